@@ -1,0 +1,1 @@
+"""The judges: pure functions of evidence and limits, one file a family."""

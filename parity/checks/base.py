@@ -1,0 +1,178 @@
+"""How a family of checks is written: limits, clauses, and what each clause needs.
+
+A clause is a pure function of a case, its limits and the evidence it asked for::
+
+    quality = Family("quality", QualityLimits)
+
+    @quality.clause("f1", limit="f1", needs=golden_and_outputs)
+    def f1(case: Case, limits: QualityLimits, evidence: Findings) -> Judgement:
+        ...
+
+It never measures, never reads a file, never asks where its numbers were executed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from parity.contract.base import Limits
+from parity.evidence.model import Evidence, Need
+from parity.result import HOST, Identity, Judgement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from parity.contract.model import Contract
+    from parity.contract.variants import Variant
+
+L = TypeVar("L", bound=Limits)
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Who is judged.
+
+    Attributes:
+        contract: The contract.
+        name: Name of the variant under judgement.
+        labelled: Whether the golden set has labels, as the contract states it.
+        target: Where the evidence is to be executed.
+    """
+
+    contract: Contract
+    name: str
+    labelled: bool
+    target: str = HOST
+
+    @property
+    def variant(self) -> Variant:
+        """The variant under judgement, as the contract states it."""
+        return self.contract.variants[self.name]
+
+    @property
+    def reference(self) -> str | None:
+        """Name of the variant it is compared against."""
+        return self.variant.reference
+
+    def need(self, kind: type[E], variant: str | None = None, *, versus: str = "") -> Need[E]:
+        """The need for a piece of evidence on this case's target, of this case's variant unless another is named."""
+        return Need(kind, self.name if variant is None else variant, self.target, versus)
+
+
+class Findings:
+    """The evidence that a clause asked for, and nothing else."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self, found: Mapping[Need[Any], Evidence]) -> None:
+        self._found = found
+
+    def __getitem__(self, need: Need[E]) -> E:
+        """Return the evidence that meets a need.
+
+        Raises:
+            LookupError: The clause reads what it did not declare; a fault of the check, not of the model.
+        """
+        try:
+            return cast("E", self._found[need])
+        except KeyError:
+            message = f"the clause did not declare that it needs {need}"
+            raise LookupError(message) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Clause(Generic[L]):
+    """One thing that a contract can demand of a variant.
+
+    Attributes:
+        name: Unique over all families; the last part of an item's id.
+        check: Name of its family.
+        summary: One line for help texts, the first line of the function's docstring.
+        judge: The pure function.
+        needs: Evidence that it reads.
+        applies: Whether the contract demands it of this case.
+        keys: Where the contract states its limit, as keys below ``variants.NAME``; the contract's line of the item.
+    """
+
+    name: str
+    check: str
+    summary: str
+    judge: Callable[[Case, L, Findings], Judgement]
+    needs: Callable[[Case, L], tuple[Need[Any], ...]]
+    applies: Callable[[Case, L], bool]
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Family(Generic[L]):
+    """A family of checks: its limits and its clauses, in the order of the report.
+
+    Attributes:
+        name: The ``check`` of its verdicts, and the key of its limits in a contract.
+        limits: Type of its limits.
+        clauses: What has been registered by :meth:`clause`.
+    """
+
+    name: str
+    limits: type[L]
+    clauses: list[Clause[L]] = field(default_factory=list)
+
+    def clause(
+        self,
+        name: str,
+        *,
+        needs: Callable[[Case, L], tuple[Need[Any], ...]],
+        limit: str | None = None,
+        applies: Callable[[Case, L], bool] | None = None,
+    ) -> Callable[[Callable[[Case, L, Findings], Judgement]], Callable[[Case, L, Findings], Judgement]]:
+        """Register the decorated function as a clause.
+
+        Args:
+            name: Name of the clause.
+            needs: Evidence that it reads, from the case and its limits.
+            limit: Field of the limits that states the demand. The clause is planned when it is not ``None``.
+            applies: A further condition on the case, or the only one where there is no ``limit``.
+        """
+
+        def wanted(case: Case, limits: L) -> bool:
+            stated = limit is None or getattr(limits, limit) is not None
+            return stated and (applies is None or applies(case, limits))
+
+        def register(judge: Callable[[Case, L, Findings], Judgement]) -> Callable[[Case, L, Findings], Judgement]:
+            summary = (judge.__doc__ or "").strip().partition("\n")[0]
+            keys = ("limits", self.name, limit) if limit else ("limits", self.name)
+            self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys))
+            return judge
+
+        return register
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A clause that will be judged: pure data, made before anything is measured.
+
+    Attributes:
+        case: Who is judged.
+        clause: What is demanded.
+        limits: The limits in force.
+    """
+
+    case: Case
+    clause: Clause[Any]
+    limits: Limits
+
+    @property
+    def identity(self) -> Identity:
+        """Whose verdict it will be."""
+        return Identity(self.case.contract.name, self.case.name, self.clause.check, self.clause.name, self.case.target)
+
+    @property
+    def needs(self) -> tuple[Need[Any], ...]:
+        """Evidence to obtain first."""
+        return self.clause.needs(self.case, self.limits)
+
+    def judge(self, findings: Findings) -> Judgement:
+        """Judge the evidence."""
+        return self.clause.judge(self.case, self.limits, findings)

@@ -1,0 +1,1 @@
+"""What must hold: the contract file as typed, frozen models."""

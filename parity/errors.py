@@ -1,0 +1,90 @@
+"""Every error of the framework, and what each one means for the run.
+
+::
+
+    ParityError
+    ├── ContractError          the contract or an option is wrong; nothing was measured (pytest exit 4)
+    ├── RecipeError            an artefact could not be built
+    ├── RecordError            a record or reference file is foreign, torn or stale
+    └── MeasurementError       evidence could not be obtained (verdict ``error``)
+        ├── GoldenError        the golden set is missing, torn, changed or not what it says
+        ├── ArtefactError      a model file is missing, torn, foreign or does not load
+        └── WorkerDied         the process that measured ended before it answered
+
+A message says what was found; ``next_step`` says what to do about it. Both are sentences for the user, so an error that
+reaches a terminal never needs its traceback.
+"""
+
+from __future__ import annotations
+
+import signal as signals
+
+
+class ParityError(Exception):
+    """Base of all errors whose message is meant for the user.
+
+    Attributes:
+        reason: What was found, as one sentence.
+        next_step: What the user can do about it, or an empty string.
+    """
+
+    def __init__(self, reason: str, *, next_step: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.reason}\n  next: {self.next_step}" if self.next_step else self.reason
+
+
+class ContractError(ParityError):
+    """The contract, or an option that changes it, is wrong: nothing can be judged."""
+
+
+class RecipeError(ParityError):
+    """An artefact that a recipe names could not be built."""
+
+
+class RecordError(ParityError):
+    """A record, or a file of recorded reference outputs, is foreign, torn or stale."""
+
+
+class MeasurementError(ParityError):
+    """Evidence could not be obtained; every clause that needs it gets the verdict ``error``."""
+
+
+class GoldenError(MeasurementError):
+    """The golden set is missing, torn, changed, or not what the contract says."""
+
+
+class ArtefactError(MeasurementError):
+    """A model file is missing, torn, foreign, or does not load."""
+
+
+class WorkerDied(MeasurementError):  # noqa: N818 - a death is told as what happened, not as an error class
+    """The process that measured ended before it answered.
+
+    Attributes:
+        signal: Number of the signal that ended it, or ``None`` when it left by itself.
+    """
+
+    def __init__(self, reason: str, *, signal: int | None = None, next_step: str = "") -> None:
+        super().__init__(reason, next_step=next_step)
+        self.signal = signal
+
+
+def signal_in_words(number: int) -> str:
+    """Name a signal and say what it usually means for native code, e.g. ``SIGILL (an instruction …)``."""
+    meanings = {
+        "SIGILL": "an instruction that this processor does not have",
+        "SIGSEGV": "native code touched memory that is not its own",
+        "SIGABRT": "native code gave up by itself",
+        "SIGBUS": "native code touched memory that is not there",
+        "SIGFPE": "an arithmetic trap in native code",
+        "SIGKILL": "killed from outside, often for want of memory",
+    }
+    try:
+        name = signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    return f"{name} ({meanings[name]})" if name in meanings else name

@@ -1,0 +1,277 @@
+"""Evidence: what was measured, with where it came from. Numbers and arrays only; no opinion.
+
+Each kind is one frozen type. Those made of numbers are pydantic models, so they cross a process border and go into the
+record as JSON; per-sample arrays (:class:`Outputs`, :class:`Repeats`) are dataclasses and are stored as ``.npz``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from parity.result import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Array = NDArray[np.generic]
+
+E = TypeVar("E")
+
+
+class Fact(BaseModel):
+    """Base of evidence that is made of numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Provenance(Fact):
+    """Where a measurement came from: everything that could have changed it.
+
+    Attributes:
+        variant: The variant that was measured.
+        target: Where it was executed.
+        artefact: Digest of the artefact (and of the factory's source for torch).
+        golden: Digest of the golden set, where it was used.
+        preprocess: Digest of the preprocessing profile, where it was used.
+        runtime: Name and version of the runtime, e.g. ``onnxruntime 1.32.0``.
+        machine: Fingerprint of the processor: architecture and instruction sets, no name.
+        settings: What else was set, in the order it was asked for.
+        cached: Whether the measurement was taken from the store.
+    """
+
+    variant: str
+    target: str = HOST
+    artefact: str = ""
+    golden: str = ""
+    preprocess: str = ""
+    runtime: str = ""
+    machine: str = ""
+    settings: dict[str, str] = {}
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """What a variant answered to the golden set.
+
+    Attributes:
+        provenance: Where it came from.
+        arrays: Output by name, samples on the first axis, in the golden set's order.
+        expected: Samples that were fed; every array must have as many.
+    """
+
+    provenance: Provenance
+    arrays: Mapping[str, Array]
+    expected: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeats:
+    """A few golden samples run again, and once more as one batch.
+
+    Attributes:
+        provenance: Where it came from.
+        samples: Indices of the samples in the golden set.
+        first: Output by name, one sample at a time, samples on the first axis.
+        again: The same, run a second time in the same session.
+        batched: The same, run as one batch; empty where the batch axis is not dynamic.
+        batch_refused: Why the batch could not be run, or an empty string.
+    """
+
+    provenance: Provenance
+    samples: tuple[int, ...]
+    first: Mapping[str, Array]
+    again: Mapping[str, Array]
+    batched: Mapping[str, Array]
+    batch_refused: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """What is known of the golden set without a model.
+
+    Attributes:
+        digest: Digest of the whole set.
+        ids: One name a sample, in order.
+        classes: Names of the classes.
+        labels: int64 [n] index into ``classes``, or ``None`` for an unlabelled set.
+        clusters: One text a sample, equal for samples that belong together, or ``None``.
+    """
+
+    digest: str
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64] | None = None
+    clusters: tuple[str, ...] | None = None
+
+
+class PortFact(Fact):
+    """An input or output as the artefact itself declares it; an axis is an extent, a name, or ``?`` if unnamed."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...] | None
+
+
+class Graph(Fact):
+    """What an ONNX file says of itself, read without running it.
+
+    Attributes:
+        provenance: Where it came from.
+        failure: Why the file could not be read; everything else is then empty.
+        checker: What ``onnx.checker`` found wrong, or an empty string.
+        ir_version: ONNX IR version.
+        opsets: Version by imported domain; ``ai.onnx`` for the default one.
+        operators: Number of nodes by ``domain::operator``, subgraphs and functions included.
+        unused_domains: Imported domains of which no node is.
+        inputs: Declared inputs that are not initialisers.
+        outputs: Declared outputs.
+        external: Locations of external data, as the file names them.
+        external_outside: Those that lead outside the bundle's folder.
+        training_nodes: Names of nodes left in training mode.
+        weights: Elements of all weights (initialisers and constants that feed matrix operators).
+        weights_integer: Those held in 8-bit integers or fewer.
+        macs: Multiply-accumulates of one sample in convolutions and matrix products; 0 if shapes are unknown.
+        macs_integer: Those done on integers, or wrapped in QuantizeLinear/DequantizeLinear on both operands.
+        metadata: The file's metadata properties.
+    """
+
+    provenance: Provenance
+    failure: str = ""
+    checker: str = ""
+    ir_version: int = 0
+    opsets: dict[str, int] = {}
+    operators: dict[str, int] = {}
+    unused_domains: tuple[str, ...] = ()
+    inputs: tuple[PortFact, ...] = ()
+    outputs: tuple[PortFact, ...] = ()
+    external: tuple[str, ...] = ()
+    external_outside: tuple[str, ...] = ()
+    training_nodes: tuple[str, ...] = ()
+    weights: int = 0
+    weights_integer: int = 0
+    macs: int = 0
+    macs_integer: int = 0
+    metadata: dict[str, str] = {}
+
+
+class Files(Fact):
+    """How big an artefact is.
+
+    Attributes:
+        provenance: Where it came from.
+        bytes: The file with its external data.
+        deflated: The same after deflate at level 6, as a store packs it for download.
+    """
+
+    provenance: Provenance
+    bytes: int
+    deflated: int
+
+
+class Footprint(Fact):
+    """A fresh process that loads the artefact from bytes and runs it: does it live, how long, how much memory.
+
+    Attributes:
+        provenance: Where it came from.
+        failure: Why no session could be made or run, or an empty string.
+        signal: Signal that ended the process, where one did.
+        create_ms: Wall time of creating the session from bytes, once per process, one entry a process.
+        first_ms: Wall time of the first run after it.
+        peak_bytes: Peak resident memory above that of the process with the runtime imported and the file's bytes read.
+        inputs: Inputs as the session declares them.
+        outputs: Outputs as the session declares them.
+    """
+
+    provenance: Provenance
+    failure: str = ""
+    signal: int | None = None
+    create_ms: tuple[float, ...] = ()
+    first_ms: tuple[float, ...] = ()
+    peak_bytes: tuple[int, ...] = ()
+    inputs: tuple[PortFact, ...] = ()
+    outputs: tuple[PortFact, ...] = ()
+
+
+class Series(Fact):
+    """Times of one variant, in the order they were taken; no run is ever dropped.
+
+    Attributes:
+        wall_ms: Wall time of each run.
+        cpu_ms: Process CPU time of each run, over all threads.
+    """
+
+    wall_ms: tuple[float, ...]
+    cpu_ms: tuple[float, ...]
+
+
+class Timing(Fact):
+    """Times of a variant and, interleaved in the same run, of the variant that it is compared to.
+
+    Attributes:
+        provenance: Where it came from.
+        threads: Intra-op threads.
+        first_wall_ms: The first run, apart.
+        runs: The steady runs.
+        versus: Name of the other variant, or an empty string.
+        versus_runs: Its steady runs, one after each of ``runs``.
+        preprocess: Times of preprocessing one sample; empty for a tensor set.
+        postprocess: Times of turning one answer into a decision.
+        load_average: One-minute load average when the measurement began, or ``None`` where the system has none.
+    """
+
+    provenance: Provenance
+    threads: int
+    first_wall_ms: float
+    runs: Series
+    versus: str = ""
+    versus_runs: Series | None = None
+    preprocess: Series | None = None
+    postprocess: Series | None = None
+    load_average: float | None = None
+
+
+class Lineage(Fact):
+    """What an artefact says it was made from, beside what it would be made from now.
+
+    Attributes:
+        provenance: Where it came from.
+        stamped: Lineage that the artefact carries, empty if it carries none; keys as in ``current``.
+        current: ``source`` (digest of what it is made from), ``recipe`` (digest), and ``tool.NAME`` versions.
+    """
+
+    provenance: Provenance
+    stamped: dict[str, str]
+    current: dict[str, str]
+
+
+Evidence = Outputs | Repeats | Golden | Graph | Files | Footprint | Timing | Lineage
+"""Every kind of evidence."""
+
+Document = Annotated[Graph | Files | Footprint | Timing | Lineage, Field(union_mode="smart")]
+"""The kinds that are made of numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need(Generic[E]):
+    """A demand for one piece of evidence.
+
+    Attributes:
+        kind: Type of the evidence.
+        variant: Variant to measure; empty for the golden set's own facts.
+        target: Where to execute it.
+        versus: Variant to interleave with, for :class:`Timing`.
+    """
+
+    kind: type[E]
+    variant: str = ""
+    target: str = HOST
+    versus: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.kind.__name__.lower(), self.variant, self.versus, self.target) if part)

@@ -1,0 +1,1 @@
+"""What is shown: each report reads the record, and nothing else."""

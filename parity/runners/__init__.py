@@ -1,0 +1,1 @@
+"""How a variant runs: one file a runtime, and one process that may die."""

@@ -1,0 +1,1 @@
+"""Decisions about numbers that carry uncertainty."""
