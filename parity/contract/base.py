@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Model(BaseModel):
-    """Base of all contract models. Unknown keys are errors: a misspelt limit must never be a limit that is not there."""
+    """Base of all contract models. Unknown keys are errors: a misspelt limit must not vanish."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -44,7 +44,7 @@ class Calibration(Model):
     """The inputs that a static quantisation observes. Never golden ones.
 
     Attributes:
-        images: ``module:callable`` that is called with ``count`` and ``seed`` and yields Pillow images, which go through
+        images: ``module:callable`` that is called with ``count`` and ``seed`` and yields Pillow images; they go through
             the golden set's preprocessing profile.
         tensors: Pattern of ``.npz`` files instead, as in a tensor set.
         count: Samples to observe.
