@@ -1,0 +1,50 @@
+"""What all tests share: the tiny bundles, built once a session and copied for each test that wants to break one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np  # noqa: F401 - pytester drops modules first imported inside it; these must not load twice
+import onnx  # noqa: F401
+import onnxruntime  # noqa: F401
+import pytest
+import torch
+
+from tests.bundles import make_image_bundle, make_tensor_bundle
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the developer's own settings and cache out of the tests."""
+    for name in list(os.environ):
+        if name.startswith("EYERACE_PARITY"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("EYERACE_PARITY_CACHE", str(tmp_path_factory.getbasetemp() / "parity-cache"))
+    # One thread: the tiny models are over before a second one has started.
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _built_bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both tiny bundles with their artefacts built, never handed out themselves."""
+    root = tmp_path_factory.mktemp("built")
+    return {
+        "images": make_image_bundle(root / "images", build=True),
+        "tensors": make_tensor_bundle(root / "tensors", build=True),
+    }
+
+
+@pytest.fixture
+def image_bundle(_built_bundles: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of the tiny labelled image bundle, artefacts built: torch, fp32 and static int8."""
+    return Path(shutil.copytree(_built_bundles["images"], tmp_path / "bundle"))
+
+
+@pytest.fixture
+def tensor_bundle(_built_bundles: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of the tiny unlabelled tensor bundle, artefacts built: two inputs, one int64, two outputs."""
+    return Path(shutil.copytree(_built_bundles["tensors"], tmp_path / "bundle"))
