@@ -174,6 +174,27 @@ class Files(Fact):
     deflated: int
 
 
+class Preflight(Fact):
+    """A process of its own that loads the artefact and runs one golden sample: does it live.
+
+    It holds no times, so it is kept by content like any other evidence. A clause that only asks whether a file loads
+    and runs needs this; one that reads times or memory needs a :class:`Footprint`, which is measured in every run.
+
+    Attributes:
+        provenance: Where it came from.
+        failure: Why no session could be made or run, or an empty string.
+        signal: Signal that ended the process, where one did.
+        inputs: Inputs as the session declares them.
+        outputs: Outputs as the session declares them.
+    """
+
+    provenance: Provenance
+    failure: str = ""
+    signal: int | None = None
+    inputs: tuple[PortFact, ...] = ()
+    outputs: tuple[PortFact, ...] = ()
+
+
 class Footprint(Fact):
     """A fresh process that loads the artefact from bytes and runs it: does it live, how long, how much memory.
 
@@ -250,10 +271,10 @@ class Lineage(Fact):
     current: dict[str, str]
 
 
-Evidence = Outputs | Repeats | Golden | Graph | Files | Footprint | Timing | Lineage
+Evidence = Outputs | Repeats | Golden | Graph | Files | Preflight | Footprint | Timing | Lineage
 """Every kind of evidence."""
 
-Document = Annotated[Graph | Files | Footprint | Timing | Lineage, Field(union_mode="smart")]
+Document = Annotated[Graph | Files | Preflight | Footprint | Timing | Lineage, Field(union_mode="smart")]
 """The kinds that are made of numbers."""
 
 
