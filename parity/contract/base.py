@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 
 class Model(BaseModel):
@@ -26,10 +28,45 @@ class Limits(Model):
         return frozenset(name for name, value in self if value is not None)
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)]
+@lru_cache(maxsize=8)
+def limits_table(families: tuple[tuple[str, type[Limits]], ...]) -> type[Model]:
+    """Make the model of a ``limits`` table: one optional key a family, unknown families are errors."""
+    fields: dict[str, Any] = {name: (limits, Field(default_factory=limits)) for name, limits in families}
+    return create_model("LimitsTable", __base__=Model, **fields)
+
+
+def read_limits(value: object, table: type[Model] | None) -> object:
+    """Read the limits of one variant with the types of their families.
+
+    Args:
+        value: By family, as the file gave it; limits that have been read stay as they are.
+        table: What :func:`limits_table` made.
+
+    Returns:
+        The limits by family, only of families that ``value`` names.
+
+    Raises:
+        pydantic.ValidationError: A limit is not what its family takes.
+    """
+    if table is None or not isinstance(value, dict) or all(isinstance(limits, Limits) for limits in value.values()):
+        return value
+    # Through JSON, so that an array may become a tuple while a truth value never becomes a number.
+    read = table.model_validate_json(json.dumps(value), strict=True)
+    return {name: getattr(read, name) for name in value}
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64),
+    Field(description="a name of letters, digits, '_', '-' and '.', at most 64 of them"),
+]
 """A name that can stand in a test id: no ``::``, no brackets, no blanks."""
 
-Callable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
+Callable = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$"),
+    Field(description="'module:callable'"),
+]
 """``module:callable``. The module is looked up in the bundle's folder first, then on ``sys.path``."""
 
 DType = Literal[
@@ -44,7 +81,10 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 """A number above zero."""
 
-Dimension = Annotated[int, Field(gt=0)] | Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$")]
+Dimension = Annotated[
+    Annotated[int, Field(gt=0)] | Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$")],
+    Field(description="an extent above 0, or the name of a dynamic axis"),
+]
 """A fixed extent, or the name of a dynamic axis."""
 
 BundlePath = Path

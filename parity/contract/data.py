@@ -8,7 +8,11 @@ from pydantic import Field, StringConstraints, model_validator
 
 from parity.contract.base import BundlePath, Dimension, DType, Model, Positive
 
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Digest = Annotated[
+    str,
+    StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),
+    Field(description="'sha256:' and 64 hexadecimal digits"),
+]
 """SHA-256 of a content, as ``sha256:<64 hexadecimal digits>``."""
 
 
@@ -24,6 +28,16 @@ class Port(Model):
     name: str = Field(min_length=1)
     dtype: DType = "float32"
     shape: tuple[Dimension, ...]
+
+    @property
+    def batched(self) -> bool:
+        """Whether the first axis counts samples: it is dynamic, or 1. A port without one takes a sample as it is."""
+        return bool(self.shape) and (isinstance(self.shape[0], str) or self.shape[0] == 1)
+
+    @property
+    def sample(self) -> tuple[int | str, ...]:
+        """Shape of one sample, without the axis that counts samples."""
+        return self.shape[1:] if self.batched else self.shape
 
 
 class Interface(Model):
@@ -75,7 +89,8 @@ class Resize(Model):
 class Preprocess(Model):
     """A preprocessing profile: photograph in, tensor out.
 
-    The value of a channel is ``(pixel * scale - mean) / std``, computed in float32.
+    In this order: the EXIF orientation is applied, the colours are converted, the image is resized, and the value of a
+    channel is ``(pixel * scale - mean) / std``, computed in float32, each operation rounded on its own.
 
     Attributes:
         exif: Whether the EXIF orientation is applied first.
@@ -85,7 +100,8 @@ class Preprocess(Model):
         mean: Subtracted per channel, after scaling; one number, or one a channel.
         std: Divided by per channel; one number, or one a channel.
         layout: Order of the axes of one sample.
-        dtype: Element type of the tensor.
+        dtype: Element type of the tensor. ``uint8`` hands the pixels on as they are, so it needs ``scale = 1`` and
+            neither ``mean`` nor ``std``.
     """
 
     exif: bool = True
@@ -105,7 +121,17 @@ class Preprocess(Model):
             if given not in {1, channels}:
                 message = f"{key} has {given} numbers, but {self.color} has {channels} channels"
                 raise ValueError(message)
+        if self.dtype == "uint8" and (self.scale, {*self.mean}, {*self.std}) != (1.0, {0.0}, {1.0}):
+            message = "dtype 'uint8' holds whole pixel values: it needs scale = 1, and neither mean nor std"
+            raise ValueError(message)
         return self
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Shape of the tensor of one image; ``None`` where the image's own size decides."""
+        channels = 1 if self.color == "L" else 3
+        height, width = (self.resize.height, self.resize.width) if self.resize else (None, None)
+        return (channels, height, width) if self.layout == "CHW" else (height, width, channels)
 
 
 class _GoldenSet(Model):

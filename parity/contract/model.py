@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from parity.contract.agreement import agree
 from parity.contract.base import BundlePath, Callable, Model, Name
 from parity.contract.data import Golden, Interface, Preprocess, TensorSet
-from parity.contract.variants import OnnxVariant, Session, Variant
+from parity.contract.variants import Session, Variant
+
+
+class Run(Model):
+    """How the contract wishes to be run, where neither command line, environment nor ini says otherwise.
+
+    Attributes:
+        jobs: Processes or threads that measure side by side; ``auto`` for one a usable core.
+        recorded: Whether the recorded reference outputs are used even where torch is installed.
+        offline: Whether nothing may be fetched from a network.
+    """
+
+    jobs: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] | None = None
+    recorded: bool | None = None
+    offline: bool | None = None
 
 
 class Contract(Model):
@@ -30,6 +45,7 @@ class Contract(Model):
         session: Session settings of every ONNX Runtime variant.
         variants: The forms of the model by name, in the order of the report's columns.
         recorded: Folder of recorded reference outputs, which stand in for a torch variant where torch is missing.
+        run: How it wishes to be run.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -43,6 +59,7 @@ class Contract(Model):
     session: Session = Session()
     variants: dict[Name, Variant] = Field(min_length=1)
     recorded: BundlePath = BundlePath("recorded")
+    run: Run = Run()
 
     _file: Path = PrivateAttr(default=Path("contract.toml"))
     _digest: str = PrivateAttr(default="")
@@ -82,43 +99,6 @@ class Contract(Model):
         return self.golden.scores or self.interface.outputs[0].name
 
     @model_validator(mode="after")
-    def _names_lead_somewhere(self) -> Self:
-        if len(set(self.classes)) < len(self.classes):
-            message = "classes: a class is named twice"
-            raise ValueError(message)
-        if self.scores_output not in {port.name for port in self.interface.outputs}:
-            message = f"golden.scores: {self.scores_output!r} is none of the interface's outputs"
-            raise ValueError(message)
-        self._check_profiles()
-        for name, variant in self.variants.items():
-            self._check_variant(name, variant)
+    def _agrees_with_itself(self) -> Self:
+        agree(self)
         return self
-
-    def _check_profiles(self) -> None:
-        if isinstance(self.golden, TensorSet):
-            return
-        wanted = {"golden.preprocess": self.golden.preprocess}
-        wanted |= {f"variants.{name}.preprocess": v.preprocess for name, v in self.variants.items() if v.preprocess}
-        for key, profile in wanted.items():
-            if profile not in self.preprocess:
-                message = f"{key}: no profile {profile!r} in [preprocess]"
-                raise ValueError(message)
-        inputs = {port.name for port in self.interface.inputs}
-        if self.golden.input is not None and self.golden.input not in inputs:
-            message = f"golden.input: {self.golden.input!r} is none of the interface's inputs"
-            raise ValueError(message)
-        if len(inputs) > 1:
-            message = "golden: a set of images feeds one input, but the interface has several; use kind = 'tensors'"
-            raise ValueError(message)
-
-    def _check_variant(self, name: str, variant: Variant) -> None:
-        if variant.reference is not None:
-            if variant.reference == name:
-                message = f"variants.{name}.reference: a variant cannot be its own reference"
-                raise ValueError(message)
-            if variant.reference not in self.variants:
-                message = f"variants.{name}.reference: there is no variant {variant.reference!r}"
-                raise ValueError(message)
-        if isinstance(variant, OnnxVariant) and variant.recipe and variant.recipe.source not in self.variants:
-            message = f"variants.{name}.recipe.source: there is no variant {variant.recipe.source!r}"
-            raise ValueError(message)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
-from parity.contract.base import BundlePath, Callable, Limits, Model, Name
+from parity.contract.base import BundlePath, Callable, Limits, Model, Name, read_limits
 
 
 class Session(Model):
@@ -139,6 +139,12 @@ class _Variant(Model):
     preprocess: Name | None = None
     session: Session | None = None
     limits: dict[str, SerializeAsAny[Limits]] = {}
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _by_family(cls, value: object, info: ValidationInfo) -> object:
+        # The types of the limits live above this room, so whoever loads a contract hands them in as the context.
+        return read_limits(value, info.context)
 
 
 class TorchVariant(_Variant):

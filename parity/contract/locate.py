@@ -1,0 +1,136 @@
+"""On which line of a contract a key stands.
+
+TOML readers do not keep lines, so the text is parsed a second time, by tree-sitter, which keeps every position and
+survives errors.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import tree_sitter_toml
+from tree_sitter import Language, Node, Parser
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Keys = tuple[str, ...]
+
+DEEPEST: Final = 64
+"""Keys below this depth are not looked for: no contract has them, and a nested bomb must not exhaust the stack."""
+
+
+def line_of(text: str, keys: Sequence[str]) -> int | None:
+    """Find the line of a key.
+
+    Args:
+        text: The TOML file's text.
+        keys: The key in its parts; the number of an array's item is a part of its own, e.g.
+            ``("interface", "inputs", "0", "name")``.
+
+    Returns:
+        The 1-based line; that of the nearest enclosing table or array if the key itself is absent; ``None`` if nothing
+        of it is there.
+    """
+    known = lines(text)
+    wanted = tuple(keys)
+    while wanted:
+        if wanted in known:
+            return known[wanted]
+        wanted = wanted[:-1]
+    return None
+
+
+@lru_cache(maxsize=8)
+def lines(text: str) -> Mapping[Keys, int]:
+    """The 1-based line of every key, table and array item of a TOML text; of what a text says twice, the first."""
+    # Line ends are unified: the grammar does not know a carriage return inside a multi-line array.
+    root = Parser(Language(tree_sitter_toml.language())).parse(text.replace("\r\n", "\n").encode("utf-8")).root_node
+    reader = _Reader()
+    reader.read(root, ())
+    return reader.found
+
+
+class _Reader:
+    """Walks the syntax tree and keeps where each key was first seen."""
+
+    def __init__(self) -> None:
+        self.found: dict[Keys, int] = {}
+        # Tables that only stand there as part of another's header, until their own header is found.
+        self.implied: set[Keys] = set()
+        self.arrays: dict[Keys, int] = {}
+
+    def read(self, node: Node, table: Keys) -> None:
+        """Read the children of a document, a table or something torn."""
+        for child in node.named_children:
+            if child.type == "pair":
+                self.pair(child, table)
+            elif child.type == "table":
+                self.read(child, self.header(child, array=False))
+            elif child.type == "table_array_element":
+                self.read(child, self.header(child, array=True))
+            elif child.type == "ERROR":
+                self.read(child, table)
+
+    def header(self, node: Node, *, array: bool) -> Keys:
+        """Place ``[table]`` or ``[[array]]``; returns its keys, with the numbers of the array items on the way."""
+        parts = _key(node.named_children[0]) if node.named_children else ()
+        keys: Keys = ()
+        for depth, part in enumerate(parts):
+            keys = (*keys, part)
+            last = depth == len(parts) - 1
+            self.place(keys, node, implied=not last)
+            if last and array:
+                self.arrays[keys] = self.arrays.get(keys, -1) + 1
+            if keys in self.arrays:
+                keys = (*keys, str(self.arrays[keys]))
+                self.place(keys, node, implied=not last)
+        return keys
+
+    def pair(self, node: Node, table: Keys) -> None:
+        """Place ``key = value`` and what stands inside the value."""
+        children = node.named_children
+        if not children:
+            return
+        keys = table
+        for part in _key(children[0]):
+            keys = (*keys, part)
+            self.place(keys, node)
+        for value in children[1:]:
+            self.value(value, keys)
+
+    def value(self, node: Node, keys: Keys) -> None:
+        """Place what stands inside a value: pairs of an inline table, items of an array."""
+        if len(keys) > DEEPEST:
+            return
+        if node.type in {"inline_table", "ERROR"}:
+            self.read(node, keys)
+        elif node.type == "array":
+            items = [child for child in node.named_children if child.type != "comment"]
+            for number, item in enumerate(items):
+                self.place((*keys, str(number)), item)
+                self.value(item, (*keys, str(number)))
+
+    def place(self, keys: Keys, node: Node, *, implied: bool = False) -> None:
+        """Keep the first line of a key; a table's own header is worth more than a mention in another's."""
+        if keys not in self.found or (keys in self.implied and not implied):
+            self.found[keys] = node.start_point.row + 1
+            self.implied.discard(keys)
+            if implied:
+                self.implied.add(keys)
+
+
+def _key(node: Node) -> Keys:
+    """Take a bare, quoted or dotted key apart."""
+    if node.type == "dotted_key":
+        return tuple(part for child in node.named_children for part in _key(child))
+    text = (node.text or b"").decode("utf-8")
+    if node.type != "quoted_key":
+        return (text,)
+    try:
+        # A quoted key is written as a string is, escapes and all.
+        return (str(tomllib.loads(f"key = {text}")["key"]),)
+    except tomllib.TOMLDecodeError:
+        return (text.strip("\"'"),)
