@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "parity"
 
 # Lowest first. A module may import from its own layer and from the layers above it in this list.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("parity.result", "parity.errors", "parity.progress"),
+    ("parity.result", "parity.errors", "parity.progress", "parity.places", "parity.digests"),
     ("parity.contract",),
     ("parity.evidence.model", "parity.stats"),
     ("parity.golden",),

@@ -18,8 +18,8 @@ from parity.contract.explain import Keys, Problem, explain, written
 from parity.contract.locate import DEEPEST, line_of
 from parity.contract.model import Contract
 from parity.contract.overrides import apply_overrides
+from parity.digests import json_digest
 from parity.errors import ContractError
-from parity.golden.digests import json_digest
 from parity.places import did_you_mean, listed, shown
 
 if TYPE_CHECKING:
