@@ -1,0 +1,289 @@
+"""Train the eye classifier from nothing: `python golden/train.py`.
+
+Draws the training and validation birds (once), trains at rising resolutions, keeps an exponential moving average of the
+weights, and can be stopped and started again at any epoch. `golden/build/` holds everything unfinished; `--publish`
+measures the golden set as well and writes the checkpoint, its metrics and the learning curve beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import ctypes
+import json
+import math
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from augment import augmented, resized
+from PIL import __version__ as pillow_version
+from renders import BUILD, HERE, Examples, golden_examples, rendered, renderer_digest
+from rich.progress import track
+from safetensors.torch import save_file
+from scoring import Quality, normalised, quality, scores
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from eye_classifier import EyeClassifier
+from eyes.calibration import TRAINING_BIRDS
+from eyes.dataset import SEED as RENDERER_SEED
+
+Tensors: TypeAlias = tuple[torch.Tensor, ...] | list[torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a training goes.
+
+    Attributes:
+        stages: Side of the pictures and number of epochs, in order.
+        training_birds: Birds to learn from.
+        training_each: Photographs of each.
+        validation_birds: Birds to watch progress on, one photograph each.
+        batch: Pictures in a step.
+        rate: Highest learning rate.
+        decay: Weight decay.
+        smoothing: Label smoothing of the loss.
+        average: Decay of the moving average of the weights, per step.
+        seed: Seed of initial weights, order and augmentation.
+    """
+
+    stages: tuple[tuple[int, int], ...]
+    training_birds: int
+    training_each: int
+    validation_birds: int
+    batch: int
+    rate: float
+    decay: float
+    smoothing: float
+    average: float
+    seed: int
+
+    def sides(self) -> list[int]:
+        """Side of the pictures in each epoch."""
+        return [side for side, epochs in self.stages for _ in range(epochs)]
+
+
+class Run:
+    """A training under way: the model, its average, the optimiser and how far they are.
+
+    Args:
+        plan: How the training goes.
+        state: File that holds everything needed to go on.
+    """
+
+    def __init__(self, plan: Plan, state: Path) -> None:
+        torch.manual_seed(plan.seed)
+        self.plan = plan
+        self.state = state
+        self.model = EyeClassifier().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = AveragedModel(self.model, multi_avg_fn=self._mean_weights, use_buffers=True)
+        plain = [weight for weight in self.model.parameters() if weight.ndim <= 1]
+        decayed = [weight for weight in self.model.parameters() if weight.ndim > 1]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": plan.decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=plan.rate,
+            fused=True,
+        )
+        self.epoch = 0
+        self.curve: list[dict[str, float]] = []
+
+    def _mean_weights(self, mean: Tensors, now: Tensors, count: torch.Tensor | int) -> None:
+        """Move the averaged weights towards the present ones: fast at first, then with the plan's decay."""
+        if not mean[0].is_floating_point():
+            torch._foreach_copy_(mean, now)
+            return
+        decay = min(self.plan.average, (1.0 + float(count)) / (10.0 + float(count)))
+        torch._foreach_lerp_(mean, now, 1.0 - decay)
+
+    def resume(self) -> bool:
+        """Go on from the saved state, if there is one made by the same plan; says whether."""
+        if not self.state.exists():
+            return False
+        saved = torch.load(self.state, weights_only=True)
+        if saved["plan"] != json.dumps(asdict(self.plan)):
+            message = f"{self.state} belongs to another plan: remove it, or train with the plan that made it"
+            raise SystemExit(message)
+        self.model.load_state_dict(saved["model"])
+        self.average.load_state_dict(saved["average"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.epoch, self.curve = saved["epoch"], saved["curve"]
+        return True
+
+    def save(self) -> None:
+        """Write everything needed to go on, all or nothing."""
+        unfinished = self.state.with_suffix(".part")
+        content = {
+            "plan": json.dumps(asdict(self.plan)),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "epoch": self.epoch,
+            "curve": self.curve,
+        }
+        torch.save(content, unfinished)
+        unfinished.replace(self.state)
+
+    def rate_at(self, progress: float) -> float:
+        """Learning rate after a share `progress` of all work: a short rise, then half a cosine."""
+        rise = 0.05
+        if progress < rise:
+            return self.plan.rate * (0.05 + 0.95 * progress / rise)
+        fallen = 0.5 * (1.0 + math.cos(math.pi * (progress - rise) / (1.0 - rise)))
+        return self.plan.rate * (0.01 + 0.99 * fallen)
+
+    def train_epoch(self, examples: Examples) -> float:
+        """One pass over the training pictures; returns the mean loss."""
+        sides = self.plan.sides()
+        side = sides[self.epoch]
+        work = [resolution**2 for resolution in sides]
+        before, here = sum(work[: self.epoch]) / sum(work), work[self.epoch] / sum(work)
+        rng = np.random.default_rng([self.plan.seed, self.epoch])
+        generator = torch.Generator().manual_seed(self.plan.seed * 1000 + self.epoch)
+        order = rng.permutation(len(examples.labels))
+        steps = len(order) // self.plan.batch
+        small = resized(examples.pictures, side)
+        self.model.train()
+        total = 0.0
+        title = f"epoch {self.epoch + 1}/{len(sides)} at {side}"
+        for number in track(range(steps), title):
+            chosen = order[number * self.plan.batch : (number + 1) * self.plan.batch]
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.rate_at(before + here * number / steps)
+            pixels = augmented(normalised(torch.from_numpy(small[chosen])), generator)
+            output = self.model(pixels.contiguous(memory_format=torch.channels_last))
+            labels = torch.from_numpy(examples.labels[chosen])
+            loss = nn.functional.cross_entropy(output, labels, label_smoothing=self.plan.smoothing)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+            self.optimiser.step()
+            self.average.update_parameters(self.model)
+            total += loss.item()
+        self.epoch += 1
+        return total / max(1, steps)
+
+    def fit(self, training: Examples, validation: Examples) -> None:
+        """Train to the end, saving after every epoch."""
+        sides = self.plan.sides()
+        while self.epoch < len(sides):
+            side = sides[self.epoch]
+            loss = self.train_epoch(training)
+            seen = quality(scores(self.average, resized(validation.pictures, side)).argmax(1), validation.labels)
+            self.curve.append(
+                {
+                    "epoch": self.epoch,
+                    "side": side,
+                    "loss": round(loss, 5),
+                    "validation_macro_f1": round(seen.macro_f1, 5),
+                }
+            )
+            self.save()
+            print(
+                f"epoch {self.epoch}: side {side}, loss {loss:.4f}, validation macro-F1 {seen.macro_f1:.4f}", flush=True
+            )
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The averaged weights, float32 and contiguous, as the shipped checkpoint holds them."""
+        return {name: value.detach().clone().contiguous() for name, value in self.average.module.state_dict().items()}
+
+
+def publish(run: Run, validation: Examples, folder: Path = HERE) -> dict[str, Quality]:
+    """Write checkpoint, metrics and learning curve beside this file; returns the measured quality by set."""
+    unfinished = folder / "checkpoint.safetensors.part"
+    save_file(run.weights(), unfinished)
+    unfinished.replace(folder / "checkpoint.safetensors")
+    model = EyeClassifier()
+    model.load_state_dict(run.weights())
+    measured = {
+        name: quality(scores(model, examples.pictures).argmax(1), examples.labels)
+        for name, examples in (("golden", golden_examples(folder)), ("validation", validation))
+    }
+    report = {
+        "quality": {name: value.plain() for name, value in measured.items()},
+        "plan": asdict(run.plan),
+        "epochs_done": run.epoch,
+        "renderer": {"seed": RENDERER_SEED, "drawings_digest": renderer_digest()},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "pillow": pillow_version,
+        },
+    }
+    (folder / "metrics.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    with (folder / "learning_curve.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(run.curve[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(run.curve)
+    return measured
+
+
+def _keep_memory() -> None:
+    """Ask the C library to keep freed memory: returning it after every layer halves the speed of training."""
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        for option, value in ((-1, 2**31 - 1), (-2, 2**28), (-4, 0)):  # M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX
+            libc.mallopt(option, value)
+
+
+def _stages(text: str) -> tuple[tuple[int, int], ...]:
+    """Parse `96x4,224x2` into ((96, 4), (224, 2))."""
+    pairs = [part.split("x") for part in text.split(",")]
+    return tuple((int(side), int(epochs)) for side, epochs in pairs)
+
+
+def _arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stages", type=_stages, default="96x10,128x4,224x2", help="SIDExEPOCHS,... (%(default)s)")
+    parser.add_argument("--birds", type=int, default=TRAINING_BIRDS, help="training birds (%(default)s)")
+    parser.add_argument("--photographs", type=int, default=1, help="photographs of each training bird (%(default)s)")
+    parser.add_argument("--validation-birds", type=int, default=500, help="validation birds (%(default)s)")
+    parser.add_argument("--batch", type=int, default=32, help="pictures in a step (%(default)s)")
+    parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate (%(default)s)")
+    parser.add_argument("--decay", type=float, default=0.02, help="weight decay (%(default)s)")
+    parser.add_argument("--smoothing", type=float, default=0.05, help="label smoothing (%(default)s)")
+    parser.add_argument("--average", type=float, default=0.998, help="decay of the weights' average (%(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="seed of the training (%(default)s)")
+    parser.add_argument("--state", type=Path, default=BUILD / "training.pt", help="where to keep unfinished work")
+    parser.add_argument("--threads", type=int, default=2, help="threads of torch (%(default)s)")
+    parser.add_argument("--publish", action="store_true", help="at the end write checkpoint, metrics and curve")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Draw, train, and publish if asked."""
+    wanted = _arguments()
+    _keep_memory()
+    torch.set_num_threads(wanted.threads)
+    plan = Plan(
+        stages=wanted.stages,
+        training_birds=wanted.birds,
+        training_each=wanted.photographs,
+        validation_birds=wanted.validation_birds,
+        batch=wanted.batch,
+        rate=wanted.rate,
+        decay=wanted.decay,
+        smoothing=wanted.smoothing,
+        average=wanted.average,
+        seed=wanted.seed,
+    )
+    BUILD.mkdir(exist_ok=True)
+    training = rendered("training", plan.training_birds, plan.training_each)
+    validation = rendered("validation", plan.validation_birds, 1)
+    run = Run(plan, wanted.state)
+    if run.resume():
+        print(f"going on after epoch {run.epoch}")
+    run.fit(training, validation)
+    if wanted.publish:
+        for name, value in publish(run, validation).items():
+            print(f"{name}: macro-F1 {value.macro_f1:.4f}, accuracy {value.accuracy:.4f} of {value.images} pictures")
+
+
+if __name__ == "__main__":
+    main()
