@@ -82,6 +82,10 @@ class Findings:
             raise LookupError(message) from None
 
 
+def _fits(_case: Case, _limits: Limits) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Clause(Generic[L]):
     """One thing that a contract can demand of a variant.
@@ -92,8 +96,10 @@ class Clause(Generic[L]):
         summary: One line for help texts, the first line of the function's docstring.
         judge: The pure function.
         needs: Evidence that it reads.
-        applies: Whether the contract demands it of this case.
+        applies: Whether it is planned for this case: the contract demands it, and it can be judged.
         keys: Where the contract states its limit, as keys below ``variants.NAME``; the contract's line of the item.
+        limit: Field of the limits that states the demand; ``None`` where the rest of the contract implies it.
+        unfit: Why a demand can never be judged of this case, or an empty string.
     """
 
     name: str
@@ -103,6 +109,12 @@ class Clause(Generic[L]):
     needs: Callable[[Case, L], tuple[Need[Any], ...]]
     applies: Callable[[Case, L], bool]
     keys: tuple[str, ...] = ()
+    limit: str | None = None
+    unfit: Callable[[Case, L], str] = _fits
+
+    def stated(self, limits: L) -> bool:
+        """Whether the contract itself wrote the demand down: a family's default is nobody's word."""
+        return self.limit in limits.demanded() - type(limits)().demanded()
 
 
 @dataclass(slots=True)
@@ -126,24 +138,27 @@ class Family(Generic[L]):
         needs: Callable[[Case, L], tuple[Need[Any], ...]],
         limit: str | None = None,
         applies: Callable[[Case, L], bool] | None = None,
+        unfit: Callable[[Case, L], str] = _fits,
     ) -> Callable[[Callable[[Case, L, Findings], Judgement]], Callable[[Case, L, Findings], Judgement]]:
         """Register the decorated function as a clause.
 
         Args:
             name: Name of the clause.
             needs: Evidence that it reads, from the case and its limits.
-            limit: Field of the limits that states the demand. The clause is planned when it is not ``None``.
+            limit: Field of the limits that states the demand. The clause is planned when it holds one.
             applies: A further condition on the case, or the only one where there is no ``limit``.
+            unfit: Why the demand can never be judged of a case, or an empty string; see :mod:`parity.checks.demands`
+                for what becomes of such a demand.
         """
 
         def wanted(case: Case, limits: L) -> bool:
-            stated = limit is None or getattr(limits, limit) is not None
-            return stated and (applies is None or applies(case, limits))
+            demanded = limit is None or limit in limits.demanded()
+            return demanded and (applies is None or applies(case, limits)) and not unfit(case, limits)
 
         def register(judge: Callable[[Case, L, Findings], Judgement]) -> Callable[[Case, L, Findings], Judgement]:
             summary = (judge.__doc__ or "").strip().partition("\n")[0]
             keys = ("limits", self.name, limit) if limit else ("limits", self.name)
-            self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys))
+            self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys, limit, unfit))
             return judge
 
         return register

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from parity.checks.base import Case, Family, Planned
 from parity.checks.closeness import closeness
+from parity.checks.demands import refuse_unfit
 from parity.checks.freshness import freshness
 from parity.checks.integrity import integrity
 from parity.checks.interface import interface
@@ -15,12 +17,19 @@ from parity.checks.quality import quality
 from parity.checks.size import size
 from parity.checks.stability import stability
 from parity.contract.data import TensorSet
+from parity.contract.load import load_contract
+from parity.errors import ContractError
+from parity.places import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pydantic.fields import FieldInfo
 
     from parity.contract.base import Limits
     from parity.contract.model import Contract
+    from parity.contract.overrides import Override
 
 FAMILIES: tuple[Family[Any], ...] = (
     interface,
@@ -40,14 +49,92 @@ def limits_by_family() -> Mapping[str, type[Limits]]:
     return {family.name: family.limits for family in FAMILIES}
 
 
-def plan(contract: Contract) -> tuple[Planned, ...]:
-    """Say what will be judged, variant by variant, without measuring anything."""
+def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
+    """Read a contract with the limits of all families.
+
+    Raises:
+        ContractError: The file or an override is wrong.
+    """
+    return load_contract(path, limits_by_family(), overrides)
+
+
+def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tuple[Planned, ...]:
+    """Say what will be judged, variant by variant, without measuring anything.
+
+    Raises:
+        ContractError: The contract demands nothing at all, or something that can never be judged.
+    """
     golden = contract.golden
     labelled = bool(contract.classes) and (not isinstance(golden, TensorSet) or golden.labels is not None)
-    planned: list[Planned] = []
+    bearers: list[tuple[Case, dict[str, Limits]]] = []
     for name, variant in contract.variants.items():
-        case = Case(contract, name, labelled)
-        for family in FAMILIES:
-            limits = variant.limits.get(family.name) or family.limits()
-            planned += [Planned(case, clause, limits) for clause in family.clauses if clause.applies(case, limits)]
-    return tuple(planned)
+        limits = {family.name: variant.limits.get(family.name) or family.limits() for family in families}
+        bearers.append((Case(contract, name, labelled), limits))
+    refuse_unfit(families, bearers)
+    planned = tuple(
+        Planned(case, clause, limits[family.name])
+        for case, limits in bearers
+        for family in families
+        for clause in family.clauses
+        if clause.applies(case, limits[family.name])
+    )
+    if not planned:
+        raise ContractError(
+            f"{shown(contract.file)}: the contract demands nothing, so nothing could be held",
+            next_step="state limits in [limits.FAMILY] or [variants.NAME.limits.FAMILY]",
+        )
+    return planned
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseDescription:
+    """A clause as help texts and documentation show it.
+
+    Attributes:
+        check: Its family.
+        clause: Its name.
+        key: Where a contract states its limit, below a variant or at the top; empty where the rest of the contract
+            implies the clause.
+        type: What the limit may be, in words; empty without one.
+        default: The limit in force where the contract states none; empty where it is then not planned.
+        summary: What holds when the clause holds.
+        description: What the limit means, with its unit.
+    """
+
+    check: str
+    clause: str
+    key: str
+    type: str
+    default: str
+    summary: str
+    description: str
+
+
+def describe_clauses(families: Sequence[Family[Any]] = FAMILIES) -> tuple[ClauseDescription, ...]:
+    """Describe every clause, in the order of the report's rows."""
+    described = []
+    for family in families:
+        for clause in family.clauses:
+            field = family.limits.model_fields[clause.limit] if clause.limit else None
+            described.append(
+                ClauseDescription(
+                    check=family.name,
+                    clause=clause.name,
+                    key=f"limits.{family.name}.{clause.limit}" if clause.limit else "",
+                    type=_type_in_words(field) if field else "",
+                    default="" if field is None or field.default is None else f"{field.default:g}",
+                    summary=clause.summary,
+                    description=(field.description or "") if field else "",
+                )
+            )
+    return tuple(described)
+
+
+def _type_in_words(field: FieldInfo) -> str:
+    """Put the annotation of a limit into words."""
+    annotation = str(field.annotation)
+    if "RatioLimit" in annotation:
+        return "{versus, at_most}"
+    if "ByteSize" in annotation:
+        return "size"
+    return "number or table" if "dict" in annotation else "number"

@@ -1,0 +1,81 @@
+"""What becomes of a limit that a variant can never be judged by. The rule stands here, and only here.
+
+A contract may state a limit once for all variants (``[limits.FAMILY]``) or for one (``[variants.NAME.limits.FAMILY]``).
+A limit *fits* a variant when the clause could ever be judged of it: ``f1`` fits no unlabelled set, ``max_abs`` fits no
+variant without a reference, ``integer_weights`` fits no torch module.
+
+* A limit that **every** variant bears is a shared one. It is judged of the variants that it fits; that it does not fit
+  some is no fault (the torch reference has no reference of its own). It must fit at least one.
+* A limit that **only some** variants bear was written for these. It must fit each of them.
+
+Whatever breaks the rule is a :class:`~parity.errors.ContractError` before anything is measured, with its key and why:
+a demand is never dropped in silence. What a family demands by default is nobody's word, and falls away quietly where
+it does not fit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parity.contract.locate import line_of
+from parity.errors import ContractError
+from parity.places import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from parity.checks.base import Case, Clause, Family
+    from parity.contract.base import Limits
+
+Bearer = tuple["Case", "Mapping[str, Limits]"]
+"""A variant with its limits by family."""
+
+
+def refuse_unfit(families: Sequence[Family[Any]], bearers: Sequence[Bearer]) -> None:
+    """Refuse a contract with a limit that can never be judged where it stands.
+
+    Args:
+        families: All families, with their clauses.
+        bearers: Every variant with its limits.
+
+    Raises:
+        ContractError: A limit breaks the rule of this module; all that do are named.
+    """
+    faults = [fault for family in families for clause in family.clauses for fault in _faults(family, clause, bearers)]
+    if faults:
+        file = bearers[0][0].contract.file
+        text = _text(file)
+        raise ContractError(
+            "\n".join(f"{_place(file, text, keys)}: {'.'.join(keys)}: {sentence}" for keys, sentence in faults),
+            next_step="take the limit out, or state it only for variants that it can be judged of",
+        )
+
+
+def _faults(
+    family: Family[Any], clause: Clause[Any], bearers: Sequence[Bearer]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Find where the limit of one clause breaks the rule: its keys, and why."""
+    stated = [(case, limits[family.name]) for case, limits in bearers if clause.stated(limits[family.name])]
+    reasons = {case.name: clause.unfit(case, limits) for case, limits in stated}
+    keys = ("limits", family.name, clause.limit or "")
+    if len(stated) < len(bearers):
+        for name, reason in reasons.items():
+            if reason:
+                yield ("variants", name, *keys), f"can never be judged: {reason}"
+    elif all(reasons.values()):
+        yield keys, f"can never be judged of any variant: {'; '.join(dict.fromkeys(reasons.values()))}"
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        # The file has been read before; without it the line is not known, and nothing else is lost.
+        return ""
+
+
+def _place(file: Path, text: str, keys: tuple[str, ...]) -> str:
+    # What all variants bear may still have been written for each of them.
+    line = line_of(text, keys)
+    return f"{shown(file)}:{line}" if line else shown(file)

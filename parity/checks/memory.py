@@ -1,0 +1,101 @@
+"""Memory and cold start, measured in fresh processes that load the artefact from bytes as the app does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import ByteSize, Field
+
+from parity.checks.base import Family
+from parity.checks.words import against, cannot_judge, counted, figure
+from parity.contract.base import Limits, Positive
+from parity.contract.variants import TORCH_KINDS
+from parity.evidence.model import Footprint, Need
+from parity.places import listed
+from parity.result import Judgement, Relation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parity.checks.base import Case, Findings
+
+Bytes = Annotated[ByteSize, Field(gt=0)]
+
+
+class MemoryLimits(Limits):
+    """What loading and running once may cost. The worst of the measured processes decides."""
+
+    peak_memory: Bytes | None = Field(
+        default=None,
+        description="Largest growth of resident memory over a process with the runtime imported and the file's bytes "
+        'read, e.g. "60 MB".',
+    )
+    cold_start_ms: Positive | None = Field(
+        default=None, description="Longest wall time of creating a session from bytes, in ms."
+    )
+
+
+memory = Family("memory", MemoryLimits)
+
+
+def _needs(case: Case, _limits: MemoryLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Footprint),)
+
+
+def _unfit(case: Case, _limits: MemoryLimits) -> str:
+    if case.variant.kind in TORCH_KINDS:
+        return f"{case.name} is a torch variant, which no app loads from bytes"
+    return ""
+
+
+@memory.clause("peak_memory", limit="peak_memory", needs=_needs, unfit=_unfit)
+def peak_memory(case: Case, limits: MemoryLimits, findings: Findings) -> Judgement:
+    """Loading and running once takes no more memory than allowed."""
+    footprint = findings[case.need(Footprint)]
+    if refused := _dead(case, footprint, footprint.peak_bytes):
+        return refused
+    value = max(footprint.peak_bytes)
+    return against(
+        Relation.AT_MOST,
+        int(limits.peak_memory or 0),
+        value,
+        unit="bytes",
+        found=f"{case.name} takes up to {ByteSize(value).human_readable(decimal=True)} of memory,"
+        f" the worst of {counted(len(footprint.peak_bytes), 'process', 'processes')}",
+        next_step="take a smaller network, quantise it, or lower the optimisation level that unpacks its weights",
+        details=[f"processes: {listed(map(str, footprint.peak_bytes))} bytes"],
+    )
+
+
+@memory.clause("cold_start_ms", limit="cold_start_ms", needs=_needs, unfit=_unfit)
+def cold_start_ms(case: Case, limits: MemoryLimits, findings: Findings) -> Judgement:
+    """Creating a session takes no longer than allowed."""
+    footprint = findings[case.need(Footprint)]
+    if refused := _dead(case, footprint, footprint.create_ms):
+        return refused
+    value = max(footprint.create_ms)
+    return against(
+        Relation.AT_MOST,
+        limits.cold_start_ms or 0.0,
+        value,
+        unit="ms",
+        found=f"{case.name} takes up to {figure(value)} ms of wall time to create a session,"
+        f" the worst of {len(footprint.create_ms)} fresh starts",
+        next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
+        details=[
+            f"sessions created in {listed([figure(ms) for ms in footprint.create_ms])} ms",
+            f"first runs after it in {listed([figure(ms) for ms in footprint.first_ms])} ms",
+        ],
+    )
+
+
+def _dead(case: Case, footprint: Footprint, numbers: Sequence[float]) -> Judgement | None:
+    """Judge a process that left no number."""
+    if footprint.failure:
+        return cannot_judge(
+            f"{case.name} was never loaded, so nothing could be measured: {footprint.failure}",
+            "mend what the clause from_bytes says of it",
+        )
+    if not numbers or min(numbers) < 0:
+        return cannot_judge(f"no process measured {case.name}", "measure again")
+    return None
