@@ -66,6 +66,11 @@ class Option:
         return f"eyerace_parity_{self.name}"
 
     @property
+    def dest(self) -> str:
+        """Attribute of the parsed command line."""
+        return self.ini
+
+    @property
     def ini_type(self) -> str:
         """Type of the ini key, for pytest's ``addini``; texts are read by this module, so its errors are the same."""
         return "linelist" if self.several else "string"
@@ -87,7 +92,7 @@ class Option:
     def argument(self) -> dict[str, Any]:
         """Keyword arguments for ``add_argument`` (argparse) and ``addoption`` (pytest); absent options are ``None``."""
         words = f"{self.help} (default: {self.default})"
-        common: dict[str, Any] = {"dest": f"eyerace_parity_{self.name}", "default": None, "help": words}
+        common: dict[str, Any] = {"dest": self.dest, "default": None, "help": words}
         if self.kind is Kind.FLAG:
             return common | {"action": "store_const", "const": "true"}
         if self.several:

@@ -1,0 +1,117 @@
+"""Reading ``.npz`` files that may be torn, foreign or hostile: sizes first, contents later, pickles never."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from parity.errors import GoldenError
+from parity.places import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import IO
+
+    from parity.evidence.model import Array
+
+_NEXT: Final = "write the file again with numpy.savez"
+_TORN: Final = (
+    OSError, ValueError, EOFError, RuntimeError, NotImplementedError, KeyError, MemoryError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""Everything that zipfile and numpy raise for a file that is not what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An array as its header states it.
+
+    Attributes:
+        shape: Extents, samples first.
+        dtype: Element type.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {list(self.shape)}"
+
+
+Archive: TypeAlias = dict[str, Member]
+"""The arrays of a file by name."""
+
+
+def read_archive(path: Path, max_bytes: int) -> Archive:
+    """Read the headers of all arrays, and make sure that each array is as large as its header says.
+
+    Args:
+        path: The file.
+        max_bytes: Most that it may hold once decompressed.
+
+    Returns:
+        Shape and type of every array, by name.
+
+    Raises:
+        GoldenError: The file is missing, torn, foreign, too large, or holds pickled objects.
+    """
+    place = shown(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            total = sum(member.file_size for member in members)
+            if total > max_bytes:
+                raise GoldenError(
+                    f"{place} holds {total} bytes decompressed, more than golden.max_bytes = {max_bytes}",
+                    next_step="split the file, or raise golden.max_bytes",
+                )
+            if len({member.filename for member in members}) < len(members):
+                raise GoldenError(f"{place} holds two arrays of the same name", next_step=_NEXT)
+            found: Archive = {}
+            for member in members:
+                with archive.open(member) as file:
+                    found[member.filename.removesuffix(".npy")] = _header(file, member, place)
+            return found
+    except FileNotFoundError:
+        raise GoldenError(f"{place}: there is no such file", next_step="record the inputs again") from None
+    except _TORN as error:
+        raise GoldenError(f"{place} is torn, or no .npz file: {error}", next_step=_NEXT) from None
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
+    """Read some arrays of a file whose headers :func:`read_archive` has checked.
+
+    Raises:
+        GoldenError: The contents are torn.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except _TORN as error:
+        raise GoldenError(f"{shown(path)} is torn: {error}", next_step=_NEXT) from None
+
+
+def _header(file: IO[bytes], member: zipfile.ZipInfo, place: str) -> Member:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(file)
+    if version not in readers:
+        raise GoldenError(f"{place}: {member.filename} is of the unknown array format {version}", next_step=_NEXT)
+    shape, _, dtype = readers[version](file)
+    if dtype.hasobject:
+        raise GoldenError(
+            f"{place}: {member.filename} holds pickled Python objects, which are never loaded: they can run any code",
+            next_step="store arrays of numbers",
+        )
+    stated = file.tell() + math.prod(shape) * dtype.itemsize
+    if stated != member.file_size:
+        raise GoldenError(
+            f"{place}: {member.filename} has {member.file_size} bytes, but its header speaks of {stated}",
+            next_step=_NEXT,
+        )
+    return Member(tuple(shape), dtype)
