@@ -142,6 +142,7 @@ class Run:
         side = sides[self.epoch]
         work = [resolution**2 for resolution in sides]
         before, here = sum(work[: self.epoch]) / sum(work), work[self.epoch] / sum(work)
+        torch.manual_seed(self.plan.seed * 1000 + self.epoch)  # so that a resumed epoch drops the same features
         rng = np.random.default_rng([self.plan.seed, self.epoch])
         generator = torch.Generator().manual_seed(self.plan.seed * 1000 + self.epoch)
         order = rng.permutation(len(examples.labels))
