@@ -1,0 +1,203 @@
+"""The bench: what every measurer works on, with the digests that say what it worked on.
+
+Digests are taken once a run and shared by all measurers; taking them costs what reading the files costs, and nothing is
+imported for it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Final
+
+from parity import __version__
+from parity.contract.callables import source_digest
+from parity.contract.data import ImageSet
+from parity.contract.variants import TORCH_KINDS, TorchVariant
+from parity.errors import GoldenError, MeasurementError, ParityError
+from parity.evidence import machine
+from parity.evidence.model import Provenance
+from parity.golden.digests import bytes_digest, file_digest, json_digest
+from parity.golden.preprocess import profile_digest
+from parity.result import HOST
+from parity.runners import onnxruntime as onnx_runtime
+from parity.runners import torch as torch_runtime
+from parity.runners.external import external_locations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from parity.contract.model import Contract
+    from parity.evidence.store import Store
+    from parity.golden.dataset import GoldenSet
+    from parity.progress import Progress
+
+MISSING: Final = "missing"
+"""Stands in a provenance for the digest of a file that is not there."""
+
+_PACKAGE: Final = Path(__file__).parent.parent
+
+
+@dataclass(slots=True)
+class Bench:
+    """What is measured, and with what.
+
+    Attributes:
+        contract: The contract.
+        opener: Opens its golden set.
+        store: Where measurements are kept.
+        jobs: Samples evaluated side by side.
+        progress: Who hears of long work.
+        recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
+    """
+
+    contract: Contract
+    opener: Callable[[Contract], GoldenSet]
+    store: Store
+    jobs: int
+    progress: Progress
+    recorded: bool = False
+    _golden: GoldenSet | GoldenError | None = field(default=None, init=False)
+    _artefacts: dict[str, str] = field(default_factory=dict, init=False)
+    _lock: RLock = field(default_factory=RLock, init=False)
+
+    def golden(self) -> GoldenSet:
+        """The golden set, opened once.
+
+        Raises:
+            GoldenError: It cannot be opened; every later call says the same without trying again.
+        """
+        with self._lock:
+            if self._golden is None:
+                try:
+                    self._golden = self.opener(self.contract)
+                except GoldenError as error:
+                    self._golden = error
+            if isinstance(self._golden, GoldenError):
+                raise self._golden
+            return self._golden
+
+    def is_torch(self, variant: str) -> bool:
+        """Whether a variant needs torch to run."""
+        return self.contract.variants[variant].kind in TORCH_KINDS
+
+    def runtime(self, variant: str) -> str:
+        """Name and version of what executes a variant, without importing it."""
+        return torch_runtime.runtime() if self.is_torch(variant) else onnx_runtime.runtime()
+
+    def artefact(self, variant: str) -> str:
+        """Digest of all that makes a variant: its files, and for a factory its source and arguments.
+
+        Raises:
+            MeasurementError: A file cannot be read, or the factory's source cannot be found.
+        """
+        with self._lock:
+            if variant not in self._artefacts:
+                self._artefacts[variant] = artefact_digest(self.contract, variant)
+            return self._artefacts[variant]
+
+    def provenance(
+        self,
+        variant: str,
+        *,
+        target: str = HOST,
+        golden: bool = False,
+        runtime: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> Provenance:
+        """Say where a measurement of a variant comes from.
+
+        Args:
+            variant: The variant.
+            target: Where it is executed.
+            golden: Whether golden samples are used.
+            runtime: What executes; the variant's own runtime by default, an empty text where nothing is executed.
+            settings: What else is set.
+
+        Raises:
+            MeasurementError: Something that belongs to it cannot be read.
+        """
+        runtime = self.runtime(variant) if runtime is None else runtime
+        profile = self.contract.preprocess_of(variant) if golden else None
+        return Provenance(
+            variant=variant,
+            target=target,
+            artefact=self.artefact(variant),
+            golden=self.golden().digest if golden else "",
+            preprocess=profile_digest(profile) if profile is not None else "",
+            runtime=runtime,
+            machine=machine.fingerprint() if runtime else "",
+            settings=dict(settings or {}),
+        )
+
+    def session_settings(self, variant: str, *, threads: int | None = None) -> dict[str, str]:
+        """Settings of a variant's session, as they stand in a provenance."""
+        session = onnx_runtime.session_of(self.contract, variant, threads=threads)
+        settings = {"threads": str(session.intra_op_threads)}
+        if self.is_torch(variant):
+            return settings
+        settings |= {
+            "inter_op_threads": str(session.inter_op_threads),
+            "spinning": "on" if session.spinning else "off",
+            "optimisation": session.optimisation,
+            "providers": ",".join(session.providers),
+            "loaded_from": "bytes" if self.contract.interface.single_file else "path",
+        }
+        return settings | ({"config": json.dumps(session.config, sort_keys=True)} if session.config else {})
+
+    def decoding_settings(self) -> dict[str, str]:
+        """Versions of what turns golden samples into tensors, as they stand in a provenance."""
+        libraries = ["numpy", "pillow"] if isinstance(self.contract.golden, ImageSet) else ["numpy"]
+        return {name: metadata.version(name) for name in libraries}
+
+
+def artefact_digest(contract: Contract, variant: str) -> str:
+    """Digest of all that makes a variant, or :data:`MISSING`.
+
+    Raises:
+        MeasurementError: A file cannot be read, or the factory's source cannot be found.
+    """
+    stated = contract.variants[variant]
+    path = contract.path(stated.path)
+    try:
+        if not path.is_file():
+            return MISSING
+        digest = file_digest(path)
+        if isinstance(stated, TorchVariant):
+            source = source_digest(contract.root, stated.factory)
+            return json_digest({"file": digest, "factory": stated.factory, "source": source, "with": stated.arguments})
+        beside = external_locations(path) if stated.kind == "onnx" else ()
+        if not beside:
+            return digest
+        return json_digest({"file": digest, "beside": {place: _beside(contract, path, place) for place in beside}})
+    except OSError as error:
+        reason = f"{variant}: {stated.path.as_posix()} cannot be read: {error.strerror or error}"
+        raise MeasurementError(reason, next_step="check the file's permissions") from error
+    except ParityError as error:
+        raise MeasurementError(error.reason, next_step=error.next_step) from error
+
+
+def inside(contract: Contract, path: Path, location: str) -> Path | None:
+    """Place a file of external data, or ``None`` where it leads outside the bundle: such a file is never opened."""
+    place = (path.parent / location).resolve()
+    return place if place.is_relative_to(contract.root.resolve()) else None
+
+
+def code_digest(*places: str) -> str:
+    """Digest of the code that takes a measurement: when it changes, what it measured before is no longer evidence.
+
+    Args:
+        places: Files of this package, relative to it.
+    """
+    try:
+        return bytes_digest(b"\0".join((_PACKAGE / place).read_bytes() for place in places))
+    except OSError:  # an installation without sources: the release stands for its code
+        return f"release {__version__}"
+
+
+def _beside(contract: Contract, path: Path, location: str) -> str:
+    place = inside(contract, path, location)
+    return file_digest(place) if place is not None and place.is_file() else MISSING

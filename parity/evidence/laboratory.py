@@ -1,0 +1,327 @@
+"""The laboratory: whoever needs evidence asks here, and gets it measured, kept from before, or told why not.
+
+One table says how each kind is measured, where it comes from, and whether it may be kept. Everything else is the same
+for all kinds: look at what this run has, then at the store, then measure. What could not be measured is remembered like
+what could: a variant that does not load is tried once, not once a clause.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from parity.errors import MeasurementError, ParityError, RecordError
+from parity.evidence import files, footprint, outputs, recorded, repeats, timing
+from parity.evidence.bench import Bench, code_digest
+from parity.evidence.codec import decode, encode
+from parity.evidence.model import (
+    Fact,
+    Files,
+    Footprint,
+    Golden,
+    Graph,
+    Lineage,
+    Need,
+    Outputs,
+    Preflight,
+    Provenance,
+    Repeats,
+    Timing,
+)
+from parity.evidence.store import SCHEMA
+from parity.golden.digests import json_digest
+from parity.result import HOST
+from parity.runners import torch as torch_runtime
+
+if TYPE_CHECKING:
+    from parity.contract.model import Contract
+    from parity.evidence.model import Evidence
+    from parity.evidence.store import Store
+    from parity.golden.dataset import GoldenSet
+    from parity.progress import Progress
+
+E = TypeVar("E")
+
+Opener = Callable[["Contract"], "GoldenSet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurer(Generic[E]):
+    """How one kind of evidence is obtained.
+
+    Attributes:
+        provenance: Says where it will come from, without measuring.
+        measure: Measures it.
+        code: Files of this package whose change makes earlier measurements worthless.
+        kept: Whether the store may answer instead; never for times.
+        survival: Whether an ONNX variant is evaluated in this process, and must have survived in another first.
+        alone: Whether nothing else may be measured on this machine meanwhile.
+    """
+
+    provenance: Callable[[Bench, Need[E]], Provenance]
+    measure: Callable[[Bench, Need[E], Provenance], E]
+    code: tuple[str, ...] = ()
+    kept: bool = True
+    survival: bool = False
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A piece of evidence that this run has, for the record.
+
+    Attributes:
+        key: The content key under which it stands in the record, and in the store if it holds arrays.
+        need: What it answers.
+        evidence: The evidence.
+    """
+
+    key: str
+    need: Need[Any]
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """A piece of evidence that this run could not get.
+
+    Attributes:
+        need: What was wanted.
+        error: Why there is none.
+    """
+
+    need: Need[Any]
+    error: MeasurementError
+
+
+class Laboratory:
+    """Obtains evidence for one contract. Calls from several threads are measured one after the other.
+
+    Args:
+        contract: The contract.
+        golden_opener: Opens its golden set; called when it is first needed.
+        store: Where measurements are kept between runs.
+        jobs: Golden samples evaluated side by side.
+        progress: Who hears of long work.
+        use_recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        golden_opener: Opener,
+        store: Store,
+        *,
+        jobs: int,
+        progress: Progress,
+        use_recorded: bool = False,
+    ) -> None:
+        self._bench = Bench(contract, golden_opener, store, max(1, jobs), progress, use_recorded)
+        self._found: dict[Need[Any], Measured | Unmeasured] = {}
+        self._sources: dict[Need[Any], Provenance] = {}
+        self._lock = RLock()
+
+    def obtain(self, need: Need[E]) -> E:
+        """Return the evidence that meets a need.
+
+        Raises:
+            MeasurementError: It cannot be had; every later call for the same need says so without trying again.
+        """
+        with self._lock:
+            if need not in self._found:
+                try:
+                    evidence = self._obtain(need)
+                    self._found[need] = Measured(self._key_of(need, evidence), need, cast("Evidence", evidence))
+                except MeasurementError as error:
+                    self._found[need] = Unmeasured(need, error)
+                except ParityError as error:
+                    self._found[need] = Unmeasured(need, MeasurementError(error.reason, next_step=error.next_step))
+            found = self._found[need]
+        if isinstance(found, Unmeasured):
+            raise found.error.with_traceback(None)
+        return cast("E", found.evidence)
+
+    def key(self, need: Need[Any]) -> str:
+        """The content key of the evidence for a need, measured or not.
+
+        Raises:
+            MeasurementError: Something that the key is made of cannot be read.
+        """
+        with self._lock:
+            found = self._found.get(need)
+            if isinstance(found, Measured):
+                return found.key
+            if need.kind is Golden:
+                return golden_key(self._bench.golden().digest)
+            return content_key(need.kind, self._source(need))
+
+    def documents(self) -> tuple[Measured, ...]:
+        """Everything measured so far, in the order in which it was asked for."""
+        with self._lock:
+            return tuple(found for found in self._found.values() if isinstance(found, Measured))
+
+    def failures(self) -> tuple[Unmeasured, ...]:
+        """Everything that could not be measured so far."""
+        with self._lock:
+            return tuple(found for found in self._found.values() if isinstance(found, Unmeasured))
+
+    def close(self) -> None:
+        """Keep the store within its size, if this run has added to it."""
+        if self._bench.store.wrote:
+            self._bench.store.tidy()
+
+    # ---- one need ----------------------------------------------------------------------------------------------------
+
+    def _obtain(self, need: Need[E]) -> E:
+        if need.target != HOST:
+            reason = f"nothing here can measure on {need.target}"
+            raise MeasurementError(reason, next_step=f"measure on the target {HOST!r}")
+        if need.kind is Golden:
+            return cast("E", self._golden())
+        source = self._source(need)
+        if need.kind is Outputs and self._stands_in(need):
+            return cast("E", recorded.read(self._bench.contract, need.variant, source))
+        measurer = _measurer(need.kind)
+        if not measurer.kept:
+            return self._measure(need, measurer, source)
+        key = content_key(need.kind, source)
+        kept = recall(self._bench.store, need.kind, key)
+        if kept is not None:
+            return kept
+        with self._bench.store.claim(key):
+            # Another run may have measured it while this one waited.
+            kept = recall(self._bench.store, need.kind, key)
+            if kept is not None:
+                return kept
+            evidence = self._measure(need, measurer, source)
+            keep(self._bench.store, key, cast("Evidence", evidence))
+            return evidence
+
+    def _measure(self, need: Need[E], measurer: Measurer[E], source: Provenance) -> E:
+        if measurer.survival:
+            for variant in filter(None, (need.variant, need.versus)):
+                if not self._bench.is_torch(variant):
+                    footprint.require_survival(self._bench, self.obtain(Need(Preflight, variant, need.target)))
+        with self._bench.store.claim("alone") if measurer.alone else nullcontext(), _failures_told(need):
+            return measurer.measure(self._bench, need, source)
+
+    def _golden(self) -> Golden:
+        facts = self._bench.golden().facts()
+        key = golden_key(facts.digest)
+        if recall(self._bench.store, Golden, key) is None:
+            keep(self._bench.store, key, facts)  # so that a record can be judged again without the images
+        return facts
+
+    def _stands_in(self, need: Need[Any]) -> bool:
+        """Whether recorded outputs are to be used instead of the variant itself."""
+        return self._bench.is_torch(need.variant) and (self._bench.recorded or not torch_runtime.installed())
+
+    def _source(self, need: Need[Any]) -> Provenance:
+        if need not in self._sources:
+            self._sources[need] = _measurer(need.kind).provenance(self._bench, need)
+        return self._sources[need]
+
+    def _key_of(self, need: Need[Any], evidence: Any) -> str:
+        if isinstance(evidence, Golden):
+            return golden_key(evidence.digest)
+        return content_key(need.kind, evidence.provenance)
+
+
+# ---- what is kept ----------------------------------------------------------------------------------------------------
+
+
+def content_key(kind: type[Any], source: Provenance) -> str:
+    """Key of a measurement: the digest of all that could have changed it, our own code included."""
+    stated = source.model_dump(mode="json", exclude={"cached"})
+    code = code_digest(*_measurer(kind).code)
+    return json_digest({"schema": SCHEMA, "kind": kind.__name__, "code": code, "source": stated})
+
+
+def golden_key(digest: str) -> str:
+    """Key of a golden set's own facts."""
+    return json_digest({"schema": SCHEMA, "kind": Golden.__name__, "golden": digest})
+
+
+def keep(store: Store, key: str, evidence: Evidence) -> None:
+    """Put evidence into the store."""
+    store.write(type(evidence).__name__.lower(), key, encode(evidence))
+
+
+def recall(store: Store, kind: type[E], key: str) -> E | None:
+    """Take evidence out of the store, marked as such; ``None`` if there is none that is whole."""
+    body = store.read(kind.__name__.lower(), key)
+    if body is None:
+        return None
+    try:
+        evidence: Any = decode(kind, body)
+    except RecordError:
+        return None
+    if isinstance(evidence, Golden):
+        return cast("E", evidence)
+    source = evidence.provenance.model_copy(update={"cached": True})
+    if isinstance(evidence, Fact):
+        return cast("E", evidence.model_copy(update={"provenance": source}))
+    return cast("E", dataclasses.replace(evidence, provenance=source))
+
+
+@contextmanager
+def _failures_told(need: Need[Any]) -> Iterator[None]:
+    """Turn what the machine refuses (a full disk, too little memory) into evidence that could not be obtained."""
+    try:
+        yield
+    except MemoryError as error:
+        reason = f"there was not enough memory to measure {need}"
+        raise MeasurementError(reason, next_step="lower golden.batch or the number of jobs") from error
+    except OSError as error:
+        reason = f"the system refused to let {need} be measured: {error.strerror or error}"
+        raise MeasurementError(reason, next_step="free what is short, then run again") from error
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+
+def _graph_provenance(bench: Bench, need: Need[Graph]) -> Provenance:
+    from importlib.metadata import version  # noqa: PLC0415
+
+    return bench.provenance(need.variant, target=need.target, runtime="", settings={"onnx": version("onnx")})
+
+
+def _read_graph(bench: Bench, need: Need[Graph], source: Provenance) -> Graph:
+    from parity.evidence.graph import read_graph  # noqa: PLC0415 - it imports onnx
+
+    return read_graph(bench.contract, need.variant).model_copy(update={"provenance": source})
+
+
+def _lineage_provenance(bench: Bench, need: Need[Lineage]) -> Provenance:
+    return bench.provenance(need.variant, target=need.target, runtime="")
+
+
+def _read_lineage(bench: Bench, need: Need[Lineage], source: Provenance) -> Lineage:
+    from parity.evidence.lineage import read_lineage  # noqa: PLC0415
+
+    return read_lineage(bench.contract, need.variant).model_copy(update={"provenance": source})
+
+
+_TABLE: dict[type[Any], Measurer[Any]] = {
+    Outputs: Measurer(outputs.provenance, outputs.measure, outputs.CODE, survival=True),
+    Repeats: Measurer(repeats.provenance, repeats.measure, repeats.CODE, survival=True),
+    Graph: Measurer(_graph_provenance, _read_graph, ("evidence/graph.py",)),
+    Files: Measurer(files.provenance, files.measure, files.CODE),
+    Preflight: Measurer(footprint.preflight_provenance, footprint.measure_preflight, footprint.CODE),
+    Footprint: Measurer(
+        footprint.footprint_provenance, footprint.measure_footprint, footprint.CODE, kept=False, alone=True
+    ),
+    Timing: Measurer(timing.provenance, timing.measure, timing.CODE, kept=False, survival=True, alone=True),
+    Lineage: Measurer(_lineage_provenance, _read_lineage, ("evidence/lineage.py",), kept=False),
+}
+
+
+def _measurer(kind: type[E]) -> Measurer[E]:
+    if kind not in _TABLE:
+        message = f"the laboratory does not know how to measure {kind.__name__}"
+        raise LookupError(message)
+    return _TABLE[kind]

@@ -1,0 +1,107 @@
+"""Where an ONNX file keeps data beside itself, found without the onnx package.
+
+Importing ``onnx`` costs more than all the rest of a cached run, and ONNX Runtime does not tell. The file is protobuf,
+whose wire format is simple: fields are a key (number and wire type) and a value, messages are length-delimited bytes.
+Only the few fields that can lead to a tensor are followed; weights are stepped over, never read.
+
+The field numbers are those of ``onnx.proto``, which never change: that is protobuf's promise.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+# What can hold a tensor, as {message: {field: message of its value}}.
+_PATHS: Final[dict[str, dict[int, str]]] = {
+    "model": {7: "graph", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "entry"},
+}
+_MAX_DEPTH: Final = 100
+
+Content = bytes | mmap.mmap
+
+
+def external_locations(path: Path) -> tuple[str, ...]:
+    """Names of the files that hold external data, as the model states them, in order of appearance, each once.
+
+    A file that is no ONNX model, or is torn, has none as far as it can be read: whoever loads it says so.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return ()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return locations_in(content)
+
+
+def locations_in(content: Content) -> tuple[str, ...]:
+    """The same, of a file's bytes."""
+    if content.find(b"location") < 0:  # the key under which a tensor states where its data lie
+        return ()
+    found: dict[str, None] = {}
+    pending = [(0, len(content), "model", 0)]
+    while pending:
+        start, end, message, depth = pending.pop()
+        deeper = []
+        for number, begin, stop in _fields(content, start, end):
+            inner = _PATHS[message].get(number)
+            if inner == "entry":
+                key, value = _entry(content, begin, stop)
+                if key == b"location":
+                    found[value.decode("utf-8", errors="replace")] = None
+            elif inner is not None and depth < _MAX_DEPTH:
+                deeper.append((begin, stop, inner, depth + 1))
+        pending += reversed(deeper)
+    return tuple(found)
+
+
+def _entry(content: Content, start: int, end: int) -> tuple[bytes, bytes]:
+    fields = {number: content[begin:stop] for number, begin, stop in _fields(content, start, end)}
+    return fields.get(1, b""), fields.get(2, b"")
+
+
+def _fields(content: Content, position: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Length-delimited fields between two positions: number, begin, end. Stops where the bytes make no sense."""
+    while position < end:
+        key, position = _varint(content, position, end)
+        kind = key & 7
+        if kind == _BYTES:
+            size, position = _varint(content, position, end)
+            if position + size > end:
+                return
+            yield key >> 3, position, position + size
+            position += size
+        elif kind == _VARINT:
+            _, position = _varint(content, position, end)
+        elif kind == _FIXED64:
+            position += 8
+        elif kind == _FIXED32:
+            position += 4
+        else:
+            return
+
+
+def _varint(content: Content, position: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < end:
+        byte = content[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if not byte & 0x80:
+            return value, position
+        shift += 7
+    return 0, end

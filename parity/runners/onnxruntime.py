@@ -1,0 +1,139 @@
+"""ONNX Runtime in this process: ``.onnx`` and ``.ort`` files, loaded from bytes as an app loads them."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from parity.errors import ArtefactError, MeasurementError
+from parity.evidence.model import PortFact
+from parity.runners import worker
+from parity.runners.artefacts import artefact, contents
+from parity.runners.base import Runner
+from parity.runners.external import locations_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from parity.contract.model import Contract
+    from parity.contract.variants import Session
+    from parity.evidence.model import Array
+
+
+def runtime() -> str:
+    """``onnxruntime VERSION`` of this Python, without importing it."""
+    for name in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"):
+        try:
+            return f"onnxruntime {metadata.version(name)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return "onnxruntime (of no known distribution)"
+
+
+def model_of(contract: Contract, variant: str) -> bytes | Path:
+    """What a session is made from: the file's bytes, or its path where the contract allows external data.
+
+    ONNX Runtime finds external data of a model made from bytes if they happen to lie in the working directory, where an
+    app would never find them: they are refused rather than left to chance.
+
+    Raises:
+        ArtefactError: The file is missing, empty or too large, or has external data though the contract wants one file.
+    """
+    if not contract.interface.single_file:
+        return artefact(contract, variant)
+    content = contents(contract, variant)
+    if outside := locations_in(content):
+        raise ArtefactError(
+            f"{variant}: {contract.variants[variant].path.as_posix()} keeps weights in {', '.join(outside)}, "
+            "which an app that loads it from bytes cannot find",
+            next_step="export it as one file, or set interface.single_file = false if the app opens it by its path",
+        )
+    return content
+
+
+def session_of(contract: Contract, variant: str, *, threads: int | None = None) -> Session:
+    """Session settings of a variant; with ``threads``, that many intra-op threads and operators one at a time."""
+    session = contract.session_of(variant)
+    if threads is None:
+        return session
+    return session.model_copy(update={"intra_op_threads": threads, "inter_op_threads": 1})
+
+
+class OnnxRuntimeRunner(Runner):
+    """One ONNX Runtime session, shared by all threads that infer.
+
+    Args:
+        contract: The contract.
+        variant: Name of an ``onnx`` or ``ort`` variant.
+        threads: Intra-op threads instead of the contract's.
+    """
+
+    def __init__(self, contract: Contract, variant: str, *, threads: int | None = None) -> None:
+        self._contract = contract
+        self._variant = variant
+        self._settings = session_of(contract, variant, threads=threads)
+        self._session: Any = None
+
+    @property
+    def runtime(self) -> str:
+        """``onnxruntime VERSION``."""
+        return runtime()
+
+    def load(self) -> None:
+        """Make the session."""
+        model = model_of(self._contract, self._variant)
+        source = model if isinstance(model, bytes) else str(model)
+        try:
+            self._session = worker.create_session(source, self._settings.model_dump(mode="json"))
+        except worker.Refused as error:
+            raise refusal(self._contract, self._variant, str(error)) from error
+        except ImportError as error:
+            reason = f"onnxruntime cannot be imported: {error}"
+            raise MeasurementError(reason, next_step="python -m pip install onnxruntime") from error
+
+    def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Run once; thread-safe."""
+        try:
+            return worker.infer(self._loaded(), feeds)
+        except worker.Refused as error:
+            raise MeasurementError(f"{self._variant}: {error}") from error
+
+    def ports(self) -> tuple[tuple[PortFact, ...], tuple[PortFact, ...]]:
+        """Inputs and outputs as the session declares them."""
+        session = self._loaded()
+        described = (worker.describe(session.get_inputs()), worker.describe(session.get_outputs()))
+        inputs, outputs = (tuple(PortFact.model_validate(port) for port in side) for side in described)
+        return inputs, outputs
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+    def _loaded(self) -> Any:
+        if self._session is None:
+            message = "the runner is used before load() or after close()"
+            raise RuntimeError(message)
+        return self._session
+
+
+def refusal(contract: Contract, variant: str, sentence: str) -> ArtefactError:
+    """The error for a file that the runtime does not take, with what to do about it.
+
+    Args:
+        contract: The contract.
+        variant: Name of the variant.
+        sentence: What the runtime said.
+    """
+    recipe = getattr(contract.variants[variant], "recipe", None)
+    if "protobuf" in sentence.casefold() or "No graph was found" in sentence:
+        step = "the file is torn or no ONNX model: " + ("delete it and export again" if recipe else "fetch it again")
+    elif "NOT_IMPLEMENTED" in sentence:
+        step = "use a recipe whose operators this runtime has, or a newer onnxruntime in the app and here"
+    elif "Provider" in sentence:
+        step = "install the onnxruntime package that has it, or correct session.providers in the contract"
+    elif "opset" in sentence.casefold() or "IR version" in sentence:
+        step = "export at an older opset or IR version, or use a newer onnxruntime in the app and here"
+    else:
+        step = f"load {contract.variants[variant].path.as_posix()} in {runtime()} alone to see more"
+    return ArtefactError(f"{variant}: {runtime()} refuses the file: {sentence}", next_step=step)
