@@ -33,7 +33,7 @@ from parity.evidence.model import (
     Timing,
 )
 from parity.evidence.store import SCHEMA
-from parity.golden.digests import json_digest
+from parity.digests import json_digest
 from parity.result import HOST
 from parity.runners import torch as torch_runtime
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from parity.golden.digests import bytes_digest
+from parity.digests import bytes_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
