@@ -217,6 +217,9 @@ def _sentence(group: Sequence[tuple[_Place, ErrorDetails]], limits: Mapping[str,
     match details["type"]:
         case "contradiction":
             sentence = details["msg"]
+        case "value_error":
+            value = "" if isinstance(details["input"], dict) else f" (found {found})"
+            sentence = f"{details['ctx']['error']}{value}"
         case "extra_forbidden":
             sentence = f"unknown key (found {found}){_choices(place.keys[-1], _known(place, limits))}"
         case "missing":
