@@ -24,7 +24,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("parity.judging",),
     ("parity.report",),
     ("parity.cli",),
-    ("parity.plugin", "parity.nodes", "parity.session", "parity.fixtures"),
+    (
+        "parity.plugin",
+        "parity.nodes",
+        "parity.session",
+        "parity.fixtures",
+        "parity.subject",
+        "parity.stage",
+        "parity.discovery",
+    ),
 )
 
 # What only some layers may know.

@@ -1,0 +1,128 @@
+"""The tree of items: contract file, then variant, then clause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from parity.contract.locate import lines
+from parity.result import HOST
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from _pytest._code import ExceptionInfo
+    from _pytest._code.code import TerminalRepr
+
+    from parity.checks.base import Planned
+    from parity.contract.model import Contract
+    from parity.report.compose import Finding
+    from parity.session import GateSession
+
+
+@dataclass(slots=True)
+class NotHeld(Exception):  # noqa: N818 - a verdict, not an error
+    """A clause did not hold.
+
+    Attributes:
+        account: The verdict in full.
+    """
+
+    account: str
+
+    def __str__(self) -> str:
+        return self.account
+
+
+class ContractFile(pytest.File):
+    """A contract: one collector a variant."""
+
+    obj = None
+    gate: GateSession
+
+    def collect(self) -> Iterator[VariantCollector]:
+        """Collect the variants that anything is demanded of."""
+        subject = self.gate.subject(self.path)
+        for name in subject.contract.variants:
+            planned = tuple(planned for planned in subject.planned if planned.case.name == name)
+            if planned:
+                variant: VariantCollector = VariantCollector.from_parent(self, name=name)
+                variant.gate, variant.planned = self.gate, planned
+                yield variant
+
+
+class VariantCollector(pytest.Collector):
+    """A form of the model: one item a clause."""
+
+    obj = None
+    gate: GateSession
+    planned: tuple[Planned, ...]
+
+    def collect(self) -> Iterator[ClauseItem]:
+        """Collect what is demanded of the variant."""
+        for planned in self.planned:
+            target = planned.identity.target
+            name = planned.clause.name if target == HOST else f"{planned.clause.name}[{target}]"
+            item: ClauseItem = ClauseItem.from_parent(self, name=name)
+            item.gate, item.planned = self.gate, planned
+            item.add_marker("parity")
+            # So that `-k quality` finds the whole family.
+            item.extra_keyword_matches.add(planned.clause.check)
+            yield item
+
+
+class ClauseItem(pytest.Item):
+    """A clause that is judged."""
+
+    obj = None
+    gate: GateSession
+    planned: Planned
+    finding: Finding | None = None
+
+    def runtest(self) -> None:
+        """Judge it.
+
+        Raises:
+            NotHeld: It does not hold.
+        """
+        self.finding = self.gate.judge(self.path, self.planned)
+        row = self.finding.verdict
+        self.user_properties += [
+            (f"eyerace_parity.{key}", value)
+            for key in ("status", "value", "limit", "unit", "check", "target")
+            if (value := getattr(row, key)) not in {None, ""}
+        ]
+        if not row.status.passes:
+            raise NotHeld(self.gate.account(row))
+
+    def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
+        """Tell a verdict as plain text: other forms lose their words under xdist and in annotations."""
+        if isinstance(excinfo.value, NotHeld):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """Lead annotations to the line of the contract that demands it."""
+        line = clause_line(self.planned.case.contract, self.planned)
+        return self.path, None if line is None else line - 1, str(self.planned.identity)
+
+
+def clause_line(contract: Contract, planned: Planned) -> int | None:
+    """The 1-based line of a contract that states a clause's limit.
+
+    The variant's own limit comes first, then the shared one, then the variant itself.
+    """
+    known = lines(_text(contract.file))
+    keys, variant = tuple(planned.clause.keys), ("variants", planned.case.name)
+    return next((known[wanted] for wanted in (variant + keys, keys, variant) if wanted in known), None)
+
+
+def _text(file: Path) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""

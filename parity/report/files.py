@@ -1,0 +1,120 @@
+"""Records on disk: written whole or not at all, and read with a clear word when they are not what they should be."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from parity.errors import RecordError
+from parity.places import shown
+from parity.report.document import FORMAT, VERSION, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_RUN = "run `pytest --eyerace-parity` to write a new one"
+
+
+def record_text(record: Record) -> str:
+    """Write a record as JSON that any reader takes: numbers that JSON does not know stand as texts."""
+    content = _speakable(record.model_dump(mode="json", by_alias=True))
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record, atomically; its folder is made.
+
+    Raises:
+        RecordError: The file cannot be written; a file that stood there before still stands.
+    """
+    text = record_text(record)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text)
+    except OSError as error:
+        raise RecordError(
+            f"the record cannot be written to {shown(path)}: {error.strerror or error}",
+            next_step="name another place with --eyerace-parity-record PATH",
+        ) from None
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put a text in a file's place in one step: through a file beside it, which is gone whatever happens.
+
+    Raises:
+        OSError: The folder or the file cannot be written.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_record(path: Path) -> Record:
+    """Read a record.
+
+    Raises:
+        RecordError: The file is missing, torn, no record, or of a newer form.
+    """
+    content = _content(path)
+    place = shown(path)
+    if content.get("format") != FORMAT:
+        raise RecordError(f"{place} is no record of eyerace-parity", next_step=_RUN)
+    version = content.get("schema")
+    if isinstance(version, int) and version > VERSION:
+        raise RecordError(
+            f"{place} has the form {version}; this eyerace-parity reads up to {VERSION}",
+            next_step="use the version that wrote it, or a newer one",
+        )
+    try:
+        return Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        more = f" ({error.error_count()} faults in all)" if error.error_count() > 1 else ""
+        told = f"{where}: {message}" if where else message
+        raise RecordError(f"{place} is not a sound record: {told}{more}", next_step=_RUN) from None
+
+
+def _content(path: Path) -> Mapping[str, Any]:
+    place = shown(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecordError(f"{place}: there is no such record", next_step=_RUN) from None
+    except OSError as error:
+        raise RecordError(f"{place} cannot be read: {error.strerror or error}", next_step=_RUN) from None
+    except (ValueError, RecursionError):
+        raise RecordError(f"{place} is torn, or no JSON at all", next_step=_RUN) from None
+    if not isinstance(content, dict):
+        raise RecordError(f"{place} is no record of eyerace-parity", next_step=_RUN)
+    return content
+
+
+def _speakable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _speakable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_speakable(item) for item in value]
+    return value
+
+
+def _umask() -> int:
+    # The only way to read it is to set it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,92 @@
+"""Progress on a terminal. A log, a pipe and a dumb terminal see nothing of it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from parity.progress import SilentProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from parity.progress import Progress
+
+When = Literal["auto", "always", "never"]
+"""``auto``: where somebody sees it."""
+
+
+class _Task:
+    def __init__(self, bars: Bars, number: TaskID) -> None:
+        self._bars = bars
+        self._number = number
+
+    def advance(self, n: int = 1) -> None:
+        """Move the bar on."""
+        self._bars.advance(self._number, n)
+
+
+class RichProgress:
+    """Bars that appear while there is work and leave no trace.
+
+    Work may nest and may run in several threads; the bars are live only while a task is open, so that whoever owns the
+    terminal writes undisturbed in between.
+
+    Args:
+        file: Stream to draw on.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        from rich.console import Console  # noqa: PLC0415 - slow to import, and only a terminal needs it
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(file=file, force_terminal=True, highlight=False, legacy_windows=False),
+            transient=True,
+            refresh_per_second=5,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._open = 0
+
+    @property
+    def live(self) -> bool:
+        """Whether bars are on the screen."""
+        return self._open > 0
+
+    @contextmanager
+    def task(self, label: str, total: int | None) -> Iterator[_Task]:
+        """Show a bar while the work lasts."""
+        number = self._bars.add_task(label, total=total)
+        self._open += 1
+        if self._open == 1:
+            self._bars.start()
+        try:
+            yield _Task(self._bars, number)
+        finally:
+            self._open -= 1
+            self._bars.remove_task(number)
+            if not self._open:
+                self._bars.stop()
+
+
+def progress_on(file: TextIO, when: When = "auto") -> Progress:
+    """Choose how progress is shown on a stream."""
+    if when == "always" or (when == "auto" and file.isatty()):
+        return RichProgress(file)
+    return SilentProgress()
+
+
+@contextmanager
+def rich_progress(when: When = "auto") -> Iterator[Progress]:
+    """Progress of a command, on standard error: its output may be a pipe."""
+    yield progress_on(sys.stderr, when)

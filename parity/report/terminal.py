@@ -1,0 +1,209 @@
+"""The end of a run on a terminal: one table, the verdict in one line, and for each broken clause why and what next.
+
+Drawn from the record alone. It is as wide as it is told to be, and says with signs what it says with colour.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from parity.report.words import comparison, shown_unit, signs_for
+from parity.result import HOST, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from parity.report.document import ContractEntry, Outcome, Record, Unjudged, VerdictEntry
+    from parity.report.words import Signs
+
+STYLES: Final = {
+    Status.HELD: "green",
+    Status.BROKEN: "bold red",
+    Status.UNPROVEN: "yellow",
+    Status.ERROR: "bold magenta",
+}
+
+_NARROWEST_CELL: Final = 13
+_WIDEST_VALUE: Final = 40
+_MOST_NAMED: Final = 6
+_PAST: Final = {
+    Status.HELD: "held",
+    Status.BROKEN: "broken",
+    Status.UNPROVEN: "unproven",
+    Status.ERROR: "in error",
+}
+
+
+def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> str:
+    """Draw a record.
+
+    Args:
+        record: The record.
+        width: Columns of the terminal.
+        colour: Whether the stream takes escape sequences.
+        encoding: Encoding of the stream.
+
+    Returns:
+        Lines that end with a line break and fit the width; words that are longer than a line are broken.
+    """
+    signs = signs_for(encoding)
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=max(width, 40),
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    for contract in record.contracts:
+        verdicts, unjudged = record.verdicts_of(contract.name), record.unjudged_of(contract.name)
+        for names in _columns(contract, console.width):
+            console.print(_table(names, verdicts, unjudged, signs))
+        console.print(_verdict_line(contract, verdicts, unjudged, signs))
+        for paragraph in _faults(verdicts, signs):
+            console.print(paragraph)
+        console.print()
+    if record.interrupted:
+        console.print(Text(signs.text(f"The run ended early: {record.interrupted}"), style="yellow"))
+    # Rich pads cells to the full width; blanks at the end of a line only trouble logs.
+    return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().rstrip("\n").split("\n"))
+
+
+def verdict_line(record: Record, contract: ContractEntry, *, encoding: str | None = "utf-8") -> str:
+    """The verdict on one contract in one line, e.g. ``eyerace: HELD, 63 clauses held``."""
+    signs = signs_for(encoding)
+    return _verdict_line(contract, record.verdicts_of(contract.name), record.unjudged_of(contract.name), signs).plain
+
+
+def _columns(contract: ContractEntry, width: int) -> Iterator[Sequence[str]]:
+    """Split the variants over as many tables as it takes for each cell to stay readable."""
+    names = [variant.name for variant in contract.variants]
+    fit = max(1, (width - 24) // _NARROWEST_CELL)
+    for start in range(0, len(names), fit):
+        yield names[start : start + fit]
+
+
+def _table(names: Sequence[str], verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], signs: Signs) -> Table:
+    table = Table(
+        box=box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n") if signs.plain else box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        header_style="bold",
+    )
+    table.add_column("clause", overflow="fold")
+    for name in names:
+        table.add_column(signs.text(name), overflow="fold")
+    cells = {(row.check, row.clause, row.target, row.variant): row for row in verdicts}
+    missing = {(row.check, row.clause, row.target, row.variant) for row in unjudged}
+    check = ""
+    for key in _rows(verdicts, unjudged, names):
+        if key[0] != check:
+            check = key[0]
+            table.add_row(Text(signs.text(check), style="bold"))
+        found = [cells[*key, name] for name in names if (*key, name) in cells]
+        table.add_row(
+            _label(key, found, signs),
+            *(_cell(cells.get((*key, name)), (*key, name) in missing, signs) for name in names),
+        )
+    return table
+
+
+def _rows(
+    verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], names: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """The rows of a table: (check, clause, target), the clauses of a check together, each where it first appears."""
+    seen: dict[str, dict[tuple[str, str, str], None]] = {}
+    for row in (*verdicts, *unjudged):
+        if row.variant in names:
+            seen.setdefault(row.check, {})[row.check, row.clause, row.target] = None
+    return [key for rows in seen.values() for key in rows]
+
+
+def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Signs) -> Text:
+    _, clause, target = key
+    units = {shown_unit(row.unit) for row in found if row.value is not None or row.limit is not None}
+    unit = units.pop() if len(units) == 1 else ""
+    label = Text(f"  {signs.text(clause)}")
+    if target != HOST:
+        label.append(f" [{signs.text(target)}]", style="cyan")
+    if unit:
+        label.append(f" {signs.text(unit)}", style="dim")
+    return label
+
+
+def _cell(row: VerdictEntry | None, missing: bool, signs: Signs) -> Text:  # noqa: FBT001 - either, never both
+    if row is None:
+        return Text(signs.unjudged if missing else "", style="dim")
+    numbers = signs.text(comparison(row, signs))
+    if len(numbers) > _WIDEST_VALUE:
+        numbers = numbers[: _WIDEST_VALUE - 3] + "..."
+    if row.status is Status.ERROR and row.value is None:
+        numbers = "error"
+    sign = signs.status[row.status]
+    style = STYLES[row.status]
+    return Text(f"{sign} {numbers}".rstrip(), style=style)
+
+
+def _verdict_line(
+    contract: ContractEntry, verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], signs: Signs
+) -> Text:
+    outcome: Outcome = contract.outcome
+    counts = Counter(row.status for row in verdicts)
+    told = [f"{counts[status]} {_PAST[status]}" for status in _ORDER if counts[status]]
+    judged = f"{len(verdicts)} of {contract.planned} clauses judged" if unjudged else f"{contract.planned} clauses"
+    line = f"{contract.name}: {_HEADLINES[outcome]}; {judged}: {', '.join(told) or 'none held'}"
+    if unjudged:
+        whys = Counter(row.why for row in unjudged)
+        line += "; unjudged: " + ", ".join(f"{number} {_clauses(number)} {why}" for why, number in whys.items())
+    if contract.judged_again:
+        line += " (judged again from recorded evidence)"
+    style = STYLES.get(Status(outcome), "") if outcome != "unjudged" else STYLES[Status.UNPROVEN]
+    return Text(signs.text(line), style=style)
+
+
+_ORDER: Final = (Status.BROKEN, Status.ERROR, Status.UNPROVEN, Status.HELD)
+_HEADLINES: Final[dict[Outcome, str]] = {
+    "held": "HELD",
+    "broken": "BROKEN",
+    "error": "NOT HELD (error)",
+    "unproven": "NOT HELD (unproven)",
+    "unjudged": "NOT JUDGED IN FULL",
+}
+
+
+def _clauses(number: int) -> str:
+    return "clause was" if number == 1 else "clauses were"
+
+
+def _faults(verdicts: Sequence[VerdictEntry], signs: Signs) -> Iterator[Padding]:
+    """Why and what next: one paragraph a reason, for one missing file must not fill the screen."""
+    grouped: dict[tuple[str, ...], list[VerdictEntry]] = {}
+    for status in _ORDER[:-1]:
+        for row in verdicts:
+            if row.status is status:
+                grouped.setdefault((row.variant, row.target, row.status, row.reason, row.next), []).append(row)
+    for rows in grouped.values():
+        first = rows[0]
+        names = [row.clause for row in rows[:_MOST_NAMED]]
+        rest = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
+        place = "" if first.target == HOST else f" [{first.target}]"
+        text = Text()
+        text.append(f"{signs.status[first.status]} ", style=STYLES[first.status])
+        text.append(signs.text(f"{first.variant} {', '.join(names)}{rest}{place}"), style="bold")
+        text.append(signs.text(f" {_PAST[first.status]}: {first.reason}"))
+        if first.next:
+            text.append("\nnext: ", style="bold")
+            text.append(signs.text(first.next))
+        yield Padding(text, (0, 0, 0, 2))

@@ -1,0 +1,334 @@
+"""One run of the gate inside pytest: what it judges, and what becomes of the verdicts.
+
+The hooks in :mod:`parity.plugin` hand over to a :class:`GateSession`. Under xdist the controller opens the contracts,
+builds what is missing and keeps the record; each worker judges with a laboratory of its own and sends every verdict,
+with its evidence, along with the report of its item. All laboratories share one evidence store.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from parity.checks.registry import open_contract, plan
+from parity.contract.settings import OPTIONS, resolve
+from parity.discovery import Discovery, discover, refuse_namesakes
+from parity.errors import ContractError, RecipeError, RecordError
+from parity.nodes import ClauseItem, ContractFile
+from parity.places import shown
+from parity.report.compose import Finding, Ledger, compose
+from parity.report.files import write_record
+from parity.report.words import account
+from parity.result import Identity
+from parity.stage import Stage
+from parity.subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parity.checks.base import Planned
+    from parity.contract.settings import Settings
+    from parity.progress import Progress
+    from parity.report.document import Record, VerdictEntry
+
+ON_REPORT: Final = "eyerace_parity"
+"""Attribute of a test report that carries a finding, as a JSON text: it crosses the worker border unchanged."""
+
+WORKER_KEY: Final = "eyerace_parity"
+"""Key of our part in what xdist's controller and workers tell each other."""
+
+
+@dataclass(slots=True)
+class GateSession:
+    """The state of one run in one process.
+
+    Attributes:
+        config: pytest's configuration.
+        settings: Options of the run.
+        stage: What the user sees.
+        judged: The contracts that the run is about, by file.
+        known: Further contracts, which fixtures may speak of.
+        only_marked: Whether tests that are not marked ``parity`` are left out.
+        worker: Whether this is an xdist worker.
+        progress: Who hears of long work.
+    """
+
+    config: pytest.Config
+    settings: Settings
+    stage: Stage
+    judged: dict[Path, Subject]
+    known: dict[Path, Subject]
+    only_marked: bool
+    worker: bool
+    progress: Progress
+    _selected: set[Identity] = field(default_factory=set, init=False)
+    _stopped: str = field(default="", init=False)
+    _record: Record | None = field(default=None, init=False)
+    _notes: list[str] = field(default_factory=list, init=False)
+    _started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"), init=False)
+    _clock: float = field(default_factory=time.monotonic, init=False)
+
+    # What is judged -----------------------------------------------------------------------------------------------
+
+    def subject(self, file: Path) -> Subject:
+        """The contract of a file.
+
+        Raises:
+            ContractError: The run does not know it and it cannot be opened.
+        """
+        found = self.judged.get(file) or self.known.get(file)
+        if found is None:
+            found = self.known[file] = _open(file, self.settings, self.progress, self.config)
+        return found
+
+    def judge(self, file: Path, planned: Planned) -> Finding:
+        """Judge a clause of a contract."""
+        return self.subject(file).judge(planned)
+
+    def account(self, row: VerdictEntry) -> str:
+        """Tell a verdict in full."""
+        return account(row, self.stage.signs)
+
+    # The run, hook by hook ----------------------------------------------------------------------------------------
+
+    def header(self) -> list[str]:
+        """Lines for pytest's header."""
+        return self.stage.header(tuple(self.judged.values()))
+
+    def start(self) -> None:
+        """Build what is missing, where xdist's workers are about to start: they learn only then what failed."""
+        if _distributed(self.config) and not self.config.getoption("collectonly"):
+            self._build(None)
+
+    def collect(self, path: Path, parent: pytest.Collector) -> ContractFile | None:
+        """Collect a file if it is one of the run's contracts."""
+        if path not in self.judged:
+            return None
+        collector: ContractFile = ContractFile.from_parent(parent, path=path)
+        collector.gate = self
+        return collector
+
+    def choose(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Keep each clause once, and only what belongs to the gate where no paths were named.
+
+        Args:
+            items: What was collected; changed in place.
+
+        Returns:
+            What was left out, for pytest to count.
+        """
+        seen: set[tuple[Path, Identity]] = set()
+        kept, removed = [], []
+        for item in items:
+            if isinstance(item, ClauseItem):
+                # A contract that was named and lies in a folder that was named is collected twice.
+                key = (item.path, item.planned.identity)
+                if key in seen:
+                    continue
+                seen.add(key)
+            elif self.only_marked and item.get_closest_marker("parity") is None:
+                removed.append(item)
+                continue
+            kept.append(item)
+        items[:] = kept
+        return removed
+
+    def note_selected(self, items: Sequence[pytest.Item]) -> None:
+        """Note which clauses are left after everybody has deselected."""
+        self._selected |= {item.planned.identity for item in items if isinstance(item, ClauseItem)}
+
+    def before_items(self, session: pytest.Session) -> None:
+        """Build what the chosen items need and is missing, now that it is known that they will run."""
+        aborted = session.testsfailed and not self.config.getoption("continue_on_collection_errors")
+        if self.worker or _distributed(self.config) or self.config.getoption("collectonly") or aborted:
+            return
+        chosen = [item for item in session.items if isinstance(item, ClauseItem)]
+        others = len(chosen) < len(session.items)
+        # A test of the user's may ask for any variant.
+        self._build(None if others else chosen)
+
+    def attach(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Send a finding along with the report of its item."""
+        if isinstance(item, ClauseItem) and item.finding is not None:
+            report.__dict__[ON_REPORT] = item.finding.model_dump_json(exclude_defaults=True)
+
+    def receive(self, report: pytest.TestReport) -> None:
+        """Keep a finding that came with a report."""
+        text = getattr(report, ON_REPORT, None)
+        if self.worker or text is None:
+            return
+        found = Finding.model_validate_json(text)
+        for subject in self.judged.values():
+            if subject.contract.name == found.verdict.contract:
+                subject.ledger.enter(found)
+
+    def finish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the record, or, in a worker, tell the controller what was selected."""
+        if self.worker:
+            told = [[i.contract, i.variant, i.check, i.clause, i.target] for i in self._selected]
+            self.config.workeroutput[WORKER_KEY] = json.dumps(told)  # type: ignore[attr-defined]
+            return
+        if self.config.getoption("collectonly") or not self.judged:
+            return
+        early = str(session.shouldfail or session.shouldstop or "")
+        self._stopped = early or ("interrupted" if exitstatus == pytest.ExitCode.INTERRUPTED else "")
+        self._record = compose(
+            [subject.ledger for subject in self.judged.values()],
+            root=self.config.rootpath,
+            started=self._started,
+            seconds=time.monotonic() - self._clock,
+            why_unjudged=self._why_unjudged,
+            interrupted=self._stopped,
+            settings=self.settings,
+        )
+        if self.settings.no_record:
+            return
+        try:
+            write_record(self.settings.record, self._record)
+        except RecordError as error:
+            self._notes.append(f"eyerace-parity: {error}")
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        else:
+            self._notes.append(f"record: {shown(self.settings.record)}")
+
+    def show(self, terminal: pytest.TerminalReporter) -> None:
+        """Show the record on the terminal."""
+        if self._record is not None:
+            self.stage.show(terminal, self._record, self._notes)
+
+    def close(self) -> None:
+        """Free everything."""
+        for subject in (*self.judged.values(), *self.known.values()):
+            subject.close()
+        self.stage.close()
+
+    # xdist --------------------------------------------------------------------------------------------------------
+
+    def instructions(self) -> str:
+        """What a worker must know: the contracts, whether others are left out, and what could not be built."""
+        unbuilt = {
+            str(file): {name: [error.reason, error.next_step] for name, error in subject.unbuilt.items()}
+            for file, subject in self.judged.items()
+        }
+        known = [str(file) for file in self.known]
+        return json.dumps({"contracts": unbuilt, "known": known, "only_marked": self.only_marked})
+
+    def hear(self, told: str | None) -> None:
+        """Take note of what a worker had selected."""
+        if told is not None:
+            self._selected |= {Identity(*names) for names in json.loads(told)}
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    def _why_unjudged(self, identity: Identity) -> str:
+        if identity not in self._selected:
+            # A worker that was stopped may not have said what it had selected.
+            return "not reached" if self._stopped and not self._selected else "deselected"
+        return "not reached" if self._stopped else "left without a verdict by its test"
+
+    def _build(self, chosen: Sequence[ClauseItem] | None) -> None:
+        """Build what is missing for some items, or for all."""
+        for file, subject in self.judged.items():
+            wanted = None
+            if chosen is not None:
+                wanted = {name for item in chosen if item.path == file for name in _variants_of(item.planned)}
+            for name in subject.to_build(wanted):
+                clock = time.monotonic()
+                result = subject.build(name)
+                self.stage.built(subject, name, result, time.monotonic() - clock)
+
+
+def open_session(config: pytest.Config) -> GateSession:
+    """Open what a run is about.
+
+    Raises:
+        ContractError: An option or a contract is wrong, or there is none.
+    """
+    settings = _settings(config)
+    told = getattr(config, "workerinput", {}).get(WORKER_KEY)
+    stage = Stage(config, settings, worker=told is not None)
+    unbuilt: dict[str, dict[str, list[str]]] = {}
+    if told is None:
+        _refuse_folder(settings)
+        found = discover(config, settings)
+        config.args[:] = found.arguments
+    else:
+        said = json.loads(told)
+        unbuilt = said["contracts"]
+        known = tuple(Path(file) for file in said["known"])
+        found = Discovery(tuple(Path(file) for file in unbuilt), known, (), said["only_marked"])
+    progress = stage.progress()
+    judged, known_ones = (
+        {file: _open(file, settings, progress, config) for file in files} for files in (found.contracts, found.known)
+    )
+    refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])
+    for file, reasons in unbuilt.items():
+        judged[Path(file)].unbuilt |= {
+            name: RecipeError(reason, next_step=next_step) for name, (reason, next_step) in reasons.items()
+        }
+    return GateSession(
+        config, settings, stage, judged, known_ones, found.only_marked, worker=told is not None, progress=progress
+    )
+
+
+def _settings(config: pytest.Config) -> Settings:
+    return resolve(
+        command_line={option.name: config.getoption(option.argument()["dest"]) for option in OPTIONS},
+        ini={option.name: config.getini(option.ini) for option in OPTIONS},
+        root=config.rootpath,
+        ini_folder=config.inipath.parent if config.inipath else config.rootpath,
+        folder=config.invocation_params.dir,
+    )
+
+
+def _open(file: Path, settings: Settings, progress: Progress, config: pytest.Config) -> Subject:
+    """Open a contract and plan it.
+
+    Raises:
+        ContractError: It is wrong, or demands nothing.
+    """
+    contract = open_contract(file, settings.overrides())
+    planned = plan(contract)
+    if not planned:
+        raise ContractError(
+            f"{shown(file)} demands nothing of any variant, so there is nothing to hold",
+            next_step="state limits; `eyerace-parity clauses` lists all that there are",
+        )
+    own = settings.under(contract)
+    # Under xdist the workers share what was granted.
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    return Subject(Ledger(contract, planned), own, progress, max(1, own.jobs // workers))
+
+
+def _refuse_folder(settings: Settings) -> None:
+    """Refuse a record that cannot be a file, before anything is measured.
+
+    Raises:
+        ContractError: There is a folder in its place.
+    """
+    if settings.record.is_dir():
+        raise ContractError(
+            f"{settings.origin('record')}: {shown(settings.record)} is a folder",
+            next_step="name a file, e.g. build/parity/record.json",
+        )
+
+
+def _distributed(config: pytest.Config) -> bool:
+    """Whether this process hands its items to xdist's workers."""
+    return config.pluginmanager.hasplugin("dsession")
+
+
+def _variants_of(planned: Planned) -> set[str]:
+    """The variants that a clause reads evidence of."""
+    try:
+        needs = planned.needs
+    except Exception:  # noqa: BLE001 - judging it will say that the check is at fault
+        needs = ()
+    return {planned.case.name, *(name for need in needs for name in (need.variant, need.versus) if name)}

@@ -1,0 +1,162 @@
+"""One contract in one process of a run: its plan, its laboratory, and its artefacts brought up to date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from parity.errors import ArtefactError, ParityError, RecipeError
+from parity.judging import judge
+from parity.report.compose import Ledger, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from parity.checks.base import Planned
+    from parity.contract.model import Contract
+    from parity.contract.settings import Settings
+    from parity.evidence.laboratory import Laboratory
+    from parity.evidence.model import Need
+    from parity.progress import Progress
+    from parity.report.compose import Finding
+
+E = TypeVar("E")
+
+
+@dataclass(slots=True)
+class Subject:
+    """A contract under judgement. It is the source of its own evidence (:class:`parity.judging.Source`).
+
+    Attributes:
+        ledger: The contract, its plan, and what has been found.
+        settings: Options of the run, as they stand for this contract.
+        progress: Who hears of long work.
+        jobs: How much may be measured side by side in this process.
+        unbuilt: Why a variant could not be built, by its name.
+    """
+
+    ledger: Ledger
+    settings: Settings
+    progress: Progress
+    jobs: int
+    unbuilt: dict[str, RecipeError] = field(default_factory=dict)
+    _laboratory: Laboratory | None = field(default=None, init=False)
+
+    @property
+    def contract(self) -> Contract:
+        """The contract."""
+        return self.ledger.contract
+
+    @property
+    def planned(self) -> tuple[Planned, ...]:
+        """All that it demands."""
+        return self.ledger.planned
+
+    @property
+    def laboratory(self) -> Laboratory:
+        """What measures; opened when it is first needed."""
+        if self._laboratory is None:
+            from parity.evidence.laboratory import Laboratory  # noqa: PLC0415 - a run that only collects needs none
+            from parity.evidence.store import Store  # noqa: PLC0415
+            from parity.golden.dataset import open_golden  # noqa: PLC0415
+
+            self._laboratory = Laboratory(
+                self.contract,
+                open_golden,
+                Store(self.settings.cache),
+                jobs=self.jobs,
+                progress=self.progress,
+                use_recorded=self.settings.recorded,
+            )
+        return self._laboratory
+
+    def obtain(self, need: Need[E]) -> E:
+        """Return the evidence that meets a need.
+
+        Raises:
+            ArtefactError: The variant could not be built.
+            MeasurementError: It cannot be measured.
+        """
+        for name in filter(None, (need.variant, need.versus)):
+            if name in self.unbuilt:
+                raise ArtefactError(self.unbuilt[name].reason, next_step=self.unbuilt[name].next_step)
+        return self.laboratory.obtain(need)
+
+    def key(self, need: Need[Any]) -> str:
+        """Name a piece of evidence as it stands in the record."""
+        return self.laboratory.key(need)
+
+    def judge(self, planned: Planned) -> Finding:
+        """Judge a clause, once: whoever asks again gets the same finding."""
+        known = self.ledger.findings.get(planned.identity)
+        if known is not None:
+            return known
+        found = finding(planned, judge(planned, self), self)
+        self.ledger.enter(found)
+        return found
+
+    def to_build(self, variants: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Name what is to be built before anything is measured, sources first.
+
+        Args:
+            variants: Only what these variants need; everything by default.
+
+        Returns:
+            Variants whose file is missing; with ``--eyerace-parity-rebuild`` also those that are stale.
+        """
+        from parity.recipes.build import missing_artefacts  # noqa: PLC0415 - a run that only collects needs none
+
+        missing = missing_artefacts(self.contract)
+        found: dict[str, None] = {}
+        for name in self._with_sources(self.contract.variants if variants is None else variants):
+            recipe = getattr(self.contract.variants[name], "recipe", None)
+            if name in missing or (
+                self.settings.rebuild and recipe is not None and (recipe.source in found or self._is_stale(name))
+            ):
+                found[name] = None
+        return tuple(found)
+
+    def build(self, name: str) -> Path | RecipeError:
+        """Build a variant. One that cannot be built costs its clauses their verdicts, not the run.
+
+        Returns:
+            Its file, or why there is none.
+        """
+        from parity.recipes.build import build_variant  # noqa: PLC0415 - as above
+
+        try:
+            return build_variant(self.contract, name, self.progress)
+        except ParityError as error:
+            reason = error.reason if isinstance(error, RecipeError) else f"{name} cannot be built: {error.reason}"
+            self.unbuilt[name] = RecipeError(reason, next_step=error.next_step)
+            return self.unbuilt[name]
+
+    def close(self) -> None:
+        """Free what the laboratory holds."""
+        if self._laboratory is not None:
+            self._laboratory.close()
+            self._laboratory = None
+
+    def _with_sources(self, names: Iterable[str]) -> Iterable[str]:
+        """Variants with all that they are made from, sources first."""
+        for name in names:
+            chain = [name]
+            while (recipe := getattr(self.contract.variants[chain[-1]], "recipe", None)) is not None:
+                if recipe.source in chain:
+                    break  # a circle; building it says so
+                chain.append(recipe.source)
+            yield from reversed(chain)
+
+    def _is_stale(self, name: str) -> bool:
+        """Whether a file says that it was made from something else than what is there now."""
+        from parity.recipes.lineage import current_lineage, read_stamp  # noqa: PLC0415 - only where it is asked for
+
+        def judged(lineage: dict[str, str]) -> dict[str, str]:
+            return {key: value for key, value in lineage.items() if not key.startswith("tool.")}
+
+        try:
+            stamped = read_stamp(self.contract.path(self.contract.variants[name].path))
+            return judged(stamped) != judged(current_lineage(self.contract, name))
+        except ParityError:
+            return True  # building it says why
