@@ -29,7 +29,7 @@ class OtherLimits(Limits):
     axes: tuple[str, ...] = ()
 
 
-FAMILIES = {
+FAMILIES: dict[str, type[Limits]] = {
     "quality": QualityLimits,
     "closeness": ClosenessLimits,
     "interface": OtherLimits,

@@ -1,8 +1,9 @@
 """The user's own code: ``module:callable``, from the bundle's folder first, then from ``sys.path``.
 
-A bundle's modules are ordinary modules, so they can be pickled, inspected and debugged. While a bundle is *active*, a
-finder in front of all others offers the modules of its folder; ``sys.path`` is left alone. A bundle stays active until
-another one is loaded from, so that an import inside a function still finds its neighbour when the function is called.
+A bundle's modules are ordinary modules, so they can be pickled, inspected and debugged. While one is loaded, a finder
+in front of all others offers the modules of its folder; ``sys.path`` is left alone. Afterwards the finder stays behind
+all others until another bundle is loaded from, so that an import inside a function still finds its neighbour when the
+function is called, and nobody else is given a bundle's module in place of their own.
 
 Two bundles may have modules of the same name: when one becomes active, the other's of those names are taken out of
 ``sys.modules`` and kept aside, to come back as the very same modules. A module of Python's own library is never
@@ -198,6 +199,7 @@ class _Bundles:
     def load(self, root: Path, name: str, spec: str) -> ModuleType:
         """Import a module with a bundle active."""
         strangers = self.activate(root)
+        self.stand(0)
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -214,13 +216,18 @@ class _Bundles:
             ) from error
         finally:
             # Others had imported these before and would miss them; the bundle's own of that name wait aside.
+            self.stand(len(sys.meta_path))
             self.aside[root] = _take_out({_top(stranger) for stranger in strangers})
             sys.modules.update(strangers)
 
+    def stand(self, place: int) -> None:
+        """Take a place among the finders: the first is asked first."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        sys.meta_path.insert(place, self)
+
     def activate(self, root: Path) -> dict[str, ModuleType]:
         """Make a bundle the one whose modules are offered; returns outsiders of the same names."""
-        if self not in sys.meta_path:
-            sys.meta_path.insert(0, self)
         importlib.invalidate_caches()
         self.active, self.names = root, _local_names(root)
         own, strangers = self.aside.pop(root, {}), {}
