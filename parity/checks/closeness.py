@@ -298,7 +298,7 @@ def top1_agreement(case: Case, limits: ClosenessLimits, findings: Findings) -> J
     ours, theirs = decisions(candidate.arrays[name]), decisions(reference.arrays[name])
     differ = np.flatnonzero(ours != theirs)
     classes = case.contract.classes
-    value = 1.0 - len(differ) / len(ours)
+    value = (len(ours) - len(differ)) / len(ours)
 
     def called(index: int) -> str:
         return classes[index] if classes else f"class {index}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from parity.contract.locate import line_of
+from parity.contract.locate import line_of, lines
 from parity.errors import ContractError
 from parity.places import shown
 
@@ -47,7 +47,7 @@ def refuse_unfit(families: Sequence[Family[Any]], bearers: Sequence[Bearer]) -> 
         file = bearers[0][0].contract.file
         text = _text(file)
         raise ContractError(
-            "\n".join(f"{_place(file, text, keys)}: {'.'.join(keys)}: {sentence}" for keys, sentence in faults),
+            "\n".join(_told(file, text, keys, sentence) for keys, sentence in faults),
             next_step="take the limit out, or state it only for variants that it can be judged of",
         )
 
@@ -75,7 +75,10 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _place(file: Path, text: str, keys: tuple[str, ...]) -> str:
-    # What all variants bear may still have been written for each of them.
+def _told(file: Path, text: str, keys: tuple[str, ...], sentence: str) -> str:
+    known = lines(text)
+    if keys not in known:
+        # What all variants bear may have been written for each of them.
+        keys = next((place for place in known if place[0] == "variants" and place[2:] == keys), keys)
     line = line_of(text, keys)
-    return f"{shown(file)}:{line}" if line else shown(file)
+    return f"{shown(file)}{f':{line}' if line else ''}: {'.'.join(keys)}: {sentence}"

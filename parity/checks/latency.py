@@ -8,6 +8,7 @@ No run is ever dropped; the first run stands apart.
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -19,7 +20,7 @@ from parity.contract.base import Limits, Positive
 from parity.contract.data import TensorSet
 from parity.evidence.model import Need, Timing
 from parity.result import Judgement, Relation, Status
-from parity.stats.quantiles import QuantileDecision, decide_quantile, least_runs
+from parity.stats.quantiles import QuantileDecision, decide_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,12 +147,11 @@ def _what_settles(decision: QuantileDecision, limits: LatencyLimits, quantile: f
     further = f"{counted(decision.further, 'further run')}, none of them over, would prove it held"
     rate = decision.over / decision.runs
     if rate and rate < (1.0 - quantile):
-        projected = decision.runs
-        while (
-            need := least_runs(round(rate * projected), quantile=quantile, confidence=limits.confidence)
-        ) > projected:
-            projected = max(need, projected + projected // 8 + 1)
-        further += f"; at the rate seen so far about {projected - decision.runs} would"
+        # By the normal approximation: the distance from the rate to 1 - q in standard errors must reach z.
+        z, chance = NormalDist().inv_cdf(limits.confidence), 1.0 - quantile
+        projected = math.ceil(z * z * chance * quantile / (chance - rate) ** 2)
+        if projected > decision.runs + decision.further:
+            further += f"; at the rate seen so far about {projected - decision.runs} would"
     return further
 
 

@@ -15,6 +15,7 @@ from parity.checks.base import Family
 from parity.checks.guards import GOLDEN, unusable_scores
 from parity.checks.words import cannot_judge, counted, figure, passing, unknown
 from parity.contract.base import Limits, Share
+from parity.contract.callables import load_callable
 from parity.errors import ParityError
 from parity.evidence.model import Need, Outputs
 from parity.places import listed
@@ -226,9 +227,6 @@ def _own_metric(case: Case) -> Statistic:
     Raises:
         ParityError: It cannot be loaded, fails, or returns no number.
     """
-    # Here, not above: only a contract with a metric of its own runs code from its bundle.
-    from parity.contract.callables import load_callable  # noqa: PLC0415
-
     spec = case.contract.metric or ""
     metric = load_callable(case.contract.root, spec)
 
@@ -236,7 +234,7 @@ def _own_metric(case: Case) -> Statistic:
         try:
             # Copies, so that a metric that sorts in place cannot spoil what other clauses read.
             return float(metric(labels.copy(), scores.copy()))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ParityError(
                 f"the metric {spec} failed: {type(error).__name__}: {error}",
                 next_step="it is called with labels int64 [n] and scores [n, classes], and must return one number",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+from pydantic import ByteSize
 
 from parity.checks.base import Case, Family, Planned
 from parity.checks.closeness import closeness
@@ -16,6 +18,7 @@ from parity.checks.memory import memory
 from parity.checks.quality import quality
 from parity.checks.size import size
 from parity.checks.stability import stability
+from parity.checks.versus import RatioLimit
 from parity.contract.data import TensorSet
 from parity.contract.load import load_contract
 from parity.errors import ContractError
@@ -131,10 +134,21 @@ def describe_clauses(families: Sequence[Family[Any]] = FAMILIES) -> tuple[Clause
 
 
 def _type_in_words(field: FieldInfo) -> str:
-    """Put the annotation of a limit into words."""
-    annotation = str(field.annotation)
-    if "RatioLimit" in annotation:
-        return "{versus, at_most}"
-    if "ByteSize" in annotation:
-        return "size"
-    return "number or table" if "dict" in annotation else "number"
+    """Put the annotation of a limit into words, with its bounds."""
+    found = [words for hint in (get_args(field.annotation) or (field.annotation,)) if (words := _hint_in_words(hint))]
+    return " or ".join(dict.fromkeys(found))
+
+
+def _hint_in_words(hint: object) -> str:
+    if hint is type(None):
+        return ""
+    if hint is RatioLimit:
+        return "{ versus, at_most }"
+    bare, *marks = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    if get_origin(bare) is dict:
+        return f"a table of {_hint_in_words(get_args(bare)[1])}"
+    bounds = [b for mark in marks for b in getattr(mark, "metadata", (mark,))]
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    told = [f"{sign} {getattr(b, key):g}" for key, sign in signs.items() for b in bounds if hasattr(b, key)]
+    noun = "size" if bare is ByteSize else "number"
+    return f"{noun} {' and '.join(told)}" if told else noun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from parity.places import did_you_mean, listed
@@ -76,11 +77,16 @@ def against(
         found = f"{found} (the number is not defined)"
         return Judgement(Status.ERROR, None, limit, relation, unit, found, next_step, tuple(details))
     held = relation.holds(value, limit)
-    shown: float | str = float(value)
+    shown: float | str = _plain(value)
     if math.isinf(value):
         shown = INFINITE if value > 0 else f"-{INFINITE}"
     status = Status.HELD if held else Status.BROKEN
-    return Judgement(status, shown, float(limit), relation, unit, found, "" if held else next_step, tuple(details))
+    return Judgement(status, shown, _plain(limit), relation, unit, found, "" if held else next_step, tuple(details))
+
+
+def _plain(number: float) -> float:
+    """Make a builtin of a number of any library, which the record can hold; what counts stays whole."""
+    return int(number) if isinstance(number, Integral) else float(number)
 
 
 def matching(

@@ -29,7 +29,8 @@ def absolute(candidate: Array, reference: Array) -> Floats:
     Returns:
         float64 of that shape.
     """
-    apart: Floats = np.abs(candidate.astype(np.float64) - reference.astype(np.float64))
+    with np.errstate(over="ignore"):  # two opposite ends of float64 are infinitely far apart, and that is the answer
+        apart: Floats = np.abs(candidate.astype(np.float64) - reference.astype(np.float64))
     return np.where((apart == 0) & (candidate != reference), 1.0, apart)
 
 
@@ -44,10 +45,16 @@ def relative(candidate: Array, reference: Array) -> Floats:
     """
     apart = absolute(candidate, reference)
     magnitude = np.abs(reference.astype(np.float64))
-    floor = RELATIVE_FLOOR * math.sqrt(float(np.mean(np.square(magnitude)))) if magnitude.size else 0.0
-    scale = np.maximum(magnitude, floor)
-    found: Floats = np.divide(apart, scale, out=np.where(apart > 0, np.inf, 0.0), where=scale > 0)
+    scale = np.maximum(magnitude, RELATIVE_FLOOR * _root_mean_square(magnitude))
+    with np.errstate(over="ignore"):
+        found: Floats = np.divide(apart, scale, out=np.where(apart > 0, np.inf, 0.0), where=scale > 0)
     return found
+
+
+def _root_mean_square(magnitude: Floats) -> float:
+    # Scaled to one first, so that squares neither overflow nor vanish.
+    tallest = float(magnitude.max(initial=0.0))
+    return tallest * math.sqrt(float(np.mean(np.square(magnitude / tallest)))) if tallest > 0 else 0.0
 
 
 def quantile_at_least(values: Floats, share: float) -> float:
@@ -67,11 +74,11 @@ def sqnr_db(candidate: Array, reference: Array) -> float:
     Returns:
         Decibels; +inf for equal arrays, -inf where noise stands against a signal of nothing but zeros.
     """
-    noise = float(np.sum(np.square(absolute(candidate, reference))))
-    signal = float(np.sum(np.square(reference.astype(np.float64))))
+    noise = _root_mean_square(absolute(candidate, reference))
+    signal = _root_mean_square(np.abs(reference.astype(np.float64)))
     if noise == 0:
         return math.inf
-    return 10.0 * math.log10(signal / noise) if signal > 0 else -math.inf
+    return 20.0 * (math.log10(signal) - math.log10(noise)) if signal > 0 else -math.inf
 
 
 def cosines(candidate: Array, reference: Array) -> Floats:

@@ -63,7 +63,7 @@ class Decision:
 def decide_floor(statistic: Statistic, samples: Labelled, floor: float) -> Decision:
     """Decide whether a statistic reaches its floor."""
     value = statistic(samples.labels, samples.scores)
-    return Decision(_point(value, held=value >= floor), value, value)
+    return Decision(_point(value, held=value >= floor - _rounding(floor)), value, value)
 
 
 def decide_drop(statistic: Statistic, samples: Labelled, margin: float) -> Decision:
@@ -83,7 +83,7 @@ def decide_drop(statistic: Statistic, samples: Labelled, margin: float) -> Decis
 
 
 def _rounding(scale: float) -> float:
-    # A drop of exactly the margin must hold although the subtraction rounds: 0.92 - 0.878 is above 0.042.
+    # A number that is exactly its limit must hold although the reckoning rounds: 0.92 - 0.878 is above 0.042.
     return 8 * float(np.finfo(np.float64).eps) * max(abs(scale), 1.0) if math.isfinite(scale) else 0.0
 
 

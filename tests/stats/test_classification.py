@@ -1,0 +1,94 @@
+"""F1, accuracy and flips, against counting one sample at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parity.stats.classification import accuracy, confusion, decisions, f1_by_class, flips, macro_f1, micro_f1
+
+CLASSES = 4
+pairs = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=60)
+
+
+def columns(rows):
+    """Labels and decisions as arrays."""
+    labels, decided = zip(*rows, strict=True)
+    return np.array(labels, dtype=np.int64), np.array(decided, dtype=np.int64)
+
+
+def f1_from_scratch(rows, name):
+    """F1 of one class from precision and recall, counted one by one."""
+    hits = sum(1 for label, decided in rows if label == decided == name)
+    claimed = sum(1 for _, decided in rows if decided == name)
+    there = sum(1 for label, _ in rows if label == name)
+    if not claimed and not there:
+        return float("nan")
+    if not hits:
+        return 0.0
+    precision, recall = hits / claimed, hits / there
+    return 2 * precision * recall / (precision + recall)
+
+
+@given(pairs)
+def test_f1_is_what_counting_one_by_one_gives(rows):
+    """The vectorised F1 of each class is the harmonic mean of precision and recall."""
+    found = f1_by_class(confusion(*columns(rows), CLASSES))
+    assert found == pytest.approx([f1_from_scratch(rows, name) for name in range(CLASSES)], nan_ok=True)
+
+
+@given(pairs)
+def test_micro_f1_and_accuracy_are_the_share_of_right_decisions(rows):
+    """With one label a sample the pooled F1 is the accuracy."""
+    counts = confusion(*columns(rows), CLASSES)
+    share = sum(label == decided for label, decided in rows) / len(rows)
+    assert accuracy(counts) == pytest.approx(share)
+    assert micro_f1(counts) == pytest.approx(share)
+
+
+@given(pairs, st.randoms(use_true_random=False))
+def test_the_order_of_samples_does_not_matter(rows, random):
+    """Permuted samples have the same confusion matrix."""
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert np.array_equal(confusion(*columns(rows), CLASSES), confusion(*columns(shuffled), CLASSES))
+
+
+@given(pairs, st.permutations(range(CLASSES)))
+def test_the_order_of_classes_does_not_matter(rows, order):
+    """Macro-F1 does not know what the classes are called."""
+    labels, decided = columns(rows)
+    renamed = np.array(order, dtype=np.int64)
+    before = macro_f1(confusion(labels, decided, CLASSES))
+    after = macro_f1(confusion(renamed[labels], renamed[decided], CLASSES))
+    assert after == pytest.approx(before, nan_ok=True)
+
+
+def test_a_class_that_is_nowhere_is_not_averaged_away():
+    """Macro-F1 over a class without samples and decisions is no number, not a pleasant one."""
+    counts = confusion(np.array([0, 1]), np.array([0, 1]), 3)
+    assert np.isnan(macro_f1(counts))
+
+
+def test_the_first_of_equal_scores_decides():
+    """Ties are broken alike everywhere: by the lower index."""
+    assert decisions(np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 2.0]])).tolist() == [0, 1]
+
+
+def test_flips_are_sorted_by_who_was_right():
+    """Right→wrong, wrong→right and wrong→wrong are counted apart."""
+    found = flips(np.array([0, 0, 0, 0]), np.array([1, 0, 2, 0]), np.array([0, 1, 1, 0]))
+    assert (found.harmed.tolist(), found.mended.tolist(), found.moved.tolist()) == ([0], [1], [2])
+    assert found.total == 3
+
+
+@given(pairs, st.data())
+def test_every_flip_is_of_exactly_one_kind(rows, data):
+    """The three kinds are disjoint and together are all differing decisions."""
+    labels, ours = columns(rows)
+    theirs = np.array(data.draw(st.lists(st.integers(0, CLASSES - 1), min_size=len(ours), max_size=len(ours))))
+    found = flips(labels, ours, theirs)
+    together = np.concatenate([found.harmed, found.mended, found.moved])
+    assert sorted(together) == np.flatnonzero(ours != theirs).tolist()
