@@ -18,6 +18,7 @@ def run(options: argparse.Namespace) -> int:
     from parity.checks.registry import describe_clauses  # noqa: PLC0415 - only once it is needed
     from parity.report.tables import print_table  # noqa: PLC0415
 
-    rows = [(d.check, d.clause, d.limit, d.summary) for d in describe_clauses()]
-    print_table(("check", "clause", "limit in the contract", "what it demands"), rows, markdown=options.markdown)
+    rows = [(told.check, told.clause, told.key, told.type, told.default, told.summary) for told in describe_clauses()]
+    header = ("check", "clause", "limit in the contract", "type", "default", "what holds")
+    print_table(header, rows, markdown=options.markdown)
     return 0

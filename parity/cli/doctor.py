@@ -68,10 +68,10 @@ def run(options: argparse.Namespace) -> int:
 
 def machine() -> Iterator[Finding]:
     """The processor, and what it hides."""
-    from parity.evidence.machine import describe_processor, usable_cores  # noqa: PLC0415 - reads the processor
+    from parity.evidence.machine import fingerprint, usable_cores  # noqa: PLC0415 - reads the processor
 
     yield Finding("python", State.READY, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    processor = describe_processor()
+    processor = fingerprint()
     if "vnni" in processor or not processor.startswith("x86"):
         remedy = "hides the saturation of 8-bit weights that x86 without VNNI has" if "vnni" in processor else ""
         yield Finding("processor", State.READY, processor, remedy)
@@ -105,9 +105,9 @@ def libraries() -> Iterator[Finding]:
 
 def storage() -> Iterator[Finding]:
     """The evidence store and the disk under it."""
-    from parity.contract.settings import default_cache  # noqa: PLC0415 - only once it is needed
+    from parity.evidence.store import default_folder  # noqa: PLC0415 - only once it is needed
 
-    cache = default_cache()
+    cache = default_folder()
     existing = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
     if not os.access(existing, os.W_OK):
         yield Finding("evidence store", State.MISSING, f"{shown(cache)} is not writable", "--eyerace-parity-cache PATH")

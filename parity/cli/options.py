@@ -1,36 +1,41 @@
-"""Options that several commands share."""
+"""Options that several commands share; those that the gate has too are spelt and settled alike."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parity.contract.settings import OPTIONS, resolve
 from parity.errors import ContractError
 
 if TYPE_CHECKING:
     import argparse
 
     from parity.contract.model import Contract
+    from parity.contract.settings import Settings
+    from parity.evidence.laboratory import Laboratory
+    from parity.progress import Progress
 
 DEFAULT_CONTRACTS = (Path("golden/contract.toml"), Path("parity.toml"))
 
 
-def add_contract(parser: argparse.ArgumentParser) -> None:
-    """Add ``--contract`` and ``--set``."""
+def add_contract(parser: argparse.ArgumentParser, *others: str) -> None:
+    """Add ``--contract``, ``--set``, and further options of the gate by their names."""
     parser.add_argument(
         "--contract",
         type=Path,
         metavar="PATH",
         help="the contract; golden/contract.toml, else parity.toml, if not given",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="change a value of the contract, e.g. variants.int8.limits.quality.f1=0.9; repeatable",
-    )
+    for option in OPTIONS:
+        if option.name in {"set", *others}:
+            parser.add_argument(option.flag("--"), **option.argument())
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Settle the options: command line, environment, default."""
+    given = {option.name: getattr(options, option.dest, None) for option in OPTIONS}
+    return resolve(command_line=given, root=Path.cwd(), prefix="--")
 
 
 def contract_of(options: argparse.Namespace) -> Contract:
@@ -40,10 +45,22 @@ def contract_of(options: argparse.Namespace) -> Contract:
         ContractError: There is none, or it is wrong.
     """
     from parity.checks.registry import open_contract  # noqa: PLC0415 - only once it is needed
-    from parity.contract.overrides import parse_override  # noqa: PLC0415
 
     path = options.contract or next((path for path in DEFAULT_CONTRACTS if path.is_file()), None)
     if path is None:
         names = " or ".join(path.as_posix() for path in DEFAULT_CONTRACTS)
-        raise ContractError(f"no contract: there is no {names} here", next_step="name one with --contract PATH")
-    return open_contract(path, [parse_override(text, "command line") for text in options.overrides])
+        raise ContractError(
+            f"no contract: there is no {names} here",
+            next_step="name one with --contract PATH, or write one with `eyerace-parity init MODEL.onnx`",
+        )
+    return open_contract(path, settings_of(options).overrides())
+
+
+def laboratory_of(contract: Contract, settings: Settings, progress: Progress) -> Laboratory:
+    """Open the laboratory that measures for a command, over the same store as the gate's."""
+    from parity.evidence.laboratory import Laboratory  # noqa: PLC0415 - only once it is needed
+    from parity.evidence.store import Store  # noqa: PLC0415
+    from parity.golden.dataset import open_golden  # noqa: PLC0415
+
+    settings = settings.under(contract)
+    return Laboratory(contract, open_golden, Store(settings.cache), jobs=settings.jobs, progress=progress)

@@ -210,7 +210,7 @@ def write_smoke_set(bundle: Bundle) -> Path:
     import numpy as np  # noqa: PLC0415
 
     random = np.random.default_rng(0)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for port in bundle.model.inputs:
         if not port.shape:
             raise ContractError(f"{port.name!r} is a scalar: a golden set of samples cannot feed it")

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from parity.errors import ContractError
 
@@ -150,7 +150,7 @@ class Settings:
     recorded: bool
     rebuild: bool
     offline: bool
-    progress: str
+    progress: Literal["auto", "always", "never"]
     origins: Mapping[str, str] = field(repr=False)
     set_origins: tuple[str, ...] = field(repr=False)
 
