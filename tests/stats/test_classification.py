@@ -7,19 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.stats.classification import accuracy, confusion, decisions, f1_by_class, flips, macro_f1, micro_f1
+from parity.stats.classification import Indices, accuracy, confusion, decisions, f1_by_class, flips, macro_f1, micro_f1
 
 CLASSES = 4
 pairs = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=60)
 
 
-def columns(rows):
+def columns(rows: list[tuple[int, int]]) -> tuple[Indices, Indices]:
     """Labels and decisions as arrays."""
     labels, decided = zip(*rows, strict=True)
     return np.array(labels, dtype=np.int64), np.array(decided, dtype=np.int64)
 
 
-def f1_from_scratch(rows, name):
+def counted(rows: list[tuple[int, int]]) -> Indices:
+    """The confusion matrix."""
+    labels, decided = columns(rows)
+    return confusion(labels, decided, CLASSES)
+
+
+def f1_from_scratch(rows: list[tuple[int, int]], name: int) -> float:
     """F1 of one class from precision and recall, counted one by one."""
     hits = sum(1 for label, decided in rows if label == decided == name)
     claimed = sum(1 for _, decided in rows if decided == name)
@@ -35,14 +41,14 @@ def f1_from_scratch(rows, name):
 @given(pairs)
 def test_f1_is_what_counting_one_by_one_gives(rows):
     """The vectorised F1 of each class is the harmonic mean of precision and recall."""
-    found = f1_by_class(confusion(*columns(rows), CLASSES))
+    found = f1_by_class(counted(rows))
     assert found == pytest.approx([f1_from_scratch(rows, name) for name in range(CLASSES)], nan_ok=True)
 
 
 @given(pairs)
 def test_micro_f1_and_accuracy_are_the_share_of_right_decisions(rows):
     """With one label a sample the pooled F1 is the accuracy."""
-    counts = confusion(*columns(rows), CLASSES)
+    counts = counted(rows)
     share = sum(label == decided for label, decided in rows) / len(rows)
     assert accuracy(counts) == pytest.approx(share)
     assert micro_f1(counts) == pytest.approx(share)
@@ -53,7 +59,7 @@ def test_the_order_of_samples_does_not_matter(rows, random):
     """Permuted samples have the same confusion matrix."""
     shuffled = list(rows)
     random.shuffle(shuffled)
-    assert np.array_equal(confusion(*columns(rows), CLASSES), confusion(*columns(shuffled), CLASSES))
+    assert np.array_equal(counted(rows), counted(shuffled))
 
 
 @given(pairs, st.permutations(range(CLASSES)))
