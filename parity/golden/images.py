@@ -33,6 +33,9 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP")
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """Files that are taken for images when they lie in the folder without being in the table."""
 
+_WORTH_THREADS: Final = 1 << 28
+"""Bytes from which hashing is shared among threads; below, handing small files around costs more than it saves."""
+
 
 class ImageGolden(GoldenSet):
     """Labelled photographs, decoded one by one when they are asked for.
@@ -50,7 +53,7 @@ class ImageGolden(GoldenSet):
         table = read_table(contract.path(spec.labels), contract.classes, spec.cluster)
         sizes = _sizes(self._folder, spec.max_bytes)
         _check_presence(table, sizes, self._folder)
-        digests = _digests(self._folder, [row.file for row in table.rows])
+        digests = _digests(self._folder, {row.file: sizes[row.file] for row in table.rows})
         _check_duplicates(table, digests)
         if spec.training is not None:
             wanted = {sizes[row.file] for row in table.rows}
@@ -198,11 +201,13 @@ def _check_presence(table: Table, sizes: Mapping[str, int], folder: Path) -> Non
     )
 
 
-def _digests(folder: Path, names: list[str]) -> dict[str, str]:
-    """Digest of each file's bytes; several threads, because reading and hashing release the interpreter lock."""
+def _digests(folder: Path, sizes: Mapping[str, int]) -> dict[str, str]:
+    """Digest of each file's bytes, by its name."""
     try:
+        if sum(sizes.values()) < _WORTH_THREADS:
+            return {name: file_digest(f"{folder}/{name}") for name in sizes}
         with ThreadPoolExecutor(4) as pool:
-            return dict(zip(names, pool.map(lambda name: file_digest(folder / name), names, chunksize=32), strict=True))
+            return dict(zip(sizes, pool.map(lambda name: file_digest(f"{folder}/{name}"), sizes), strict=True))
     except OSError as error:
         raise GoldenError(
             f"{shown(Path(error.filename or folder))} cannot be read: {error.strerror or error}",
