@@ -104,9 +104,9 @@ class VerdictEntry(Row):
         return cls(
             **_columns(verdict.identity),
             status=what.status,
-            value=what.value,
+            value=_exact(what.value),
             relation=what.relation,
-            limit=what.limit,
+            limit=_exact(what.limit),
             unit=what.unit,
             reason=what.reason,
             next=what.next_step,
@@ -128,6 +128,13 @@ class Unjudged(Row):
     def of(cls, identity: Identity, why: str) -> Self:
         """Write down that a clause was not judged."""
         return cls(**_columns(identity), why=why)
+
+
+def _exact(value: float | str | None) -> float | str | None:
+    """A value in a type of Python's own: checks compute in numpy's, which no other process need understand."""
+    if value is None or isinstance(value, str):
+        return value if value is None else str(value)
+    return int(value) if isinstance(value, int) else float(value)
 
 
 def _columns(identity: Identity) -> dict[str, str]:

@@ -31,8 +31,10 @@ STYLES: Final = {
     Status.ERROR: "bold magenta",
 }
 
+_RATIO: Final = "×"  # noqa: RUF001 - a factor, as the checks write it
 _NARROWEST_CELL: Final = 13
-_WIDEST_VALUE: Final = 40
+_WIDEST_TEXT: Final = 20
+_SHORT_UNIT: Final = 4
 _MOST_NAMED: Final = 6
 _PAST: Final = {
     Status.HELD: "held",
@@ -71,6 +73,7 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
         verdicts, unjudged = record.verdicts_of(contract.name), record.unjudged_of(contract.name)
         for names in _columns(contract, console.width):
             console.print(_table(names, verdicts, unjudged, signs))
+            console.print()
         console.print(_verdict_line(contract, verdicts, unjudged, signs))
         for paragraph in _faults(verdicts, signs):
             console.print(paragraph)
@@ -108,7 +111,7 @@ def _table(names: Sequence[str], verdicts: Sequence[VerdictEntry], unjudged: Seq
     cells = {(row.check, row.clause, row.target, row.variant): row for row in verdicts}
     missing = {(row.check, row.clause, row.target, row.variant) for row in unjudged}
     check = ""
-    for key in _rows(verdicts, unjudged, names):
+    for key in _rows(verdicts, names):
         if key[0] != check:
             check = key[0]
             table.add_row(Text(signs.text(check), style="bold"))
@@ -120,15 +123,25 @@ def _table(names: Sequence[str], verdicts: Sequence[VerdictEntry], unjudged: Seq
     return table
 
 
-def _rows(
-    verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], names: Sequence[str]
-) -> list[tuple[str, str, str]]:
-    """The rows of a table: (check, clause, target), the clauses of a check together, each where it first appears."""
-    seen: dict[str, dict[tuple[str, str, str], None]] = {}
-    for row in (*verdicts, *unjudged):
-        if row.variant in names:
-            seen.setdefault(row.check, {})[row.check, row.clause, row.target] = None
-    return [key for rows in seen.values() for key in rows]
+def _rows(verdicts: Sequence[VerdictEntry], names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The rows of a table: (check, clause, target), in the order that all variants' plans agree on.
+
+    A row that no variant was judged by is left out: the verdict's line counts what was not judged.
+
+    Each variant has only the rows that are demanded of it: they are woven in after those that it shares with others.
+    """
+    rows: list[tuple[str, str, str]] = []
+    for name in names:
+        place = 0
+        for row in verdicts:
+            key = (row.check, row.clause, row.target)
+            if row.variant != name:
+                continue
+            if key not in rows:
+                rows.insert(place, key)
+            place = rows.index(key) + 1
+    checks = dict.fromkeys(check for check, _, _ in rows)
+    return [row for check in checks for row in rows if row[0] == check]
 
 
 def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Signs) -> Text:
@@ -138,7 +151,7 @@ def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Sign
     label = Text(f"  {signs.text(clause)}")
     if target != HOST:
         label.append(f" [{signs.text(target)}]", style="cyan")
-    if unit:
+    if unit.startswith(_RATIO) or 0 < len(unit) <= _SHORT_UNIT:
         label.append(f" {signs.text(unit)}", style="dim")
     return label
 
@@ -146,14 +159,14 @@ def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Sign
 def _cell(row: VerdictEntry | None, missing: bool, signs: Signs) -> Text:  # noqa: FBT001 - either, never both
     if row is None:
         return Text(signs.unjudged if missing else "", style="dim")
-    numbers = signs.text(comparison(row, signs))
-    if len(numbers) > _WIDEST_VALUE:
-        numbers = numbers[: _WIDEST_VALUE - 3] + "..."
-    if row.status is Status.ERROR and row.value is None:
-        numbers = "error"
-    sign = signs.status[row.status]
-    style = STYLES[row.status]
-    return Text(f"{sign} {numbers}".rstrip(), style=style)
+    if isinstance(row.value, str):
+        # A text is what was found; what it should have been is told below the table, where there is room.
+        words = row.value if len(row.value) <= _WIDEST_TEXT else ""
+    elif row.value is None:
+        words = row.status.value if row.status is not Status.HELD else ""
+    else:
+        words = comparison(row, signs)
+    return Text(f"{signs.status[row.status]} {signs.text(words)}".rstrip(), style=STYLES[row.status])
 
 
 def _verdict_line(
@@ -161,9 +174,9 @@ def _verdict_line(
 ) -> Text:
     outcome: Outcome = contract.outcome
     counts = Counter(row.status for row in verdicts)
-    told = [f"{counts[status]} {_PAST[status]}" for status in _ORDER if counts[status]]
-    judged = f"{len(verdicts)} of {contract.planned} clauses judged" if unjudged else f"{contract.planned} clauses"
-    line = f"{contract.name}: {_HEADLINES[outcome]}; {judged}: {', '.join(told) or 'none held'}"
+    told = ", ".join(f"{counts[status]} {_PAST[status]}" for status in _ORDER if counts[status])
+    judged = f"{len(verdicts)} of {contract.planned}" if unjudged else f"all {contract.planned}"
+    line = f"{contract.name}: {_HEADLINES[outcome]}; {judged} clauses judged{': ' if told else ''}{told}"
     if unjudged:
         whys = Counter(row.why for row in unjudged)
         line += "; unjudged: " + ", ".join(f"{number} {_clauses(number)} {why}" for why, number in whys.items())
