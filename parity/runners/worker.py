@@ -51,6 +51,9 @@ ALIGNMENT = 16
 _PREFIX = struct.Struct("<4sHHIQI")
 """Magic, protocol version, reserved, bytes of the header, bytes of the payload, CRC-32 of header and payload."""
 
+_SEAL = struct.Struct("<I")
+"""CRC-32 of the prefix, behind it: a length that was torn must not be believed."""
+
 _DTYPE = re.compile(r"^(\|b1|[<|][iuf][1248])$")
 _NEWEST_IMPORTS = "numpy and onnxruntime"
 
@@ -106,7 +109,8 @@ def write_frame(stream: IO[bytes], header: Mapping[str, Any], arrays: Mapping[st
     for part in parts:
         checksum = zlib.crc32(part, checksum)
     payload = sum(part.nbytes for part in parts)
-    stream.write(_PREFIX.pack(MAGIC, PROTOCOL, 0, len(text), payload, checksum))
+    prefix = _PREFIX.pack(MAGIC, PROTOCOL, 0, len(text), payload, checksum)
+    stream.write(prefix + _SEAL.pack(zlib.crc32(prefix)))
     stream.write(text)
     for part in parts:
         stream.write(part)
@@ -129,6 +133,8 @@ def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
         raise FrameError(f"foreign bytes where a frame should begin: {bytes(prefix)!r}")
     if protocol != PROTOCOL:
         raise FrameError(f"a frame of protocol version {protocol}, this side speaks version {PROTOCOL}")
+    if _SEAL.unpack(_read(stream, _SEAL.size))[0] != zlib.crc32(prefix):
+        raise FrameError("a frame whose beginning is damaged")
     if header_bytes > MAX_HEADER or payload_bytes > MAX_PAYLOAD:
         raise FrameError(f"a frame of {header_bytes} + {payload_bytes} bytes, more than any frame may have")
     text = _read(stream, header_bytes)
