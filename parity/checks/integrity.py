@@ -50,16 +50,14 @@ def complete(case: Case, _limits: IntegrityLimits, findings: Findings) -> Judgem
         for name, array in outputs.arrays.items()
         if array.dtype.name != wanted[name]
     ]
-    rows = f"{counted(len(wanted), 'output')} of {counted(outputs.expected, 'sample')}"
-    if wrong:
-        return Judgement(
-            Status.BROKEN,
-            listed(wrong),
-            rows,
-            reason=f"{case.name} answers in another element type: {listed(wrong)}",
-            next_step="cast the output inside the model, or change dtype in [[interface.outputs]]",
-        )
-    return matching(True, rows, rows, found=f"every output answers all {outputs.expected} samples", next_step="")
+    whole = f"{case.name} answers {counted(len(wanted), 'output')} of all {counted(outputs.expected, 'sample')}"
+    return matching(
+        not wrong,
+        counted(len(wrong), "wrong type") if wrong else "complete",
+        "complete",
+        found=f"{case.name} answers in another element type: {listed(wrong)}" if wrong else whole,
+        next_step="cast the output inside the model, or change dtype in [[interface.outputs]]",
+    )
 
 
 @integrity.clause("finite", needs=_needs)

@@ -94,14 +94,28 @@ def _ports(case: Case, findings: Findings) -> tuple[Sequence[PortFact], Sequence
 
 
 def _compare(case: Case, wanted: Sequence[Port], found: Sequence[PortFact]) -> Judgement:
-    faults = faults_of_ports(wanted, found)
-    return matching(
-        not faults,
-        listed(map(spelled, found)) or "none",
-        listed(map(spelled, wanted)),
-        found="; ".join(faults) if faults else f"{case.name} declares what the contract states",
+    return _differences(
+        faults_of_ports(wanted, found),
+        alike=f"{case.name} declares what the contract states",
         next_step="export with the names, types and dynamic axes of [[interface.inputs]] and [[interface.outputs]]",
+        details=(f"declared: {_spelled(found)}", f"stated:   {_spelled(wanted)}"),
     )
+
+
+def _differences(faults: Sequence[str], *, alike: str, next_step: str, details: tuple[str, ...]) -> Judgement:
+    return against(
+        Relation.EQUAL,
+        0,
+        len(faults),
+        unit="differences",
+        found="; ".join(faults) or alike,
+        next_step=next_step,
+        details=details,
+    )
+
+
+def _spelled(ports: Sequence[Port | PortFact]) -> str:
+    return listed(map(spelled, ports)) or "none"
 
 
 @interface.clause("valid", needs=_graph, applies=_is_onnx)
@@ -140,12 +154,11 @@ def outputs(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgeme
             return fault.judgement(accused=True)
     faults = faults_of_answers(wanted, answered.arrays)
     shapes = (f"{name} {array.dtype.name} {[*array.shape[1:]]} a sample" for name, array in answered.arrays.items())
-    return matching(
-        not faults,
-        listed(shapes),
-        listed(map(spelled, wanted)),
-        found="; ".join(faults) if faults else f"{case.name} answers what the contract states",
+    return _differences(
+        faults,
+        alike=f"{case.name} answers what the contract states",
         next_step="make the module return the contract's outputs, in the order of [[interface.outputs]]",
+        details=(f"answered: {listed(shapes) or 'nothing'}", f"stated:   {_spelled(wanted)}"),
     )
 
 
@@ -184,12 +197,14 @@ def same_ports(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judg
     if refused := _unread(ours) or _unread(theirs):
         return refused
     faults = differences_of_ports(ours.inputs, theirs.inputs) + differences_of_ports(ours.outputs, theirs.outputs)
-    return matching(
-        not faults,
-        listed(map(spelled, (*ours.inputs, *ours.outputs))),
-        listed(map(spelled, (*theirs.inputs, *theirs.outputs))),
-        found="; ".join(faults) if faults else f"{case.name} has the inputs and outputs of {case.reference}",
+    return _differences(
+        faults,
+        alike=f"{case.name} has the inputs and outputs of {case.reference}",
         next_step=f"make both from the same export; the app feeds {case.name} as it feeds {case.reference}",
+        details=(
+            f"{case.name}: {_spelled((*ours.inputs, *ours.outputs))}",
+            f"{case.reference}: {_spelled((*theirs.inputs, *theirs.outputs))}",
+        ),
     )
 
 
@@ -250,12 +265,14 @@ def domains(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgeme
     if idle:
         versions = listed(f"{domain} version {graph.opsets.get(domain, '?')}" for domain in idle)
         faults.append(f"{versions} is imported, but no operator is of it; an older runtime refuses the file for it")
-    return matching(
-        not faults,
-        listed(imported) or "only ai.onnx",
-        f"only ai.onnx, {listed(allowed)}, each used" if allowed else "only ai.onnx",
-        found="; ".join(faults) if faults else "every imported domain is allowed and used",
+    return against(
+        Relation.EQUAL,
+        0,
+        len({*foreign, *idle}),
+        unit="unfit domains",
+        found="; ".join(faults) or "every imported domain is allowed and used",
         next_step="strip unused imports, as eyerace-parity export does, and allow the others in interface.domains",
+        details=(f"imported: {listed(graph.opsets) or 'none'}", f"allowed: {listed((_DEFAULT_DOMAIN, *allowed))}"),
     )
 
 

@@ -164,12 +164,12 @@ def _drop(
         return refused
     decision = decide_drop(statistic, samples, margin)
     known = "not known" if decision.reference is None else figure(decision.reference)
-    fell = "rises by" if decision.value < 0 else "drops by"
+    change = f"{'rises' if decision.value < 0 else 'drops'} by {figure(abs(decision.value))}"
     return _told(
         decision,
         Relation.AT_MOST,
         margin,
-        found=f"{name} {fell} {figure(abs(decision.value))}: {known} in {case.reference},"
+        found=f"{name} {change if decision.value else 'does not change'}: {known} in {case.reference},"
         f" {figure(decision.candidate)} in {case.name}",
         next_step="look at the flipped samples; calibrate on more such images, or keep the last layers in float",
         details=[*_flips(case, findings[GOLDEN], samples), _tightest(decision.value, Relation.AT_MOST)],
