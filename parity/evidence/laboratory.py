@@ -309,7 +309,7 @@ def _read_lineage(bench: Bench, need: Need[Lineage], source: Provenance) -> Line
 _TABLE: dict[type[Any], Measurer[Any]] = {
     Outputs: Measurer(outputs.provenance, outputs.measure, outputs.CODE, survival=True),
     Repeats: Measurer(repeats.provenance, repeats.measure, repeats.CODE, survival=True),
-    Graph: Measurer(_graph_provenance, _read_graph, ("evidence/graph.py",)),
+    Graph: Measurer(_graph_provenance, _read_graph, ("evidence/graph.py", "evidence/macs.py", "evidence/shapes.py")),
     Files: Measurer(files.provenance, files.measure, files.CODE),
     Preflight: Measurer(footprint.preflight_provenance, footprint.measure_preflight, footprint.CODE),
     Footprint: Measurer(

@@ -19,9 +19,8 @@ Nothing here imports torch or onnx, so asking costs next to nothing.
 
 from __future__ import annotations
 
-import io
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from parity import __version__
 from parity.contract.callables import source_digest
@@ -31,6 +30,7 @@ from parity.errors import ArtefactError
 from parity.golden.digests import file_digest, json_digest
 from parity.places import shown
 from parity.recipes.calibrate import tensor_files
+from parity.runners.external import metadata_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,12 +40,6 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "eyerace_parity."
 """Of the stamp's keys in the file's metadata."""
-
-_METADATA_FIELD: Final = 14
-"""``ModelProto.metadata_props`` in onnx.proto."""
-
-_MOST_METADATA: Final = 1 << 20
-"""Bytes of one property that are read at most; a stamp is far smaller."""
 
 
 def current_lineage(contract: Contract, variant: str) -> dict[str, str]:
@@ -105,9 +99,7 @@ def read_stamp(path: Path) -> dict[str, str]:
         ArtefactError: The file is missing or cannot be read.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            properties = _metadata(file, size)
+        properties = metadata_of(path)
     except OSError as error:
         raise ArtefactError(f"{shown(path)} cannot be read: {error.strerror}") from error
     return {key.removeprefix(PREFIX): value for key, value in properties.items() if key.startswith(PREFIX)}
@@ -151,62 +143,3 @@ def _digest(path: Path) -> str:
             f"{shown(path)}, from which the artefact is made, cannot be read: {error.strerror}",
             next_step="put it there, or build it: eyerace-parity export",
         ) from error
-
-
-def _metadata(file: BinaryIO, size: int) -> dict[str, str]:
-    """Pick the metadata properties out of a serialised ``ModelProto``, stepping over everything else.
-
-    The wire format is https://protobuf.dev/programming-guides/encoding/: a tag (field number and wire type) before each
-    field, lengths before everything that has one, so that the graph is stepped over unread.
-    """
-    found: dict[str, str] = {}
-    while (tag := _varint(file)) is not None:
-        number, wire = tag >> 3, tag & 7
-        if wire == 0:
-            length = 0
-            if _varint(file) is None:
-                break
-        elif wire == 2:  # noqa: PLR2004 - wire types are named by the format's description alone
-            stated = _varint(file)
-            if stated is None:
-                break
-            length = stated
-        else:
-            length = {1: 8, 5: 4}.get(wire, size)
-        if length > size - file.tell():
-            break  # torn or foreign: whoever reads the graph says so
-        if number == _METADATA_FIELD and wire == 2 and length <= _MOST_METADATA:  # noqa: PLR2004
-            entry = _entry(file.read(length))
-            if entry is not None:
-                found[entry[0]] = entry[1]
-        else:
-            file.seek(length, 1)
-    return found
-
-
-def _entry(content: bytes) -> tuple[str, str] | None:
-    """Read one ``StringStringEntryProto``: field 1 the key, field 2 the value."""
-    file = io.BytesIO(content)
-    texts: dict[int, str] = {}
-    while (tag := _varint(file)) is not None:
-        length = _varint(file)
-        if tag & 7 != 2 or length is None or length > len(content):  # noqa: PLR2004
-            return None
-        try:
-            texts[tag >> 3] = file.read(length).decode("utf-8")
-        except UnicodeDecodeError:
-            return None
-    return (texts[1], texts.get(2, "")) if 1 in texts else None
-
-
-def _varint(file: BinaryIO) -> int | None:
-    """Read a number in base 128, or ``None`` at the end of the file or where there is no number."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
-            return None
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:  # noqa: PLR2004 - the top bit says that more follows
-            return value
-    return None

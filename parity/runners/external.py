@@ -1,4 +1,4 @@
-"""Where an ONNX file keeps data beside itself, found without the onnx package.
+"""Where an ONNX file keeps data beside itself, and its metadata, found without the onnx package.
 
 Importing ``onnx`` costs more than all the rest of a cached run, and ONNX Runtime does not tell. The file is protobuf,
 whose wire format is simple: fields are a key (number and wire type) and a value, messages are length-delimited bytes.
@@ -29,6 +29,12 @@ _PATHS: Final[dict[str, dict[int, str]]] = {
     "tensor": {13: "entry"},
 }
 _MAX_DEPTH: Final = 100
+
+_METADATA: Final = 14
+"""Field of a model that holds one metadata property."""
+
+_MAX_PROPERTY: Final = 1 << 20
+"""Bytes of the largest property that is read: more is no property but a file that was made to fill the memory."""
 
 Content = bytes | mmap.mmap
 
@@ -67,6 +73,26 @@ def locations_in(content: Content) -> tuple[str, ...]:
                 deeper.append((begin, stop, inner, depth + 1))
         pending += reversed(deeper)
     return tuple(found)
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """Metadata properties of an ONNX file; the graph is stepped over unread, however large it is.
+
+    A file that is no ONNX model, or is torn, has those that stand before the place where it makes no sense.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return {}
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            entries = [
+                _entry(content, begin, stop)
+                for number, begin, stop in _fields(content, 0, len(content))
+                if number == _METADATA and stop - begin <= _MAX_PROPERTY
+            ]
+    return {key.decode("utf-8", errors="replace"): value.decode("utf-8", errors="replace") for key, value in entries}
 
 
 def _entry(content: Content, start: int, end: int) -> tuple[bytes, bytes]:
