@@ -92,7 +92,7 @@ class Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Under xdist, build what is missing before a worker can look for it."""
+        """Set the stage; under xdist, build what is missing before a worker can look for it."""
         self.session.start()
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

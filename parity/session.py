@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from parity.checks.base import Planned
     from parity.contract.settings import Settings
-    from parity.progress import Progress
     from parity.report.document import Record, VerdictEntry
 
 ON_REPORT: Final = "eyerace_parity"
@@ -56,7 +55,6 @@ class GateSession:
         known: Further contracts, which fixtures may speak of.
         only_marked: Whether tests that are not marked ``parity`` are left out.
         worker: Whether this is an xdist worker.
-        progress: Who hears of long work.
     """
 
     config: pytest.Config
@@ -66,7 +64,6 @@ class GateSession:
     known: dict[Path, Subject]
     only_marked: bool
     worker: bool
-    progress: Progress
     _selected: set[Identity] = field(default_factory=set, init=False)
     _stopped: str = field(default="", init=False)
     _record: Record | None = field(default=None, init=False)
@@ -84,7 +81,7 @@ class GateSession:
         """
         found = self.judged.get(file) or self.known.get(file)
         if found is None:
-            found = self.known[file] = _open(file, self.settings, self.progress, self.config)
+            found = self.known[file] = _open(file, self.settings, self.stage, self.config)
         return found
 
     def judge(self, file: Path, planned: Planned) -> Finding:
@@ -102,7 +99,8 @@ class GateSession:
         return self.stage.header(tuple(self.judged.values()))
 
     def start(self) -> None:
-        """Build what is missing, where xdist's workers are about to start: they learn only then what failed."""
+        """Open the stage. Where xdist's workers are about to start, build now: only so can they learn what failed."""
+        self.stage.open()
         if _distributed(self.config) and not self.config.getoption("collectonly"):
             self._build(None)
 
@@ -264,18 +262,15 @@ def open_session(config: pytest.Config) -> GateSession:
         unbuilt = said["contracts"]
         known = tuple(Path(file) for file in said["known"])
         found = Discovery(tuple(Path(file) for file in unbuilt), known, (), said["only_marked"])
-    progress = stage.progress()
     judged, known_ones = (
-        {file: _open(file, settings, progress, config) for file in files} for files in (found.contracts, found.known)
+        {file: _open(file, settings, stage, config) for file in files} for files in (found.contracts, found.known)
     )
     refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])
     for file, reasons in unbuilt.items():
         judged[Path(file)].unbuilt |= {
             name: RecipeError(reason, next_step=next_step) for name, (reason, next_step) in reasons.items()
         }
-    return GateSession(
-        config, settings, stage, judged, known_ones, found.only_marked, worker=told is not None, progress=progress
-    )
+    return GateSession(config, settings, stage, judged, known_ones, found.only_marked, worker=told is not None)
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -288,7 +283,7 @@ def _settings(config: pytest.Config) -> Settings:
     )
 
 
-def _open(file: Path, settings: Settings, progress: Progress, config: pytest.Config) -> Subject:
+def _open(file: Path, settings: Settings, stage: Stage, config: pytest.Config) -> Subject:
     """Open a contract and plan it.
 
     Raises:
@@ -304,7 +299,7 @@ def _open(file: Path, settings: Settings, progress: Progress, config: pytest.Con
     own = settings.under(contract)
     # Under xdist the workers share what was granted.
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    return Subject(Ledger(contract, planned), own, progress, max(1, own.jobs // workers))
+    return Subject(Ledger(contract, planned), own, stage, max(1, own.jobs // workers))
 
 
 def _refuse_folder(settings: Settings) -> None:

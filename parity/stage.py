@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from parity.places import listed, shown
 from parity.progress import SilentProgress
-from parity.report.progress import RichProgress
 from parity.report.words import RICH, signs_for
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from parity.errors import RecipeError
     from parity.progress import Progress, Task
     from parity.report.document import Record
+    from parity.report.progress import RichProgress
     from parity.report.words import Signs
     from parity.subject import Subject
 
@@ -34,7 +34,7 @@ _VERDICT_ONLY: Final = -2
 
 @dataclass(slots=True)
 class Stage:
-    """The terminal of a run.
+    """The terminal of a run. It is the progress of all work in it (:class:`parity.progress.Progress`).
 
     Attributes:
         config: The run's configuration.
@@ -45,24 +45,30 @@ class Stage:
     config: pytest.Config
     settings: Settings
     worker: bool
+    _progress: Progress = field(default_factory=SilentProgress, init=False)
     _screen: TextIO | None = field(default=None, init=False)
 
-    def progress(self) -> Progress:
-        """Who shows long work: bars on a terminal, nobody anywhere else.
+    def open(self) -> None:
+        """Set up progress: bars on a terminal, nothing anywhere else. Called while nothing captures output.
 
-        The bars draw on a descriptor of their own, made while nothing captures output, so that what a test prints stays
-        captured while they move.
+        The bars draw on a descriptor of their own, so that what a test prints stays captured while they move.
         """
         wanted = self.settings.progress
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
         if self.worker or wanted == "never" or terminal is None or (wanted == "auto" and not self._seen()):
-            return SilentProgress()
+            return
         try:
             descriptor = os.dup(sys.stdout.fileno())
         except (OSError, ValueError, AttributeError):
-            return SilentProgress()  # output goes to no real stream
+            return  # output goes to no real stream
+        from parity.report.progress import RichProgress  # noqa: PLC0415 - it imports rich, which a log does not need
+
         self._screen = os.fdopen(descriptor, "w", encoding=self._encoding(), errors="replace")
-        return _Undisturbed(RichProgress(self._screen), self.config, terminal)
+        self._progress = _Undisturbed(RichProgress(self._screen), self.config, terminal)
+
+    def task(self, label: str, total: int | None) -> AbstractContextManager[Task]:
+        """Show a piece of long work."""
+        return self._progress.task(label, total)
 
     def header(self, subjects: Sequence[Subject]) -> list[str]:
         """Say what will be judged and which values are not the defaults."""

@@ -6,19 +6,32 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
 from parity.progress import SilentProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-    from rich.progress import Progress as Bars
+    from rich.progress import Task as Bar
     from rich.progress import TaskID
 
     from parity.progress import Progress
 
 When = Literal["auto", "always", "never"]
 """``auto``: where somebody sees it."""
+
+
+class _Count(ProgressColumn):
+    """Steps done of all, where it is known how many there are."""
+
+    def render(self, task: Bar) -> Text:
+        """Draw the count."""
+        return Text("" if task.total is None else f"{task.completed:.0f}/{task.total:.0f}")
 
 
 class _Task:
@@ -42,13 +55,10 @@ class RichProgress:
     """
 
     def __init__(self, file: TextIO) -> None:
-        from rich.console import Console  # noqa: PLC0415 - slow to import, and only a terminal needs it
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-        self._bars = Progress(
+        self._bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            _Count(),
             TimeElapsedColumn(),
             console=Console(file=file, force_terminal=True, highlight=False, legacy_windows=False),
             transient=True,
