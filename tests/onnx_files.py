@@ -18,7 +18,7 @@ def write_linear(
     outputs: tuple[str, ...] = ("scores",),
     shape: tuple[int | str, ...] = ("batch", 3, 32, 32),
     external: str | None = None,
-    extra_node: onnx.NodeProto | None = None,
+    bias: float = 0.0,
 ) -> Path:
     """Write a model that sums the image into three scores; further outputs repeat the first.
 
@@ -27,12 +27,11 @@ def write_linear(
         outputs: Names of the outputs.
         shape: Shape of the input ``pixel_values``.
         external: File beside it that holds the weights.
-        extra_node: A node put in front of the last one, which nothing reads.
+        bias: Added to every weight; NaN makes every score NaN.
     """
     weights = np.random.default_rng(0).normal(size=(int(np.prod([int(axis) for axis in shape[1:]])), 3))
     nodes = [
         helper.make_node("Flatten", ["pixel_values"], ["flat"]),
-        *([extra_node] if extra_node else []),
         *(helper.make_node("MatMul", ["flat", "weights"], [name]) for name in outputs),
     ]
     graph = helper.make_graph(
@@ -40,7 +39,7 @@ def write_linear(
         "linear",
         [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, [shape[0], 3]) for name in outputs],
-        [numpy_helper.from_array(weights.astype(np.float32), "weights")],
+        [numpy_helper.from_array((weights + bias).astype(np.float32), "weights")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,10 +17,10 @@ from parity import __version__
 from parity.contract.callables import source_digest
 from parity.contract.data import ImageSet
 from parity.contract.variants import TORCH_KINDS, TorchVariant
+from parity.digests import bytes_digest, file_digest, json_digest
 from parity.errors import GoldenError, MeasurementError, ParityError
 from parity.evidence import machine
 from parity.evidence.model import Provenance
-from parity.digests import bytes_digest, file_digest, json_digest
 from parity.golden.preprocess import profile_digest
 from parity.result import HOST
 from parity.runners import onnxruntime as onnx_runtime

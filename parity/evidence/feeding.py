@@ -1,4 +1,4 @@
-"""Golden samples as the inputs of one inference: gathered along the batch axis, filled up where it is fixed."""
+"""Golden samples as the inputs of one inference, and its answer as one row a sample."""
 
 from __future__ import annotations
 
@@ -11,40 +11,44 @@ from parity.errors import MeasurementError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from parity.contract.data import Interface, Preprocess
+    from parity.contract.data import Interface
     from parity.contract.model import Contract
     from parity.evidence.model import Array
     from parity.golden.dataset import GoldenSet
 
 
-def fixed_batch(interface: Interface) -> int | None:
-    """Extent of the batch axis where the interface fixes it, else ``None``."""
-    extents = {port.shape[0] for port in interface.inputs if port.shape and isinstance(port.shape[0], int)}
-    return max(extents) if extents else None
+def takes_batches(interface: Interface) -> bool:
+    """Whether several samples can stand in one inference: the first axis of every input and output is dynamic."""
+    ports = (*interface.inputs, *interface.outputs)
+    return all(port.shape and isinstance(port.shape[0], str) for port in ports)
 
 
-def batch_of(
-    golden: GoldenSet, profile: Preprocess | None, samples: Sequence[int], *, rows: int | None = None
-) -> dict[str, Array]:
-    """Gather samples into one batch.
+def rows_at_once(contract: Contract) -> int:
+    """Samples in one inference: as many as the golden set states, or one where the model takes no batches."""
+    return contract.golden.batch if takes_batches(contract.interface) else 1
+
+
+def batch_of(contract: Contract, variant: str, golden: GoldenSet, samples: Sequence[int]) -> dict[str, Array]:
+    """Gather samples into the inputs of one inference.
 
     Args:
+        contract: The contract.
+        variant: The variant, whose tier may have a preprocessing profile of its own.
         golden: The golden set.
-        profile: Preprocessing profile; ``None`` for a tensor set.
-        samples: Their indices.
-        rows: Rows that the batch must have; the last sample is repeated to fill it up.
+        samples: Their indices; one only where the model takes no batches.
 
     Returns:
-        Input by name, batch axis first.
+        Input by name, with the axis that counts samples first where the input has one.
 
     Raises:
         GoldenError: A sample cannot be read.
         MeasurementError: The samples are of different shapes and cannot stand in one batch.
     """
+    profile = contract.preprocess_of(variant)
     single = [golden.feeds(index, profile) for index in samples]
-    single += single[-1:] * ((rows or 0) - len(single))
     if len(single) == 1:
-        return {name: value[np.newaxis] for name, value in single[0].items()}
+        counted = {port.name for port in contract.interface.inputs if port.batched}
+        return {name: value[np.newaxis] if name in counted else value for name, value in single[0].items()}
     try:
         return {name: np.stack([feeds[name] for feeds in single]) for name in single[0]}
     except ValueError as error:
@@ -54,29 +58,42 @@ def batch_of(
         ) from error
 
 
-def check_outputs(contract: Contract, variant: str, outputs: Mapping[str, Array], rows: int) -> None:
-    """Make sure that an inference answered with the interface's outputs, one row a sample.
+def rows_of(contract: Contract, variant: str, outputs: Mapping[str, Array], rows: int) -> dict[str, Array]:
+    """Make sure that an inference answered with the interface's outputs, and give each one row a sample.
+
+    Args:
+        contract: The contract.
+        variant: Who answered.
+        outputs: Output by name.
+        rows: Samples that were fed.
+
+    Returns:
+        Output by name in the interface's order, samples on the first axis.
 
     Raises:
-        MeasurementError: An output is missing, unknown, or has another number of rows.
+        MeasurementError: An output is missing, unknown, not numeric, or has another number of rows.
     """
-    wanted = [port.name for port in contract.interface.outputs]
-    missing = [name for name in wanted if name not in outputs]
-    unknown = [name for name in outputs if name not in wanted]
+    wanted = contract.interface.outputs
+    missing = [port.name for port in wanted if port.name not in outputs]
+    unknown = sorted(outputs.keys() - {port.name for port in wanted})
     if missing or unknown:
         faults = [f"{what} {', '.join(names)}" for what, names in (("lacks", missing), ("adds", unknown)) if names]
         raise MeasurementError(
             f"{variant} answers with {', '.join(outputs) or 'nothing'}; it {' and '.join(faults)}",
             next_step="export the model with the interface's output names, or correct [[interface.outputs]]",
         )
-    for name, value in outputs.items():
-        if not value.shape or value.shape[0] != rows:
-            raise MeasurementError(
-                f"{variant}: output {name!r} has shape {list(value.shape)} for {rows} samples",
-                next_step="the first axis of every output must count the samples",
-            )
+    found = {}
+    for port in wanted:
+        value = outputs[port.name]
         if value.dtype.kind not in "biuf":
             raise MeasurementError(
-                f"{variant}: output {name!r} holds values of type {value.dtype}, not numbers",
+                f"{variant}: output {port.name!r} holds values of type {value.dtype}, not numbers",
                 next_step="leave outputs that are no tensors of numbers out of the exported graph",
             )
+        if port.batched and value.shape[:1] != (rows,):
+            raise MeasurementError(
+                f"{variant}: output {port.name!r} has shape {list(value.shape)} for {rows} samples",
+                next_step="the first axis of every output must count the samples",
+            )
+        found[port.name] = value if port.batched else value[np.newaxis]
+    return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from parity.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
-from parity.evidence.feeding import batch_of, fixed_batch
+from parity.evidence.feeding import batch_of
 from parity.evidence.model import Footprint, Need, Preflight, Provenance
 from parity.runners.artefacts import artefact
 from parity.runners.guest import Guest, Loaded, Ran, local_command
@@ -146,7 +146,7 @@ def _prepare(bench: Bench, variant: str) -> tuple[bytes | Path | ArtefactError, 
     if not len(golden):
         raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
     contract = bench.contract
-    feeds = batch_of(golden, contract.preprocess_of(variant), (0,), rows=fixed_batch(contract.interface))
+    feeds = batch_of(contract, variant, golden, (0,))
     artefact(contract, variant)
     try:
         return model_of(contract, variant), feeds

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from parity.digests import json_digest
 from parity.errors import MeasurementError, ParityError, RecordError
 from parity.evidence import files, footprint, outputs, recorded, repeats, timing
 from parity.evidence.bench import Bench, code_digest
@@ -33,7 +34,6 @@ from parity.evidence.model import (
     Timing,
 )
 from parity.evidence.store import SCHEMA
-from parity.digests import json_digest
 from parity.result import HOST
 from parity.runners import torch as torch_runtime
 

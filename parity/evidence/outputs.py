@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parity.errors import MeasurementError
-from parity.evidence.feeding import batch_of, check_outputs, fixed_batch
+from parity.evidence.feeding import batch_of, rows_at_once, rows_of
 from parity.evidence.model import Need, Outputs, Provenance
 from parity.runners.open import open_runner
 
@@ -44,7 +44,7 @@ _POLL_SECONDS = 0.1
 
 def provenance(bench: Bench, need: Need[Outputs]) -> Provenance:
     """Say where the outputs come from."""
-    settings = bench.session_settings(need.variant, threads=1) | {"batch": str(bench.contract.golden.batch)}
+    settings = bench.session_settings(need.variant, threads=1) | {"batch": str(rows_at_once(bench.contract))}
     return bench.provenance(
         need.variant, target=need.target, golden=True, settings=settings | bench.decoding_settings()
     )
@@ -77,9 +77,7 @@ class _Gathering:
         self._runner = runner
         self._total = total
         self._golden = bench.golden()
-        self._profile = bench.contract.preprocess_of(variant)
-        self._fixed = fixed_batch(bench.contract.interface)
-        self._size = self._fixed or bench.contract.golden.batch
+        self._size = rows_at_once(bench.contract)
         self._next = count(0, self._size)  # taking the next one is a single step of the interpreter
         self._stop = Event()
         self._lock = Lock()
@@ -128,16 +126,16 @@ class _Gathering:
         if start >= self._total:
             return None
         samples = range(start, min(start + self._size, self._total))
-        feeds = batch_of(self._golden, self._profile, samples, rows=self._fixed)
-        outputs = self._runner.infer(feeds)
-        check_outputs(self._bench.contract, self._variant, outputs, self._fixed or len(samples))
+        contract = self._bench.contract
+        answer = self._runner.infer(batch_of(contract, self._variant, self._golden, samples))
+        rows = rows_of(contract, self._variant, answer, len(samples))
         with self._lock:
-            self._put(samples, outputs)
+            self._put(samples, rows)
             self._done += len(samples)
         return len(samples)
 
-    def _put(self, samples: range, outputs: Mapping[str, Array]) -> None:
-        for name, value in outputs.items():
+    def _put(self, samples: range, rows: Mapping[str, Array]) -> None:
+        for name, value in rows.items():
             place = self._arrays.get(name)
             if place is None:
                 place = self._arrays[name] = np.empty((self._total, *value.shape[1:]), value.dtype)
@@ -147,4 +145,4 @@ class _Gathering:
                     f"{samples.start} but {place.dtype}{list(place.shape[1:])} for another",
                     next_step="an output whose shape depends on the sample cannot be compared: give it a fixed shape",
                 )
-            place[samples.start : samples.stop] = value[: len(samples)]
+            place[samples.start : samples.stop] = value

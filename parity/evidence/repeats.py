@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from parity.errors import GoldenError, MeasurementError
-from parity.evidence.feeding import batch_of, check_outputs, fixed_batch
+from parity.evidence.feeding import batch_of, rows_of, takes_batches
 from parity.evidence.model import Need, Provenance, Repeats
 from parity.evidence.outputs import CODE as OUTPUTS_CODE
 from parity.runners.open import open_runner
@@ -67,11 +67,8 @@ def measure(bench: Bench, need: Need[Repeats], source: Provenance) -> Repeats:
 
 
 def _answer(bench: Bench, variant: str, runner: Runner, samples: Sequence[int]) -> dict[str, Array]:
-    contract = bench.contract
-    fixed = fixed_batch(contract.interface)
-    outputs = runner.infer(batch_of(bench.golden(), contract.preprocess_of(variant), samples, rows=fixed))
-    check_outputs(contract, variant, outputs, fixed or len(samples))
-    return {port.name: outputs[port.name][: len(samples)] for port in contract.interface.outputs}
+    answer = runner.infer(batch_of(bench.contract, variant, bench.golden(), samples))
+    return rows_of(bench.contract, variant, answer, len(samples))
 
 
 def _joined(variant: str, answers: Sequence[dict[str, Array]]) -> dict[str, Array]:
@@ -86,7 +83,7 @@ def _joined(variant: str, answers: Sequence[dict[str, Array]]) -> dict[str, Arra
 
 def _batched(bench: Bench, variant: str, runner: Runner, samples: Sequence[int]) -> tuple[dict[str, Array], str]:
     """Run all samples as one batch; what refuses it is evidence, not an error."""
-    if fixed_batch(bench.contract.interface) is not None:
+    if not takes_batches(bench.contract.interface):
         return {}, ""
     try:
         return _answer(bench, variant, runner, samples), ""

@@ -16,7 +16,7 @@ import numpy as np
 
 from parity.errors import MeasurementError
 from parity.evidence import machine
-from parity.evidence.feeding import batch_of, fixed_batch
+from parity.evidence.feeding import batch_of
 from parity.evidence.model import Need, Provenance, Series, Timing
 from parity.runners.guest import Guest, local_command
 from parity.runners.onnxruntime import model_of
@@ -52,7 +52,7 @@ def provenance(bench: Bench, need: Need[Timing]) -> Provenance:
     settings = bench.session_settings(need.variant)
     settings |= {
         "runs": str(RUNS),
-        "batch": str(fixed_batch(bench.contract.interface) or 1),
+        "batch": "1",
         "placement": _IN_PROCESS if _needs_torch(bench, need) else _IN_WORKER,
         "cpu_clock_resolution_ns": f"{time.get_clock_info('process_time').resolution * 1e9:.0f}",
     }
@@ -73,8 +73,7 @@ def measure(bench: Bench, need: Need[Timing], source: Provenance) -> Timing:
     if not len(golden):
         raise MeasurementError("the golden set is empty", next_step="add samples to it: there is nothing to time on")
     names = [need.variant, *([need.versus] if need.versus else [])]
-    fixed = fixed_batch(contract.interface)
-    feeds = {name: batch_of(golden, contract.preprocess_of(name), (0,), rows=fixed) for name in names}
+    feeds = {name: batch_of(contract, name, golden, (0,)) for name in names}
     load = machine.load_average()
     placed = _in_process if _needs_torch(bench, need) else _in_worker
     label = " and ".join(names)

@@ -1,0 +1,28 @@
+"""The fingerprint of the processor."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+
+from parity.evidence.machine import fingerprint, load_average, usable_cores
+
+
+def test_the_fingerprint_tells_the_processor_and_no_name() -> None:
+    """Architecture, the telling instruction set, a digest; the same every time, and nobody's machine."""
+    told = fingerprint()
+    assert re.fullmatch(r"[a-z0-9_-]+( [a-z0-9-]+)? [0-9a-f]{8}", told)
+    assert fingerprint() == told
+    assert platform.node() not in told
+
+
+def test_usable_cores_are_no_more_than_there_are() -> None:
+    """At least one, at most all."""
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+def test_the_load_is_a_number_or_unknown() -> None:
+    """Where the system has a load average it is not negative."""
+    load = load_average()
+    assert load is None or load >= 0

@@ -1,0 +1,36 @@
+"""Laboratories over the tiny bundles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parity.checks.registry import open_contract
+from parity.evidence.bench import Bench
+from parity.evidence.laboratory import Laboratory
+from parity.evidence.store import Store
+from parity.golden.dataset import open_golden
+from parity.progress import SilentProgress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def laboratory(bundle: Path, *, store: Path | None = None, jobs: int = 1, **more: Any) -> Laboratory:
+    """A laboratory with a store of its own beside the bundle, unless another is named."""
+    contract = open_contract(bundle / "contract.toml")
+    place = Store(store or bundle.parent / "store")
+    return Laboratory(contract, open_golden, place, jobs=jobs, progress=SilentProgress(), **more)
+
+
+def bench(bundle: Path, *, jobs: int = 1) -> Bench:
+    """What measurers work on, for calling one by itself."""
+    contract = open_contract(bundle / "contract.toml")
+    return Bench(contract, open_golden, Store(bundle.parent / "store"), jobs, SilentProgress())
+
+
+def change(bundle: Path, old: str, new: str) -> None:
+    """Change the bundle's contract."""
+    path = bundle / "contract.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text, old
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
