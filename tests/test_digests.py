@@ -1,0 +1,40 @@
+"""Digests follow the content, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parity.digests import file_digest, json_digest, rows_digest, text_digest
+
+ROWS = st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), max_size=4)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, (1 << 22) + 1])
+def test_a_file_has_the_digest_of_its_bytes(tmp_path, size):
+    """Small or large."""
+    content = bytes(range(256)) * (size // 256) + b"\0" * (size % 256)
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    assert file_digest(path) == file_digest(str(path)) == f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def test_a_text_has_the_digest_of_its_utf8():
+    """As a file of it would have."""
+    assert text_digest("é") == f"sha256:{hashlib.sha256('é'.encode()).hexdigest()}"
+
+
+@given(ROWS, ROWS)
+def test_tables_are_equal_when_their_rows_are(first, second):
+    """A law: order does not count, and no cell can pass for two."""
+    assert (rows_digest(first) == rows_digest(second)) == (sorted(first) == sorted(second))
+
+
+def test_json_is_digested_in_one_form_only():
+    """The order of keys does not count; what JSON cannot say is refused."""
+    assert json_digest({"a": 1, "b": [2]}) == json_digest({"b": [2], "a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        json_digest({"a": float("nan")})
