@@ -1,0 +1,206 @@
+"""Every claim about speed and memory, on the EyeRace bundle: ``tox run -e bench``."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image, ImageOps
+
+from parity.checks.registry import open_contract
+from parity.evidence.laboratory import Laboratory
+from parity.evidence.model import Need, Outputs
+from parity.evidence.store import Store
+from parity.golden.dataset import open_golden
+from parity.progress import SilentProgress
+from parity.recipes.build import build_variant, missing_artefacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from benchmarks.conftest import Claims
+
+BUNDLE = Path(__file__).parent.parent / "golden"
+IMAGES = 200
+MEASURED_EVERY_TIME = (
+    "not p50 and not p95 and not latency_ratio and not first_run and not cold_start and not peak_memory"
+)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The EyeRace bundle, artefacts built, with its first 200 photographs."""
+    source = open_contract(BUNDLE / "contract.toml")
+    for variant in missing_artefacts(source):
+        build_variant(source, variant, SilentProgress())
+    return cut(tmp_path_factory.mktemp("bundle") / "golden", IMAGES)
+
+
+def cut(folder: Path, images: int) -> Path:
+    """Copy the bundle with only its first photographs; without a digest, which would be that of all of them."""
+    (folder / "images").mkdir(parents=True)
+    shutil.copytree(BUNDLE / "eyes", folder / "eyes")
+    (folder / "build").mkdir()
+    for path in (
+        *BUNDLE.glob("*.py"),
+        *BUNDLE.glob("*.safetensors"),
+        *BUNDLE.glob("*.toml"),
+        *BUNDLE.glob("build/*.onnx"),
+    ):
+        shutil.copy(path, folder / path.relative_to(BUNDLE))
+    with (BUNDLE / "labels.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))[: images + 1]
+    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    for row in rows[1:]:
+        shutil.copy(BUNDLE / "images" / row[0], folder / "images" / row[0])
+    text = (folder / "contract.toml").read_text(encoding="utf-8")
+    kept = [line for line in text.splitlines() if not line.startswith("digest = ")]
+    (folder / "contract.toml").write_text("\n".join(kept), encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def on_cores(count: int) -> Iterator[None]:
+    """Hold this process, and all it starts, to so many cores."""
+    before = os.sched_getaffinity(0)
+    if len(before) < count:
+        pytest.skip(f"this machine lends {len(before)} cores, {count} are needed")
+    os.sched_setaffinity(0, set(sorted(before)[:count]))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def bare_loop(bundle: Path) -> None:
+    """What a careful engineer writes in a script: Pillow, numpy, ONNX Runtime, one photograph after the other."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    path = bundle / "build" / "eyerace.int8.onnx"
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    mean = np.array([0.485, 0.456, 0.406], np.float32)
+    std = np.array([0.229, 0.224, 0.225], np.float32)
+    scores = []
+    with (bundle / "labels.csv").open(encoding="utf-8", newline="") as file:
+        names = [row["file"] for row in csv.DictReader(file)]
+    for name in names:
+        with Image.open(bundle / "images" / name) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
+        pixels = (np.asarray(upright, np.float32) / 255 - mean) / std
+        batch = np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
+        scores.append(session.run(["scores"], {"pixel_values": batch})[0])
+    np.concatenate(scores)
+
+
+def evaluate(bundle: Path, jobs: int) -> Outputs:
+    """The gate's own golden evaluation, with an empty store."""
+    with tempfile.TemporaryDirectory() as store:
+        laboratory = Laboratory(
+            open_contract(bundle / "contract.toml"),
+            open_golden,
+            Store(Path(store)),
+            jobs=jobs,
+            progress=SilentProgress(),
+        )
+        outputs = laboratory.obtain(Need(Outputs, "int8"))
+        laboratory.close()
+    return outputs
+
+
+def test_golden_evaluation_on_one_core(benchmark: BenchmarkFixture, claims: Claims, bundle: Path) -> None:
+    """The gate's evaluation against the bare loop, on one core."""
+    with on_cores(1):
+        claims.paired(
+            "golden evaluation / bare loop, one core",
+            lambda: evaluate(bundle, jobs=1),
+            lambda: bare_loop(bundle),
+            rounds=5,
+            at_most=1.05,
+        )
+        benchmark.pedantic(evaluate, (bundle, 1), rounds=1)
+
+
+def test_golden_evaluation_on_two_cores(benchmark: BenchmarkFixture, claims: Claims, bundle: Path) -> None:
+    """The gate's evaluation on two cores against the same on one."""
+
+    def on(cores: int) -> None:
+        with on_cores(cores):
+            evaluate(bundle, jobs=cores)
+
+    claims.paired("one core / two cores", lambda: on(2), lambda: on(1), rounds=5, at_least=1.8)
+    benchmark.pedantic(on, (2,), rounds=1)
+
+
+def test_unchanged_run(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Path) -> None:
+    """A run after no change, times and memory apart, against an empty pytest run that imports onnxruntime."""
+    (tmp_path / "test_empty.py").write_text("import onnxruntime\n\ndef test_nothing():\n    pass\n", encoding="utf-8")
+    gate = ["--eyerace-parity", str(BUNDLE / "contract.toml"), "-q", "-k", MEASURED_EVERY_TIME]
+    gate += ["--eyerace-parity-cache", str(tmp_path / "store"), "--eyerace-parity-no-record"]
+
+    def run(arguments: list[str], folder: Path) -> None:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run(gate, BUNDLE.parent)  # fills the store
+    claims.paired(
+        "unchanged run / empty pytest run with onnxruntime",
+        lambda: run(gate, BUNDLE.parent),
+        lambda: run(["-q", "test_empty.py"], tmp_path),
+        rounds=7,
+        at_most=2.0,
+    )
+    benchmark.pedantic(run, (gate, BUNDLE.parent), rounds=1)
+
+
+def test_plugin_unused(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Path) -> None:
+    """``pytest --version`` with the plugin installed against the same with the plugin kept out."""
+
+    def version(*options: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "pytest", *options, "--version"], cwd=tmp_path, capture_output=True, check=True
+        )
+
+    claims.paired(
+        "pytest --version with the plugin / without",
+        version,
+        lambda: version("-p", "no:eyerace-parity"),
+        rounds=25,
+        at_most=1.1,
+    )
+    benchmark.pedantic(version, rounds=5)
+
+
+def test_peak_memory(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Path) -> None:
+    """Peak memory of an evaluation of 400 photographs against one of 100."""
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from benchmarks.test_claims import evaluate\n"
+        "evaluate(Path(sys.argv[1]), jobs=2)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    folders = {count: cut(tmp_path / str(count), count) for count in (100, 400)}
+
+    def peak(count: int) -> int:
+        command: list[Any] = [sys.executable, "-c", code, folders[count]]
+        done = subprocess.run(command, cwd=BUNDLE.parent, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    ratios = sorted(peak(400) / peak(100) for _ in range(3))
+    claims.take("peak memory, 400 / 100 photographs", ratios[1], (ratios[0], ratios[-1]), at_most=1.05)
+    benchmark.pedantic(evaluate, (folders[100], 2), rounds=1)
