@@ -125,6 +125,11 @@ class Laboratory:
         self._sources: dict[Need[Any], Provenance] = {}
         self._lock = RLock()
 
+    @property
+    def contract(self) -> Contract:
+        """The contract that evidence is obtained for."""
+        return self._bench.contract
+
     def obtain(self, need: Need[E]) -> E:
         """Return the evidence that meets a need.
 
