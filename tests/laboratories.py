@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from parity.checks.registry import open_contract
 from parity.evidence.bench import Bench
 from parity.evidence.laboratory import Laboratory
@@ -13,6 +15,8 @@ from parity.progress import SilentProgress
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 def laboratory(bundle: Path, *, store: Path | None = None, jobs: int = 1, **more: Any) -> Laboratory:
@@ -26,6 +30,11 @@ def bench(bundle: Path, *, jobs: int = 1) -> Bench:
     """What measurers work on, for calling one by itself."""
     contract = open_contract(bundle / "contract.toml")
     return Bench(contract, open_golden, Store(bundle.parent / "store"), jobs, SilentProgress())
+
+
+def floats(array: Any) -> NDArray[np.float64]:
+    """An array of any numbers as float64, which holds every float32 exactly."""
+    return np.asarray(array, np.float64)
 
 
 def change(bundle: Path, old: str, new: str) -> None:

@@ -7,13 +7,17 @@ import pytest
 
 from parity.errors import RecordError
 from parity.evidence.codec import decode, encode
-from parity.evidence.model import Files, Golden, Outputs, Provenance, Repeats
+from parity.evidence.model import Array, Files, Golden, Outputs, Provenance, Repeats
 
 SOURCE = Provenance(variant="int8", artefact="sha256:1", settings={"threads": "1"})
-STRANGE = {"scores": np.float32([[1, np.nan], [np.inf, -0.0]]), "../odd/näme\0": np.arange(2), "": np.ones((2, 0, 3))}
+STRANGE: dict[str, Array] = {
+    "scores": np.array([[1, np.nan], [np.inf, -0.0]], np.float32),
+    "../odd/näme\0": np.arange(2),
+    "": np.ones((2, 0, 3)),
+}
 
 
-def same(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> None:
+def same(left: dict[str, Array], right: dict[str, Array]) -> None:
     """Two mappings hold the same arrays, bit for bit, in the same order."""
     assert list(left) == list(right)
     for one, other in zip(left.values(), right.values(), strict=True):

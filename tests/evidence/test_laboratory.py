@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("need", CONTENT, ids=str)
-def test_an_unchanged_rerun_measures_nothing(image_bundle: Path, need: Need, counted: list[str]) -> None:
+def test_an_unchanged_rerun_measures_nothing(image_bundle: Path, need: Need[Any], counted: list[str]) -> None:
     """What depends on content alone is measured once and taken from the store by the next run."""
     first = laboratory(image_bundle)
     fresh = first.obtain(need)
@@ -225,6 +226,7 @@ def test_a_full_disk_is_told(image_bundle: Path, monkeypatch) -> None:
 CACHED = """
 import sys
 from pathlib import Path
+from typing import Any
 from tests.laboratories import laboratory
 from parity.evidence.model import *
 bundle = Path(sys.argv[1])

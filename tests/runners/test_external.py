@@ -27,7 +27,8 @@ def elsewhere(location: str) -> onnx.TensorProto:
 
 def model_of(*nodes: onnx.NodeProto, weights: tuple[onnx.TensorProto, ...] = ()) -> bytes:
     """A model with these nodes and weights, as bytes."""
-    return helper.make_model(helper.make_graph(list(nodes), "g", [], [], list(weights))).SerializeToString()
+    model = helper.make_model(helper.make_graph(list(nodes), "g", [], [], list(weights)))
+    return bytes(model.SerializeToString())
 
 
 def test_a_single_file_has_none(tmp_path: Path) -> None:
