@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from parity.digests import bytes_digest
 from parity.errors import ArtefactError
 from parity.evidence.macs import count_work
 from parity.evidence.model import Graph, PortFact, Provenance
 from parity.evidence.shapes import subgraphs
-from parity.golden.digests import bytes_digest
 from parity.places import shown
 
 if TYPE_CHECKING:

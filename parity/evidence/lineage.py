@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from parity.contract.model import Contract  # noqa: TC001 - types of a public function
+from parity.digests import file_digest
 from parity.evidence.model import Lineage, Provenance
-from parity.golden.digests import file_digest
 from parity.recipes.lineage import current_lineage, read_stamp
 
 

@@ -245,7 +245,7 @@ def _prove(content: bytes, interface: Interface, runner: TorchRunner, feeds: Map
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        answer = session.run(list(wanted), dict(feeds))
+        answer = session.run([port.name for port in interface.outputs], dict(feeds))
     except Exception as error:  # the runtime raises classes of its own
         reason = " ".join(str(error).split())
         raise RecipeError(

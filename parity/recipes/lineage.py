@@ -26,8 +26,8 @@ from parity import __version__
 from parity.contract.callables import source_digest
 from parity.contract.data import ImageSet
 from parity.contract.variants import OnnxVariant, QuantiseStaticRecipe, TorchVariant
+from parity.digests import file_digest, json_digest
 from parity.errors import ArtefactError
-from parity.golden.digests import file_digest, json_digest
 from parity.places import shown
 from parity.recipes.calibrate import tensor_files
 from parity.runners.external import metadata_of

@@ -58,7 +58,7 @@ def quantise(
                 _static(contract, recipe, (prepared, result), _excluded(recipe, model), progress)
             else:
                 with progress.task("quantising", None):
-                    _dynamic(recipe, prepared, result, _excluded(recipe, model))
+                    _dynamic(recipe, (prepared, result), model)
             made = onnx.load(result)
         except ParityError:
             raise
@@ -147,17 +147,30 @@ def _type(name: str) -> Any:
     return {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8}[name]
 
 
-def _dynamic(recipe: QuantiseDynamicRecipe, source: Path, result: Path, excluded: list[str]) -> None:
+def _dynamic(recipe: QuantiseDynamicRecipe, files: tuple[Path, Path], model: onnx.ModelProto) -> None:
+    """Quantise weights, and say of a matrix product that ONNX Runtime renames what was said of it by its own name.
+
+    Before anything else it splits each ``Gemm`` into a ``MatMul`` of another name and an ``Add``. Left to itself it
+    would then quantise a ``Gemm`` that is to stay in float, and none where only ``Gemm`` is asked for.
+    """
     from onnxruntime.quantization import quantize_dynamic  # noqa: PLC0415 - only where a model is made
 
+    asked = set(recipe.op_types or ())
+    excluded = _excluded(recipe, model)
+    split = [node.name for node in model.graph.node if node.op_type == "Gemm"]
+    float_products = [name for name in excluded if name in split]
+    if asked and "Gemm" not in asked:
+        float_products = split
+    if "Gemm" in asked and "MatMul" not in asked:
+        excluded += [node.name for node in model.graph.node if node.op_type == "MatMul"]
+        asked.add("MatMul")
     quantize_dynamic(
-        source,
-        result,
-        op_types_to_quantize=sorted(recipe.op_types) if recipe.op_types else None,
+        *files,
+        op_types_to_quantize=sorted(asked) or None,
         per_channel=recipe.per_channel,
         reduce_range=recipe.reduce_range,
         weight_type=_type(recipe.weight_type),
-        nodes_to_exclude=excluded,
+        nodes_to_exclude=[*excluded, *(f"{name}_MatMul" for name in float_products)],
     )
 
 
