@@ -229,7 +229,7 @@ class GateSession:
         if identity not in self._selected:
             # A worker that was stopped may not have said what it had selected.
             return "not reached" if self._stopped and not self._selected else "deselected"
-        return "not reached" if self._stopped else "left without a verdict by its test"
+        return "not reached" if self._stopped else "left without a verdict"
 
     def _build(self, chosen: Sequence[ClauseItem] | None) -> None:
         """Build what is missing for some items, or for all."""
