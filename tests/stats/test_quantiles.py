@@ -51,8 +51,9 @@ def test_the_empirical_quantile_does_not_decide():
 
 
 def test_enough_runs_over_the_budget_prove_it_broken():
-    """Twelve of a hundred over a p95 budget cannot be chance."""
-    assert decide_quantile(runs(88, 12), 2.0, quantile=0.95, confidence=0.95).status is Status.BROKEN
+    """Ten of a hundred over a p95 budget are chance in 2.8 % of cases, nine in 6.3 %."""
+    assert decide_quantile(runs(90, 10), 2.0, quantile=0.95, confidence=0.95).status is Status.BROKEN
+    assert decide_quantile(runs(91, 9), 2.0, quantile=0.95, confidence=0.95).status is Status.UNPROVEN
 
 
 @given(times, st.floats(0.1, 100), st.floats(0, 50), st.sampled_from([0.5, 0.9, 0.95]))
