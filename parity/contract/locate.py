@@ -46,8 +46,7 @@ def line_of(text: str, keys: Sequence[str]) -> int | None:
 @lru_cache(maxsize=8)
 def lines(text: str) -> Mapping[Keys, int]:
     """The 1-based line of every key, table and array item of a TOML text; of what a text says twice, the first."""
-    # Line ends are unified: the grammar does not know a carriage return inside a multi-line array.
-    root = Parser(Language(tree_sitter_toml.language())).parse(text.replace("\r\n", "\n").encode("utf-8")).root_node
+    root = Parser(Language(tree_sitter_toml.language())).parse(text.encode("utf-8")).root_node
     reader = _Reader()
     reader.read(root, ())
     return reader.found
