@@ -169,7 +169,7 @@ class _Counter:
             stored = scope.stored(name)
             if stored is not None:
                 found = scope.known[stored]
-                elements = _packed(node) if operator.rule == "packed" and name == names[1] else prod(found.shape or ())
+                elements = _packed(node) if operator.rule == "packed" and name == names[1] else found.elements
                 self.weights[stored] = (elements, found.small)
         data, weight = (scope.known.get(name) for name in names[:2])
         answer = scope.known.get(node.output[0]) if node.output else None

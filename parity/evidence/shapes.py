@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import onnx
 
@@ -30,6 +30,11 @@ class Known:
     shape: tuple[int, ...] | None
     type: int = 0
     stored: bool = False
+
+    @property
+    def elements(self) -> int:
+        """Its number of elements, 0 if unknown."""
+        return 0 if self.shape is None else prod(self.shape)
 
     @property
     def integer(self) -> bool | None:
@@ -215,14 +220,20 @@ def _stored(model: onnx.ModelProto) -> Iterator[tuple[str, Known]]:
     """Yield what the file stores: initialisers and constants, of all graphs."""
     for graph in _graphs(model.graph):
         for tensor in graph.initializer:
-            yield tensor.name, Known(tuple(tensor.dims), tensor.data_type, stored=True)
+            yield tensor.name, _known(tensor.dims, tensor)
         for sparse in graph.sparse_initializer:
-            yield sparse.values.name, Known(tuple(sparse.dims), sparse.values.data_type, stored=True)
+            yield sparse.values.name, _known(sparse.dims, sparse.values)
         for node in graph.node:
             if node.op_type == "Constant" and node.output:
                 for attribute in node.attribute:
                     if attribute.name == "value":
-                        yield node.output[0], Known(tuple(attribute.t.dims), attribute.t.data_type, stored=True)
+                        yield node.output[0], _known(attribute.t.dims, attribute.t)
+
+
+def _known(dims: Iterable[int], tensor: onnx.TensorProto) -> Known:
+    """Describe a stored tensor; extents that are none leave its shape unknown."""
+    shape = tuple(dims)
+    return Known(None if any(extent < 0 for extent in shape) else shape, tensor.data_type, stored=True)
 
 
 def _of(info: onnx.ValueInfoProto) -> Known | None:
