@@ -68,7 +68,7 @@ def write(frozen: list[Frozen], folder: Path) -> None:
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)
     for photograph in frozen:
-        (folder / photograph.row[0]).write_bytes(photograph.jpeg)
+        (images / photograph.row[0]).write_bytes(photograph.jpeg)
     with labels.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)

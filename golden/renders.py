@@ -90,5 +90,5 @@ def rendered(split: str, birds: int, each: int) -> Examples:
 def golden_examples(folder: Path = HERE) -> Examples:
     """The frozen golden set, read from its JPEG files in the order of `labels.csv`."""
     rows = [line.split(",")[:2] for line in (folder / "labels.csv").read_text("utf-8").splitlines()[1:]]
-    pictures = [squashed(open_upright((folder / file).read_bytes())) for file, _ in rows]
+    pictures = [squashed(open_upright((folder / "images" / file).read_bytes())) for file, _ in rows]
     return Examples(np.stack(pictures), np.array([CLASSES.index(label) for _, label in rows], dtype=np.int64))
