@@ -11,10 +11,15 @@ import onnx  # noqa: F401
 import onnxruntime  # noqa: F401
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from tests.bundles import make_image_bundle, make_tensor_bundle
 
 pytest_plugins = ["pytester"]
+
+# Speed is never asserted in a test: a busy machine must not turn a law red.
+settings.register_profile("parity", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("parity")
 
 
 @pytest.fixture(autouse=True)

@@ -44,6 +44,8 @@ def refuse_unfit(families: Sequence[Family[Any]], bearers: Sequence[Bearer]) -> 
     """
     faults = [fault for family in families for clause in family.clauses for fault in _faults(family, clause, bearers)]
     if faults:
+        # One mistake that keeps several limits from being judged is told once, at the first of them.
+        faults = list({(keys[:-1], sentence): (keys, sentence) for keys, sentence in reversed(faults)}.values())[::-1]
         file = bearers[0][0].contract.file
         text = _text(file)
         raise ContractError(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ByteSize, Field
 
 from parity.checks.base import Family
+from parity.checks.size import Bytes
 from parity.checks.words import against, cannot_judge, counted, figure
 from parity.contract.base import Limits, Positive
 from parity.contract.variants import TORCH_KINDS
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from parity.checks.base import Case, Findings
-
-Bytes = Annotated[ByteSize, Field(gt=0)]
 
 
 class MemoryLimits(Limits):

@@ -16,7 +16,8 @@ from parity.result import Judgement, Relation, Status
 if TYPE_CHECKING:
     from parity.checks.base import Case, Findings
 
-Bytes = Annotated[ByteSize, Field(gt=0)]
+Bytes = Annotated[ByteSize, Field(gt=0, description='bytes above 0, or a text with a unit such as "12 MB"')]
+"""A size: a number of bytes, or a text with a unit."""
 
 _SMALLER = "quantise it, prune it, or take a smaller network"
 
