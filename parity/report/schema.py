@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from parity.report.document import VERSION, Record
 from parity.report.files import replace_file
@@ -12,15 +14,34 @@ from parity.report.files import replace_file
 SCHEMA_FILE: Final = Path(__file__).with_name("record.schema.json")
 """The published schema."""
 
+_ATTRIBUTE: Final = re.compile(r"^(\w+): (.*)$")
+
 
 def schema_text() -> str:
     """The schema of :class:`Record`, as it is published."""
     schema = Record.model_json_schema(by_alias=True, mode="serialization")
+    for model in (schema, *schema.get("$defs", {}).values()):
+        _describe(model)
     heading = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:eyerace-parity:record:{VERSION}",
     }
     return json.dumps(heading | schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def _describe(model: dict[str, Any]) -> None:
+    """Move what a docstring says of each attribute to its property."""
+    words, _, attributes = model.get("description", "").partition("\nAttributes:\n")
+    if not attributes:
+        return
+    model["description"] = words.strip()
+    name = ""
+    for line in inspect.cleandoc(attributes).splitlines():
+        found = _ATTRIBUTE.match(line)
+        name, text = (found[1], found[2]) if found else (name, line.strip())
+        place = model["properties"].get(name) or model["properties"].get(name.removesuffix("_version"))
+        if place is not None:
+            place["description"] = f"{place.get('description', '')} {text}".strip()
 
 
 if __name__ == "__main__":
