@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLASSES = ("orange", "pearl")
-GOOD = "file,label,bird\nb.jpg,pearl,B1\nsub/a.jpg,orange,B2\n"
+GOOD = "file,label,bird\nsub/a.jpg,orange,B2\nb.jpg,pearl,B1\n"
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def test_rows_come_in_the_order_of_their_files(table):
     table.write_text(f"\ufeff{GOOD}".replace("\n", "\r\n"), encoding="utf-8", newline="")
     read = read_table(table, CLASSES, "bird")
     assert [(row.file, row.label, row.cluster, row.line) for row in read.rows] == [
-        ("b.jpg", "pearl", "B1", 2),
-        ("sub/a.jpg", "orange", "B2", 3),
+        ("b.jpg", "pearl", "B1", 3),
+        ("sub/a.jpg", "orange", "B2", 2),
     ]
     assert read.header == ("bird",)
     assert read.column(0) == ("B1", "B2")
