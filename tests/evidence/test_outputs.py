@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ from tests.onnx_files import write_linear
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from parity.contract.data import Preprocess
+    from parity.evidence.model import Array
 
 
 def evaluate(bundle: Path, variant: str = "fp32", *, jobs: int = 1) -> Outputs:
@@ -179,10 +183,21 @@ def test_progress_counts_every_sample(image_bundle: Path, jobs: int) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupt_stops_all_threads(image_bundle: Path, jobs: int) -> None:
-    """Ctrl-C comes through, and no thread goes on behind it."""
+    """Ctrl-C comes through, no thread goes on behind it, and what was not begun is left."""
     place = bench(image_bundle, jobs=jobs)
     place.progress = Counting(stop_at=1)
+    golden = place.golden()
+    fed: list[int] = []
+    feeds = golden.feeds
+
+    def slowly(index: int, profile: Preprocess | None) -> dict[str, Array]:
+        fed.append(index)
+        time.sleep(0.05)
+        return feeds(index, profile)
+
+    golden.feeds = slowly  # type: ignore[method-assign]
     need = Need(Outputs, "fp32")
     with pytest.raises(KeyboardInterrupt):
         outputs.measure(place, need, outputs.provenance(place, need))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("golden")]
+    assert len(fed) < len(golden)
