@@ -170,6 +170,7 @@ def test_normalisation_that_a_source_kept_is_folded(image_bundle: Path) -> None:
     model, facts = quantised(image_bundle, f'kind = "quantize_static"\n{CALIBRATION}')
     assert "ai.onnx::BatchNormalization" not in facts.operators
     assert facts.macs == facts.macs_integer > 0
+    assert (facts.ir_version, facts.unused_domains) == (8, ())
     assert facts.metadata["owner"] == "someone"
     assert facts.metadata["eyerace_parity.source"] != "sha256:0"
     feeds = {"pixel_values": random.uniform(-1, 1, (4, 3, 32, 32)).astype(np.float32)}
