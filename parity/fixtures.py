@@ -65,7 +65,9 @@ def parity_outputs(_parity_subject: Subject) -> Mapping[str, Mapping[str, Array]
 
 
 @pytest.fixture
-def assert_held(_parity_gate: GateSession, _parity_subject: Subject) -> Callable[..., None]:
+def assert_held(
+    request: pytest.FixtureRequest, _parity_gate: GateSession, _parity_subject: Subject
+) -> Callable[..., None]:
     """A function that fails the test unless clauses hold: ``assert_held("int8", "f1")``, or all with no arguments.
 
     Its arguments are the variant, the clause or its family, and the target; what is left out means all.
@@ -83,7 +85,7 @@ def assert_held(_parity_gate: GateSession, _parity_subject: Subject) -> Callable
         asked = " ".join(filter(None, (variant, clause, target)))
         if not chosen:
             pytest.fail(f"the contract {_parity_subject.contract.name} demands nothing that is called {asked!r}")
-        rows = [_parity_subject.judge(planned).verdict for planned in chosen]
+        rows = [_parity_gate.judge(request.node, _parity_subject, planned).verdict for planned in chosen]
         told = [_parity_gate.account(row) for row in rows if not row.status.passes]
         if told:
             pytest.fail("\n".join(told), pytrace=False)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from parity.checks.base import Planned
     from parity.contract.model import Contract
-    from parity.report.compose import Finding
     from parity.session import GateSession
 
 
@@ -81,7 +80,6 @@ class ClauseItem(pytest.Item):
     obj = None
     gate: GateSession
     planned: Planned
-    finding: Finding | None = None
 
     def runtest(self) -> None:
         """Judge it.
@@ -89,8 +87,7 @@ class ClauseItem(pytest.Item):
         Raises:
             NotHeld: It does not hold.
         """
-        self.finding = self.gate.judge(self.path, self.planned)
-        row = self.finding.verdict
+        row = self.gate.judge(self, self.gate.subject(self.path), self.planned).verdict
         # As JSON has them: reports cross to xdist's controller as builtins, and an enumeration is none.
         told = row.model_dump(mode="json", include={"status", "value", "limit", "unit", "check", "target"})
         self.user_properties += [

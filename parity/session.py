@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from parity.report.document import Record, VerdictEntry
 
 ON_REPORT: Final = "eyerace_parity"
-"""Attribute of a test report that carries a finding, as a JSON text: it crosses the worker border unchanged."""
+"""Attribute of a test report that carries findings, as JSON texts: they cross the worker border unchanged."""
+
+_findings: Final = pytest.StashKey[list[Finding]]()
 
 WORKER_KEY: Final = "eyerace_parity"
 """Key of our part in what xdist's controller and workers tell each other."""
@@ -84,9 +86,11 @@ class GateSession:
             found = self.known[file] = _open(file, self.settings, self.stage, self.config)
         return found
 
-    def judge(self, file: Path, planned: Planned) -> Finding:
-        """Judge a clause of a contract."""
-        return self.subject(file).judge(planned)
+    def judge(self, item: pytest.Item, subject: Subject, planned: Planned) -> Finding:
+        """Judge a clause in the course of an item, with whose report the finding travels."""
+        found = subject.judge(planned)
+        item.stash.setdefault(_findings, []).append(found)
+        return found
 
     def account(self, row: VerdictEntry) -> str:
         """Tell a verdict in full."""
@@ -152,19 +156,20 @@ class GateSession:
         self._build(None if others else chosen)
 
     def attach(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Send a finding along with the report of its item."""
-        if isinstance(item, ClauseItem) and item.finding is not None:
-            report.__dict__[ON_REPORT] = item.finding.model_dump_json(exclude_defaults=True)
+        """In a worker, send what an item found along with its report."""
+        found = item.stash.get(_findings, None)
+        if self.worker and found:
+            report.__dict__[ON_REPORT] = [each.model_dump_json(exclude_defaults=True) for each in found]
 
     def receive(self, report: pytest.TestReport) -> None:
-        """Keep a finding that came with a report."""
-        text = getattr(report, ON_REPORT, None)
-        if self.worker or text is None:
+        """In the controller, keep what a worker found."""
+        if self.worker:
             return
-        found = Finding.model_validate_json(text)
-        for subject in self.judged.values():
-            if subject.contract.name == found.verdict.contract:
-                subject.ledger.enter(found)
+        for text in getattr(report, ON_REPORT, ()):
+            found = Finding.model_validate_json(text)
+            for subject in self.judged.values():
+                if subject.contract.name == found.verdict.contract:
+                    subject.ledger.enter(found)
 
     def finish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the record, or, in a worker, tell the controller what was selected."""
@@ -185,6 +190,8 @@ class GateSession:
             interrupted=self._stopped,
             settings=self.settings,
         )
+        troubles = dict.fromkeys(filter(None, (subject.trouble for subject in self.judged.values())))
+        self._notes += [f"eyerace-parity: measurements could not be kept for the next run: {told}" for told in troubles]
         if self.settings.no_record:
             return
         try:

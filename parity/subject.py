@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from parity.contract.settings import Settings
     from parity.evidence.laboratory import Laboratory
     from parity.evidence.model import Need
+    from parity.evidence.store import Store
     from parity.progress import Progress
     from parity.report.compose import Finding
 
@@ -42,6 +43,7 @@ class Subject:
     jobs: int
     unbuilt: dict[str, RecipeError] = field(default_factory=dict)
     _laboratory: Laboratory | None = field(default=None, init=False)
+    _store: Store | None = field(default=None, init=False)
 
     @property
     def contract(self) -> Contract:
@@ -61,15 +63,21 @@ class Subject:
             from parity.evidence.store import Store  # noqa: PLC0415
             from parity.golden.dataset import open_golden  # noqa: PLC0415
 
+            self._store = Store(self.settings.cache)
             self._laboratory = Laboratory(
                 self.contract,
                 open_golden,
-                Store(self.settings.cache),
+                self._store,
                 jobs=self.jobs,
                 progress=self.progress,
                 use_recorded=self.settings.recorded,
             )
         return self._laboratory
+
+    @property
+    def trouble(self) -> str:
+        """Why measurements could not be kept for the next run, or an empty string."""
+        return "" if self._store is None else self._store.trouble
 
     def obtain(self, need: Need[E]) -> E:
         """Return the evidence that meets a need.

@@ -72,6 +72,17 @@ def test_assert_held_judges_what_it_is_asked(project: Project) -> None:
     )
 
 
+def test_what_assert_held_judged_is_in_the_record(project: Project) -> None:
+    """A clause counts as judged whoever asked for it, in one process as in several."""
+    project.pytester.makepyfile(
+        test_gate="import pytest\n@pytest.mark.parity\ndef test_one(assert_held): assert_held('int8', 'file_size')"
+    )
+    for way in ((), ("-n", "1")):
+        run = project.run_apart if way else project.run
+        assert run(*way, "-k", "test_one").ret == 0
+        assert project.statuses() == {"int8 file_size": "held"}
+
+
 def test_a_marker_names_another_contract_and_refuses_what_it_does_not_know(project: Project) -> None:
     """``parity(contract=…)`` is relative to rootdir; a misspelt argument is an error of the test."""
     text = project.contract.read_text(encoding="utf-8").replace('"tiny-colours"', '"second"')
