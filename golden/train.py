@@ -13,7 +13,7 @@ import ctypes
 import json
 import math
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,45 +27,13 @@ from safetensors.torch import save_file
 from scoring import Quality, normalised, quality, scores
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
+from training_plan import DEFAULT_STAGES, Plan, parse_stages
 
 from eye_classifier import EyeClassifier
 from eyes.calibration import TRAINING_BIRDS
 from eyes.dataset import SEED as RENDERER_SEED
 
 Tensors: TypeAlias = tuple[torch.Tensor, ...] | list[torch.Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a training goes.
-
-    Attributes:
-        stages: Side of the pictures and number of epochs, in order.
-        training_birds: Birds to learn from.
-        training_each: Photographs of each.
-        validation_birds: Birds to watch progress on, one photograph each.
-        batch: Pictures in a step.
-        rate: Highest learning rate.
-        decay: Weight decay.
-        smoothing: Label smoothing of the loss.
-        average: Decay of the moving average of the weights, per step.
-        seed: Seed of initial weights, order and augmentation.
-    """
-
-    stages: tuple[tuple[int, int], ...]
-    training_birds: int
-    training_each: int
-    validation_birds: int
-    batch: int
-    rate: float
-    decay: float
-    smoothing: float
-    average: float
-    seed: int
-
-    def sides(self) -> list[int]:
-        """Side of the pictures in each epoch."""
-        return [side for side, epochs in self.stages for _ in range(epochs)]
 
 
 class Run:
@@ -138,27 +106,27 @@ class Run:
 
     def train_epoch(self, examples: Examples) -> float:
         """One pass over the training pictures; returns the mean loss."""
-        sides = self.plan.sides()
-        side = sides[self.epoch]
-        work = [resolution**2 for resolution in sides]
+        epochs = self.plan.epochs()
+        side, pictures = epochs[self.epoch]
+        work = [count * resolution**2 for resolution, count in epochs]
         before, here = sum(work[: self.epoch]) / sum(work), work[self.epoch] / sum(work)
         torch.manual_seed(self.plan.seed * 1000 + self.epoch)  # so that a resumed epoch drops the same features
         rng = np.random.default_rng([self.plan.seed, self.epoch])
         generator = torch.Generator().manual_seed(self.plan.seed * 1000 + self.epoch)
-        order = rng.permutation(len(examples.labels))
+        order = rng.permutation(len(examples.labels))[:pictures]
         steps = len(order) // self.plan.batch
-        small = resized(examples.pictures, side)
+        small = resized(examples.pictures[order], side)
+        labels = torch.from_numpy(examples.labels[order])
         self.model.train()
         total = 0.0
-        title = f"epoch {self.epoch + 1}/{len(sides)} at {side}"
+        title = f"epoch {self.epoch + 1}/{len(epochs)} at {side}"
         for number in track(range(steps), title):
-            chosen = order[number * self.plan.batch : (number + 1) * self.plan.batch]
+            chosen = slice(number * self.plan.batch, (number + 1) * self.plan.batch)
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate_at(before + here * number / steps)
             pixels = augmented(normalised(torch.from_numpy(small[chosen])), generator)
             output = self.model(pixels.contiguous(memory_format=torch.channels_last))
-            labels = torch.from_numpy(examples.labels[chosen])
-            loss = nn.functional.cross_entropy(output, labels, label_smoothing=self.plan.smoothing)
+            loss = nn.functional.cross_entropy(output, labels[chosen], label_smoothing=self.plan.smoothing)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
@@ -170,15 +138,16 @@ class Run:
 
     def fit(self, training: Examples, validation: Examples) -> None:
         """Train to the end, saving after every epoch."""
-        sides = self.plan.sides()
-        while self.epoch < len(sides):
-            side = sides[self.epoch]
+        epochs = self.plan.epochs()
+        while self.epoch < len(epochs):
+            side, pictures = epochs[self.epoch]
             loss = self.train_epoch(training)
             seen = quality(scores(self.average, resized(validation.pictures, side)).argmax(1), validation.labels)
             self.curve.append(
                 {
                     "epoch": self.epoch,
                     "side": side,
+                    "pictures": pictures,
                     "loss": round(loss, 5),
                     "validation_macro_f1": round(seen.macro_f1, 5),
                 }
@@ -187,6 +156,19 @@ class Run:
             print(
                 f"epoch {self.epoch}: side {side}, loss {loss:.4f}, validation macro-F1 {seen.macro_f1:.4f}", flush=True
             )
+
+    def settle(self, examples: Examples, pictures: int = 960) -> None:
+        """Measure the averaged network's normalisation afresh at full size: its own lags behind a change of size."""
+        for module in self.average.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                module.momentum = None  # a plain mean over all batches
+                module.train()
+        chosen = np.random.default_rng([self.plan.seed, self.epoch]).permutation(len(examples.labels))[:pictures]
+        with torch.inference_mode():
+            for start in range(0, len(chosen), 32):
+                self.average(normalised(torch.from_numpy(examples.pictures[chosen[start : start + 32]])))
+        self.average.eval()
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The averaged weights, float32 and contiguous, as the shipped checkpoint holds them."""
@@ -232,16 +214,12 @@ def _keep_memory() -> None:
             libc.mallopt(option, value)
 
 
-def _stages(text: str) -> tuple[tuple[int, int], ...]:
-    """Parse `96x4,224x2` into ((96, 4), (224, 2))."""
-    pairs = [part.split("x") for part in text.split(",")]
-    return tuple((int(side), int(epochs)) for side, epochs in pairs)
-
-
 def _arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stages", type=_stages, default="96x10,128x4,224x2", help="SIDExEPOCHS,... (%(default)s)")
+    parser.add_argument(
+        "--stages", type=parse_stages, default=DEFAULT_STAGES, help="SIDExEPOCHS@PICTURES,... (%(default)s)"
+    )
     parser.add_argument("--birds", type=int, default=TRAINING_BIRDS, help="training birds (%(default)s)")
     parser.add_argument("--photographs", type=int, default=1, help="photographs of each training bird (%(default)s)")
     parser.add_argument("--validation-birds", type=int, default=500, help="validation birds (%(default)s)")
@@ -249,7 +227,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate (%(default)s)")
     parser.add_argument("--decay", type=float, default=0.02, help="weight decay (%(default)s)")
     parser.add_argument("--smoothing", type=float, default=0.05, help="label smoothing (%(default)s)")
-    parser.add_argument("--average", type=float, default=0.998, help="decay of the weights' average (%(default)s)")
+    parser.add_argument("--average", type=float, default=0.98, help="decay of the weights' average (%(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="seed of the training (%(default)s)")
     parser.add_argument("--state", type=Path, default=BUILD / "training.pt", help="where to keep unfinished work")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch (%(default)s)")
@@ -282,6 +260,7 @@ def main() -> None:
         print(f"going on after epoch {run.epoch}")
     run.fit(training, validation)
     if wanted.publish:
+        run.settle(training)
         for name, value in publish(run, validation).items():
             print(f"{name}: macro-F1 {value.macro_f1:.4f}, accuracy {value.accuracy:.4f} of {value.images} pictures")
 

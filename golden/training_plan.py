@@ -1,0 +1,53 @@
+"""How a training goes, as plain numbers that can be written beside its result."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+
+DEFAULT_STAGES = "96x7@6000,128x1@6000,224x7@1600"
+"""Stages of the committed checkpoint: most of the learning happens on small pictures, the last of it at full size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a training goes.
+
+    Attributes:
+        stages: Side of the pictures, number of epochs and pictures in each of them, in order.
+        training_birds: Birds to learn from.
+        training_each: Photographs of each.
+        validation_birds: Birds to watch progress on, one photograph each.
+        batch: Pictures in a step.
+        rate: Highest learning rate.
+        decay: Weight decay.
+        smoothing: Label smoothing of the loss.
+        average: Decay of the moving average of the weights, per step.
+        seed: Seed of initial weights, order and augmentation.
+    """
+
+    stages: tuple[tuple[int, int, int], ...]
+    training_birds: int
+    training_each: int
+    validation_birds: int
+    batch: int
+    rate: float
+    decay: float
+    smoothing: float
+    average: float
+    seed: int
+
+    def epochs(self) -> list[tuple[int, int]]:
+        """Side and number of the pictures in each epoch."""
+        return [(side, pictures) for side, epochs, pictures in self.stages for _ in range(epochs)]
+
+
+def parse_stages(text: str) -> tuple[tuple[int, int, int], ...]:
+    """Parse `96x4@6000,224x2@1600` into ((96, 4, 6000), (224, 2, 1600))."""
+    matches = [re.fullmatch(r"(\d+)x(\d+)@(\d+)", part) for part in text.split(",")]
+    stages = [tuple(int(number) for number in match.groups()) for match in matches if match]
+    if len(stages) != len(matches):
+        message = f"{text!r} is not like 96x4@6000,224x2@1600"
+        raise argparse.ArgumentTypeError(message)
+    return tuple((side, epochs, pictures) for side, epochs, pictures in stages)
