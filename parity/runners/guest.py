@@ -144,7 +144,7 @@ class Guest:
         self._requests: queue.SimpleQueue[tuple[dict[str, Any], Mapping[str, Array]] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[dict[str, Any], dict[str, Array]] | Exception] = queue.SimpleQueue()
         self._said: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._drain: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     # ---- life --------------------------------------------------------------------------------------------------------
@@ -178,8 +178,12 @@ class Guest:
         for work, stream in zip((self._write, self._read, self._listen), streams, strict=True):
             thread = threading.Thread(target=work, args=(stream,), name=f"guest-{work.__name__}", daemon=True)
             thread.start()
-            self._drain = thread
-        answer, _ = self._ask("hello", "starting", seconds=self._start_seconds)
+            self._threads.append(thread)
+        try:
+            answer, _ = self._ask("hello", "starting", seconds=self._start_seconds)
+        except BaseException:
+            self.close()
+            raise
         if answer.get("protocol") != worker.PROTOCOL:
             self.close()
             raise self._foreign(f"protocol version {answer.get('protocol')!r}", "starting")
@@ -192,9 +196,9 @@ class Guest:
         if process is not None:
             self._requests.put(None)
             end_group(process)
-            for stream in (process.stdout, process.stderr):
-                if stream is not None and self._drain is not None:
-                    self._drain.join(_POLL_SECONDS)
+            # Each closes its own stream. One whose pipe a stray child has inherited is left behind: it is a daemon.
+            for thread in self._threads:
+                thread.join(_POLL_SECONDS)
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -338,8 +342,8 @@ class Guest:
         )
 
     def _last_words(self) -> str:
-        if self._drain is not None:
-            self._drain.join(_POLL_SECONDS)
+        for thread in self._threads[-1:]:  # what it said last may still be on its way
+            thread.join(_POLL_SECONDS)
         words = next((line for line in reversed(self._said) if line), "")
         return f'; its last words: "{words}"' if words else ""
 

@@ -20,8 +20,8 @@ import sys
 
 if __name__ == "__main__":
     # Run by path, Python looks beside this file first, where ``onnxruntime.py`` is a runner and not the runtime.
-    _here = __file__.replace("\\", "/").rpartition("/")[0]
-    sys.path = [entry for entry in sys.path if entry.replace("\\", "/").rstrip("/") != _here]
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        del sys.path[0]
 
 import json
 import os
@@ -44,7 +44,11 @@ MAGIC = b"EYPF"
 PROTOCOL = 1
 MAX_HEADER = 1 << 24
 MAX_PAYLOAD = 1 << 33
+"""No frame is larger than these many bytes; a host would otherwise believe any length."""
+
 MAX_SENTENCE = 300
+"""Characters of a runtime's message that reach the user."""
+
 ALIGNMENT = 16
 """Arrays begin at multiples of this many bytes, so that they can be read where they lie."""
 
@@ -55,7 +59,6 @@ _SEAL = struct.Struct("<I")
 """CRC-32 of the prefix, behind it: a length that was torn must not be believed."""
 
 _DTYPE = re.compile(r"^(\|b1|[<|][iuf][1248])$")
-_NEWEST_IMPORTS = "numpy and onnxruntime"
 
 _NUMPY_NAMES = {
     "float": "float32",
@@ -398,7 +401,7 @@ class Worker:
         except Refused as error:
             return {"ok": False, "kind": "refused", "error": str(error)}, {}
         except ImportError as error:
-            return {"ok": False, "kind": "setup", "error": f"{_NEWEST_IMPORTS} cannot be imported: {error}"}, {}
+            return {"ok": False, "kind": "setup", "error": f"numpy and onnxruntime cannot be imported: {error}"}, {}
         except Exception as error:  # noqa: BLE001 - whatever went wrong here is told to the host
             return {"ok": False, "kind": "request", "error": f"{type(error).__name__}: {error}"}, {}
         return {"ok": True, **body}, results

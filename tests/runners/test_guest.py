@@ -242,10 +242,20 @@ def test_a_command_that_is_not_there_is_named() -> None:
 
 
 def test_a_python_without_the_runtime_is_named() -> None:
-    """A worker that cannot import numpy says so, and what to install."""
+    """A worker that cannot import numpy says so, and what to install; its process does not stay behind."""
+    guest = Guest((sys.executable, "-S", "-E", str(WORKER)))
     with pytest.raises(MeasurementError, match="cannot be imported") as caught:
-        Guest((sys.executable, "-S", "-E", str(WORKER))).start()
+        guest.start()
     assert "install" in caught.value.next_step
+    assert guest._process is None
+
+
+def test_the_worker_may_be_run_through_a_link(tmp_path: Path) -> None:
+    """Modules beside the real file, of which one is called ``onnxruntime``, are never taken for the runtime."""
+    link = tmp_path / "linked.py"
+    link.symlink_to(WORKER)
+    with Guest((sys.executable, str(link))) as guest:
+        guest.load("m", write_linear(tmp_path / "m.onnx").read_bytes(), Session())
 
 
 def test_a_guest_leaves_when_its_host_is_gone(plain: Guest) -> None:
