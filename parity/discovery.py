@@ -39,13 +39,13 @@ class Discovery:
     Attributes:
         contracts: The contracts that are judged, in order.
         known: Contracts that are not judged but that fixtures may speak of.
-        arguments: What pytest is to collect, in place of its own ``config.args``.
+        added: Those of ``contracts`` that pytest's own arguments do not lead to.
         only_marked: Whether tests that are not marked ``parity`` are left out.
     """
 
     contracts: tuple[Path, ...]
     known: tuple[Path, ...]
-    arguments: tuple[str, ...]
+    added: tuple[Path, ...]
     only_marked: bool
 
 
@@ -66,7 +66,7 @@ def discover(config: pytest.Config, settings: Settings) -> Discovery:
                 next_step="name one with --eyerace-parity-contract FILE, or write one with "
                 "`eyerace-parity init MODEL.onnx`",
             )
-        return Discovery(contracts, (), _with(contracts, config.args), only_marked=True)
+        return Discovery(contracts, (), contracts, only_marked=True)
     here = config.invocation_params.dir
     paths = unique(here / argument.partition("[")[0].partition("::")[0] for argument in config.args)
     named = tuple(path for path in paths if path.suffix == ".toml")
@@ -74,7 +74,7 @@ def discover(config: pytest.Config, settings: Settings) -> Discovery:
     added = tuple(path for path in explicit if path not in named)
     contracts = unique((*added, *named, *brought))
     known = tuple(path for path in usual if path not in contracts)
-    return Discovery(contracts, known, _with(added, config.args), only_marked=False)
+    return Discovery(contracts, known, added, only_marked=False)
 
 
 def unique(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -100,8 +100,3 @@ def refuse_namesakes(names: Sequence[tuple[str, Path]]) -> None:
 
 def _in_usual_places(root: Path) -> tuple[Path, ...]:
     return unique([root / place for place in PLACES if (root / place).is_file()][:1])
-
-
-def _with(contracts: Sequence[Path], arguments: Sequence[str]) -> tuple[str, ...]:
-    """The contracts first: their verdicts come before whatever else takes its time."""
-    return (*(str(path) for path in contracts), *arguments)

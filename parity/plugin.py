@@ -100,11 +100,12 @@ class Hooks:
         return self.session.collect(file_path, parent)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out what does not belong to the gate, where no paths were named."""
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Add the contracts that no path led to; where none was named, leave out what does not belong to the gate."""
+        self.session.add(session, items)
         removed = self.session.choose(items)
         if removed:
-            config.hook.pytest_deselected(items=removed)
+            session.config.hook.pytest_deselected(items=removed)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which clauses will be judged."""

@@ -55,6 +55,7 @@ class GateSession:
         stage: What the user sees.
         judged: The contracts that the run is about, by file.
         known: Further contracts, which fixtures may speak of.
+        added: Those of ``judged`` that pytest's arguments do not lead to.
         only_marked: Whether tests that are not marked ``parity`` are left out.
         worker: Whether this is an xdist worker.
     """
@@ -64,6 +65,7 @@ class GateSession:
     stage: Stage
     judged: dict[Path, Subject]
     known: dict[Path, Subject]
+    added: tuple[Path, ...]
     only_marked: bool
     worker: bool
     _selected: set[Identity] = field(default_factory=set, init=False)
@@ -109,12 +111,24 @@ class GateSession:
             self._build(None)
 
     def collect(self, path: Path, parent: pytest.Collector) -> ContractFile | None:
-        """Collect a file if it is one of the run's contracts."""
-        if path not in self.judged:
-            return None
+        """Collect a file, on pytest's way, if it is a contract that is not added anyhow."""
+        return self._collector(path, parent) if path in self.judged and path not in self.added else None
+
+    def _collector(self, path: Path, parent: pytest.Collector) -> ContractFile:
         collector: ContractFile = ContractFile.from_parent(parent, path=path)
         collector.gate = self
         return collector
+
+    def add(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Collect the contracts that no argument leads to, before all else.
+
+        They are not added to pytest's arguments: it may take one of two arguments for a part of the other, and leave
+        out a contract in a folder that it does not walk into.
+        """
+        found: list[pytest.Item] = []
+        for file in self.added:
+            found += session.genitems(self._collector(file, session))
+        items[:0] = found
 
     def choose(self, items: list[pytest.Item]) -> list[pytest.Item]:
         """Keep each clause once, and only what belongs to the gate where no paths were named.
@@ -222,8 +236,13 @@ class GateSession:
             str(file): {name: [error.reason, error.next_step] for name, error in subject.unbuilt.items()}
             for file, subject in self.judged.items()
         }
-        known = [str(file) for file in self.known]
-        return json.dumps({"contracts": unbuilt, "known": known, "only_marked": self.only_marked})
+        told = {
+            "contracts": unbuilt,
+            "known": [str(file) for file in self.known],
+            "added": [str(file) for file in self.added],
+            "only_marked": self.only_marked,
+        }
+        return json.dumps(told)
 
     def hear(self, told: str | None) -> None:
         """Take note of what a worker had selected."""
@@ -263,12 +282,11 @@ def open_session(config: pytest.Config) -> GateSession:
     if told is None:
         _refuse_folder(settings)
         found = discover(config, settings)
-        config.args[:] = found.arguments
     else:
         said = json.loads(told)
         unbuilt = said["contracts"]
-        known = tuple(Path(file) for file in said["known"])
-        found = Discovery(tuple(Path(file) for file in unbuilt), known, (), said["only_marked"])
+        known, added = (tuple(Path(file) for file in said[key]) for key in ("known", "added"))
+        found = Discovery(tuple(Path(file) for file in unbuilt), known, added, said["only_marked"])
     judged, known_ones = (
         {file: _open(file, settings, stage, config) for file in files} for files in (found.contracts, found.known)
     )
@@ -277,7 +295,9 @@ def open_session(config: pytest.Config) -> GateSession:
         judged[Path(file)].unbuilt |= {
             name: RecipeError(reason, next_step=next_step) for name, (reason, next_step) in reasons.items()
         }
-    return GateSession(config, settings, stage, judged, known_ones, found.only_marked, worker=told is not None)
+    return GateSession(
+        config, settings, stage, judged, known_ones, found.added, found.only_marked, worker=told is not None
+    )
 
 
 def _settings(config: pytest.Config) -> Settings:

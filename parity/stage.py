@@ -80,7 +80,7 @@ class Stage:
                 f"eyerace-parity: {shown(contract.file)} ({contract.name}, {contract.digest[:19]}): "
                 f"{listed(contract.variants)}; {clauses}"
             )
-            building = subject.to_build()
+            building = () if self.config.getoption("collectonly") else subject.to_build()
             if building:
                 files = [shown(contract.path(contract.variants[name].path)) for name in building]
                 verb = "missing or stale" if self.settings.rebuild else "missing"

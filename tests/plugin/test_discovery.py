@@ -115,6 +115,15 @@ def test_without_paths_only_marked_tests_run_beside_the_contract(project: Projec
     assert result.parseoutcomes()["passed"] == 3
 
 
+def test_a_contract_where_pytest_does_not_walk_is_judged_all_the_same(project: Project) -> None:
+    """A bundle in ``build/`` is in a folder that pytest skips; a gate that lost it would be green for nothing."""
+    project.bundle.rename(project.root / "build")
+    project.pytester.makepyfile(test_some="import pytest\n@pytest.mark.parity\ndef test_ours_file_size(): pass")
+    result = project.run("--eyerace-parity-contract", "build/contract.toml", *QUICK)
+    assert result.parseoutcomes()["passed"] == 3
+    assert contracts(project) == ["build/contract.toml"]
+
+
 def test_one_clause_can_be_named(project: Project) -> None:
     """An item's id is an argument like any other's."""
     project.run("golden/contract.toml::int8::file_size").assert_outcomes(passed=1)

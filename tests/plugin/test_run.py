@@ -178,7 +178,7 @@ def test_collecting_alone_measures_and_writes_nothing(project: Project) -> None:
     (project.bundle / "build" / "tiny.int8.onnx").unlink()
     result = project.run("--collect-only")
     result.stdout.fnmatch_lines(
-        ["*<ContractFile contract.toml>", "*<VariantCollector int8>", "*<ClauseItem f1>", "*tests collected*"]
+        ["<ContractFile golden/contract.toml>", "*<VariantCollector int8>", "*<ClauseItem f1>", "*tests collected*"]
     )
     assert not (project.root / "build").exists()
     assert not (project.bundle / "build" / "tiny.int8.onnx").exists()
