@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from parity.errors import ParityError, RecipeError
 from parity.places import listed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from parity.contract.data import Port
@@ -60,7 +60,57 @@ def samples(contract: Contract, calibration: Calibration) -> Iterator[dict[str, 
         )
 
 
-def refuse_golden(contract: Contract, calibration: Calibration, progress: Progress) -> None:
+class Drawn:
+    """Calibration samples, drawn once and kept in a folder: each is read twice, and together they may not fit memory.
+
+    Args:
+        folder: Where they are kept; whoever made it takes it away.
+        names: Names of the inputs.
+
+    Attributes:
+        contents: Number of the first sample of each content, by digest.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self._folder = folder
+        self._names = tuple(names)
+        self._count = 0
+        self.contents: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> dict[str, Array]:
+        """Read a sample back."""
+        return {name: np.load(self._file(number, place)) for place, name in enumerate(self._names)}
+
+    def add(self, feeds: Mapping[str, Array]) -> None:
+        """Keep one more sample."""
+        for place, name in enumerate(self._names):
+            np.save(self._file(self._count, place), feeds[name])
+        self.contents.setdefault(_content(feeds), self._count)
+        self._count += 1
+
+    def _file(self, number: int, place: int) -> Path:
+        return self._folder / f"sample-{number}-{place}.npy"
+
+
+def draw(contract: Contract, calibration: Calibration, folder: Path, progress: Progress) -> Drawn:
+    """Draw the samples of a calibration into a folder, and make sure that none of them is a golden one.
+
+    Raises:
+        RecipeError: As :func:`samples` and :func:`refuse_golden`.
+    """
+    drawn = Drawn(folder, [port.name for port in contract.interface.inputs])
+    with progress.task("drawing calibration samples", calibration.count) as task:
+        for feeds in samples(contract, calibration):
+            drawn.add(feeds)
+            task.advance()
+    refuse_golden(contract, calibration, drawn, progress)
+    return drawn
+
+
+def refuse_golden(contract: Contract, calibration: Calibration, drawn: Drawn, progress: Progress) -> None:
     """Compare every calibration sample with every golden one, by content after preprocessing.
 
     Raises:
@@ -80,21 +130,16 @@ def refuse_golden(contract: Contract, calibration: Calibration, progress: Progre
     def digest_of(index: int) -> bytes:
         return _content(golden.feeds(index, profile))
 
-    with progress.task("reading calibration samples", calibration.count) as task:
-        observed: dict[bytes, int] = {}
-        for number, feeds in enumerate(samples(contract, calibration)):
-            observed.setdefault(_content(feeds), number)
-            task.advance()
     with (
         progress.task("comparing them with the golden set", len(golden)) as task,
         ThreadPoolExecutor(_WORKERS) as workers,
     ):
         ids = golden.facts().ids
         for index, digest in enumerate(workers.map(digest_of, range(len(golden)))):
-            if digest in observed:
+            if digest in drawn.contents:
                 workers.shutdown(cancel_futures=True)
                 raise RecipeError(
-                    f"calibration sample {observed[digest]} is the golden sample {ids[index]!r}",
+                    f"calibration sample {drawn.contents[digest]} is the golden sample {ids[index]!r}",
                     next_step=f"let {_source(calibration)} draw from training data only",
                 )
             task.advance()
@@ -107,35 +152,30 @@ class Reader:
 
     Args:
         contract: The contract.
-        calibration: What to observe.
+        drawn: What to observe.
         advance: Called after each sample.
     """
 
-    def __init__(self, contract: Contract, calibration: Calibration, advance: Any) -> None:
-        self._count = calibration.count
+    def __init__(self, contract: Contract, drawn: Drawn, advance: Callable[[], None]) -> None:
         self._ports = {port.name: port for port in contract.interface.inputs}
-        self._samples = samples(contract, calibration)
+        self._drawn = drawn
         self._advance = advance
-        self._given = 0
-        self._until = self._count
+        self._waiting = iter(range(len(drawn)))
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._drawn)
 
     def set_range(self, start_index: int, end_index: int) -> None:
-        """Begin the next stride. Strides come in order, so the start says nothing new."""
-        del start_index
-        self._until = end_index
+        """Begin a stride."""
+        self._waiting = iter(range(start_index, end_index))
 
     def get_next(self) -> dict[str, Array] | None:
         """Return the next sample of the stride as a batch of one, or ``None`` at its end."""
-        if self._given >= self._until:
+        number = next(self._waiting, None)
+        if number is None:
             return None
-        feeds = next(self._samples, None)
-        if feeds is None:
-            return None
-        self._given += 1
         self._advance()
+        feeds = self._drawn[number]
         return {name: value[np.newaxis] if self._ports[name].batched else value for name, value in feeds.items()}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from parity.contract.variants import QuantiseStaticRecipe
 from parity.errors import ParityError, RecipeError
 from parity.places import did_you_mean, listed, shown
-from parity.recipes.calibrate import Reader, refuse_golden
+from parity.recipes.calibrate import Reader, draw
 from parity.recipes.onnx_file import opset_of
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _static(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, quantize_static  # noqa: PLC0415
 
     calibration = recipe.calibration
-    refuse_golden(contract, calibration, progress)
+    drawn = draw(contract, calibration, files[0].parent, progress)
     methods = {
         "minmax": CalibrationMethod.MinMax,
         "entropy": CalibrationMethod.Entropy,
@@ -195,7 +195,7 @@ def _static(
     with progress.task("observing calibration samples", calibration.count) as task:
         quantize_static(
             *files,
-            Reader(contract, calibration, task.advance),
+            Reader(contract, drawn, task.advance),
             quant_format={"qdq": QuantFormat.QDQ, "qoperator": QuantFormat.QOperator}[recipe.format],
             op_types_to_quantize=sorted(recipe.op_types) if recipe.op_types else None,
             per_channel=recipe.per_channel,

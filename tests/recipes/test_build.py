@@ -179,7 +179,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
     build_variant(contract, "int8", heard)
     assert heard.labels == [
         "exporting fp32",
-        "reading calibration samples",
+        "drawing calibration samples",
         "comparing them with the golden set",
         "observing calibration samples",
     ]

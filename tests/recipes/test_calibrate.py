@@ -12,7 +12,7 @@ from parity.contract.variants import Calibration
 from parity.errors import RecipeError
 from parity.golden.preprocess import apply
 from parity.progress import SilentProgress
-from parity.recipes.calibrate import Reader, refuse_golden, samples, tensor_files
+from parity.recipes.calibrate import Reader, draw, samples, tensor_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def test_a_faulty_source_is_told(image_bundle: Path, code: str, fault: str) -> N
         drawn(opened(image_bundle, code), BLOTS)
 
 
-def test_a_golden_image_among_them_is_refused(image_bundle: Path) -> None:
+def test_a_golden_image_among_them_is_refused(image_bundle: Path, tmp_path: Path) -> None:
     """The file's name does not matter: its content after preprocessing does."""
     golden = sorted((image_bundle / "images").iterdir())[3]
     (image_bundle / "harmless.jpg").write_bytes(golden.read_bytes())
@@ -81,19 +81,21 @@ def test_a_golden_image_among_them_is_refused(image_bundle: Path) -> None:
     )
     contract = opened(image_bundle, code)
     with pytest.raises(RecipeError, match=f"calibration sample 4 is the golden sample '{golden.name}'"):
-        refuse_golden(contract, BLOTS, SILENT)
+        draw(contract, BLOTS, tmp_path, SILENT)
 
 
-def test_other_pictures_pass(image_bundle: Path) -> None:
-    """None of the drawn ones is golden."""
-    refuse_golden(opened(image_bundle), BLOTS, SILENT)
+def test_other_pictures_pass(image_bundle: Path, tmp_path: Path) -> None:
+    """None of them is golden, and what was kept is what was drawn."""
+    found, wanted = draw(opened(image_bundle), BLOTS, tmp_path, SILENT), drawn(opened(image_bundle), BLOTS)
+    assert len(found) == len(wanted) == 5
+    assert all(np.array_equal(found[i]["pixel_values"], wanted[i]["pixel_values"]) for i in range(5))
 
 
-def test_without_a_golden_set_nothing_is_ruled_out(image_bundle: Path) -> None:
+def test_without_a_golden_set_nothing_is_ruled_out(image_bundle: Path, tmp_path: Path) -> None:
     """What cannot be compared is refused, not waved through."""
     (image_bundle / "labels.csv").unlink()
     with pytest.raises(RecipeError, match="cannot be ruled out that the calibration holds golden samples"):
-        refuse_golden(opened(image_bundle), BLOTS, SILENT)
+        draw(opened(image_bundle), BLOTS, tmp_path, SILENT)
 
 
 def tensors(bundle: Path, **arrays: Any) -> Calibration:
@@ -115,14 +117,14 @@ def test_tensors_are_read_sample_by_sample(tensor_bundle: Path) -> None:
     assert {sample["bird"].dtype.name for sample in found} == {"int64"}
 
 
-def test_golden_tensors_are_refused(tensor_bundle: Path) -> None:
+def test_golden_tensors_are_refused(tensor_bundle: Path, tmp_path: Path) -> None:
     """One row of the golden set, all inputs equal, is enough."""
     with np.load(tensor_bundle / "golden" / "races-1.npz") as golden:
         features, bird = FEATURES.copy(), BIRDS.copy()
         features[2], bird[2] = golden["features"][5], golden["bird"][5]
     calibration = tensors(tensor_bundle, features=features, bird=bird)
     with pytest.raises(RecipeError, match="calibration sample 2 is the golden sample"):
-        refuse_golden(opened(tensor_bundle), calibration, SILENT)
+        draw(opened(tensor_bundle), calibration, tmp_path, SILENT)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +154,11 @@ def test_no_file_at_all_is_told(tensor_bundle: Path) -> None:
     assert tensor_files(opened(tensor_bundle), Calibration(tensors="gone/*.npz", count=1)) == ()
 
 
-def test_strides_hand_out_every_sample_once(image_bundle: Path) -> None:
+def test_strides_hand_out_every_sample_once(image_bundle: Path, tmp_path: Path) -> None:
     """ONNX Runtime asks stride by stride; nothing is skipped, nothing repeated, and each has a batch axis."""
     advanced = []
-    reader = Reader(opened(image_bundle), BLOTS, lambda: advanced.append(1))
+    contract = opened(image_bundle)
+    reader = Reader(contract, draw(contract, BLOTS, tmp_path, SILENT), lambda: advanced.append(1))
     shapes = []
     for start in range(len(reader)):
         reader.set_range(start, start + 1)
