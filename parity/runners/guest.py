@@ -9,6 +9,7 @@ conversation early ends the guest with all its children.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import subprocess
 import sys
@@ -350,12 +351,10 @@ class Guest:
     # ---- threads: each owns one stream, so that none can stall another -----------------------------------------------
 
     def _write(self, stream: IO[bytes]) -> None:
-        with stream:
+        # Closing flushes once more, and a guest that is gone refuses that too. The reader tells how it ended.
+        with contextlib.suppress(OSError, ValueError), stream:
             while (request := self._requests.get()) is not None:
-                try:
-                    worker.write_frame(stream, *request)
-                except (OSError, ValueError):
-                    return  # the reader tells how it ended
+                worker.write_frame(stream, *request)
 
     def _read(self, stream: IO[bytes]) -> None:
         with stream:
