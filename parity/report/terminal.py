@@ -151,7 +151,8 @@ def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Sign
     label = Text(f"  {signs.text(clause)}")
     if target != HOST:
         label.append(f" [{signs.text(target)}]", style="cyan")
-    if unit.startswith(_RATIO) or 0 < len(unit) <= _SHORT_UNIT:
+    told = clause.endswith(f"_{unit.lower()}")  # `sqnr_db` needs no dB beside it
+    if not told and (unit.startswith(_RATIO) or 0 < len(unit) <= _SHORT_UNIT):
         label.append(f" {signs.text(unit)}", style="dim")
     return label
 
