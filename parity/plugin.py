@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from parity.session import GateSession
+    from parity.gate.session import GateSession
 
 SWITCH: Final = "--eyerace-parity"
 """The option without which nothing happens."""
@@ -25,7 +25,7 @@ SWITCH: Final = "--eyerace-parity"
 MARKER: Final = "parity"
 """Marks a user's own test as part of the gate, and every item of a contract."""
 
-pytest_plugins = ("parity.fixtures",)
+pytest_plugins = ("parity.gate.fixtures",)
 
 session_key: Final = pytest.StashKey["GateSession"]()
 """Where the session of the run lies in ``config.stash``; absent while the switch is not given."""
@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("eyerace_parity") or config.getoption("help", default=False):
         return
     from parity.errors import ParityError  # noqa: PLC0415 - nothing is imported without the switch
-    from parity.session import open_session  # noqa: PLC0415
+    from parity.gate.session import open_session  # noqa: PLC0415
 
     try:
         session = open_session(config)

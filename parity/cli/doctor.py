@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from parity.cli.options import DEFAULT_CONTRACTS, add_contract, contract_of
+from parity.contract.settings import usable_cores
 from parity.errors import ParityError
 from parity.places import shown
 
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 def machine() -> Iterator[Finding]:
     """The processor, and what it hides."""
-    from parity.evidence.machine import fingerprint, usable_cores  # noqa: PLC0415 - reads the processor
+    from parity.evidence.machine import fingerprint  # noqa: PLC0415 - reads the processor
 
     yield Finding("python", State.READY, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     processor = fingerprint()

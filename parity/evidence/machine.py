@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 _CPUINFO: Final = Path("/proc/cpuinfo")
-_CGROUP: Final = Path("/sys/fs/cgroup/cpu.max")
 _FIRST_BLOCK: Final = 16_384
 """Characters of ``/proc/cpuinfo`` that hold at least the first core; on large machines the whole file is slow."""
 
@@ -49,17 +48,6 @@ def fingerprint() -> str:
     telling = next((word for flag, word in _TELLING.get(architecture, ()) if flag in features), "")
     digest = hashlib.sha256(" ".join(sorted(features)).encode()).hexdigest()[:8]
     return " ".join(part for part in (architecture, telling, digest) if part)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: its affinity, and the quota of its control group."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = _CGROUP.read_text(encoding="ascii").split()
-        cores = min(cores, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass  # no control group, or no quota in it
-    return cores
 
 
 def load_average() -> float | None:

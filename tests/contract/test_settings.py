@@ -157,3 +157,8 @@ def test_the_table_costs_nothing_when_pytest_starts():
     code = "import sys, parity.contract.settings; print({'pydantic', 'numpy', 'platformdirs'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert done.stdout.strip() == "set()"
+
+
+def test_usable_cores_are_no_more_than_there_are() -> None:
+    """At least one, at most all."""
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 
-from parity.evidence.machine import fingerprint, load_average, usable_cores
+from parity.evidence.machine import fingerprint, load_average
 
 
 def test_the_fingerprint_tells_the_processor_and_no_name() -> None:
@@ -15,11 +14,6 @@ def test_the_fingerprint_tells_the_processor_and_no_name() -> None:
     assert re.fullmatch(r"[a-z0-9_-]+( [a-z0-9-]+)? [0-9a-f]{8}", told)
     assert fingerprint() == told
     assert platform.node() not in told
-
-
-def test_usable_cores_are_no_more_than_there_are() -> None:
-    """At least one, at most all."""
-    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
 
 
 def test_the_load_is_a_number_or_unknown() -> None:

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 # Loaded before pytester first is: it drops modules that are first imported inside it, and classes would exist twice.
-import parity.evidence.laboratory
-import parity.report.terminal
-import parity.session  # noqa: F401
 from parity.report.files import read_record
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import pytest
 from filelock import FileLock
 
 from parity.checks.registry import open_contract
+from parity.digests import file_digest
 from parity.errors import RecipeError
-from parity.golden.digests import file_digest
 from parity.progress import SilentProgress
 from parity.recipes import build
 from parity.recipes.build import build_variant, missing_artefacts

@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 from parity.checks.registry import open_contract
+from parity.digests import file_digest
 from parity.errors import ArtefactError
-from parity.golden.digests import file_digest
 from parity.progress import SilentProgress
 from parity.recipes.build import build_variant
 from parity.recipes.lineage import current_lineage, read_stamp

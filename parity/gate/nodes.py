@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from parity.checks.base import Planned
     from parity.contract.model import Contract
-    from parity.session import GateSession
+    from parity.gate.session import GateSession
 
 
 @dataclass(slots=True)

@@ -18,16 +18,16 @@ import pytest
 
 from parity.checks.registry import open_contract, plan
 from parity.contract.settings import OPTIONS, resolve
-from parity.discovery import Discovery, discover, refuse_namesakes
 from parity.errors import ContractError, RecipeError, RecordError
-from parity.nodes import ClauseItem, ContractFile
+from parity.gate.discovery import Discovery, discover, refuse_namesakes
+from parity.gate.nodes import ClauseItem, ContractFile
+from parity.gate.stage import Stage
+from parity.gate.subject import Subject
 from parity.places import shown
 from parity.report.compose import Finding, Ledger, compose
 from parity.report.files import write_record
 from parity.report.words import account
 from parity.result import Identity
-from parity.stage import Stage
-from parity.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

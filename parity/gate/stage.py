@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from parity.contract.settings import Settings
     from parity.errors import RecipeError
+    from parity.gate.subject import Subject
     from parity.progress import Progress, Task
     from parity.report.document import Record
     from parity.report.progress import RichProgress
     from parity.report.words import Signs
-    from parity.subject import Subject
 
 
 _VERDICT_ONLY: Final = -2

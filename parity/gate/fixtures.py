@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from parity.contract.model import Contract
     from parity.evidence.model import Array
+    from parity.gate.session import GateSession
+    from parity.gate.subject import Subject
     from parity.golden.base import GoldenSet
     from parity.runners.base import Runner
-    from parity.session import GateSession
-    from parity.subject import Subject
 
 
 @pytest.fixture
