@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,5 +58,8 @@ def run(options: argparse.Namespace) -> int:
     target.write_text(bundle.contract(), encoding="utf-8", newline="\n")
     contract = open_contract(target)
     print(f"{shown(target)}: {', '.join(contract.variants)}; opset {bundle.model.opset}")
-    print(f"next: read it through, then run  pytest --eyerace-parity --eyerace-parity-contract {shown(target)}")
+    usual = target.absolute() == Path("parity.toml").absolute()
+    print(
+        f"next: read it through, then run  pytest --eyerace-parity{'' if usual else ' ' + shlex.quote(shown(target))}"
+    )
     return 0
