@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from parity.cli.options import DEFAULT_CONTRACTS, add_contract, contract_of
+from parity.cli.options import DEFAULT_CONTRACTS, add_contract, contract_of, settings_of
 from parity.contract.settings import usable_cores
 from parity.errors import ParityError
 from parity.places import shown
@@ -53,14 +53,14 @@ class Finding:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_contract(parser)
+    add_contract(parser, "cache")
 
 
 def run(options: argparse.Namespace) -> int:
     """Look at everything, print it, and end with 1 if the contract cannot be judged here."""
     from parity.report.tables import print_table  # noqa: PLC0415 - only once it is needed
 
-    findings = [*machine(), *libraries(), *storage()]
+    findings = [*machine(), *libraries(), *storage(settings_of(options).cache)]
     if options.contract is not None or any(path.is_file() for path in DEFAULT_CONTRACTS):
         findings += bundle(contract_of(options))
     print_table(("", "", "found", "next"), [(f.subject, f.state, f.found, f.remedy) for f in findings])
@@ -104,11 +104,8 @@ def libraries() -> Iterator[Finding]:
         yield Finding("pytest-xdist", State.READY, importlib.metadata.version("pytest-xdist"))
 
 
-def storage() -> Iterator[Finding]:
+def storage(cache: Path) -> Iterator[Finding]:
     """The evidence store and the disk under it."""
-    from parity.evidence.store import default_folder  # noqa: PLC0415 - only once it is needed
-
-    cache = default_folder()
     existing = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
     if not os.access(existing, os.W_OK):
         yield Finding("evidence store", State.MISSING, f"{shown(cache)} is not writable", "--eyerace-parity-cache PATH")

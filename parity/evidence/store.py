@@ -29,20 +29,8 @@ SCHEMA: Final = 1
 MAX_BYTES: Final = 2 << 30
 """How much the store keeps by default."""
 
-VARIABLE: Final = "EYERACE_PARITY_CACHE"
-"""Environment variable that names the store's folder."""
-
 _FORMAT: Final = "eyerace-parity evidence"
 _SUFFIX: Final = ".evidence"
-
-
-def default_folder() -> Path:
-    """Where the store lies: ``$EYERACE_PARITY_CACHE``, else the user's cache folder as the system has it."""
-    if named := os.environ.get(VARIABLE):
-        return Path(named)
-    import platformdirs  # noqa: PLC0415 - only where nothing else is named
-
-    return platformdirs.user_cache_path("eyerace-parity", appauthor=False)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity.digests import text_digest
-from parity.evidence.store import VARIABLE, Store, default_folder
+from parity.evidence.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,11 +141,3 @@ def test_two_processes_do_not_hold_one_key(tmp_path: Path) -> None:
     spans = sorted(tuple(map(float, line.split())) for line in note.read_text().splitlines())
     assert len(spans) == 2
     assert spans[0][1] <= spans[1][0]
-
-
-def test_the_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment names the store's folder; without it the system's cache folder is used."""
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
-    assert default_folder() == tmp_path
-    monkeypatch.delenv(VARIABLE)
-    assert default_folder().name == "eyerace-parity"
