@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -112,6 +113,42 @@ def test_another_checkpoint_makes_artefacts_stale(project: Project) -> None:
     save_file(state, path)
     assert project.run().ret == 1
     assert red(project) == {"fp32 fresh": "broken", "int8 fresh": "broken"}
+
+
+def test_an_export_in_training_mode_is_told(project: Project) -> None:
+    """Normalisation and dropout left as in training: the file says so, and answers otherwise each time."""
+    import onnx
+    import torch
+    from safetensors.torch import load_file
+
+    from parity.contract.callables import load_callable
+
+    made = project.bundle / "build" / "tiny.fp32.onnx"
+    stamp = {entry.key: entry.value for entry in onnx.load(made).metadata_props}
+    module = load_callable(project.bundle, "tiny_classifier:TinyClassifier")()
+    module.load_state_dict(load_file(project.bundle / "tiny.safetensors"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates the exporter that honours the opset
+        torch.onnx.export(
+            module.train(),
+            (torch.zeros(2, 3, 32, 32),),
+            str(made),
+            dynamo=False,
+            opset_version=17,
+            training=torch.onnx.TrainingMode.TRAINING,
+            do_constant_folding=False,
+            input_names=["pixel_values"],
+            output_names=["scores"],
+            dynamic_axes={"pixel_values": {0: "batch"}, "scores": {0: "batch"}},
+        )
+    model = onnx.load(made)
+    onnx.helper.set_model_props(model, stamp)
+    onnx.save(model, made)
+    assert project.run().ret == 1
+    # int8 was made from the good file: it is stale now, and is compared with the bad one.
+    clauses = {"inference_mode", "max_abs", "top1_agreement", "f1", "f1_drop"}
+    assert set(red(project)) == of("fp32", clauses) | of("int8", {"fresh", "sqnr_db", "top1_agreement"})
+    assert set(red(project).values()) == {"broken"}
 
 
 def test_a_missing_file_without_a_recipe_is_an_error_of_its_variant(project: Project) -> None:
