@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np  # noqa: F401 - pytester drops modules first imported inside it; these must not load twice
@@ -20,6 +21,11 @@ pytest_plugins = ["pytester"]
 # Speed is never asserted in a test: a busy machine must not turn a law red.
 settings.register_profile("parity", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("parity")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C mean what it means: a run started in the background inherits that it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ def test_the_fixtures_speak_of_the_contract(project: Project) -> None:
 def test_assert_held_judges_what_it_is_asked(project: Project) -> None:
     """One clause, a family, a variant; what does not hold fails with its verdict, what does not exist fails too."""
     project.pytester.makepyfile(
-        test_gate="""
+        test_users="""
         import pytest
 
         pytestmark = pytest.mark.parity
@@ -62,7 +62,7 @@ def test_assert_held_judges_what_it_is_asked(project: Project) -> None:
             assert_held("int8", "charm")
         """
     )
-    result = project.run("test_gate.py", "--eyerace-parity-set", "variants.int8.limits.closeness.sqnr_db=90")
+    result = project.run("test_users.py", "--eyerace-parity-set", "variants.int8.limits.closeness.sqnr_db=90")
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(
         [
@@ -75,7 +75,7 @@ def test_assert_held_judges_what_it_is_asked(project: Project) -> None:
 def test_what_assert_held_judged_is_in_the_record(project: Project) -> None:
     """A clause counts as judged whoever asked for it, in one process as in several."""
     project.pytester.makepyfile(
-        test_gate="import pytest\n@pytest.mark.parity\ndef test_one(assert_held): assert_held('int8', 'file_size')"
+        test_users="import pytest\n@pytest.mark.parity\ndef test_one(assert_held): assert_held('int8', 'file_size')"
     )
     for way in ((), ("-n", "1")):
         run = project.run_apart if way else project.run
@@ -88,7 +88,7 @@ def test_a_marker_names_another_contract_and_refuses_what_it_does_not_know(proje
     text = project.contract.read_text(encoding="utf-8").replace('"tiny-colours"', '"second"')
     (project.bundle / "other.toml").write_text(text, encoding="utf-8")
     project.pytester.makepyfile(
-        test_gate="""
+        test_users="""
         import pytest
 
         @pytest.mark.parity(contract="golden/other.toml")
@@ -99,7 +99,7 @@ def test_a_marker_names_another_contract_and_refuses_what_it_does_not_know(proje
         def test_misspelt(parity_contract): pass
         """
     )
-    result = project.run("test_gate.py")
+    result = project.run("test_users.py")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*unexpected keyword argument 'contrat'*"])
 
@@ -108,7 +108,7 @@ def test_several_contracts_must_be_told_apart(project: Project) -> None:
     """A test that speaks of one contract among two says which."""
     text = project.contract.read_text(encoding="utf-8").replace('"tiny-colours"', '"second"')
     (project.bundle / "other.toml").write_text(text, encoding="utf-8")
-    project.pytester.makepyfile(test_gate="import pytest\n@pytest.mark.parity\ndef test_which(parity_contract): pass")
-    result = project.run("test_gate.py", "golden/contract.toml", "golden/other.toml", "-k", "test_which")
+    project.pytester.makepyfile(test_users="import pytest\n@pytest.mark.parity\ndef test_which(parity_contract): pass")
+    result = project.run("test_users.py", "golden/contract.toml", "golden/other.toml", "-k", "test_which")
     result.assert_outcomes(errors=1, deselected=len(project.record().unjudged))
     result.stdout.fnmatch_lines(["this test speaks of one contract, the run has 2 (tiny-colours, second)*"])
