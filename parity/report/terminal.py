@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.report.words import comparison, shown_unit, signs_for
-from parity.result import HOST, Status
+from parity.result import HOST, Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +71,10 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
     )
     for contract in record.contracts:
         verdicts, unjudged = record.verdicts_of(contract.name), record.unjudged_of(contract.name)
-        for names in _columns(contract, console.width):
+        if verdicts and len(record.contracts) > 1:
+            # Of several tables each must say whose it is before it is read.
+            console.print(Text(signs.text(contract.name), style="bold"))
+        for names in _columns(contract, console.width) if verdicts else ():
             console.print(_table(names, verdicts, unjudged, signs))
             console.print()
         console.print(_verdict_line(contract, verdicts, unjudged, signs))
@@ -165,6 +168,8 @@ def _cell(row: VerdictEntry | None, missing: bool, signs: Signs) -> Text:  # noq
         words = row.value if len(row.value) <= _WIDEST_TEXT else ""
     elif row.value is None:
         words = row.status.value if row.status is not Status.HELD else ""
+    elif row.status is Status.HELD and row.relation is Relation.EQUAL and row.value == row.limit == 0:
+        words = ""  # none of what must not be: the sign says it, a bare 0 beside `inputs` would read as a count of them
     else:
         words = comparison(row, signs)
     return Text(f"{signs.status[row.status]} {signs.text(words)}".rstrip(), style=STYLES[row.status])

@@ -37,6 +37,35 @@ def test_each_cell_says_number_against_limit_with_a_sign() -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.parametrize(
+    ("limit", "value", "cell"), [(0, 0, "inputs   ✓"), (0, 2, "inputs   ✗ 2 ≠ 0"), (17, 17, "inputs   ✓ 17")]
+)
+def test_none_of_what_must_not_be_is_a_bare_sign(limit: int, value: int, cell: str) -> None:
+    """``inputs ✓ 0`` would read as if there were no inputs; a number that tells something stays."""
+    status = Status.HELD if value == limit else Status.BROKEN
+    row = verdict("inputs", status=status, value=value, limit=limit, relation=Relation.EQUAL, unit="differences")
+    lines = draw(record([row], variants=["int8"]), width=80, colour=False, encoding="utf-8").splitlines()
+    assert f"  {cell}" in lines
+
+
+def test_a_run_that_judged_nothing_draws_no_empty_table() -> None:
+    """Interrupted before its first clause, it has a verdict and no rows."""
+    text = draw(record([], [unjudged("f1")]), width=80, colour=False, encoding="utf-8")
+    assert text.startswith("eyes: NOT JUDGED IN FULL")
+
+
+def test_each_of_several_tables_says_whose_it_is() -> None:
+    """The verdict's line stands below its table: above it a reader would not know which contract follows."""
+    one = record([verdict("f1")])
+    other = one.contracts[0].model_copy(update={"name": "ranks"})
+    rows = (*one.verdicts, verdict("f1", contract="ranks"))
+    both = one.model_copy(update={"contracts": (*one.contracts, other), "verdicts": rows})
+    lines = draw(both, width=80, colour=False, encoding="utf-8").splitlines()
+    heads = [number for number, line in enumerate(lines) if line.startswith("clause ")]
+    assert [lines[number - 1] for number in heads] == ["eyes", "ranks"]
+    assert "eyes" not in draw(one, width=80, colour=False, encoding="utf-8").split("clause")[0]
+
+
 def test_the_verdict_stands_in_one_line_with_why_and_what_next() -> None:
     """After the table: the contract's verdict, then each fault once, worst first."""
     text = show(width=200)
