@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ByteSize, Field
+from pydantic import Field
 
 from parity.checks.base import Family
 from parity.checks.size import Bytes
-from parity.checks.words import against, cannot_judge, counted, figure
+from parity.checks.words import against, cannot_judge, counted, figure, volume
 from parity.contract.base import Limits, Positive
 from parity.contract.variants import TORCH_KINDS
 from parity.evidence.model import Footprint, Need
@@ -59,7 +59,7 @@ def peak_memory(case: Case, limits: MemoryLimits, findings: Findings) -> Judgeme
         int(limits.peak_memory or 0),
         value,
         unit="bytes",
-        found=f"{case.name} takes up to {ByteSize(value).human_readable(decimal=True)} of memory,"
+        found=f"{case.name} takes up to {volume(value)} of memory,"
         f" the worst of {counted(len(footprint.peak_bytes), 'process', 'processes')}",
         next_step="take a smaller network, quantise it, or lower the optimisation level that unpacks its weights",
         details=[f"processes: {listed(map(str, footprint.peak_bytes))} bytes"],

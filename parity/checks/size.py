@@ -8,7 +8,7 @@ from pydantic import ByteSize, Field
 
 from parity.checks.base import Family
 from parity.checks.versus import RatioLimit, other_variant
-from parity.checks.words import against, cannot_judge, figure
+from parity.checks.words import against, cannot_judge, figure, volume
 from parity.contract.base import Limits
 from parity.evidence.model import Files, Need
 from parity.result import Judgement, Relation, Status
@@ -63,8 +63,7 @@ def _judge(name: str, value: int, limit: int, *, told: str, details: tuple[str, 
         limit,
         value,
         unit="bytes",
-        found=f"{name} takes {ByteSize(value).human_readable(decimal=True)} {told},"
-        f" allowed are {ByteSize(limit).human_readable(decimal=True)}",
+        found=f"{name} takes {volume(value)} {told}, allowed are {volume(limit)}",
         next_step=_SMALLER,
         details=details,
     )

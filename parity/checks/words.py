@@ -18,6 +18,8 @@ INFINITE = "∞"
 
 _WHOLE = 1e15
 _DIGITS = 3
+_KILO = 1000
+_BYTES = ("B", "kB", "MB", "GB", "TB")
 
 
 def figure(value: float) -> str:
@@ -25,6 +27,14 @@ def figure(value: float) -> str:
     if math.isfinite(value) and float(value).is_integer() and abs(value) < _WHOLE:
         return str(int(value))
     return f"{value:.4g}"
+
+
+def volume(size: float) -> str:
+    """Write a number of bytes in the decimal unit that fits it, as contracts and the table do: ``12.83 kB``."""
+    unit = 0
+    while size >= _KILO and unit < len(_BYTES) - 1:
+        size, unit = size / _KILO, unit + 1
+    return f"{figure(size)} {_BYTES[unit]}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

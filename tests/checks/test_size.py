@@ -41,7 +41,7 @@ def test_the_numbers_are_whole_and_readable():
     judgement = judge(READ, "int8", "file_size", files("int8", 16_000_000))
     assert (judgement.value, judgement.limit, judgement.unit) == (16_000_000, 12_000_000, "bytes")
     assert isinstance(judgement.value, int)
-    assert "16.0MB on disk, allowed are 12.0MB" in judgement.reason
+    assert "16 MB on disk, allowed are 12 MB" in judgement.reason
 
 
 def test_an_empty_file_is_never_small_enough():

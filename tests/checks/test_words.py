@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.checks.words import against, counted, figure, passing
+from parity.checks.words import against, counted, figure, passing, volume
 from parity.result import Relation, Status
 
 
@@ -27,6 +27,12 @@ def test_the_passing_limit_passes_and_is_near(value, relation):
 def test_figures(value, text):
     """Whole numbers as they are, others with four digits."""
     assert figure(value) == text
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (12_831, "12.83 kB"), (12e6, "12 MB"), (3e15, "3000 TB")])
+def test_volumes_are_spelled_as_in_contracts_and_the_table(size, text):
+    """Decimal units with a blank, so that one run does not say both 12.83 kB and 12.8KB."""
+    assert volume(size) == text
 
 
 def test_plurals():
