@@ -64,7 +64,9 @@ def fresh(case: Case, _limits: FreshnessLimits, findings: Findings) -> Judgement
             details=tools,
         )
     stale = [key for key in sorted(now.keys() | then.keys()) if now.get(key) != then.get(key)]
-    reasons = [_MEANS.get(key, f"made with another {key}") for key in stale]
+    # Another checkpoint is another source: that is one reason, not two.
+    told = [key for key in stale if key != "source" or "checkpoint" not in stale]
+    reasons = [_MEANS.get(key, f"made with another {key}") for key in told]
     return matching(
         not stale,
         f"stale {listed(stale)}" if stale else "fresh",

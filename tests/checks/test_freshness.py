@@ -54,6 +54,14 @@ def test_whatever_else_is_stale_breaks(stamped, reason):
     assert "eyerace-parity export fp32" in judgement.next_step
 
 
+def test_another_checkpoint_is_one_reason():
+    """It changes the digest of the source as well, which is not told a second time but stays in the details."""
+    now = NOW | {"checkpoint": "sha256:ee"}
+    judgement = verdict(now | {"source": "sha256:cc", "checkpoint": "sha256:ff"}, now)
+    assert judgement.reason == "fp32 was made with another checkpoint"
+    assert [line.split(":")[0] for line in judgement.details] == ["checkpoint", "source"]
+
+
 def test_nothing_known_of_now_is_an_error():
     """Two empty lineages are equal, but prove nothing."""
     assert verdict({}, {}).status is Status.ERROR
