@@ -210,7 +210,7 @@ class _Bundles:
                 f"{spec}: importing {name} needs the module {missing!r}, which is not installed",
                 next_step=f"install {_top(missing)}",
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ContractError(
                 f"{spec}: importing {name} failed: {type(error).__name__}: {error}", next_step="correct the module"
             ) from error

@@ -205,7 +205,7 @@ def _pictures(contract: Contract, calibration: Calibration) -> Iterator[dict[str
             yield {name: apply(profile, image)}
     except ParityError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RecipeError(
             f"{spec} failed: {type(error).__name__}: {error}",
             next_step=f"call it by hand with count={calibration.count} and seed={calibration.seed}",

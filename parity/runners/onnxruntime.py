@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from parity.errors import ArtefactError, MeasurementError
 from parity.evidence.model import PortFact
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from parity.contract.model import Contract
     from parity.contract.variants import Session
     from parity.evidence.model import Array
+
+
+_ORT_MARK: Final = slice(4, 8)
+"""Where a file in ONNX Runtime's own format bears its mark."""
 
 
 def runtime() -> str:
@@ -38,8 +42,11 @@ def model_of(contract: Contract, variant: str) -> bytes | Path:
     app would never find them: they are refused rather than left to chance.
 
     Raises:
-        ArtefactError: The file is missing, empty or too large, or has external data though the contract wants one file.
+        ArtefactError: The file is missing, empty, too large or of another format than the variant's kind says, or has
+            external data though the contract wants one file.
     """
+    if contract.variants[variant].kind == "ort":
+        _require_ort(contract, variant)
     if not contract.interface.single_file:
         return artefact(contract, variant)
     content = contents(contract, variant)
@@ -50,6 +57,24 @@ def model_of(contract: Contract, variant: str) -> bytes | Path:
             next_step="export it as one file, or set interface.single_file = false if the app opens it by its path",
         )
     return content
+
+
+def _require_ort(contract: Contract, variant: str) -> None:
+    """Refuse another format under ``kind = "ort"``: this runtime takes it, one built for ``.ort`` does not."""
+    path = artefact(contract, variant)
+    name = f"{variant}: {contract.variants[variant].path.as_posix()}"
+    try:
+        with path.open("rb") as file:
+            head = file.read(_ORT_MARK.stop)
+    except OSError as error:
+        reason = f"{name} cannot be read: {error.strerror or error}"
+        raise ArtefactError(reason, next_step="check the file's permissions") from error
+    if head[_ORT_MARK] != b"ORTM":
+        raise ArtefactError(
+            f"{name} is not in ONNX Runtime's own format",
+            next_step="make it with `python -m onnxruntime.tools.convert_onnx_models_to_ort`, "
+            'or say kind = "onnx" if the app reads ONNX files',
+        )
 
 
 def session_of(contract: Contract, variant: str, *, threads: int | None = None) -> Session:
@@ -126,7 +151,7 @@ def refusal(contract: Contract, variant: str, sentence: str) -> ArtefactError:
         sentence: What the runtime said.
     """
     recipe = getattr(contract.variants[variant], "recipe", None)
-    if "protobuf" in sentence.casefold() or "No graph was found" in sentence:
+    if "protobuf" in sentence.casefold() or "model verification" in sentence or "No graph was found" in sentence:
         step = "the file is torn or no ONNX model: " + ("delete it and export again" if recipe else "fetch it again")
     elif "NOT_IMPLEMENTED" in sentence:
         step = "use a recipe whose operators this runtime has, or a newer onnxruntime in the app and here"

@@ -8,6 +8,7 @@ those whose maker you trust, as with any model file.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ def load_module(contract: Contract, variant: str) -> Any:
         if isinstance(stated, TorchScriptVariant):
             return _opened(name, "TorchScript archive", lambda: torch.jit.load(str(path), map_location="cpu").eval())
         if isinstance(stated, TorchExportVariant):
-            return _opened(name, "torch.export program", lambda: torch.export.load(str(path)).module())
+            return _opened(name, "torch.export program", lambda: _program(torch, path))
     message = f"{variant} is no torch variant"
     raise TypeError(message)
 
@@ -112,7 +113,7 @@ class TorchRunner(Runner):
             tensors = [_tensor(torch, feeds[name]) for name in names]
             with torch.inference_mode():
                 answer = self._module(*tensors)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             sentence = str(error).strip().partition("\n")[0] or type(error).__name__
             raise MeasurementError(
                 f"{self._variant}: the torch module failed: {sentence}",
@@ -167,7 +168,7 @@ def _build(contract: Contract, variant: str, stated: TorchVariant, path: Path) -
         module = load_callable(contract.root, stated.factory)(**stated.arguments)
     except ParityError as error:
         raise MeasurementError(error.reason, next_step=error.next_step) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"{variant}: the factory {stated.factory} failed: {type(error).__name__}: {error}"
         raise MeasurementError(
             reason, next_step=f"call it by hand with {stated.arguments or 'no arguments'}"
@@ -184,6 +185,17 @@ def _build(contract: Contract, variant: str, stated: TorchVariant, path: Path) -
         step = "use the checkpoint that this factory was trained with, or correct its arguments"
         raise ArtefactError(f"{name} does not fit {stated.factory}: {sentence}", next_step=step) from error
     return module.eval()
+
+
+def _program(torch: Any, path: Path) -> Any:
+    """Load an exported program; torch logs the whole traceback of what it will raise anyway."""
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        return torch.export.load(str(path)).module()
+    finally:
+        logger.setLevel(level)
 
 
 def _check_keys(module: Any, weights: Mapping[str, Any], name: str) -> None:

@@ -287,7 +287,10 @@ def infer(session: Any, feeds: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
 def in_words(error: BaseException) -> str:
     """Cut an exception of the runtime down to the sentence that tells the user something."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : ", "", str(error).strip()) or type(error).__name__
-    text = re.sub(r"\s*\S*\.(?:cc|h):\d+ .*?(?=(?: was false| External data | Error:|$))", "", " ".join(text.split()))
+    whole = " ".join(text.split())
+    text = re.sub(r"\s*\S*\.(?:cc|h):\d+ .*?(?=(?: was false| External data | Error:|$))", "", whole)
+    if text.endswith(":"):  # the sentence stood behind the place in the source, and went with it
+        text = re.sub(r"\S*\.(?:cc|h):\d+ (?:operator\(\) )?", "", whole)
     text = re.sub(r"Load model from \S+ failed:\s*", "", text)
     return text if len(text) <= MAX_SENTENCE else text[: MAX_SENTENCE - 1] + "…"
 

@@ -176,3 +176,10 @@ def test_a_digest_of_an_installed_module_is_that_of_its_source(tmp_path):
     (tmp_path / "parity_torn.py").write_text("x = 1\ndef", encoding="utf-8")
     with pytest.raises(ContractError, match=r"parity_torn.py:2: not Python"):
         source_digest(tmp_path, "parity_torn:x")
+
+
+def test_a_module_that_leaves_the_interpreter_is_told(tmp_path):
+    """A script taken for a module must not end the run that imports it."""
+    (tmp_path / "parity_script.py").write_text("raise SystemExit(0)", encoding="utf-8")
+    with pytest.raises(ContractError, match="importing parity_script failed: SystemExit: 0"):
+        load_callable(tmp_path, "parity_script:x")

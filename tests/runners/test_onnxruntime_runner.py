@@ -63,6 +63,17 @@ def test_an_ort_file_runs_too(image_bundle: Path) -> None:
         np.testing.assert_allclose(floats(found), floats(expected), atol=1e-5)
 
 
+@pytest.mark.parametrize("single_file", ["true", "false"])
+def test_another_file_is_no_ort_file(image_bundle: Path, single_file: str) -> None:
+    """A full runtime takes an ONNX file under any name; the app's, built for ``.ort`` alone, would not."""
+    state(image_bundle, "[interface]\n", f"[interface]\nsingle_file = {single_file}\n")
+    with (image_bundle / "contract.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[variants.mobile]\nkind = "ort"\npath = "build/tiny.fp32.onnx"\n')
+    with pytest.raises(ArtefactError, match="is not in ONNX Runtime's own format") as caught:
+        open_runner(open_contract(image_bundle / "contract.toml"), "mobile").load()
+    assert "convert_onnx_models_to_ort" in caught.value.next_step
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [

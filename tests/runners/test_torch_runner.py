@@ -183,6 +183,7 @@ def test_a_checkpoint_that_is_no_state_dict_is_named(image_bundle: Path) -> None
     ("factory", "told"),
     [
         ("raise KeyError('width')", "failed: KeyError: 'width'"),
+        ("raise SystemExit(0)", "failed: SystemExit: 0"),
         ("return 5", "returned a int, not a torch.nn.Module"),
     ],
 )
@@ -202,8 +203,8 @@ def test_a_missing_factory_is_named(image_bundle: Path) -> None:
     assert caught.value.next_step
 
 
-def test_foreign_files_of_the_other_kinds_are_named(image_bundle: Path) -> None:
-    """What is no TorchScript archive and no exported program is told by its kind."""
+def test_foreign_files_of_the_other_kinds_are_named(image_bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no TorchScript archive and no exported program is told by its kind, and by no traceback of torch's."""
     original = (image_bundle / "contract.toml").read_text(encoding="utf-8")
     for kind, told in (
         ("torchscript", "no readable TorchScript archive"),
@@ -213,6 +214,7 @@ def test_foreign_files_of_the_other_kinds_are_named(image_bundle: Path) -> None:
         add(image_bundle, kind, "build/tiny.fp32.onnx")
         with pytest.raises(ArtefactError, match=told):
             answer(image_bundle, "other")
+    assert not caplog.records
 
 
 def test_missing_torch_is_told_with_the_line_that_fixes_it(image_bundle: Path, monkeypatch) -> None:

@@ -97,6 +97,10 @@ def test_the_worker_needs_only_what_a_guest_has() -> None:
             "[ONNXRuntimeError] : 1 : FAIL : Load model from /home/me/x.onnx failed:Protobuf parsing failed.",
             "FAIL : Protobuf parsing failed.",
         ),
+        (
+            "[ONNXRuntimeError] : 1 : FAIL : inference_session.cc:2238 operator() ORT model verification failed.",
+            "FAIL : ORT model verification failed.",
+        ),
         ("", "RuntimeError"),
         ("one\n two\n  three", "one two three"),
     ],
