@@ -29,4 +29,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdow
     for row in rows:
         # Text, not markup: a cell holds file names, and brackets in them mean nothing.
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    # Rich pads cells to the full width; blanks at the end of a line only trouble logs.
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))

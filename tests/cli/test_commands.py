@@ -197,4 +197,6 @@ def test_doctor_finds_a_sound_bundle_and_a_missing_file(here: Path, capsys: pyte
     assert main(["doctor", "--contract", "contract.toml"]) == Exit.DONE
     (here / "tiny.safetensors").unlink()
     assert main(["doctor", "--contract", "contract.toml"]) == Exit.NOT_HELD
-    assert "tiny.safetensors" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "tiny.safetensors" in said
+    assert all(line == line.rstrip() for line in said.splitlines()), "blanks at the end trouble logs"
