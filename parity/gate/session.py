@@ -102,7 +102,7 @@ class GateSession:
 
     def header(self) -> list[str]:
         """Lines for pytest's header."""
-        return self.stage.header(tuple(self.judged.values()))
+        return self.stage.header(tuple(self.judged.values()), tuple(self.known) if not self.judged else ())
 
     def start(self) -> None:
         """Open the stage. Where xdist's workers are about to start, build now: only so can they learn what failed."""

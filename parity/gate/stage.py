@@ -70,9 +70,17 @@ class Stage:
         """Show a piece of long work."""
         return self._progress.task(label, total)
 
-    def header(self, subjects: Sequence[Subject]) -> list[str]:
-        """Say what will be judged and which values are not the defaults."""
-        lines = []
+    def header(self, subjects: Sequence[Subject], unjudged: Sequence[Path] = ()) -> list[str]:
+        """Say what will be judged and which values are not the defaults.
+
+        Args:
+            subjects: The contracts that are judged.
+            unjudged: Where none is, those that would have been, had no paths been named.
+        """
+        lines = [
+            f"eyerace-parity: {shown(file)} is not judged, because other paths were named; name it too to judge it"
+            for file in unjudged
+        ]
         for subject in subjects:
             contract = subject.contract
             clauses = f"{len(subject.planned)} clause" + ("s" if len(subject.planned) != 1 else "")

@@ -92,6 +92,14 @@ def test_named_tests_run_without_the_contract_that_nobody_named(project: Project
     assert not (project.root / "build").exists()
 
 
+def test_a_contract_that_named_tests_leave_out_is_told(project: Project) -> None:
+    """Green tests without a verdict must not pass for a contract that was held."""
+    project.pytester.makepyfile(test_other="def test_other(): pass")
+    notice = "eyerace-parity: golden/contract.toml is not judged, because other paths were named*"
+    project.run("test_other.py").stdout.fnmatch_lines([notice])
+    project.run("test_other.py", "golden/contract.toml", *QUICK).stdout.no_fnmatch_line(notice)
+
+
 def test_a_contract_named_by_option_runs_beside_named_tests(project: Project) -> None:
     """Both were asked for."""
     project.pytester.makepyfile(test_other="def test_other_file_size(): pass")
