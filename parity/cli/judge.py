@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from parity.cli.options import add_contract, contract_of, settings_of
 from parity.cli.report import exit_code, show
+from parity.errors import RecordError
 from parity.places import shown
 from parity.report.files import read_record, write_record
 
@@ -28,6 +29,9 @@ def run(options: argparse.Namespace) -> int:
     from parity.evidence.store import Store  # noqa: PLC0415 - only once it is needed
     from parity.report.rejudge import judge_again  # noqa: PLC0415
 
+    if options.output is not None and options.output.resolve() == options.record.resolve():
+        reason = f"{shown(options.output)} would be written over the record that is judged"
+        raise RecordError(reason, next_step="name another place with --output")
     record = read_record(options.record)
     settings = settings_of(options)
     contract = contract_of(options)

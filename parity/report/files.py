@@ -18,6 +18,9 @@ from parity.report.document import FORMAT, VERSION, Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_HEAD = 200
+"""Bytes of a file among which a record says what it is."""
+
 _RUN = "run `pytest --eyerace-parity` to write a new one"
 
 
@@ -31,10 +34,15 @@ def write_record(path: Path, record: Record) -> None:
     """Write a record, atomically; its folder is made.
 
     Raises:
-        RecordError: The file cannot be written; a file that stood there before still stands.
+        RecordError: The file cannot be written, or something else stands there; what stood there before still stands.
     """
     text = record_text(record)
     try:
+        if path.is_file() and path.stat().st_size and not _is_record(path):
+            raise RecordError(
+                f"{shown(path)} is there already, and is no record: it is not overwritten",
+                next_step="name another place for the record",
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text)
     except OSError as error:
@@ -42,6 +50,12 @@ def write_record(path: Path, record: Record) -> None:
             f"the record cannot be written to {shown(path)}: {error.strerror or error}",
             next_step="name another place with --eyerace-parity-record PATH",
         ) from None
+
+
+def _is_record(path: Path) -> bool:
+    """Whether a file begins as every record does: what it is comes first."""
+    with path.open("rb") as file:
+        return FORMAT.encode() in file.read(_HEAD)
 
 
 def replace_file(path: Path, text: str) -> None:

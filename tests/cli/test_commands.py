@@ -130,6 +130,15 @@ def test_report_refuses_a_torn_record(capsys: pytest.CaptureFixture[str]) -> Non
     assert "torn.json" in capsys.readouterr().err
 
 
+def test_judge_never_writes_over_the_record_it_judges(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As its help says: the run that was measured stays."""
+    gate(here, "contract.toml::fp32::file_size", "--eyerace-parity-record", "record.json")
+    before = Path("record.json").read_bytes()
+    assert main(["judge", "record.json", "--contract", "contract.toml", "-o", "images/../record.json"]) == Exit.USAGE
+    assert "over the record that is judged" in capsys.readouterr().err
+    assert Path("record.json").read_bytes() == before
+
+
 def test_init_from_one_file_can_be_judged_at_once(here: Path, tmp_path: Path) -> None:
     """A contract from nothing but an ONNX file holds, on random samples that it brings itself."""
     folder = tmp_path / "fresh start"

@@ -156,3 +156,13 @@ def test_kinds_with_like_fields_are_told_apart() -> None:
     assert EvidenceEntry.of(Need(Files, "int8"), Files(provenance=source, bytes=1, deflated=1)).answers(
         Need(Files, "int8")
     )
+
+
+@pytest.mark.parametrize("content", ["schema = 1\n", '{"model": 1}', "\x08\x07"])
+def test_a_record_takes_no_other_files_place(tmp_path: Path, content: str) -> None:
+    """A slip of the pen, and the contract or a model would be gone."""
+    path = tmp_path / "contract.toml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(RecordError, match="is there already, and is no record"):
+        write_record(path, record([verdict("f1")]))
+    assert path.read_text(encoding="utf-8") == content
