@@ -92,8 +92,9 @@ def relabel(bundle: Path) -> None:
         ("fp32", lambda bundle: change(bundle, "[golden]\n", '[session]\noptimisation = "basic"\n[golden]\n')),
         ("fp32", relabel),
         ("torch", edit_factory),
+        ("torch", lambda bundle: change(bundle, 'name = "scores"', 'name = "marks"')),
     ],
-    ids=["artefact", "preprocess", "session", "golden", "factory"],
+    ids=["artefact", "preprocess", "session", "golden", "factory", "names that torch's answers are given"],
 )
 def test_whatever_changes_the_numbers_changes_the_key(image_bundle: Path, variant: str, alter) -> None:
     """Another artefact, profile, setting, set or source is other evidence; a limit is not."""
