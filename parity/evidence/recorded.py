@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from parity.errors import MeasurementError, RecordError
 from parity.evidence.codec import decode, encode
 from parity.evidence.model import Outputs, Provenance
+from parity.places import shown
 
 if TYPE_CHECKING:
     from parity.contract.model import Contract
@@ -24,6 +25,9 @@ _COMPARED: Final = {
     "golden": "the golden set",
     "preprocess": "the preprocessing profile",
 }
+
+_PORTS: Final = ("inputs", "outputs")
+"""Settings that say by which names, in which order, torch was fed and its answers were kept."""
 
 
 def place(contract: Contract, variant: str) -> Path:
@@ -75,7 +79,7 @@ def read(contract: Contract, variant: str, wanted: Provenance) -> Outputs:
     """
     path = place(contract, variant)
     name = f"{contract.recorded.as_posix()}/{variant}.npz"
-    again = f"run `eyerace-parity record {contract.file.name}` on a machine with torch"
+    again = f"run `eyerace-parity record --contract {shown(contract.file)}` on a machine with torch"
     try:
         body = path.read_bytes()
     except FileNotFoundError as error:
@@ -91,6 +95,7 @@ def read(contract: Contract, variant: str, wanted: Provenance) -> Outputs:
         raise MeasurementError(f"{name} holds no recorded outputs: {error.reason}", next_step=again) from error
     found = outputs.provenance
     stale = [words for key, words in _COMPARED.items() if getattr(found, key) != getattr(wanted, key)]
+    stale += [f"the {key} of the interface" for key in _PORTS if found.settings.get(key) != wanted.settings.get(key)]
     if found.variant != variant:
         stale.append(f"the variant ({found.variant})")
     if stale:

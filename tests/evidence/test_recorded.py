@@ -90,6 +90,7 @@ def drop_a_sample(bundle: Path) -> None:
             lambda bundle: change(bundle, "mean = [0.5, 0.5, 0.5]", "mean = [0.4, 0.5, 0.5]"),
             "the preprocessing profile",
         ),
+        (lambda bundle: change(bundle, 'name = "scores"', 'name = "logits"'), "the outputs of the interface changed"),
         (lambda bundle: (bundle / "recorded/torch.npz").write_bytes(b"torn"), "holds no recorded outputs"),
         (lambda bundle: (bundle / "recorded/torch.npz").unlink(), "there are no recorded outputs"),
         (
