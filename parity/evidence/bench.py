@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 MISSING: Final = "missing"
 """Stands in a provenance for the digest of a file that is not there."""
 
+OUTSIDE: Final = "outside"
+"""The same for a file that lies outside the bundle, and is never opened."""
+
 _PACKAGE: Final = Path(__file__).parent.parent
 
 
@@ -202,4 +205,6 @@ def code_digest(*places: str) -> str:
 
 def _beside(contract: Contract, path: Path, location: str) -> str:
     place = inside(contract, path, location)
-    return file_digest(place) if place is not None and place.is_file() else MISSING
+    if place is None:
+        return OUTSIDE
+    return file_digest(place) if place.is_file() else MISSING

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parity.checks.registry import open_contract
 from parity.errors import ArtefactError
 from parity.evidence import files
+from parity.evidence.bench import artefact_digest
 from parity.evidence.model import Files, Need
 from tests.laboratories import bench, change
 from tests.onnx_files import write_linear
@@ -77,3 +79,15 @@ def test_a_missing_file_is_an_error(image_bundle: Path) -> None:
     with pytest.raises(ArtefactError, match="does not exist") as caught:
         measure(image_bundle)
     assert "eyerace-parity export" in caught.value.next_step
+
+
+def test_data_that_lead_outside_are_not_data_that_are_missing(image_bundle: Path) -> None:
+    """The two are different artefacts: what was found of one is no evidence of the other."""
+    data = write_linear(image_bundle / "build/tiny.fp32.onnx", external="tiny.data").with_name("tiny.data")
+    outside = image_bundle.parent / "elsewhere.data"
+    outside.write_bytes(data.read_bytes())
+    data.unlink()
+    contract = open_contract(image_bundle / "contract.toml")
+    missing = artefact_digest(contract, "fp32")
+    data.symlink_to(outside)
+    assert artefact_digest(contract, "fp32") != missing
