@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.conftest import Claims
 
 BUNDLE = Path(__file__).parent.parent / "golden"
-IMAGES = 200
+IMAGES = 600
 MEASURED_EVERY_TIME = (
     "not p50 and not p95 and not latency_ratio and not first_run and not cold_start and not peak_memory"
 )
@@ -41,7 +41,7 @@ MEASURED_EVERY_TIME = (
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The EyeRace bundle, artefacts built, with its first 200 photographs."""
+    """The EyeRace bundle, artefacts built, with its first 600 photographs."""
     source = open_contract(BUNDLE / "contract.toml")
     for variant in missing_artefacts(source):
         build_variant(source, variant, SilentProgress())
@@ -128,7 +128,7 @@ def test_golden_evaluation_on_one_core(benchmark: BenchmarkFixture, claims: Clai
             "golden evaluation / bare loop, one core",
             lambda: evaluate(bundle, jobs=1),
             lambda: bare_loop(bundle),
-            rounds=5,
+            rounds=3,
             at_most=1.05,
         )
         benchmark.pedantic(evaluate, (bundle, 1), rounds=1)
@@ -141,7 +141,7 @@ def test_golden_evaluation_on_two_cores(benchmark: BenchmarkFixture, claims: Cla
         with on_cores(cores):
             evaluate(bundle, jobs=cores)
 
-    claims.paired("one core / two cores", lambda: on(2), lambda: on(1), rounds=5, at_least=1.8)
+    claims.paired("one core / two cores", lambda: on(2), lambda: on(1), rounds=3, at_least=1.8)
     benchmark.pedantic(on, (2,), rounds=1)
 
 
