@@ -127,7 +127,8 @@ def bundle(contract: Contract) -> Iterator[Finding]:
     except ParityError as error:
         yield Finding("golden set", State.MISSING, error.reason, error.next_step)
     else:
-        yield Finding("golden set", State.READY, f"{len(golden)} samples")
+        remedy = "" if contract.golden.digest else "freeze it: put this digest under [golden] of the contract"
+        yield Finding("golden set", State.READY, f"{len(golden)} samples, {golden.digest}", remedy)
     for name, variant in contract.variants.items():
         path = contract.path(variant.path)
         if path.is_file():

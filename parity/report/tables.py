@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_UNSEEN_WIDTH: Final = 240
+"""Columns in a pipe or a log, where nothing needs to be folded and paths are to be copied whole."""
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> None:
@@ -30,6 +33,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdow
         # Text, not markup: a cell holds file names, and brackets in them mean nothing.
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _UNSEEN_WIDTH
     with console.capture() as drawn:
         console.print(table)
     # Rich pads cells to the full width; blanks at the end of a line only trouble logs.

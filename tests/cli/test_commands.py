@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -204,6 +205,7 @@ def test_init_names_an_unnamed_axis(tmp_path: Path) -> None:
 def test_doctor_finds_a_sound_bundle_and_a_missing_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All there: 0. The checkpoint gone: 1, with its name."""
     assert main(["doctor", "--contract", "contract.toml"]) == Exit.DONE
+    assert re.search(r"24 samples, sha256:[0-9a-f]{64}\b.*freeze it", capsys.readouterr().out)
     (here / "tiny.safetensors").unlink()
     assert main(["doctor", "--contract", "contract.toml"]) == Exit.NOT_HELD
     said = capsys.readouterr().out
