@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from parity.contract.agreement import agree
 from parity.contract.base import BundlePath, Callable, Model, Name
 from parity.contract.data import Golden, Interface, Preprocess, TensorSet
+from parity.contract.targets import Targets
 from parity.contract.variants import Session, Variant
 
 
@@ -44,6 +45,7 @@ class Contract(Model):
         preprocess: Preprocessing profiles by name.
         session: Session settings of every ONNX Runtime variant.
         variants: The forms of the model by name, in the order of the report's columns.
+        targets: Where else they are executed.
         recorded: Folder of recorded reference outputs, which stand in for a torch variant where torch is missing.
         run: How it wishes to be run.
     """
@@ -58,6 +60,7 @@ class Contract(Model):
     preprocess: dict[Name, Preprocess] = {}
     session: Session = Session()
     variants: dict[Name, Variant] = Field(min_length=1)
+    targets: Targets = Targets()
     recorded: BundlePath = BundlePath("recorded")
     run: Run = Run()
 

@@ -35,6 +35,7 @@ class Kind(Enum):
     FLAG = "flag"
     PATH = "path"
     PATHS = "paths"
+    TEXT = "text"
     TEXTS = "texts"
     COUNT = "count"
     CHOICE = "choice"
@@ -117,6 +118,21 @@ OPTIONS: Final = (
            "only where torch is missing"),
     Option("rebuild", Kind.FLAG, "build artefacts again that are missing or stale", "only missing ones are built"),
     Option("offline", Kind.FLAG, "fetch nothing from a network", "off"),
+    Option("arm64", Kind.CHOICE, "samples that the contract's targets run: those chosen, or all (before a release)",
+           "chosen", choices=("chosen", "all")),
+    Option("arm64_home", Kind.PATH, "folder of the emulated arm64 userland", "the user's cache folder",
+           metavar="FOLDER"),
+    Option("sysroot", Kind.PATH, "arm64 userland of your own", "one is installed", metavar="FOLDER"),
+    Option("qemu", Kind.PATH, "folder of qemu-aarch64 and qemu-x86_64 of your own",
+           "the machine's, else one is installed", metavar="FOLDER"),
+    Option("wheels", Kind.PATH, "folder of aarch64 wheels of your own", "they are fetched", metavar="FOLDER"),
+    Option("matrix", Kind.FLAG, "run what [matrix] says for one runtime of many", "off"),
+    Option("peer", Kind.PATH, "a Python with another onnxruntime, to take times in turns with", "none",
+           metavar="PYTHON"),
+    Option("baseline", Kind.TEXT, "the release to judge against: its name, or its folder", "the contract's",
+           metavar="RELEASE"),
+    Option("accept", Kind.TEXT, "accept what was measured as a release of this name", "nothing is accepted",
+           metavar="NAME"),
     Option("progress", Kind.CHOICE, "show progress of long work", "auto", choices=("auto", "always", "never")),
 )  # fmt: skip
 """Every option there is."""
@@ -136,6 +152,15 @@ class Settings:
         recorded: Whether recorded reference outputs are used even where torch is installed.
         rebuild: Whether stale artefacts are built again; missing ones always are.
         offline: Whether nothing may be fetched from a network.
+        arm64: Which samples the contract's targets run: ``chosen`` or ``all``.
+        arm64_home: Folder of the emulated userland.
+        sysroot: A userland of the user's own.
+        qemu: Folder of the user's own qemu.
+        wheels: Folder of the user's own aarch64 wheels.
+        matrix: Whether the run is one cell of the matrix over runtimes.
+        peer: A Python with another onnxruntime, to take times in turns with.
+        baseline: The release to judge against, by name or folder; empty for the contract's.
+        accept: Name of the release to accept; empty for none.
         progress: ``auto`` (on a terminal), ``always`` or ``never``.
         origins: Where each value came from, by the option's name.
         set_origins: Where each entry of ``set`` came from.
@@ -150,6 +175,15 @@ class Settings:
     recorded: bool
     rebuild: bool
     offline: bool
+    arm64: Literal["chosen", "all"]
+    arm64_home: Path
+    sysroot: Path | None
+    qemu: Path | None
+    wheels: Path | None
+    matrix: bool
+    peer: Path | None
+    baseline: str
+    accept: str
     progress: Literal["auto", "always", "never"]
     origins: Mapping[str, str] = field(repr=False)
     set_origins: tuple[str, ...] = field(repr=False)
@@ -301,6 +335,15 @@ def _defaults(root: Path) -> dict[str, Any]:
         "recorded": False,
         "rebuild": False,
         "offline": False,
+        "arm64": "chosen",
+        "arm64_home": user_cache_path("eyerace-parity", appauthor=False) / "arm64",
+        "sysroot": None,
+        "qemu": None,
+        "wheels": None,
+        "matrix": False,
+        "peer": None,
+        "baseline": "",
+        "accept": "",
         "progress": "auto",
     }
 
@@ -327,7 +370,7 @@ def _read(option: Option, texts: list[str], folder: Path, origin: str) -> Any:
             return _count(texts[-1].strip(), origin)
         case Kind.FLAG:
             return _truth(texts[-1].strip(), origin)
-        case Kind.CHOICE:
+        case Kind.CHOICE | Kind.TEXT:
             return _choice(texts[-1].strip(), option, origin)
         case Kind.TEXTS:
             return tuple(texts)
@@ -353,7 +396,7 @@ def _truth(text: str, origin: str) -> bool:
 
 
 def _choice(text: str, option: Option, origin: str) -> str:
-    if text not in option.choices:
+    if option.choices and text not in option.choices:
         raise ContractError(f"{origin}: found {text!r}", next_step=f"give one of: {', '.join(option.choices)}")
     return text
 
