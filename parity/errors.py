@@ -9,7 +9,8 @@
     └── MeasurementError       evidence could not be obtained (verdict ``error``)
         ├── GoldenError        the golden set is missing, torn, changed or not what it says
         ├── ArtefactError      a model file is missing, torn, foreign or does not load
-        └── WorkerDied         the process that measured ended before it answered
+        ├── WorkerDied         the process that measured ended before it answered
+        └── BaselineMissing    there is no accepted release to compare with, or it lacks this (verdict ``unproven``)
 
 A message says what was found; ``next_step`` says what to do about it. Both are sentences for the user, so an error that
 reaches a terminal never needs its traceback.
@@ -59,6 +60,10 @@ class GoldenError(MeasurementError):
 
 class ArtefactError(MeasurementError):
     """A model file is missing, torn, foreign, or does not load."""
+
+
+class BaselineMissing(MeasurementError):  # noqa: N818 - nothing went wrong: the question has no other side yet
+    """There is no accepted release to compare with, or it holds no such evidence: the clause is ``unproven``."""
 
 
 class WorkerDied(MeasurementError):  # noqa: N818 - a death is told as what happened, not as an error class

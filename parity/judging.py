@@ -11,7 +11,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from parity.checks.base import Findings
-from parity.errors import MeasurementError, ParityError
+from parity.errors import BaselineMissing, MeasurementError, ParityError
 from parity.result import Judgement, Status, Verdict
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def judge(planned: Planned, source: Source) -> Verdict:
 
 def _unmeasured(error: ParityError) -> Judgement:
     step = error.next_step or "see to what the reason says, then run again"
-    return Judgement(Status.ERROR, reason=error.reason, next_step=step)
+    status = Status.UNPROVEN if isinstance(error, BaselineMissing) else Status.ERROR
+    return Judgement(status, reason=error.reason, next_step=step)
 
 
 def _own_fault(who: str, error: Exception) -> Judgement:

@@ -9,7 +9,7 @@ import pytest
 
 from parity.checks.base import Case, Clause, Planned
 from parity.contract.base import Limits
-from parity.errors import ArtefactError, ContractError
+from parity.errors import ArtefactError, BaselineMissing, ContractError
 from parity.evidence.model import Files, Need, Provenance
 from parity.judging import judge
 from parity.result import Judgement, Status
@@ -75,6 +75,13 @@ def test_evidence_that_cannot_be_had_is_an_error_with_its_own_words(kind: type[E
     assert verdict.status is Status.ERROR
     assert verdict.judgement.reason == "the file is gone"
     assert verdict.judgement.next_step == "bring it back"
+
+
+def test_without_a_release_to_compare_with_nothing_is_proven() -> None:
+    """That there is no release yet is no fault, and nothing holds for want of one."""
+    verdict = judge(planned(lambda *_: Judgement(Status.HELD)), Shelf(BaselineMissing("no release", next_step="save")))
+    assert verdict.status is Status.UNPROVEN
+    assert verdict.judgement.next_step == "save"
 
 
 def test_a_fault_in_the_measurement_names_the_measurement() -> None:

@@ -56,9 +56,12 @@ class Case:
         """Name of the variant it is compared against."""
         return self.variant.reference
 
-    def need(self, kind: type[E], variant: str | None = None, *, versus: str = "") -> Need[E]:
-        """The need for a piece of evidence on this case's target, of this case's variant unless another is named."""
-        return Need(kind, self.name if variant is None else variant, self.target, versus)
+    def need(self, kind: type[E], variant: str | None = None, *, versus: str = "", baseline: bool = False) -> Need[E]:
+        """The need for a piece of evidence on this case's target, of this case's variant unless another is named.
+
+        With ``baseline``, of the accepted release: where none is given, the clause is `unproven`.
+        """
+        return Need(kind, self.name if variant is None else variant, self.target, versus, baseline)
 
 
 class Findings:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 from parity.digests import json_digest
-from parity.errors import MeasurementError, ParityError, RecordError
+from parity.errors import BaselineMissing, MeasurementError, ParityError, RecordError
 from parity.evidence import files, footprint, outputs, recorded, repeats, timing
 from parity.evidence.bench import Bench, code_digest
 from parity.evidence.codec import decode, encode
@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+GIVE_BASELINE: Final = (
+    "save the release with `eyerace-parity release save NAME`, then name it with --eyerace-parity-baseline NAME "
+    'or baseline = "NAME" below [release] in the contract'
+)
+"""What settles a clause that has no release to compare with."""
+
 Opener = Callable[["Contract"], "GoldenSet"]
 
 
@@ -68,6 +74,21 @@ class Measurer(Generic[E]):
     kept: bool = True
     survival: bool = False
     alone: bool = False
+
+
+class Baseline(Protocol):
+    """The accepted release that a candidate is judged against: whoever gives the evidence of it."""
+
+    def obtain(self, need: Need[E]) -> E:
+        """Return the evidence that meets a need.
+
+        Raises:
+            BaselineMissing: The release holds no such evidence.
+            MeasurementError: What it holds cannot be compared with the candidate, or cannot be read.
+        """
+
+    def key(self, need: Need[Any]) -> str:
+        """Name the evidence as it stands in the record; never a name that evidence of the candidate can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +129,7 @@ class Laboratory:
         jobs: Golden samples evaluated side by side.
         progress: Who hears of long work.
         use_recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
+        baseline: The accepted release, which answers the needs that ask for it.
     """
 
     def __init__(
@@ -119,8 +141,10 @@ class Laboratory:
         jobs: int,
         progress: Progress,
         use_recorded: bool = False,
+        baseline: Baseline | None = None,
     ) -> None:
         self._bench = Bench(contract, golden_opener, store, max(1, jobs), progress, use_recorded)
+        self._baseline = baseline
         self._found: dict[Need[Any], Measured | Unmeasured] = {}
         self._sources: dict[Need[Any], Provenance] = {}
         self._lock = RLock()
@@ -139,7 +163,7 @@ class Laboratory:
         with self._lock:
             if need not in self._found:
                 try:
-                    evidence = self._obtain(need)
+                    evidence = self._obtain_of_baseline(need) if need.baseline else self._obtain(need)
                     self._found[need] = Measured(self._key_of(need, evidence), need, cast("Evidence", evidence))
                 except MeasurementError as error:
                     self._found[need] = Unmeasured(need, error)
@@ -160,6 +184,8 @@ class Laboratory:
             found = self._found.get(need)
             if isinstance(found, Measured):
                 return found.key
+            if need.baseline:
+                return self._of_baseline().key(need)
             if need.kind is Golden:
                 return golden_key(self._bench.golden().digest)
             return content_key(need.kind, self._source(need))
@@ -214,6 +240,18 @@ class Laboratory:
         with self._bench.store.claim("alone") if measurer.alone else nullcontext(), _failures_told(need):
             return measurer.measure(self._bench, need, source)
 
+    def _of_baseline(self) -> Baseline:
+        if self._baseline is None:
+            raise BaselineMissing("no accepted release is given to compare with", next_step=GIVE_BASELINE)
+        return self._baseline
+
+    def _obtain_of_baseline(self, need: Need[E]) -> E:
+        evidence = self._of_baseline().obtain(need)
+        if not isinstance(evidence, Fact):
+            # A record names arrays by key only; kept here, they can be judged again after the release has gone.
+            keep(self._bench.store, self._of_baseline().key(need), cast("Evidence", evidence))
+        return evidence
+
     def _golden(self) -> Golden:
         facts = self._bench.golden().facts()
         key = golden_key(facts.digest)
@@ -231,6 +269,8 @@ class Laboratory:
         return self._sources[need]
 
     def _key_of(self, need: Need[Any], evidence: Any) -> str:
+        if need.baseline:
+            return self._of_baseline().key(need)
         if isinstance(evidence, Golden):
             return golden_key(evidence.digest)
         return content_key(need.kind, evidence.provenance)

@@ -287,12 +287,16 @@ class Need(Generic[E]):
         variant: Variant to measure; empty for the golden set's own facts.
         target: Where to execute it.
         versus: Variant to interleave with, for :class:`Timing`.
+        baseline: Of the accepted release instead of the candidate; with ``versus``, the variant to interleave with is
+            the release's.
     """
 
     kind: type[E]
     variant: str = ""
     target: str = HOST
     versus: str = ""
+    baseline: bool = False
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.kind.__name__.lower(), self.variant, self.versus, self.target) if part)
+        parts = (self.kind.__name__.lower(), self.variant, self.versus, self.target, "baseline" * self.baseline)
+        return "/".join(part for part in parts if part)

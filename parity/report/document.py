@@ -236,6 +236,7 @@ class EvidenceEntry(Entry):
         variant: The variant that was measured; empty for the golden set.
         target: Where it was executed.
         versus: The variant it was interleaved with.
+        baseline: Whether it is of the accepted release, and not of the candidate.
         provenance: Where it came from; ``null`` for the golden set's own facts.
         document: The evidence itself, where it is made of numbers; ``null`` for arrays, which the store keeps.
     """
@@ -244,6 +245,7 @@ class EvidenceEntry(Entry):
     variant: str
     target: str = HOST
     versus: str = ""
+    baseline: bool = False
     provenance: Provenance | None = None
     document: Document | None = None
 
@@ -262,14 +264,15 @@ class EvidenceEntry(Entry):
             variant=need.variant,
             target=need.target,
             versus=need.versus,
+            baseline=need.baseline,
             provenance=getattr(found, "provenance", None),
             document=found if isinstance(found, Fact) else None,
         )
 
     def answers(self, need: Need[Any]) -> bool:
         """Whether this is the evidence that a clause asks for."""
-        asked = (need.kind.__name__.lower(), need.variant, need.target, need.versus)
-        return asked == (self.kind, self.variant, self.target, self.versus)
+        asked = (need.kind.__name__.lower(), need.variant, need.target, need.versus, need.baseline)
+        return asked == (self.kind, self.variant, self.target, self.versus, self.baseline)
 
 
 class Record(Entry):

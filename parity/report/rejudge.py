@@ -10,9 +10,10 @@ import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from parity.checks.registry import plan
-from parity.errors import MeasurementError, RecordError
+from parity.errors import BaselineMissing, MeasurementError, RecordError
 from parity.evidence import recorded
 from parity.evidence.codec import decode
+from parity.evidence.laboratory import GIVE_BASELINE
 from parity.evidence.model import Fact, Outputs
 from parity.judging import judge
 from parity.report.compose import contract_entry, substance
@@ -76,6 +77,8 @@ class RecordedSource:
         for key, entry in self._entries.items():
             if entry.answers(need) and (entry.document is not None or not issubclass(need.kind, Fact)):
                 return key, entry
+        if need.baseline:
+            raise BaselineMissing("the run compared with no accepted release", next_step=GIVE_BASELINE)
         raise MeasurementError(f"the record holds no {need}", next_step=_RUN)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from parity.errors import ArtefactError, GoldenError, MeasurementError
+from parity.errors import ArtefactError, BaselineMissing, GoldenError, MeasurementError
 from parity.evidence import files, footprint, outputs, timing
 from parity.evidence.laboratory import Laboratory, content_key, recall
 from parity.evidence.model import (
@@ -181,6 +182,44 @@ def test_other_targets_are_refused(image_bundle: Path) -> None:
     """Evidence of a target that nothing here can reach is an error, not the host's."""
     with pytest.raises(MeasurementError, match=r"arm64/armv8\.0"):
         laboratory(image_bundle).obtain(Need(Outputs, "fp32", "arm64/armv8.0"))
+
+
+class Shelf:
+    """An accepted release of which everything is as the candidate's, under names of its own."""
+
+    def __init__(self, bundle: Path) -> None:
+        self.candidate = laboratory(bundle)
+
+    def obtain(self, need: Need[Any]) -> Any:
+        """Give it."""
+        return self.candidate.obtain(replace(need, baseline=False))
+
+    def key(self, need: Need[Any]) -> str:
+        """Name it."""
+        return f"release {self.candidate.key(replace(need, baseline=False))}"
+
+
+@pytest.mark.parametrize("kind", [Outputs, Files])
+def test_what_the_release_answered_is_told_apart_from_what_the_candidate_does(image_bundle: Path, kind) -> None:
+    """Both stand in one record, so they have different keys; arrays are kept for judging again."""
+    own = laboratory(image_bundle, baseline=Shelf(image_bundle))
+    theirs = Need(kind, "fp32", baseline=True)
+    own.obtain(theirs)
+    assert own.key(theirs).startswith("release ")
+    assert own.key(Need(kind, "fp32")) != own.key(theirs)
+    kept = recall(Store(image_bundle.parent / "store"), kind, own.key(theirs))
+    assert (kept is not None) == (kind is Outputs)
+
+
+def test_without_a_release_there_is_none_to_compare_with(image_bundle: Path) -> None:
+    """Asked for its evidence or for its name, the laboratory says how to give one."""
+    need = Need(Files, "fp32", baseline=True)
+    with pytest.raises(BaselineMissing) as told:
+        laboratory(image_bundle).obtain(need)
+    assert "release save" in told.value.next_step
+    assert "--eyerace-parity-baseline" in told.value.next_step
+    with pytest.raises(BaselineMissing):
+        laboratory(image_bundle).key(need)
 
 
 def test_golden_facts_are_kept_for_judging_again(image_bundle: Path) -> None:
