@@ -11,6 +11,7 @@ from parity.checks.base import Case, Family, Planned
 from parity.checks.closeness import closeness
 from parity.checks.demands import refuse_unfit
 from parity.checks.freshness import freshness
+from parity.checks.hybrid import hybrid
 from parity.checks.integrity import integrity
 from parity.checks.interface import interface
 from parity.checks.latency import latency
@@ -21,6 +22,7 @@ from parity.checks.stability import stability
 from parity.checks.versus import RatioLimit
 from parity.contract.data import TensorSet
 from parity.contract.load import load_contract
+from parity.contract.variants import TORCH_KINDS
 from parity.errors import ContractError
 from parity.places import shown
 
@@ -41,6 +43,7 @@ FAMILIES: tuple[Family[Any], ...] = (
     stability,
     closeness,
     quality,
+    hybrid,
     latency,
     size,
     memory,
@@ -64,6 +67,8 @@ def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
 def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tuple[Planned, ...]:
     """Say what will be judged, variant by variant, without measuring anything.
 
+    A cell of the matrix over runtimes says nothing of torch variants, which no ONNX Runtime executes.
+
     Raises:
         ContractError: The contract demands nothing at all, or something that can never be judged.
     """
@@ -77,6 +82,7 @@ def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tupl
     planned = tuple(
         Planned(case, clause, limits[family.name])
         for case, limits in bearers
+        if not (contract.cell and case.variant.kind in TORCH_KINDS)
         for family in families
         for clause in family.clauses
         if clause.applies(case, limits[family.name])

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from parity.contract.data import ImageSet, Port, TensorSet
 from parity.contract.faults import Faults
+from parity.contract.hybrid import agree_on_tiers
+from parity.contract.matrix import agree_on_versions
 from parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant
 from parity.places import listed
 
@@ -28,6 +30,9 @@ def agree(contract: Contract) -> None:
     _profiles(contract, faults)
     for name in contract.variants:
         _variant(contract, name, faults)
+    if contract.hybrid is not None:
+        agree_on_tiers(contract.hybrid, contract.variants, faults)
+    agree_on_versions(contract.matrix, contract.variants, faults)
     if not faults:
         _circles(contract, faults)
     faults.raise_if_any()

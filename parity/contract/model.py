@@ -10,6 +10,8 @@ from pydantic import Field, PrivateAttr, model_validator
 from parity.contract.agreement import agree
 from parity.contract.base import BundlePath, Callable, Model, Name
 from parity.contract.data import Golden, Interface, Preprocess, TensorSet
+from parity.contract.hybrid import Hybrid
+from parity.contract.matrix import Matrix
 from parity.contract.targets import Targets
 from parity.contract.variants import Session, Variant
 
@@ -46,6 +48,8 @@ class Contract(Model):
         session: Session settings of every ONNX Runtime variant.
         variants: The forms of the model by name, in the order of the report's columns.
         targets: Where else they are executed.
+        matrix: The versions of ONNX Runtime that they are judged on.
+        hybrid: How the app mixes the answers of two of them, for an app that does.
         recorded: Folder of recorded reference outputs, which stand in for a torch variant where torch is missing.
         run: How it wishes to be run.
     """
@@ -61,11 +65,14 @@ class Contract(Model):
     session: Session = Session()
     variants: dict[Name, Variant] = Field(min_length=1)
     targets: Targets = Targets()
+    matrix: Matrix = Matrix()
+    hybrid: Hybrid | None = None
     recorded: BundlePath = BundlePath("recorded")
     run: Run = Run()
 
     _file: Path = PrivateAttr(default=Path("contract.toml"))
     _digest: str = PrivateAttr(default="")
+    _cell: bool = PrivateAttr(default=False)
 
     @property
     def file(self) -> Path:
@@ -81,6 +88,18 @@ class Contract(Model):
     def root(self) -> Path:
         """The bundle's folder: paths of the contract are relative to it."""
         return self._file.parent
+
+    @property
+    def cell(self) -> bool:
+        """Whether it judges one runtime of the matrix: then only what that runtime executes is judged."""
+        return self._cell
+
+    def as_cell(self) -> Self:
+        """The same contract for one runtime of its matrix, with the targets of the matrix instead of its own."""
+        targets = self.targets.model_copy(update={"run": self.matrix.targets, "images": self.matrix.images})
+        own = self.model_copy(update={"targets": targets})
+        own._cell = True
+        return own
 
     def path(self, relative: Path) -> Path:
         """Place a path of the contract."""

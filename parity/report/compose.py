@@ -45,6 +45,8 @@ _INSUBSTANTIAL: Final[Mapping[str, Any]] = {
     "description": True,
     "metric": True,
     "run": True,
+    "matrix": True,
+    "hybrid": True,
     "interface": {"max_ir_version": True, "domains": True, "single_file": True},
     "variants": {"__all__": {"limits": True, "tier": True}},
 }
