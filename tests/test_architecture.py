@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("parity.contract",),
     ("parity.evidence.model", "parity.stats"),
     ("parity.golden",),
-    ("parity.runners",),
+    ("parity.runners", "parity.emulation"),
     ("parity.recipes",),
     ("parity.evidence",),
     ("parity.checks",),
