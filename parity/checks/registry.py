@@ -17,6 +17,7 @@ from parity.checks.interface import interface
 from parity.checks.latency import latency
 from parity.checks.memory import memory
 from parity.checks.quality import quality
+from parity.checks.runtime import runtime
 from parity.checks.size import size
 from parity.checks.stability import stability
 from parity.checks.versus import RatioLimit
@@ -45,6 +46,7 @@ FAMILIES: tuple[Family[Any], ...] = (
     quality,
     hybrid,
     latency,
+    runtime,
     size,
     memory,
 )

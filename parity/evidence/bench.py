@@ -55,6 +55,7 @@ class Bench:
         jobs: Samples evaluated side by side.
         progress: Who hears of long work.
         recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
+        peer: A Python, or the folder of its environment, with another ONNX Runtime; ``None`` for none.
     """
 
     contract: Contract
@@ -63,6 +64,7 @@ class Bench:
     jobs: int
     progress: Progress
     recorded: bool = False
+    peer: Path | None = None
     _golden: GoldenSet | GoldenError | None = field(default=None, init=False)
     _artefacts: dict[str, str] = field(default_factory=dict, init=False)
     _lock: RLock = field(default_factory=RLock, init=False)

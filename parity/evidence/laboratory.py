@@ -16,18 +16,21 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 from parity.digests import json_digest
 from parity.errors import BaselineMissing, MeasurementError, ParityError, RecordError
-from parity.evidence import files, footprint, outputs, recorded, repeats, timing
+from parity.evidence import files, flips, footprint, known, outputs, peer, recorded, repeats, timing
 from parity.evidence.bench import Bench, code_digest
 from parity.evidence.codec import decode, encode
 from parity.evidence.model import (
     Fact,
     Files,
+    FlipLedger,
     Footprint,
     Golden,
     Graph,
+    KnownFlips,
     Lineage,
     Need,
     Outputs,
+    PeerTiming,
     Preflight,
     Provenance,
     Repeats,
@@ -38,6 +41,8 @@ from parity.result import HOST
 from parity.runners import torch as torch_runtime
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from parity.contract.model import Contract
     from parity.evidence.model import Evidence
     from parity.evidence.store import Store
@@ -130,6 +135,7 @@ class Laboratory:
         progress: Who hears of long work.
         use_recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
         baseline: The accepted release, which answers the needs that ask for it.
+        peer_python: A Python, or the folder of its environment, with another ONNX Runtime to take times in turns with.
     """
 
     def __init__(
@@ -142,8 +148,9 @@ class Laboratory:
         progress: Progress,
         use_recorded: bool = False,
         baseline: Baseline | None = None,
+        peer_python: Path | None = None,
     ) -> None:
-        self._bench = Bench(contract, golden_opener, store, max(1, jobs), progress, use_recorded)
+        self._bench = Bench(contract, golden_opener, store, max(1, jobs), progress, use_recorded, peer_python)
         self._baseline = baseline
         self._found: dict[Need[Any], Measured | Unmeasured] = {}
         self._sources: dict[Need[Any], Provenance] = {}
@@ -163,7 +170,7 @@ class Laboratory:
         with self._lock:
             if need not in self._found:
                 try:
-                    evidence = self._obtain_of_baseline(need) if need.baseline else self._obtain(need)
+                    evidence = self._get(need)
                     self._found[need] = Measured(self._key_of(need, evidence), need, cast("Evidence", evidence))
                 except MeasurementError as error:
                     self._found[need] = Unmeasured(need, error)
@@ -207,6 +214,11 @@ class Laboratory:
 
     # ---- one need ----------------------------------------------------------------------------------------------------
 
+    def _get(self, need: Need[E]) -> E:
+        if need.kind is FlipLedger:
+            return cast("E", self._flips(cast("Need[FlipLedger]", need)))
+        return self._obtain_of_baseline(need) if need.baseline else self._obtain(need)
+
     def _obtain(self, need: Need[E]) -> E:
         if need.target != HOST:
             reason = f"nothing here can measure on {need.target}"
@@ -247,10 +259,21 @@ class Laboratory:
 
     def _obtain_of_baseline(self, need: Need[E]) -> E:
         evidence = self._of_baseline().obtain(need)
+        if (found := getattr(evidence, "provenance", None)) is not None:
+            _refuse_incomparable(need, found, self._source(dataclasses.replace(need, baseline=False)))
         if not isinstance(evidence, Fact):
             # A record names arrays by key only; kept here, they can be judged again after the release has gone.
             keep(self._bench.store, self._of_baseline().key(need), cast("Evidence", evidence))
         return evidence
+
+    def _flips(self, need: Need[FlipLedger]) -> FlipLedger:
+        """Reckon the flips of a variant against another's answers, or the release's."""
+        other = Need(Outputs, need.versus, need.target, baseline=need.baseline)
+        golden = self.obtain(Need(Golden))
+        ours, theirs = self.obtain(Need(Outputs, need.variant, need.target)), self.obtain(other)
+        settings = ours.provenance.settings | {"versus": need.versus, "versus_evidence": self.key(other)}
+        source = ours.provenance.model_copy(update={"settings": settings, "cached": False})
+        return flips.reckon(self._bench.contract, golden, self._bench.golden().columns, ours, theirs, source)
 
     def _golden(self) -> Golden:
         facts = self._bench.golden().facts()
@@ -282,7 +305,7 @@ class Laboratory:
 def content_key(kind: type[Any], source: Provenance) -> str:
     """Key of a measurement: the digest of all that could have changed it, our own code included."""
     stated = source.model_dump(mode="json", exclude={"cached"})
-    code = code_digest(*_measurer(kind).code)
+    code = code_digest(*(flips.CODE if kind is FlipLedger else _measurer(kind).code))
     return json_digest({"schema": SCHEMA, "kind": kind.__name__, "code": code, "source": stated})
 
 
@@ -311,6 +334,30 @@ def recall(store: Store, kind: type[E], key: str) -> E | None:
     if isinstance(evidence, Fact):
         return cast("E", evidence.model_copy(update={"provenance": source}))
     return cast("E", dataclasses.replace(evidence, provenance=source))
+
+
+def is_kept(kind: type[Any]) -> bool:
+    """Whether measurements of a kind depend on content alone: then they mean the same on another day."""
+    return kind in _TABLE and _TABLE[kind].kept
+
+
+def _refuse_incomparable(need: Need[Any], found: Provenance, wanted: Provenance) -> None:
+    """Refuse evidence of a release that was measured on something else than the candidate is.
+
+    Raises:
+        MeasurementError: It was; says what differs.
+    """
+    told = {"golden": "the golden set", "preprocess": f"the preprocessing profile of {need.variant}"}
+    differs = [
+        f"{words} ({then[:19]} then, {now[:19]} now)"
+        for key, words in told.items()
+        if (then := getattr(found, key)) and (now := getattr(wanted, key)) and then != now
+    ]
+    if differs:
+        raise MeasurementError(
+            f"the release cannot be compared with: {', '.join(differs)} differs since it was saved",
+            next_step="restore what differs, or accept a new release with --eyerace-parity-accept NAME",
+        )
 
 
 @contextmanager
@@ -361,6 +408,8 @@ _TABLE: dict[type[Any], Measurer[Any]] = {
         footprint.footprint_provenance, footprint.measure_footprint, footprint.CODE, kept=False, alone=True
     ),
     Timing: Measurer(timing.provenance, timing.measure, timing.CODE, kept=False, survival=True, alone=True),
+    PeerTiming: Measurer(peer.provenance, peer.measure, peer.CODE, kept=False, survival=True, alone=True),
+    KnownFlips: Measurer(known.provenance, known.measure, known.CODE, kept=False),
     Lineage: Measurer(_lineage_provenance, _read_lineage, ("evidence/lineage.py",), kept=False),
 }
 

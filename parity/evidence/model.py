@@ -1,18 +1,19 @@
 """Evidence: what was measured, with where it came from. Numbers and arrays only; no opinion.
 
 Each kind is one frozen type. Those made of numbers are pydantic models, so they cross a process border and go into the
-record as JSON; per-sample arrays (:class:`Outputs`, :class:`Repeats`) are dataclasses and are stored as ``.npz``.
+record as JSON; per-sample arrays (:class:`Outputs`, :class:`Repeats`, :class:`Execution`) are dataclasses and are stored as ``.npz``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from parity.contract.flips import AcceptedFlip
 from parity.result import HOST
 
 if TYPE_CHECKING:
@@ -89,6 +90,34 @@ class Repeats:
     again: Mapping[str, Array]
     batched: Mapping[str, Array]
     batch_refused: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Execution:
+    """What a variant answered on a target, to golden samples that were chosen for it.
+
+    Attributes:
+        provenance: Where it came from.
+        near: Indices of the samples whose decision on the host is nearest to another, ascending.
+        drawn: Indices of those that were drawn by lot, ascending; all samples where all were run.
+        arrays: Output by name, one row for each of :attr:`samples`; fewer where the execution failed on the way.
+        failure: Why the file could not be loaded or run there, or an empty string.
+        signal: Signal that ended the process, where one did.
+        next_step: What to do about the failure.
+    """
+
+    provenance: Provenance
+    near: tuple[int, ...]
+    drawn: tuple[int, ...]
+    arrays: Mapping[str, Array]
+    failure: str = ""
+    signal: int | None = None
+    next_step: str = ""
+
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """Indices of all samples, in the order of the rows."""
+        return tuple(sorted(self.near + self.drawn))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,6 +286,30 @@ class Timing(Fact):
     load_average: float | None = None
 
 
+class PeerTiming(Fact):
+    """Times of a variant in the run's own ONNX Runtime and, in turns with it, in that of another Python.
+
+    Attributes:
+        provenance: Where it came from.
+        threads: Intra-op threads.
+        runtime: Version of the run's own runtime.
+        runs: Its steady runs.
+        peer_runtime: Version of the other runtime.
+        peer_python: Version of the Python that has it.
+        peer_runs: Its steady runs, as many, a few after a few of ``runs``.
+        load_average: One-minute load average when the measurement began, or ``None`` where the system has none.
+    """
+
+    provenance: Provenance
+    threads: int
+    runtime: str
+    runs: Series
+    peer_runtime: str
+    peer_python: str
+    peer_runs: Series
+    load_average: float | None = None
+
+
 class Lineage(Fact):
     """What an artefact says it was made from, beside what it would be made from now.
 
@@ -271,10 +324,92 @@ class Lineage(Fact):
     current: dict[str, str]
 
 
-Evidence = Outputs | Repeats | Golden | Graph | Files | Preflight | Footprint | Timing | Lineage
+class Flip(Fact):
+    """A sample on which two variants decide differently.
+
+    Attributes:
+        id: The sample.
+        label: Its class; empty in a set without labels.
+        decision: What the candidate decides.
+        other: What the other one decides.
+        kind: Who was right: ``harmed`` (right→wrong), ``mended`` (wrong→right), ``moved`` (wrong→wrong), or
+            ``unlabelled``.
+        margin: The candidate's score of its own decision less its score of the other's; a narrow one is nearly a tie.
+        other_margin: The other's score of its own decision less its score of the candidate's.
+        capture: What the table of labels says of the photograph, by column.
+    """
+
+    id: str
+    label: str
+    decision: str
+    other: str
+    kind: Literal["harmed", "mended", "moved", "unlabelled"]
+    margin: float
+    other_margin: float
+    capture: dict[str, str] = {}
+
+
+class FlipLedger(Fact):
+    """Every sample on which two variants decide differently, reckoned from what both answered.
+
+    Attributes:
+        provenance: Where the candidate's answers came from; its settings name the other's evidence.
+        failure: Why decisions could not be compared; everything else is then empty.
+        samples: Samples that both answered.
+        total: How many flipped.
+        harmed: How many of them the other decided rightly and the candidate wrongly.
+        mended: How many the other way round.
+        moved: How many both decide wrongly.
+        rows: The flips, the harmful first, each kind in the set's order; no more than a record can carry.
+    """
+
+    provenance: Provenance
+    failure: str = ""
+    samples: int = 0
+    total: int = 0
+    harmed: int = 0
+    mended: int = 0
+    moved: int = 0
+    rows: tuple[Flip, ...] = ()
+
+
+class KnownFlips(Fact):
+    """The flips that the bundle says are known, and the day on which that is read.
+
+    Attributes:
+        provenance: Which file.
+        failure: Why the file could not be read; there are then no entries.
+        today: The day, ISO 8601: an acceptance has an end.
+        entries: What the file says; empty where there is no file.
+    """
+
+    provenance: Provenance
+    failure: str = ""
+    today: str
+    entries: tuple[AcceptedFlip, ...] = ()
+
+
+Evidence = (
+    Outputs
+    | Repeats
+    | Execution
+    | Golden
+    | Graph
+    | Files
+    | Preflight
+    | Footprint
+    | Timing
+    | PeerTiming
+    | Lineage
+    | FlipLedger
+    | KnownFlips
+)
 """Every kind of evidence."""
 
-Document = Annotated[Graph | Files | Preflight | Footprint | Timing | Lineage, Field(union_mode="smart")]
+Document = Annotated[
+    Graph | Files | Preflight | Footprint | Timing | PeerTiming | Lineage | FlipLedger | KnownFlips,
+    Field(union_mode="smart"),
+]
 """The kinds that are made of numbers."""
 
 
@@ -286,7 +421,7 @@ class Need(Generic[E]):
         kind: Type of the evidence.
         variant: Variant to measure; empty for the golden set's own facts.
         target: Where to execute it.
-        versus: Variant to interleave with, for :class:`Timing`.
+        versus: Variant to interleave with, for :class:`Timing`; to compare with, for :class:`FlipLedger`.
         baseline: Of the accepted release instead of the candidate; with ``versus``, the variant to interleave with is
             the release's.
     """

@@ -317,6 +317,8 @@ def _open(file: Path, settings: Settings, stage: Stage, config: pytest.Config) -
         ContractError: It is wrong, or demands nothing.
     """
     contract = open_contract(file, settings.overrides())
+    if settings.matrix:
+        contract = contract.as_cell()
     planned = plan(contract)
     if not planned:
         raise ContractError(

@@ -71,6 +71,7 @@ class Subject:
                 jobs=self.jobs,
                 progress=self.progress,
                 use_recorded=self.settings.recorded,
+                peer_python=self.settings.peer,
             )
         return self._laboratory
 

@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from parity import __version__
+from parity.checks.demands import demand_line
 from parity.digests import json_digest
 from parity.evidence.machine import fingerprint
 from parity.report.document import (
@@ -47,6 +48,8 @@ _INSUBSTANTIAL: Final[Mapping[str, Any]] = {
     "run": True,
     "matrix": True,
     "hybrid": True,
+    "release": True,
+    "flips": True,
     "interface": {"max_ir_version": True, "domains": True, "single_file": True},
     "variants": {"__all__": {"limits": True, "tier": True}},
 }
@@ -77,7 +80,7 @@ def finding(planned: Planned, verdict: Verdict, source: Source) -> Finding:
         # Evidence is obtained in the order of the needs, and the first that is missing ends it.
         for need, key in zip(planned.needs, verdict.evidence, strict=False):
             evidence[key] = EvidenceEntry.of(need, source.obtain(need))
-    return Finding(verdict=VerdictEntry.of(verdict), evidence=evidence)
+    return Finding(verdict=VerdictEntry.of(verdict, line=demand_line(planned)), evidence=evidence)
 
 
 @dataclass(slots=True)
@@ -191,6 +194,7 @@ def contract_entry(
         planned=len(judged) + len(missing),
         outcome=outcome(judged, unjudged=len(missing)),
         judged_again=judged_again,
+        cell=contract.cell,
     )
 
 

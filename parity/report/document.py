@@ -15,14 +15,19 @@ from parity.evidence.model import (
     Evidence,
     Fact,
     Files,
+    FlipLedger,
     Footprint,
     Graph,
+    KnownFlips,
     Lineage,
     Need,
+    Outputs,
+    PeerTiming,
     Preflight,
     Provenance,
     Timing,
 )
+from parity.report.answers import Answer, answers_of
 from parity.result import HOST, Identity, Relation, Status, Verdict
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ VERSION: Final = 1
 """Version of the record's form. A reader refuses a newer one and says so."""
 
 DOCUMENTS: Final[Mapping[str, type[Fact]]] = {
-    kind.__name__.lower(): kind for kind in (Graph, Files, Preflight, Footprint, Timing, Lineage)
+    kind.__name__.lower(): kind for kind in (Graph, Files, Preflight, Footprint, Timing, PeerTiming, Lineage, FlipLedger, KnownFlips)
 }
 """Evidence that is made of numbers, by the name of its kind."""
 
@@ -84,6 +89,7 @@ class VerdictEntry(Row):
         reason: What was found.
         next: What to do, or what would settle it.
         details: Further lines.
+        line: 1-based line of the contract that demands it, where it stands in the contract.
         evidence: Keys into the record's ``evidence``.
     """
 
@@ -95,10 +101,11 @@ class VerdictEntry(Row):
     reason: str = ""
     next: str = ""
     details: tuple[str, ...] = ()
+    line: int | None = None
     evidence: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Self:
+    def of(cls, verdict: Verdict, *, line: int | None = None) -> Self:
         """Write a verdict down."""
         what = verdict.judgement
         return cls(
@@ -111,6 +118,7 @@ class VerdictEntry(Row):
             reason=what.reason,
             next=what.next_step,
             details=what.details,
+            line=line,
             evidence=verdict.evidence,
         )
 
@@ -194,6 +202,7 @@ class ContractEntry(Entry):
         planned: Number of clauses that it demands.
         outcome: What is to be said of the whole.
         judged_again: Whether the verdicts were reached later, from recorded evidence.
+        cell: Whether the run was one cell of the matrix: it judged only what its ONNX Runtime executes.
     """
 
     name: str
@@ -206,6 +215,7 @@ class ContractEntry(Entry):
     planned: int = Field(ge=1)
     outcome: Outcome
     judged_again: bool = False
+    cell: bool = False
 
 
 class Environment(Entry):
@@ -239,6 +249,7 @@ class EvidenceEntry(Entry):
         baseline: Whether it is of the accepted release, and not of the candidate.
         provenance: Where it came from; ``null`` for the golden set's own facts.
         document: The evidence itself, where it is made of numbers; ``null`` for arrays, which the store keeps.
+        digests: Of a variant's outputs, what two runs are compared by.
     """
 
     kind: str
@@ -248,6 +259,7 @@ class EvidenceEntry(Entry):
     baseline: bool = False
     provenance: Provenance | None = None
     document: Document | None = None
+    digests: tuple[Answer, ...] = ()
 
     @field_validator("document", mode="before")
     @classmethod
@@ -267,6 +279,7 @@ class EvidenceEntry(Entry):
             baseline=need.baseline,
             provenance=getattr(found, "provenance", None),
             document=found if isinstance(found, Fact) else None,
+            digests=answers_of(found) if isinstance(found, Outputs) else (),
         )
 
     def answers(self, need: Need[Any]) -> bool:

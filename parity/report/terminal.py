@@ -186,6 +186,8 @@ def _verdict_line(
     if unjudged:
         whys = Counter(row.why for row in unjudged)
         line += "; unjudged: " + ", ".join(f"{number} {_clauses(number)} {why}" for why, number in whys.items())
+    if contract.cell:
+        line += " (one runtime of the matrix: what ONNX Runtime executes)"
     if contract.judged_again:
         line += " (judged again from recorded evidence)"
     style = STYLES.get(Status(outcome), "") if outcome != "unjudged" else STYLES[Status.UNPROVEN]
