@@ -10,8 +10,10 @@ from pydantic import Field, PrivateAttr, model_validator
 from parity.contract.agreement import agree
 from parity.contract.base import BundlePath, Callable, Model, Name
 from parity.contract.data import Golden, Interface, Preprocess, TensorSet
+from parity.contract.flips import Flips
 from parity.contract.hybrid import Hybrid
 from parity.contract.matrix import Matrix
+from parity.contract.release import ReleaseSection
 from parity.contract.targets import Targets
 from parity.contract.variants import Session, Variant
 
@@ -50,6 +52,8 @@ class Contract(Model):
         targets: Where else they are executed.
         matrix: The versions of ONNX Runtime that they are judged on.
         hybrid: How the app mixes the answers of two of them, for an app that does.
+        release: The accepted release that candidates are judged against.
+        flips: Flips that are known and accepted.
         recorded: Folder of recorded reference outputs, which stand in for a torch variant where torch is missing.
         run: How it wishes to be run.
     """
@@ -67,6 +71,8 @@ class Contract(Model):
     targets: Targets = Targets()
     matrix: Matrix = Matrix()
     hybrid: Hybrid | None = None
+    release: ReleaseSection = ReleaseSection()
+    flips: Flips = Flips()
     recorded: BundlePath = BundlePath("recorded")
     run: Run = Run()
 
@@ -98,7 +104,7 @@ class Contract(Model):
         """The same contract for one runtime of its matrix, with the targets of the matrix instead of its own."""
         targets = self.targets.model_copy(update={"run": self.matrix.targets, "images": self.matrix.images})
         own = self.model_copy(update={"targets": targets})
-        own._cell = True
+        own._cell = True  # noqa: SLF001 - set once, on the copy; the model itself is frozen
         return own
 
     def path(self, relative: Path) -> Path:

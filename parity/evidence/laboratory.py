@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from parity.digests import json_digest
 from parity.errors import BaselineMissing, MeasurementError, ParityError, RecordError
 from parity.evidence import files, flips, footprint, known, outputs, peer, recorded, repeats, timing
+from parity.evidence.baseline import GIVE_BASELINE, refuse_incomparable
 from parity.evidence.bench import Bench, code_digest
 from parity.evidence.codec import decode, encode
 from parity.evidence.model import (
@@ -44,18 +45,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parity.contract.model import Contract
+    from parity.evidence.baseline import Baseline
     from parity.evidence.model import Evidence
     from parity.evidence.store import Store
     from parity.golden.dataset import GoldenSet
     from parity.progress import Progress
 
 E = TypeVar("E")
-
-GIVE_BASELINE: Final = (
-    "save the release with `eyerace-parity release save NAME`, then name it with --eyerace-parity-baseline NAME "
-    'or baseline = "NAME" below [release] in the contract'
-)
-"""What settles a clause that has no release to compare with."""
 
 Opener = Callable[["Contract"], "GoldenSet"]
 
@@ -79,21 +75,6 @@ class Measurer(Generic[E]):
     kept: bool = True
     survival: bool = False
     alone: bool = False
-
-
-class Baseline(Protocol):
-    """The accepted release that a candidate is judged against: whoever gives the evidence of it."""
-
-    def obtain(self, need: Need[E]) -> E:
-        """Return the evidence that meets a need.
-
-        Raises:
-            BaselineMissing: The release holds no such evidence.
-            MeasurementError: What it holds cannot be compared with the candidate, or cannot be read.
-        """
-
-    def key(self, need: Need[Any]) -> str:
-        """Name the evidence as it stands in the record; never a name that evidence of the candidate can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +241,7 @@ class Laboratory:
     def _obtain_of_baseline(self, need: Need[E]) -> E:
         evidence = self._of_baseline().obtain(need)
         if (found := getattr(evidence, "provenance", None)) is not None:
-            _refuse_incomparable(need, found, self._source(dataclasses.replace(need, baseline=False)))
+            refuse_incomparable(need, found, self._source(dataclasses.replace(need, baseline=False)))
         if not isinstance(evidence, Fact):
             # A record names arrays by key only; kept here, they can be judged again after the release has gone.
             keep(self._bench.store, self._of_baseline().key(need), cast("Evidence", evidence))
@@ -273,7 +254,7 @@ class Laboratory:
         ours, theirs = self.obtain(Need(Outputs, need.variant, need.target)), self.obtain(other)
         settings = ours.provenance.settings | {"versus": need.versus, "versus_evidence": self.key(other)}
         source = ours.provenance.model_copy(update={"settings": settings, "cached": False})
-        return flips.reckon(self._bench.contract, golden, self._bench.golden().columns, ours, theirs, source)
+        return flips.reckon(self._bench.contract, golden, self._bench.golden().columns, ours, theirs, source=source)
 
     def _golden(self) -> Golden:
         facts = self._bench.golden().facts()
@@ -339,25 +320,6 @@ def recall(store: Store, kind: type[E], key: str) -> E | None:
 def is_kept(kind: type[Any]) -> bool:
     """Whether measurements of a kind depend on content alone: then they mean the same on another day."""
     return kind in _TABLE and _TABLE[kind].kept
-
-
-def _refuse_incomparable(need: Need[Any], found: Provenance, wanted: Provenance) -> None:
-    """Refuse evidence of a release that was measured on something else than the candidate is.
-
-    Raises:
-        MeasurementError: It was; says what differs.
-    """
-    told = {"golden": "the golden set", "preprocess": f"the preprocessing profile of {need.variant}"}
-    differs = [
-        f"{words} ({then[:19]} then, {now[:19]} now)"
-        for key, words in told.items()
-        if (then := getattr(found, key)) and (now := getattr(wanted, key)) and then != now
-    ]
-    if differs:
-        raise MeasurementError(
-            f"the release cannot be compared with: {', '.join(differs)} differs since it was saved",
-            next_step="restore what differs, or accept a new release with --eyerace-parity-accept NAME",
-        )
 
 
 @contextmanager

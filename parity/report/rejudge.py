@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from parity.checks.registry import plan
 from parity.errors import BaselineMissing, MeasurementError, RecordError
 from parity.evidence import recorded
+from parity.evidence.baseline import GIVE_BASELINE
 from parity.evidence.codec import decode
-from parity.evidence.laboratory import GIVE_BASELINE
 from parity.evidence.model import Fact, Outputs
 from parity.judging import judge
 from parity.report.compose import contract_entry, substance
