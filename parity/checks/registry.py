@@ -10,6 +10,7 @@ from pydantic import ByteSize
 from parity.checks.base import Case, Family, Planned
 from parity.checks.closeness import closeness
 from parity.checks.demands import refuse_unfit
+from parity.checks.flips import flips
 from parity.checks.freshness import freshness
 from parity.checks.hybrid import hybrid
 from parity.checks.integrity import integrity
@@ -17,6 +18,7 @@ from parity.checks.interface import interface
 from parity.checks.latency import latency
 from parity.checks.memory import memory
 from parity.checks.quality import quality
+from parity.checks.release import release
 from parity.checks.runtime import runtime
 from parity.checks.size import size
 from parity.checks.stability import stability
@@ -44,11 +46,13 @@ FAMILIES: tuple[Family[Any], ...] = (
     stability,
     closeness,
     quality,
+    flips,
     hybrid,
     latency,
     runtime,
     size,
     memory,
+    release,
 )
 
 
