@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from parity.checks.base import Case, Clause, Family
+    from parity.checks.base import Case, Clause, Family, Planned
     from parity.contract.base import Limits
 
 Bearer = tuple["Case", "Mapping[str, Limits]"]
@@ -67,6 +67,17 @@ def _faults(
                 yield ("variants", name, *keys), f"can never be judged: {reason}"
     elif all(reasons.values()):
         yield keys, f"can never be judged of any variant: {'; '.join(dict.fromkeys(reasons.values()))}"
+
+
+def demand_line(planned: Planned) -> int | None:
+    """The 1-based line of a contract that states a clause's limit.
+
+    The variant's own limit comes first, then the shared one, then the variant itself.
+    """
+    case, keys = planned.case, planned.clause.keys
+    known = lines(_text(case.contract.file))
+    variant = ("variants", case.name)
+    return next((known[wanted] for wanted in (variant + keys, keys, variant) if wanted in known), None)
 
 
 def _text(file: Path) -> str:

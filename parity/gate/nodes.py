@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parity.contract.locate import lines
+from parity.checks.demands import demand_line
 from parity.result import HOST
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr
 
     from parity.checks.base import Planned
-    from parity.contract.model import Contract
     from parity.gate.session import GateSession
 
 
@@ -104,22 +102,5 @@ class ClauseItem(pytest.Item):
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """Lead annotations to the line of the contract that demands it."""
-        line = clause_line(self.planned.case.contract, self.planned)
+        line = demand_line(self.planned)
         return self.path, None if line is None else line - 1, str(self.planned.identity)
-
-
-def clause_line(contract: Contract, planned: Planned) -> int | None:
-    """The 1-based line of a contract that states a clause's limit.
-
-    The variant's own limit comes first, then the shared one, then the variant itself.
-    """
-    known = lines(_text(contract.file))
-    keys, variant = tuple(planned.clause.keys), ("variants", planned.case.name)
-    return next((known[wanted] for wanted in (variant + keys, keys, variant) if wanted in known), None)
-
-
-def _text(file: Path) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -24,6 +24,7 @@ from parity.gate.nodes import ClauseItem, ContractFile
 from parity.gate.stage import Stage
 from parity.gate.subject import Subject
 from parity.places import shown
+from parity.report import github
 from parity.report.compose import Finding, Ledger, compose
 from parity.report.files import write_record
 from parity.report.words import account
@@ -206,6 +207,7 @@ class GateSession:
         )
         troubles = dict.fromkeys(filter(None, (subject.trouble for subject in self.judged.values())))
         self._notes += [f"eyerace-parity: measurements could not be kept for the next run: {told}" for told in troubles]
+        self._summarise()
         if self.settings.no_record:
             return
         try:
@@ -216,6 +218,15 @@ class GateSession:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
             self._notes.append(f"record: {shown(self.settings.record)}")
+
+    def _summarise(self) -> None:
+        """Add the record to the summary of a CI job that keeps one. A summary that cannot be written costs nobody."""
+        if self._record is None or not github.listened_to():
+            return
+        try:
+            github.write_summary(self._record)
+        except RecordError as error:
+            self._notes.append(f"eyerace-parity: {error}")
 
     def show(self, terminal: pytest.TerminalReporter) -> None:
         """Show the record on the terminal."""

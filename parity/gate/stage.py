@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from parity.places import listed, shown
 from parity.progress import SilentProgress
+from parity.report import github
 from parity.report.words import RICH, signs_for
 
 if TYPE_CHECKING:
@@ -134,6 +135,9 @@ class Stage:
             )
         for note in notes:
             terminal.write_line(note)
+        if github.listened_to():
+            for command in github.notes(record):
+                terminal.write_line(command)
 
     def close(self) -> None:
         """Let go of the screen."""

@@ -5,16 +5,15 @@ Drawn from the record alone. It is as wide as it is told to be, and says with si
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from rich import box
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from parity.report.console import Canvas
 from parity.report.words import comparison, shown_unit, signs_for
 from parity.result import HOST, Relation, Status
 
@@ -57,18 +56,7 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
         Lines that end with a line break and fit the width; words that are longer than a line are broken.
     """
     signs = signs_for(encoding)
-    buffer = io.StringIO()
-    console = Console(
-        file=buffer,
-        width=max(width, 40),
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
+    console = Canvas(width=width, colour=colour)
     for contract in record.contracts:
         verdicts, unjudged = record.verdicts_of(contract.name), record.unjudged_of(contract.name)
         if verdicts and len(record.contracts) > 1:
@@ -83,8 +71,7 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
         console.print()
     if record.interrupted:
         console.print(Text(signs.text(f"The run ended early: {record.interrupted}"), style="yellow"))
-    # Rich pads cells to the full width; blanks at the end of a line only trouble logs.
-    return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().rstrip("\n").split("\n"))
+    return console.text
 
 
 def verdict_line(record: Record, contract: ContractEntry, *, encoding: str | None = "utf-8") -> str:
