@@ -8,6 +8,7 @@ from parity.contract.data import ImageSet, Port, TensorSet
 from parity.contract.faults import Faults
 from parity.contract.hybrid import agree_on_tiers
 from parity.contract.matrix import agree_on_versions
+from parity.contract.targets import agree_on_targets
 from parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant
 from parity.places import listed
 
@@ -33,6 +34,7 @@ def agree(contract: Contract) -> None:
     if contract.hybrid is not None:
         agree_on_tiers(contract.hybrid, contract.variants, faults)
     agree_on_versions(contract.matrix, contract.variants, faults)
+    agree_on_targets(contract.targets, contract.variants, faults)
     if not faults:
         _circles(contract, faults)
     faults.raise_if_any()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import numpy as np
 
 from parity.errors import RecordError
-from parity.evidence.model import Evidence, Fact, Golden, Outputs, Provenance, Repeats
+from parity.evidence.model import Evidence, Execution, Fact, Golden, Outputs, Provenance, Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,9 @@ def encode(evidence: Evidence) -> bytes:
             groups = {"first": evidence.first, "again": evidence.again, "batched": evidence.batched}
             told = {"samples": evidence.samples, "batch_refused": evidence.batch_refused}
             return _pack({"provenance": _json(evidence.provenance), **told}, groups)
+        case Execution():
+            told = {name: getattr(evidence, name) for name in ("near", "drawn", "failure", "signal", "next_step")}
+            return _pack({"provenance": _json(evidence.provenance), **told}, {"arrays": evidence.arrays})
         case Golden():
             facts: dict[str, Any] = {
                 "digest": evidence.digest,
@@ -72,6 +75,16 @@ def _decode_arrays(kind: type[Any], facts: dict[str, Any], groups: dict[str, dic
             groups["again"],
             groups["batched"],
             facts["batch_refused"],
+        )
+    if kind is Execution:
+        return Execution(
+            Provenance.model_validate(facts["provenance"]),
+            tuple(facts["near"]),
+            tuple(facts["drawn"]),
+            groups["arrays"],
+            facts["failure"],
+            facts["signal"],
+            facts["next_step"],
         )
     if kind is Golden:
         labels = groups["labels"].get("labels")

@@ -83,21 +83,28 @@ class Store:
         self.wrote = True
 
     @contextlib.contextmanager
-    def claim(self, key: str) -> Iterator[None]:
+    def claim(self, key: str, *, wait: bool = True) -> Iterator[bool]:
         """Hold a key while measuring it: of two runs, or two xdist workers, one measures and the other waits.
 
         The lock is the system's and ends with the process that holds it. Where no lock can be had, both measure.
+
+        Args:
+            key: The key.
+            wait: Whether to wait for another that holds it. Yields whether it is held, or nobody can hold it.
         """
-        from filelock import FileLock  # noqa: PLC0415 - its import costs more than a run that finds all it needs
+        from filelock import FileLock, Timeout  # noqa: PLC0415 - its import costs more than a run that finds all it needs
 
         lock = FileLock(self.folder / "locks" / f"{_stem(key)}.lock")
+        free = True
         try:
             (self.folder / "locks").mkdir(parents=True, exist_ok=True)
-            lock.acquire(poll_interval=0.1)
+            lock.acquire(poll_interval=0.1, blocking=wait)
+        except Timeout:
+            free = False
         except (OSError, NotImplementedError) as error:
             self.trouble = self.trouble or f"{self.folder}: {error}"
         try:
-            yield
+            yield free
         finally:
             lock.release()
 

@@ -1,0 +1,222 @@
+"""What a variant answers on a target: the shipped file, loaded and run by the worker wherever the target is.
+
+The same is done on the host, by the same worker with the same settings, so that the two differ in the processor alone.
+A file that is refused or that kills its process is no failed measurement: it is what was to be found out.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from parity.digests import json_digest
+from parity.errors import ArtefactError, MeasurementError, WorkerDied
+from parity.evidence.feeding import batch_of, rows_of
+from parity.evidence.model import Execution, Need, Provenance
+from parity.runners.onnxruntime import model_of, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from parity.contract.variants import Session
+    from parity.evidence.bench import Bench
+    from parity.evidence.model import Array
+    from parity.evidence.selection import Selection
+    from parity.runners.guest import Guest
+
+CODE: Final = (
+    "evidence/execution.py",
+    "evidence/feeding.py",
+    "runners/onnxruntime.py",
+    "runners/worker.py",
+    "golden/dataset.py",
+    "golden/images.py",
+    "golden/tensors.py",
+    "golden/preprocess.py",
+)
+"""The code whose change makes earlier executions worthless."""
+
+THREADS: Final = 1
+"""One thread an inference: the numbers then do not depend on how many cores there are."""
+
+_FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGKILL", 9)})
+"""Signals that say nothing about a file: somebody, or a system out of memory, ended the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file that is to be executed.
+
+    Attributes:
+        variant: Its variant.
+        model: Its bytes; its path where it keeps weights beside itself; or why it cannot be read as what it should be.
+        session: Settings of its session.
+    """
+
+    variant: str
+    model: bytes | Path | ArtefactError
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One execution that is wanted.
+
+    Attributes:
+        need: What it answers.
+        source: Where the evidence will come from.
+        key: Its content key.
+        selection: The samples.
+    """
+
+    need: Need[Execution]
+    source: Provenance
+    key: str
+    selection: Selection
+
+
+class Failed(Exception):  # noqa: N818 - a finding, not a fault
+    """The file could not be loaded or run there.
+
+    Attributes:
+        failure: Why, as a sentence.
+        signal: Signal that ended the process, where one did.
+        next_step: What to do about it.
+    """
+
+    def __init__(self, failure: str, *, signal: int | None = None, next_step: str = "") -> None:
+        super().__init__(failure)
+        self.failure = failure
+        self.signal = signal
+        self.next_step = next_step
+
+
+def provenance(
+    bench: Bench, need: Need[Execution], selection: Selection, identity: Mapping[str, str], *, machine: bool
+) -> Provenance:
+    """Say where an execution comes from.
+
+    Args:
+        bench: What is measured.
+        need: What is wanted.
+        selection: The samples.
+        identity: All of the target that could change a number.
+        machine: Whether this machine's own processor executes, and not an emulated one.
+    """
+    chosen = {"near": selection.near, "drawn": selection.drawn}
+    settings = (
+        bench.session_settings(need.variant, threads=THREADS)
+        | bench.decoding_settings()
+        | {"samples": f"{len(selection.samples)}, {json_digest(chosen)}"}
+        | dict(identity)
+    )
+    found = bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+    return found if machine else found.model_copy(update={"machine": ""})
+
+
+def prepare(bench: Bench, variant: str) -> Prepared:
+    """Read a file. One that is there but is not what it should be is a finding; one that is missing is an error.
+
+    Raises:
+        MeasurementError: There is no file, or it cannot be read.
+    """
+    session = session_of(bench.contract, variant, threads=THREADS)
+    if not bench.contract.path(bench.contract.variants[variant].path).is_file():
+        model_of(bench.contract, variant)  # says what is missing
+    try:
+        return Prepared(variant, model_of(bench.contract, variant), session)
+    except ArtefactError as error:
+        return Prepared(variant, error, session)
+
+
+def load(guest: Guest, prepared: Prepared) -> None:
+    """Load the file in a guest, under the variant's name.
+
+    Raises:
+        Failed: The runtime refused it, or the guest died of it.
+        MeasurementError: It could not be found out.
+    """
+    if isinstance(prepared.model, ArtefactError):
+        raise Failed(prepared.model.reason, next_step=prepared.model.next_step)
+    try:
+        guest.load(prepared.variant, prepared.model, prepared.session)
+    except ArtefactError as error:
+        raise Failed(f"the runtime refuses the file: {error.reason}", next_step=error.next_step) from error
+    except WorkerDied as error:
+        raise died(error) from error
+
+
+def execute(bench: Bench, guest: Guest, order: Order, done: Callable[[], None]) -> Execution:
+    """Run a loaded file on the chosen samples, one at a time.
+
+    Args:
+        bench: What is measured.
+        guest: Where it has been loaded.
+        order: What is wanted.
+        done: Called after each sample.
+
+    Raises:
+        Failed: The runtime failed to run it, its answers are not what the interface promises, or the guest died of it.
+        GoldenError: A sample cannot be read.
+        MeasurementError: It could not be found out.
+    """
+    golden, contract, variant = bench.golden(), bench.contract, order.need.variant
+    rows: dict[str, list[Array]] = {port.name: [] for port in contract.interface.outputs}
+    for sample in order.selection.samples:
+        feeds = batch_of(contract, variant, golden, (sample,))
+        for name, row in _answer(bench, guest, variant, feeds).items():
+            rows[name].append(row)
+        done()
+    try:
+        arrays = {name: np.concatenate(found) for name, found in rows.items() if found}
+    except ValueError as error:
+        reason = f"an output changes its shape from sample to sample: {error}"
+        raise Failed(reason, next_step="give every output a fixed shape") from error
+    return Execution(order.source, order.selection.near, order.selection.drawn, arrays)
+
+
+def failure(order: Order, failed: Failed) -> Execution:
+    """Evidence of a file that could not be loaded or run."""
+    chosen = order.selection
+    return Execution(order.source, chosen.near, chosen.drawn, {}, failed.failure, failed.signal, failed.next_step)
+
+
+def died(error: WorkerDied) -> Failed:
+    """Tell the death of a guest as a finding about the file.
+
+    Raises:
+        WorkerDied: It says nothing about the file: the guest hung, left, or was ended from outside.
+    """
+    if error.signal is None or error.signal in _FROM_OUTSIDE:
+        raise error
+    return Failed(error.reason, signal=error.signal, next_step=error.next_step)
+
+
+def _answer(bench: Bench, guest: Guest, variant: str, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    try:
+        outputs = guest.run(variant, feeds).outputs
+    except WorkerDied as error:
+        raise died(error) from error
+    except MeasurementError as error:
+        if not _refused(guest, variant, error):
+            raise
+        raise Failed(f"the runtime loads the file but fails to run it: {error.reason}") from error
+    try:
+        return rows_of(bench.contract, variant, outputs, 1)
+    except MeasurementError as error:
+        raise Failed(error.reason, next_step=error.next_step) from error
+
+
+def _refused(guest: Guest, variant: str, error: MeasurementError) -> bool:
+    """Whether the runtime itself refused a run, which a guest outlives; torn frames and the like it does not."""
+    if error.reason.startswith(guest.name):
+        return False
+    try:
+        guest.drop(variant)
+    except MeasurementError:
+        return False
+    return True
