@@ -78,10 +78,15 @@ class WorkerDied(MeasurementError):  # noqa: N818 - a death is told as what happ
         self.signal = signal
 
 
-def signal_in_words(number: int) -> str:
-    """Name a signal and say what it usually means for native code, e.g. ``SIGILL (an instruction …)``."""
+def signal_in_words(number: int, *, processor: str = "processor") -> str:
+    """Name a signal and say what it usually means for native code, e.g. ``SIGILL (an instruction …)``.
+
+    Args:
+        number: The signal.
+        processor: What to call the processor that the code ran on.
+    """
     meanings = {
-        "SIGILL": "an instruction that this processor does not have",
+        "SIGILL": f"an instruction that this {processor} does not have",
         "SIGSEGV": "native code touched memory that is not its own",
         "SIGABRT": "native code gave up by itself",
         "SIGBUS": "native code touched memory that is not there",

@@ -14,7 +14,7 @@ from parity.errors import ArtefactError, GoldenError, MeasurementError, WorkerDi
 from parity.evidence.feeding import batch_of
 from parity.evidence.model import Footprint, Need, Preflight, Provenance
 from parity.runners.artefacts import artefact
-from parity.runners.guest import Guest, Loaded, Ran, local_command
+from parity.runners.guest import Guest, local_command
 from parity.runners.onnxruntime import model_of, refusal
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from parity.evidence.bench import Bench
     from parity.evidence.model import Array
+    from parity.runners.answers import Loaded, Ran
 
 PROCESSES: Final = 3
 """Fresh processes of a footprint."""

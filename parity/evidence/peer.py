@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from parity.evidence.bench import Bench
     from parity.evidence.model import Array
-    from parity.runners.guest import Hello
+    from parity.runners.answers import Hello
 
 RUNS: Final = 100
 """Steady runs of each: enough to prove a median that lies a little off its limit."""

@@ -17,21 +17,18 @@ import tempfile
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from parity.errors import ArtefactError, MeasurementError, WorkerDied, signal_in_words
 from parity.evidence.model import PortFact
 from parity.runners import worker
+from parity.runners.answers import Hello, Loaded, Ran, Times
 from parity.runners.processes import end_group, new_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from parity.contract.variants import Session
     from parity.evidence.model import Array
@@ -56,63 +53,6 @@ def local_command(python: str | Path = sys.executable) -> tuple[str, ...]:
     return (str(python), str(WORKER))
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """Who answered: versions and the machine as the guest sees them."""
-
-    python: str
-    numpy: str
-    onnxruntime: str
-    machine: str
-    system: str
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A session made in the guest.
-
-    Attributes:
-        wall_ns: Wall time of making it.
-        cpu_ns: Process CPU time of making it.
-        baseline: Resident bytes before, with the runtime imported and the file's bytes read; ``None`` if not told.
-        peak: Highest resident bytes since then.
-        inputs: Inputs as the session declares them.
-        outputs: Outputs as the session declares them.
-    """
-
-    wall_ns: int
-    cpu_ns: int
-    baseline: int | None
-    peak: int
-    inputs: tuple[PortFact, ...]
-    outputs: tuple[PortFact, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ran:
-    """One inference in the guest.
-
-    Attributes:
-        outputs: Every output by name.
-        wall_ns: Wall time.
-        cpu_ns: Process CPU time, over all threads.
-        peak: Highest resident bytes since the session's file was read.
-    """
-
-    outputs: Mapping[str, Array]
-    wall_ns: int
-    cpu_ns: int
-    peak: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Times:
-    """Times of several sessions run in turn; both int64 [sessions, runs]."""
-
-    wall_ns: NDArray[np.int64]
-    cpu_ns: NDArray[np.int64]
-
-
 class Guest:
     """A worker process and the conversation with it.
 
@@ -121,6 +61,7 @@ class Guest:
     Args:
         command: What to run; it must end in a Python that runs :data:`WORKER`.
         name: What the guest is called in messages.
+        processor: What its processor is called in them, after "this".
         env: The whole environment; this process's own by default.
         start_seconds: Longest wait for the first answer.
         answer_seconds: Longest wait for any later one.
@@ -131,11 +72,13 @@ class Guest:
         command: Sequence[str],
         *,
         name: str = "the worker process",
+        processor: str = "processor",
         env: Mapping[str, str] | None = None,
         start_seconds: float = START_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self.name = name
+        self._processor = processor
         self._command = tuple(command)
         self._env = None if env is None else dict(env)
         self._start_seconds = start_seconds
@@ -189,7 +132,7 @@ class Guest:
             self.close()
             raise self._foreign(f"protocol version {answer.get('protocol')!r}", "starting")
         fields = ("python", "numpy", "onnxruntime", "machine", "system")
-        return Hello(**{field: str(answer.get(field, "?")) for field in fields})
+        return Hello(**{field: str(answer.get(field, "?")) for field in fields}, counts=answer.get("counts") is True)
 
     def close(self) -> None:
         """End the guest with all its children. Closing twice does no harm."""
@@ -215,19 +158,21 @@ class Guest:
 
     # ---- what a guest can do -----------------------------------------------------------------------------------------
 
-    def load(self, session: str, model: bytes | Path, settings: Session) -> Loaded:
+    def load(self, session: str, model: bytes | Path, settings: Session, *, count: bool = False) -> Loaded:
         """Make a session.
 
         Args:
             session: Name to call it by later.
             model: The file's bytes; or its path, which the guest must see, where it keeps weights beside itself.
             settings: Session settings.
+            count: Whether to count the instructions, too.
 
         Raises:
             ArtefactError: The runtime refused the model.
+            MeasurementError: Instructions are asked for where nothing counts them, or several threads ran.
             WorkerDied: The guest died of it.
         """
-        header: dict[str, Any] = {"session": session, "settings": settings.model_dump(mode="json")}
+        header: dict[str, Any] = {"session": session, "settings": settings.model_dump(mode="json"), "count": count}
         arrays: dict[str, Array] = {}
         if isinstance(model, Path):
             header["path"] = str(model.absolute())
@@ -237,17 +182,39 @@ class Guest:
             arrays["model"] = np.frombuffer(model, np.uint8)
         answer, _ = self._ask("load", f"loading {session}", header, arrays, refused=ArtefactError)
         ports = {side: tuple(PortFact.model_validate(port) for port in answer[side]) for side in ("inputs", "outputs")}
-        return Loaded(answer["wall_ns"], answer["cpu_ns"], answer["baseline"], answer["peak"], **ports)
+        counted = next(iter(self._counted(answer, f"loading {session}")), None)
+        return Loaded(
+            answer["wall_ns"], answer["cpu_ns"], answer["baseline"], answer["peak"], **ports, instructions=counted
+        )
 
-    def run(self, session: str, feeds: Mapping[str, Array]) -> Ran:
+    def run(self, session: str, feeds: Mapping[str, Array], *, count: bool = False) -> Ran:
         """Run a session once.
 
+        Args:
+            session: Its name.
+            feeds: Inputs by name.
+            count: Whether to count the instructions, too.
+
         Raises:
-            MeasurementError: The runtime refused the inputs or failed.
+            MeasurementError: The runtime refused the inputs or failed; or instructions are asked for where nothing
+                counts them, or several threads ran.
             WorkerDied: The guest died of it.
         """
-        answer, outputs = self._ask("run", f"running {session}", {"session": session}, feeds)
-        return Ran(outputs, answer["wall_ns"], answer["cpu_ns"], answer["peak"])
+        answer, outputs = self._ask("run", f"running {session}", {"session": session, "count": count}, feeds)
+        counted = next(iter(self._counted(answer, f"running {session}")), None)
+        return Ran(outputs, answer["wall_ns"], answer["cpu_ns"], answer["peak"], counted)
+
+    def count(self, session: str, feeds: Mapping[str, Array], runs: int) -> tuple[int, ...]:
+        """Run a session several times and count the instructions of each run.
+
+        Raises:
+            MeasurementError: As for :meth:`run`.
+            WorkerDied: The guest died of it.
+        """
+        step = f"counting {session}"
+        header = {"session": session, "count": True, "runs": runs}
+        answer, _ = self._ask("run", step, header, feeds, seconds=runs * self._answer_seconds)
+        return self._counted(answer, step)
 
     def time(self, feeds: Mapping[str, Mapping[str, Array]], runs: int) -> Times:
         """Run several sessions in turn, A B A B.
@@ -268,6 +235,16 @@ class Guest:
     def drop(self, session: str) -> None:
         """Free a session."""
         self._ask("drop", f"freeing {session}", {"session": session})
+
+    def _counted(self, answer: Mapping[str, Any], step: str) -> tuple[int, ...]:
+        """What was counted, if it is one thread's work: others add to the same number, and not atomically."""
+        if answer.get("others"):
+            raise MeasurementError(
+                f"{self.name} was not alone with one thread while {step}: others were awake {answer['others']} times,"
+                " so its instructions cannot be counted",
+                next_step="use one thread, and keep libraries from starting their own (OMP_NUM_THREADS=1)",
+            )
+        return tuple(int(number) for number in answer.get("instructions", ()))
 
     # ---- the conversation --------------------------------------------------------------------------------------------
 
@@ -329,7 +306,7 @@ class Guest:
             return self._foreign(str(ending), step)
         number = -code if code < 0 else code - 128 if code in _SHELL_SIGNALS else None
         if number is not None:
-            how = f"died of {signal_in_words(number)}"
+            how = f"died of {signal_in_words(number, processor=self._processor)}"
             next_step = "the file must not ship for this target; another runtime version or optimisation level may live"
         else:
             how = f"left with exit code {code}"

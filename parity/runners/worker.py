@@ -12,6 +12,9 @@ Requests are ``{"op": name, …}``; an answer is ``{"ok": true, …}``, or ``{"o
 where ``kind`` is ``refused`` (the runtime said no), ``request`` (the host asked for nonsense) or ``setup`` (numpy or
 onnxruntime cannot be imported here). The host's in-process runner builds its sessions with the functions of this file,
 so that a session is the same wherever it is made.
+
+Under an emulator that has loaded the project's plugin (``emulation/icount.c``) the worker can say how many instructions
+a piece of its work took. It stays one file of more lines than others have, because it must reach a guest as one file.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ if __name__ == "__main__":
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         del sys.path[0]
 
+import contextlib
 import json
 import os
 import platform
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
     Answer = tuple[dict[str, Any], Arrays]
 
 MAGIC = b"EYPF"
-PROTOCOL = 1
+PROTOCOL = 2
 MAX_HEADER = 1 << 24
 MAX_PAYLOAD = 1 << 33
 """No frame is larger than these many bytes; a host would otherwise believe any length."""
@@ -57,6 +61,18 @@ _PREFIX = struct.Struct("<4sHHIQI")
 
 _SEAL = struct.Struct("<I")
 """CRC-32 of the prefix, behind it: a length that was torn must not be believed."""
+
+QUIET = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Read at import: what runs beside a session, reports about it or waits, is neither wanted nor to be measured."""
+
+MAGIC_CALL = 0x5EED0000
+"""No process has such a number: to ask for its group means nothing to a system, and much to the counting plugin."""
+
+BEGIN, TELL, END = 1, 2, 3
+"""What is asked of the plugin: to begin counting, to tell the count, to tell it and end."""
+
+COUNT = struct.Struct("<QQQQ")
+"""What it tells: whether it counts, instructions so far, calls that other threads made meanwhile, its interface."""
 
 _DTYPE = re.compile(r"^(\|b1|[<|][iuf][1248])$")
 
@@ -358,6 +374,44 @@ def _memory_of_windows() -> dict[str, Any]:
     return {"current": int(counters.current), "peak": int(counters.peak), "reset": False}
 
 
+# ---- instructions ----------------------------------------------------------------------------------------------------
+
+
+class Instructions:
+    """The counter of the emulator that this process runs in, if it has one."""
+
+    def __init__(self) -> None:
+        self._source, self._sink = os.pipe()
+        self._unix = hasattr(os, "getpgid")
+        if self._unix:
+            os.set_blocking(self._source, False)
+        self.there = self._ask(TELL) is not None
+
+    def begin(self) -> None:
+        """Count from here on; the emulated code then runs somewhat slower."""
+        self._ask(BEGIN)
+        for _ in range(1000):
+            told = self._ask(TELL)
+            if told and told[0]:  # it comes into force soon after the call, not in it
+                return
+        raise RuntimeError("the counting plugin does not begin to count")
+
+    def tell(self, *, last: bool = False) -> tuple[int, int]:
+        """Say what was executed so far, and how often other threads were awake meanwhile; end counting if ``last``."""
+        _, instructions, others, _ = self._ask(END if last else TELL) or (0, 0, 0, 0)
+        return instructions, others
+
+    def _ask(self, what: int) -> tuple[int, ...] | None:
+        if not self._unix:
+            return None
+        with contextlib.suppress(OSError):  # there is no such process, as intended
+            os.getpgid(MAGIC_CALL | what << 12 | self._sink)  # plugin and program share their descriptors
+        try:
+            return COUNT.unpack(os.read(self._source, COUNT.size))
+        except BlockingIOError:
+            return None  # nobody told anything: there is no plugin, or it was not asked for a count
+
+
 # ---- operations ------------------------------------------------------------------------------------------------------
 
 
@@ -368,6 +422,7 @@ class Worker:
         self._source = source
         self._sink = sink
         self._sessions: dict[str, Any] = {}
+        self._counter = Instructions()
         self._operations: dict[str, Callable[[dict[str, Any], dict[str, Any]], Answer]] = {
             "hello": self._hello,
             "load": self._load,
@@ -421,14 +476,13 @@ class Worker:
             "machine": platform.machine(),
             "system": platform.system(),
             "pid": os.getpid(),
+            "counts": self._counter.there,
         }, {}
 
     def _load(self, header: dict[str, Any], arrays: dict[str, Any]) -> Answer:
         model = arrays.pop("model").tobytes() if "model" in arrays else str(header["path"])
         before = memory(reset=True)
-        wall, cpu = time.perf_counter_ns(), time.process_time_ns()
-        session = create_session(model, header["settings"])
-        spent = {"wall_ns": time.perf_counter_ns() - wall, "cpu_ns": time.process_time_ns() - cpu}
+        session, spent = self._spent(header, lambda: create_session(model, header["settings"]))
         self._sessions[str(header["session"])] = session
         # Without a reset, the highest mark so far is the only baseline that a later peak can be compared with.
         baseline = before["current"] if before["reset"] else before["peak"]
@@ -437,10 +491,33 @@ class Worker:
 
     def _run(self, header: dict[str, Any], arrays: dict[str, Any]) -> Answer:
         session = self._session(header["session"])
-        wall, cpu = time.perf_counter_ns(), time.process_time_ns()
-        outputs = infer(session, arrays)
-        spent = {"wall_ns": time.perf_counter_ns() - wall, "cpu_ns": time.process_time_ns() - cpu}
+        outputs, spent = self._spent(header, lambda: infer(session, arrays))
         return {**spent, "peak": memory()["peak"]}, outputs
+
+    def _spent(self, header: dict[str, Any], work: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
+        """Do some work as often as the host wants, and say what it took.
+
+        Instructions are told of each time, and only where the host asks for them: counting slows the work down.
+        """
+        counting = bool(header.get("count"))
+        if counting and not self._counter.there:
+            raise BadRequest("nothing counts instructions here")
+        marks: list[tuple[int, int]] = []
+        if counting:
+            self._counter.begin()
+            marks.append(self._counter.tell())
+        wall, cpu = time.perf_counter_ns(), time.process_time_ns()
+        try:
+            for _ in range(int(header.get("runs", 1))):
+                result = work()
+                if counting:
+                    marks.append(self._counter.tell())
+        finally:
+            spent = {"wall_ns": time.perf_counter_ns() - wall, "cpu_ns": time.process_time_ns() - cpu}
+            if counting:
+                self._counter.tell(last=True)
+        counted = [after[0] - before[0] for before, after in zip(marks, marks[1:])]  # noqa: B905, RUF007 - Python 3.8
+        return result, {**spent, "instructions": counted, "others": marks[-1][1] - marks[0][1] if marks else 0}
 
     def _time(self, header: dict[str, Any], arrays: dict[str, Any]) -> Answer:
         """Run several sessions in turn, A B A B, so that whatever disturbs one disturbs the others alike."""
@@ -474,6 +551,7 @@ class Worker:
 
 def main() -> NoReturn:
     """Take the standard streams for the protocol and serve."""
+    os.environ.update(QUIET)
     if sys.platform == "win32":
         import msvcrt  # noqa: PLC0415 - Windows only
 
