@@ -8,19 +8,21 @@ what could: a variant that does not load is tried once, not once a clause.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from parity.digests import json_digest
-from parity.errors import BaselineMissing, MeasurementError, ParityError, RecordError
-from parity.evidence import files, flips, footprint, known, outputs, peer, recorded, repeats, timing
+from parity.errors import BaselineMissing, MeasurementError, ParityError
+from parity.evidence import execution, files, flips, footprint, known, outputs, peer, recorded, repeats, timing
 from parity.evidence.baseline import GIVE_BASELINE, refuse_incomparable
 from parity.evidence.bench import Bench, code_digest
-from parity.evidence.codec import decode, encode
+from parity.evidence.elsewhere import Elsewhere
+from parity.evidence.kept import keep, recall
 from parity.evidence.model import (
+    Execution,
     Fact,
     Files,
     FlipLedger,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from parity.evidence.baseline import Baseline
     from parity.evidence.model import Evidence
     from parity.evidence.store import Store
+    from parity.evidence.targets import Equipment
     from parity.golden.dataset import GoldenSet
     from parity.progress import Progress
 
@@ -117,6 +120,8 @@ class Laboratory:
         use_recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
         baseline: The accepted release, which answers the needs that ask for it.
         peer_python: A Python, or the folder of its environment, with another ONNX Runtime to take times in turns with.
+        equipment: How a worker is started on a target; without it, only the host executes.
+        everything: Whether targets run all golden samples, and not those that are chosen.
     """
 
     def __init__(
@@ -130,9 +135,12 @@ class Laboratory:
         use_recorded: bool = False,
         baseline: Baseline | None = None,
         peer_python: Path | None = None,
+        equipment: Equipment | None = None,
+        everything: bool = False,
     ) -> None:
         self._bench = Bench(contract, golden_opener, store, max(1, jobs), progress, use_recorded, peer_python)
         self._baseline = baseline
+        self._elsewhere = Elsewhere(self._bench, equipment, answers=self.obtain, key=content_key, everything=everything)
         self._found: dict[Need[Any], Measured | Unmeasured] = {}
         self._sources: dict[Need[Any], Provenance] = {}
         self._lock = RLock()
@@ -141,6 +149,11 @@ class Laboratory:
     def contract(self) -> Contract:
         """The contract that evidence is obtained for."""
         return self._bench.contract
+
+    def expect(self, needs: Iterable[Need[Any]]) -> None:
+        """Hear what will be asked for, so that what is best measured together is."""
+        with self._lock:
+            self._elsewhere.expect(needs)
 
     def obtain(self, need: Need[E]) -> E:
         """Return the evidence that meets a need.
@@ -198,7 +211,11 @@ class Laboratory:
     def _get(self, need: Need[E]) -> E:
         if need.kind is FlipLedger:
             return cast("E", self._flips(cast("Need[FlipLedger]", need)))
-        return self._obtain_of_baseline(need) if need.baseline else self._obtain(need)
+        if need.baseline:
+            return self._obtain_of_baseline(need)
+        if need.kind is Execution:
+            return cast("E", self._elsewhere.obtain(cast("Need[Execution]", need)))
+        return self._obtain(need)
 
     def _obtain(self, need: Need[E]) -> E:
         if need.target != HOST:
@@ -269,7 +286,10 @@ class Laboratory:
 
     def _source(self, need: Need[Any]) -> Provenance:
         if need not in self._sources:
-            self._sources[need] = _measurer(need.kind).provenance(self._bench, need)
+            if need.kind is Execution:
+                self._sources[need] = self._elsewhere.provenance(need)
+            else:
+                self._sources[need] = _measurer(need.kind).provenance(self._bench, need)
         return self._sources[need]
 
     def _key_of(self, need: Need[Any], evidence: Any) -> str:
@@ -295,28 +315,6 @@ def golden_key(digest: str) -> str:
     return json_digest({"schema": SCHEMA, "kind": Golden.__name__, "golden": digest})
 
 
-def keep(store: Store, key: str, evidence: Evidence) -> None:
-    """Put evidence into the store."""
-    store.write(type(evidence).__name__.lower(), key, encode(evidence))
-
-
-def recall(store: Store, kind: type[E], key: str) -> E | None:
-    """Take evidence out of the store, marked as such; ``None`` if there is none that is whole."""
-    body = store.read(kind.__name__.lower(), key)
-    if body is None:
-        return None
-    try:
-        evidence: Any = decode(kind, body)
-    except RecordError:
-        return None
-    if isinstance(evidence, Golden):
-        return cast("E", evidence)
-    source = evidence.provenance.model_copy(update={"cached": True})
-    if isinstance(evidence, Fact):
-        return cast("E", evidence.model_copy(update={"provenance": source}))
-    return cast("E", dataclasses.replace(evidence, provenance=source))
-
-
 def is_kept(kind: type[Any]) -> bool:
     """Whether measurements of a kind depend on content alone: then they mean the same on another day."""
     return kind in _TABLE and _TABLE[kind].kept
@@ -336,6 +334,17 @@ def _failures_told(need: Need[Any]) -> Iterator[None]:
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
+
+
+GRAPH_CODE = (
+    "evidence/graph.py",
+    "evidence/macs.py",
+    "evidence/shapes.py",
+    "evidence/signatures.py",
+    "compatibility/kernels.py",
+    "compatibility/table.py",
+    "compatibility/runtimes.json",
+)
 
 
 def _graph_provenance(bench: Bench, need: Need[Graph]) -> Provenance:
@@ -360,10 +369,16 @@ def _read_lineage(bench: Bench, need: Need[Lineage], source: Provenance) -> Line
     return read_lineage(bench.contract, need.variant).model_copy(update={"provenance": source})
 
 
+def _by_the_lane(_bench: Bench, need: Need[Any], *_source: Provenance) -> NoReturn:
+    message = f"{need} is executed by the lane, together with all else that is expected"
+    raise LookupError(message)
+
+
 _TABLE: dict[type[Any], Measurer[Any]] = {
+    Execution: Measurer(_by_the_lane, _by_the_lane, execution.CODE),
     Outputs: Measurer(outputs.provenance, outputs.measure, outputs.CODE, survival=True),
     Repeats: Measurer(repeats.provenance, repeats.measure, repeats.CODE, survival=True),
-    Graph: Measurer(_graph_provenance, _read_graph, ("evidence/graph.py", "evidence/macs.py", "evidence/shapes.py")),
+    Graph: Measurer(_graph_provenance, _read_graph, GRAPH_CODE),
     Files: Measurer(files.provenance, files.measure, files.CODE),
     Preflight: Measurer(footprint.preflight_provenance, footprint.measure_preflight, footprint.CODE),
     Footprint: Measurer(

@@ -14,7 +14,8 @@ import pytest
 
 from parity.errors import ArtefactError, BaselineMissing, GoldenError, MeasurementError
 from parity.evidence import files, footprint, outputs, timing
-from parity.evidence.laboratory import Laboratory, content_key, recall
+from parity.evidence.kept import recall
+from parity.evidence.laboratory import Laboratory, content_key
 from parity.evidence.model import (
     Files,
     Footprint,

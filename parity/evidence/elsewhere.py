@@ -1,0 +1,130 @@
+"""Evidence from targets: which samples are chosen, what is expected of a run, and that it is executed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from parity.errors import MeasurementError, ParityError
+from parity.evidence import execution
+from parity.evidence.execution import Order
+from parity.evidence.kept import recall
+from parity.evidence.lane import Lane
+from parity.evidence.model import Execution, Need, Outputs, Provenance
+from parity.evidence.selection import Selection, choose, margins
+from parity.result import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from parity.evidence.bench import Bench
+    from parity.evidence.lane import Found
+    from parity.evidence.targets import Equipment
+
+Answers = Callable[[Need[Outputs]], Outputs]
+Key = Callable[[type[Any], Provenance], str]
+
+
+class Elsewhere:
+    """Obtains what is executed on targets. The first that is asked for brings all that is expected.
+
+    Args:
+        bench: What is measured.
+        equipment: How a worker is started on a target; ``None`` where only the host can be had.
+        answers: Gives the host's answers to the golden set.
+        key: Makes a content key of where evidence comes from.
+        everything: Whether all samples are run, and none chosen.
+    """
+
+    def __init__(
+        self, bench: Bench, equipment: Equipment | None, *, answers: Answers, key: Key, everything: bool
+    ) -> None:
+        self._bench = bench
+        self._lane = Lane(bench, equipment)
+        self._answers = answers
+        self._key = key
+        self._everything = everything
+        self._expected: dict[Need[Execution], None] = {}
+        self._found: dict[Need[Execution], Found] = {}
+        self._selections: dict[str, Selection] = {}
+
+    def expect(self, needs: Iterable[Need[Any]]) -> None:
+        """Hear what will be asked for; what is not executed on targets is not looked at."""
+        self._expected |= dict.fromkeys(need for need in needs if need.kind is Execution and not need.baseline)
+
+    def provenance(self, need: Need[Execution]) -> Provenance:
+        """Say where an execution comes from, without executing anything.
+
+        Raises:
+            MeasurementError: Something that belongs to it cannot be read, or the target cannot be had.
+        """
+        identity = self._lane.identity(need.target)
+        selection = self._selection(need.variant)
+        return execution.provenance(self._bench, need, selection, identity, machine=need.target == HOST)
+
+    def obtain(self, need: Need[Execution]) -> Execution:
+        """Return an execution.
+
+        Raises:
+            MeasurementError: It cannot be had.
+        """
+        if need not in self._found:
+            order = self._order(need)
+            kept = recall(self._bench.store, Execution, order.key)
+            if kept is not None:
+                return kept
+            self._found |= self._lane.run([order, *self._others(need)])
+            if need not in self._found:
+                self._found[need] = self._after_another(order)
+        found = self._found[need]
+        if isinstance(found, MeasurementError):
+            raise found.with_traceback(None)
+        return found
+
+    def _others(self, first: Need[Execution]) -> list[Order]:
+        """What else is expected and not there; what cannot even be ordered says so when it is asked for."""
+        orders = []
+        for need in self._expected:
+            if need == first or need in self._found:
+                continue
+            try:
+                order = self._order(need)
+            except ParityError:
+                continue
+            if recall(self._bench.store, Execution, order.key) is None:
+                orders.append(order)
+        return orders
+
+    def _after_another(self, order: Order) -> Found:
+        """Wait for another process that is executing the same, and do it where that one could not."""
+        while True:
+            with self._bench.store.claim(order.key):
+                kept = recall(self._bench.store, Execution, order.key)
+            if kept is not None:
+                return kept
+            found = self._lane.run([order])
+            if order.need in found:
+                return found[order.need]
+
+    def _order(self, need: Need[Execution]) -> Order:
+        source = self.provenance(need)
+        return Order(need, source, self._key(Execution, source), self._selection(need.variant))
+
+    def _selection(self, variant: str) -> Selection:
+        if variant not in self._selections:
+            self._selections[variant] = self._choose(variant)
+        return self._selections[variant]
+
+    def _choose(self, variant: str) -> Selection:
+        contract, golden = self._bench.contract, self._bench.golden()
+        total, targets = len(golden), contract.targets
+        images = total if self._everything else targets.images
+        margin = None
+        if images < total and (contract.classes or contract.golden.scores is not None):
+            try:
+                answers = self._answers(cast("Need[Outputs]", Need(Outputs, variant)))
+            except MeasurementError:
+                pass  # the host cannot run it, so nothing is known of margins; whether a target can is still asked
+            else:
+                margin = margins(answers.arrays[contract.scores_output])
+        return choose(total, images, targets.seed, labels=golden.facts().labels, margin=margin)
