@@ -16,6 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("parity.result", "parity.errors", "parity.progress", "parity.places", "parity.digests"),
     ("parity.contract",),
     ("parity.evidence.model", "parity.stats"),
+    ("parity.compatibility",),
     ("parity.golden",),
     ("parity.runners", "parity.emulation"),
     ("parity.recipes",),
@@ -23,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("parity.checks",),
     ("parity.judging",),
     ("parity.report",),
+    ("parity.release",),
     ("parity.cli",),
     ("parity.plugin", "parity.gate"),
 )

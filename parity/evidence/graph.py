@@ -11,6 +11,7 @@ from parity.errors import ArtefactError
 from parity.evidence.macs import count_work
 from parity.evidence.model import Graph, PortFact, Provenance
 from parity.evidence.shapes import subgraphs
+from parity.evidence.signatures import signatures
 from parity.places import shown
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _parsed(content: bytes) -> onnx.ModelProto:
 
 def _facts(model: onnx.ModelProto, provenance: Provenance, path: Path, bundle: Path) -> Graph:
     survey = _surveyed(model)
-    opsets = {_domain(entry.domain): entry.version for entry in model.opset_import}
+    opsets = _imports(model)
     used = {name.partition("::")[0] for name in survey.operators}
     external = tuple(dict.fromkeys(survey.external))
     outside = tuple(location for location in external if not _inside(path, location, bundle))
@@ -112,6 +113,8 @@ def _facts(model: onnx.ModelProto, provenance: Provenance, path: Path, bundle: P
         ir_version=model.ir_version,
         opsets=opsets,
         operators=dict(sorted(survey.operators.items())),
+        signatures=signatures(model),
+        function_opsets={f"{_domain(one.domain)}::{one.name}": _imports(one) for one in model.functions},
         unused_domains=tuple(sorted(opsets.keys() - used)),
         inputs=tuple(_port(info) for info in model.graph.input if info.name not in given),
         outputs=tuple(_port(info) for info in model.graph.output),
@@ -166,6 +169,11 @@ def _port(info: onnx.ValueInfoProto) -> PortFact:
 
 def _axis(dim: onnx.TensorShapeProto.Dimension) -> int | str:
     return dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
+
+
+def _imports(holder: Any) -> dict[str, int]:
+    """Version by imported domain, of a model or a function."""
+    return {_domain(entry.domain): entry.version for entry in holder.opset_import}
 
 
 def _domain(domain: str) -> str:

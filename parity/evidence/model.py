@@ -1,7 +1,8 @@
 """Evidence: what was measured, with where it came from. Numbers and arrays only; no opinion.
 
 Each kind is one frozen type. Those made of numbers are pydantic models, so they cross a process border and go into the
-record as JSON; per-sample arrays (:class:`Outputs`, :class:`Repeats`, :class:`Execution`) are dataclasses and are stored as ``.npz``.
+record as JSON; per-sample arrays (:class:`Outputs`, :class:`Repeats`, :class:`Execution`) are dataclasses and are
+stored as ``.npz``.
 """
 
 from __future__ import annotations
@@ -147,6 +148,24 @@ class PortFact(Fact):
     shape: tuple[int | str, ...] | None
 
 
+class Signature(Fact):
+    """An operator as a file uses it: what a runtime must have a kernel for.
+
+    Attributes:
+        operator: ``domain::operator``.
+        opset: Version of its domain.
+        inputs: Element type of each input; empty for one that is left out, ``?`` for one that cannot be inferred.
+        outputs: The same of each output.
+        count: Nodes that are used so.
+    """
+
+    operator: str
+    opset: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    count: int
+
+
 class Graph(Fact):
     """What an ONNX file says of itself, read without running it.
 
@@ -157,6 +176,8 @@ class Graph(Fact):
         ir_version: ONNX IR version.
         opsets: Version by imported domain; ``ai.onnx`` for the default one.
         operators: Number of nodes by ``domain::operator``, subgraphs and functions included.
+        signatures: The operators once more, functions written out, each with its opset and the types around it.
+        function_opsets: Version by imported domain, by ``domain::function``.
         unused_domains: Imported domains of which no node is.
         inputs: Declared inputs that are not initialisers.
         outputs: Declared outputs.
@@ -176,6 +197,8 @@ class Graph(Fact):
     ir_version: int = 0
     opsets: dict[str, int] = {}
     operators: dict[str, int] = {}
+    signatures: tuple[Signature, ...] = ()
+    function_opsets: dict[str, dict[str, int]] = {}
     unused_domains: tuple[str, ...] = ()
     inputs: tuple[PortFact, ...] = ()
     outputs: tuple[PortFact, ...] = ()

@@ -1,0 +1,1 @@
+"""Which ONNX Runtime takes which file, foretold from measured tables; and which one a Flutter package bundles."""

@@ -1,0 +1,245 @@
+"""Puts what was measured of each runtime into one table: what they share is written once, with the span that has it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from onnx import defs
+
+from parity.compatibility.kernels import UNKNOWN, Support, bound, support
+from parity.compatibility.table import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from parity.compatibility.table import Form, Runtime, Table
+    from parity.compatibility.versions import Version
+    from parity.evidence.model import Signature
+
+COMMAND: Final = "python tools/measure_runtimes.py ENVIRONMENT/bin/python …"
+_OPEN_END: Final = (1 << 31) - 1
+"""How a kernel says that no later version of its operator was known when it was written."""
+
+_INTERNAL: Final = ("com.ms.internal.nhwc::",)
+"""What a runtime makes for itself while it loads a file; no file holds it."""
+
+_NAMED_SETS_FROM: Final = 4
+"""Sets of this many types or more are written once and referred to."""
+
+_SPELLED: Final = {"float": "float32", "double": "float64"}
+
+
+_FormKey = tuple[str, int]
+"""Operator, and the version of its domain that brought the form."""
+
+_Combination = tuple[str, int, str]
+"""A form, and the element type of each of its type variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A model that every runtime was asked to load.
+
+    Attributes:
+        ir_version: Its IR version.
+        imports: Version by imported domain.
+        signatures: Its nodes.
+        refusals: What each runtime said, empty where it made a session.
+    """
+
+    ir_version: int
+    imports: Mapping[str, int]
+    signatures: Sequence[Signature]
+    refusals: Mapping[Version, str]
+
+
+class _Collected:
+    """What all runtimes told, each with who told it."""
+
+    def __init__(self) -> None:
+        self.forms: dict[_FormKey, list[Version]] = defaultdict(list)
+        self.ports: dict[_FormKey, tuple[str, str]] = {}
+        self.kernels: dict[_FormKey, dict[str, list[Version]]] = defaultdict(lambda: defaultdict(list))
+        self.sets: dict[tuple[str, ...], str] = {}
+
+    def add(self, version: Version, told: Mapping[str, Any]) -> None:
+        """Add one runtime."""
+        by_operator = defaultdict(list)
+        for kernel in told["kernels"]:
+            by_operator[kernel["operator"]].append(kernel)
+        for operator, history in told["schemas"].items():
+            if operator.startswith(_INTERNAL):
+                continue
+            for since, schema in history.items():
+                form = (operator, int(since))
+                self.forms[form].append(version)
+                self.ports[form] = (_side(schema["in"]), _side(schema["out"]))
+                serving = [kernel["types"] for kernel in by_operator[operator] if _serves(kernel["versions"], form[1])]
+                for types in dict.fromkeys(_narrowed(types, schema, self.sets) for types in serving):
+                    self.kernels[form][types].append(version)
+
+
+def compose(facts: Mapping[Version, Mapping[str, Any]], day: str) -> dict[str, Any]:
+    """Make the table's document from what each runtime told, oldest first."""
+    versions = list(facts)
+    collected = _Collected()
+    for version, told in facts.items():
+        collected.add(version, told)
+    operators: dict[str, dict[str, Any]] = defaultdict(dict)
+    for form in sorted(collected.forms):
+        operator, since = form
+        ports = collected.ports[form]
+        entry: dict[str, Any] = {"span": _span(collected.forms[form]), "in": ports[0], "out": ports[1]}
+        if _has_function(operator, since):
+            entry["function"] = True
+        kernels = sorted(collected.kernels[form].items())
+        served = [[span, types] for types, found in kernels for span in spans(found, versions)]
+        if served:
+            entry["kernels"] = served
+        operators[operator][str(since)] = entry
+    return {
+        "schema": SCHEMA,
+        "measured": {"day": day, "command": COMMAND, "by": "loading tiny models, and what each runtime registers"},
+        "runtimes": {
+            str(version): {"release": told["version"], "ir_version": told["ir_version"], "domains": told["domains"]}
+            for version, told in facts.items()
+        },
+        "type_sets": {name: " ".join(types) for types, name in collected.sets.items()},
+        "operators": dict(operators),
+    }
+
+
+def spans(found: Iterable[Version], versions: Sequence[Version]) -> Iterator[str]:
+    """Write releases as spans without a gap."""
+    wanted = set(found)
+    first = last = None
+    for version in (*versions, None):
+        if version is not None and version in wanted:
+            first, last = first or version, version
+        elif first is not None:
+            yield str(first) if first == last else f"{first}-{last}"
+            first = None
+
+
+def add_observations(document: dict[str, Any], table: Table, observed: Iterable[Observed]) -> Iterator[str]:
+    """Add to the document what kernels do not foretell; yield a line for each that contradicts them."""
+    seen: dict[_Combination, dict[Version, set[bool]]] = defaultdict(lambda: defaultdict(set))
+    unforetold: set[tuple[_Combination, Version]] = set()
+    for version, form, signature, refusal in _loaded_alone(table, observed):
+        types = bound(form, signature)
+        if UNKNOWN in types.values():
+            continue
+        combination = (form.operator, form.since, " ".join(f"{v}={t}" for v, t in sorted(types.items())))
+        seen[combination][version].add(not refusal)
+        if not _foretold(support(form, signature, version), refusal):
+            unforetold.add((combination, version))
+    notes: dict[tuple[_Combination, bool], list[Version]] = defaultdict(list)
+    for combination, version in sorted(unforetold):
+        loaded = seen[combination][version]
+        if len(loaded) == 1:  # otherwise it hangs on more than types
+            notes[combination, next(iter(loaded))].append(version)
+    versions = [runtime.version for runtime in table.runtimes]
+    for ((operator, since, types), loads), found in notes.items():
+        entry = document["operators"][operator][str(since)]
+        told = list(spans(found, versions))
+        entry.setdefault("observations", []).extend([span, types, loads] for span in told)
+        if not entry.get("function"):
+            verb = "loads" if loads else "is refused"
+            yield f"{operator} {since} of {types} {verb}, which its kernels do not tell, on {', '.join(told)}"
+
+
+def _loaded_alone(table: Table, observed: Iterable[Observed]) -> Iterator[tuple[Version, Form, Signature, str]]:
+    """Yield what each runtime said of models whose fate hangs on one node, with that node."""
+    for model in observed:
+        for runtime in table.runtimes:
+            if not _too_new(model, runtime):
+                for form, signature in _in_question(model.signatures, table, runtime.version):
+                    yield runtime.version, form, signature, model.refusals[runtime.version]
+
+
+def _too_new(model: Observed, runtime: Runtime) -> bool:
+    newest = runtime.domains
+    return model.ir_version > runtime.ir_version or any(
+        version > newest.get(domain, version) for domain, version in model.imports.items()
+    )
+
+
+def _foretold(answer: Support, refusal: str) -> bool:
+    """Whether kernels alone tell what a runtime did with a node; other refusals than for want of one are not theirs."""
+    if answer is Support.UNSURE:
+        return False
+    lacks = "NOT_IMPLEMENTED" in refusal
+    return not lacks if answer is Support.YES else bool(refusal)
+
+
+def _in_question(signatures: Sequence[Signature], table: Table, version: Version) -> Iterator[tuple[Form, Signature]]:
+    """Yield the nodes that a model's fate hangs on: one alone, or the only one that is not known to run."""
+    known = [(form, s) for s in signatures if (form := table.form(s.operator, s.opset, version)) is not None]
+    if len(known) < len(signatures):
+        return
+    unclear = [pair for pair in known if support(*pair, version) is not Support.YES]
+    yield from known if len(known) == 1 else unclear if len(unclear) == 1 else ()
+
+
+def _serves(versions: Sequence[int], since: int) -> bool:
+    """Whether a kernel serves a form: written for it, or known not to have changed up to it."""
+    start, end = versions
+    return start == since or (start < since <= end and end != _OPEN_END)
+
+
+def _side(ports: Sequence[Mapping[str, Any]]) -> str:
+    return " ".join(_port(port) for port in ports)
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    stars = "" if not port["variadic"] else "*" if port["alike"] else "**"
+    only = f":{_type(port['allowed'][0])}" if len(port["allowed"]) == 1 else ""
+    return f"{_variable(port['type'])}{stars}{only}"
+
+
+def _variable(text: str) -> str:
+    """A variable's name without what the table's own spelling uses."""
+    return "".join(letter if letter.isalnum() else "_" for letter in text)
+
+
+def _type(text: str) -> str:
+    """Spell a runtime's type as evidence does: ``tensor(float)`` is ``float32``."""
+    inner = text.removeprefix("tensor(").removesuffix(")") if text.startswith("tensor(") else ""
+    return _SPELLED.get(inner, inner) if inner else text.replace(" ", "")
+
+
+def _narrowed(types: Mapping[str, Sequence[str]], schema: Mapping[str, Any], sets: dict[tuple[str, ...], str]) -> str:
+    """Write what a kernel takes of each type variable, where that is less than the operator allows."""
+    allowed: dict[str, set[str]] = {}
+    variables: dict[str, str] = {}
+    for port in (*schema["in"], *schema["out"]):
+        allowed[port["type"]] = set(port["allowed"])
+        variables |= {port["name"]: port["type"], port["type"]: port["type"]}
+    parts = []
+    for name, taken in sorted(types.items()):
+        variable = variables.get(name, name)
+        if allowed.get(variable, set()) <= set(taken):
+            continue
+        names = tuple(sorted(_type(type_) for type_ in taken))
+        named = len(names) >= _NAMED_SETS_FROM
+        spelled = sets.setdefault(names, f"@{len(sets)}") if named else "|".join(names)
+        parts.append(f"{_variable(variable)}={spelled}")
+    return " ".join(parts)
+
+
+def _has_function(operator: str, since: int) -> bool:
+    """Whether an operator is made of others, so that a runtime without a kernel for it may still run it."""
+    domain, _, name = operator.partition("::")
+    if domain == "com.microsoft":
+        return True  # onnx does not know these; some are
+    try:
+        schema = defs.get_schema(name, since, "" if domain == "ai.onnx" else domain)
+    except defs.SchemaError:
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def _span(found: Sequence[Version]) -> str:
+    return str(found[0]) if found[0] == found[-1] else f"{found[0]}-{found[-1]}"
