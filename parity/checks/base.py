@@ -13,11 +13,12 @@ It never measures, never reads a file, never asks where its numbers were execute
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from parity.contract.base import Limits
 from parity.evidence.model import Evidence, Need
+from parity.places import listed
 from parity.result import HOST, Identity, Judgement
 
 if TYPE_CHECKING:
@@ -89,12 +90,23 @@ def _fits(_case: Case, _limits: Limits) -> str:
     return ""
 
 
+def _unexecuted(case: Case) -> str:
+    """Why a variant is executed on no target, or an empty string."""
+    contract = case.contract
+    if contract.cell or case.name in contract.targets.executed(contract.variants):
+        return ""  # which targets a cell of the matrix has is said there
+    if not contract.targets.run:
+        return "targets.run names no target to execute it on"
+    return f"the targets execute {listed(contract.targets.executed(contract.variants))}, as targets.variants names them"
+
+
 @dataclass(frozen=True, slots=True)
 class Clause(Generic[L]):
     """One thing that a contract can demand of a variant.
 
     Attributes:
-        name: Unique over all families; the last part of an item's id.
+        name: Unique among all clauses that are judged on the host, or among all that are judged on targets; with the
+            target the last part of an item's id.
         check: Name of its family.
         summary: One line for help texts, the first line of the function's docstring.
         judge: The pure function.
@@ -117,6 +129,8 @@ class Clause(Generic[L]):
 
     def stated(self, limits: L) -> bool:
         """Whether the contract itself wrote the demand down: a family's default is nobody's word."""
+        if self.limit in limits.model_fields_set and getattr(limits, self.limit) is not None:
+            return True
         return self.limit in limits.demanded() - type(limits)().demanded()
 
 
@@ -127,12 +141,22 @@ class Family(Generic[L]):
     Attributes:
         name: The ``check`` of its verdicts, and the key of its limits in a contract.
         limits: Type of its limits.
+        elsewhere: Whether it is judged on each of the contract's targets, and not on the host.
         clauses: What has been registered by :meth:`clause`.
     """
 
     name: str
     limits: type[L]
+    elsewhere: bool = False
     clauses: list[Clause[L]] = field(default_factory=list)
+
+    def cases(self, case: Case) -> tuple[Case, ...]:
+        """The cases that this family judges of a variant: the host's own, or one for each target that executes it."""
+        if not self.elsewhere:
+            return (case,)
+        contract = case.contract
+        executed = case.name in contract.targets.executed(contract.variants)
+        return tuple(replace(case, target=target) for target in contract.targets.run) if executed else ()
 
     def clause(
         self,
@@ -154,6 +178,9 @@ class Family(Generic[L]):
                 for what becomes of such a demand.
         """
 
+        def unfitting(case: Case, limits: L) -> str:
+            return (_unexecuted(case) if self.elsewhere else "") or unfit(case, limits)
+
         def wanted(case: Case, limits: L) -> bool:
             demanded = limit is None or limit in limits.demanded()
             return demanded and (applies is None or applies(case, limits)) and not unfit(case, limits)
@@ -161,7 +188,7 @@ class Family(Generic[L]):
         def register(judge: Callable[[Case, L, Findings], Judgement]) -> Callable[[Case, L, Findings], Judgement]:
             summary = (judge.__doc__ or "").strip().partition("\n")[0]
             keys = ("limits", self.name, limit) if limit else ("limits", self.name)
-            self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys, limit, unfit))
+            self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys, limit, unfitting))
             return judge
 
         return register

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from parity.contract.locate import line_of, lines
 from parity.errors import ContractError
+from parity.evidence.targets import tier_of
 from parity.places import shown
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from parity.checks.base import Case, Clause, Family, Planned
     from parity.contract.base import Limits
+    from parity.contract.model import Contract
 
 Bearer = tuple["Case", "Mapping[str, Limits]"]
 """A variant with its limits by family."""
@@ -67,6 +69,30 @@ def _faults(
                 yield ("variants", name, *keys), f"can never be judged: {reason}"
     elif all(reasons.values()):
         yield keys, f"can never be judged of any variant: {'; '.join(dict.fromkeys(reasons.values()))}"
+
+
+def refuse_unknown_targets(contract: Contract) -> None:
+    """Refuse a contract that names a target which there is not, or describes one that cannot be believed.
+
+    Raises:
+        ContractError: It does; all such targets are named.
+    """
+    named = {("targets", "own", name): name for name in contract.targets.own}
+    for table, names in (("run", () if contract.cell else contract.targets.run), ("targets", contract.matrix.targets)):
+        at = ("targets" if table == "run" else "matrix", table)
+        named |= {(*at, str(number)): name for number, name in enumerate(names) if name not in contract.targets.own}
+    faults: dict[tuple[str, ...], ContractError] = {}
+    for keys, name in named.items():
+        try:
+            tier_of(contract, name)
+        except ContractError as error:
+            faults[keys] = error
+    if faults:
+        text = _text(contract.file)
+        raise ContractError(
+            "\n".join(_told(contract.file, text, keys, error.reason) for keys, error in faults.items()),
+            next_step="; ".join(dict.fromkeys(error.next_step for error in faults.values())),
+        )
 
 
 def demand_line(planned: Planned) -> int | None:

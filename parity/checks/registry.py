@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import ByteSize
 
+from parity.checks.arm64 import arm64
 from parity.checks.base import Case, Family, Planned
 from parity.checks.closeness import closeness
-from parity.checks.demands import refuse_unfit
+from parity.checks.demands import refuse_unfit, refuse_unknown_targets
 from parity.checks.flips import flips
 from parity.checks.freshness import freshness
 from parity.checks.hybrid import hybrid
@@ -52,6 +53,7 @@ FAMILIES: tuple[Family[Any], ...] = (
     runtime,
     size,
     memory,
+    arm64,
     release,
 )
 
@@ -85,13 +87,15 @@ def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tupl
         limits = {family.name: variant.limits.get(family.name) or family.limits() for family in families}
         bearers.append((Case(contract, name, labelled), limits))
     refuse_unfit(families, bearers)
+    refuse_unknown_targets(contract)
     planned = tuple(
-        Planned(case, clause, limits[family.name])
+        Planned(at, clause, limits[family.name])
         for case, limits in bearers
         if not (contract.cell and case.variant.kind in TORCH_KINDS)
         for family in families
+        for at in family.cases(case)
         for clause in family.clauses
-        if clause.applies(case, limits[family.name])
+        if clause.applies(at, limits[family.name])
     )
     if not planned:
         raise ContractError(

@@ -40,11 +40,11 @@ def confusion(labels: Indices, decided: Indices, classes: int) -> Indices:
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 
-def f1_by_class(counts: Indices) -> NDArray[np.float64]:
+def f1_by_class(counts: Indices | NDArray[np.float64]) -> NDArray[np.float64]:
     """F1 of every class: 2·TP / (2·TP + FP + FN), as van Rijsbergen's effectiveness with equal weights.
 
     Args:
-        counts: Confusion matrix [classes, classes].
+        counts: Confusion matrix [classes, classes]; estimated counts need not be whole.
 
     Returns:
         float64 [classes]; NaN for a class that was neither there nor decided.
@@ -55,7 +55,7 @@ def f1_by_class(counts: Indices) -> NDArray[np.float64]:
     return found
 
 
-def macro_f1(counts: Indices) -> float:
+def macro_f1(counts: Indices | NDArray[np.float64]) -> float:
     """Mean of the classes' F1, each class of equal weight (Opitz & Burst, arXiv 1911.03347, "averaged F1").
 
     NaN where a class is neither there nor decided: such a class must not be averaged away.

@@ -12,9 +12,11 @@ from tests.bundles import make_image_bundle, make_tensor_bundle
 from tests.checks.evidence_factory import TWO_OUTPUTS, clauses, contract, golden, judge, planned, scores
 
 
-def test_clause_names_are_unique_over_all_families():
-    """A clause's name alone stands in a test id."""
-    names = [clause.name for family in FAMILIES for clause in family.clauses]
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_clause_names_are_unique_over_all_families(elsewhere):
+    """A clause's name alone stands in a test id; on a target it stands there with the target's."""
+    names = [clause.name for family in FAMILIES if family.elsewhere is elsewhere for clause in family.clauses]
+    assert names
     assert len(names) == len(set(names))
     assert all(name.replace("_", "").isalnum() and name.islower() for name in names)
 
