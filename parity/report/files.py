@@ -7,24 +7,28 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from parity.errors import RecordError
 from parity.places import shown
-from parity.report.document import FORMAT, VERSION, Record
+from parity.report import merged as matrix
+from parity.report.document import FORMAT, VERSION, Entry, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+E = TypeVar("E", bound=Entry)
 
 _HEAD = 200
 """Bytes of a file among which a record says what it is."""
 
 _RUN = "run `pytest --eyerace-parity` to write a new one"
+_MERGE = "merge the records again: eyerace-parity report RECORD… --merged PATH"
 
 
-def record_text(record: Record) -> str:
+def record_text(record: Record | matrix.Merged) -> str:
     """Write a record as JSON that any reader takes: numbers that JSON does not know stand as texts."""
     content = _speakable(record.model_dump(mode="json", by_alias=True))
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -36,9 +40,21 @@ def write_record(path: Path, record: Record) -> None:
     Raises:
         RecordError: The file cannot be written, or something else stands there; what stood there before still stands.
     """
-    text = record_text(record)
+    _write(path, record_text(record), FORMAT, "--eyerace-parity-record")
+
+
+def write_merged(path: Path, merged: matrix.Merged) -> None:
+    """Write a merged record in the same way.
+
+    Raises:
+        RecordError: The file cannot be written, or something else stands there; what stood there before still stands.
+    """
+    _write(path, record_text(merged), matrix.FORMAT, "--merged")
+
+
+def _write(path: Path, text: str, mark: str, option: str) -> None:
     try:
-        if path.is_file() and path.stat().st_size and not _is_record(path):
+        if path.is_file() and path.stat().st_size and not _begins(path, mark):
             raise RecordError(
                 f"{shown(path)} is there already, and is no record: it is not overwritten",
                 next_step="name another place for the record",
@@ -48,14 +64,22 @@ def write_record(path: Path, record: Record) -> None:
     except OSError as error:
         raise RecordError(
             f"the record cannot be written to {shown(path)}: {error.strerror or error}",
-            next_step="name another place with --eyerace-parity-record PATH",
+            next_step=f"name another place with {option} PATH",
         ) from None
 
 
-def _is_record(path: Path) -> bool:
-    """Whether a file begins as every record does: what it is comes first."""
+def is_merged(path: Path) -> bool:
+    """Whether a file begins as a merged record does."""
+    try:
+        return path.is_file() and _begins(path, matrix.FORMAT)
+    except OSError:
+        return False  # reading it says why
+
+
+def _begins(path: Path, mark: str) -> bool:
+    """Whether a file begins with its mark, as every record does: what it is comes first."""
     with path.open("rb") as file:
-        return FORMAT.encode() in file.read(_HEAD)
+        return mark.encode() in file.read(_HEAD)
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -81,39 +105,53 @@ def read_record(path: Path) -> Record:
     Raises:
         RecordError: The file is missing, torn, no record, or of a newer form.
     """
-    content = _content(path)
+    return _read(path, Record, FORMAT, VERSION, _RUN)
+
+
+def read_merged(path: Path) -> matrix.Merged:
+    """Read a merged record.
+
+    Raises:
+        RecordError: The file is missing, torn, no merged record, or of a newer form.
+    """
+    return _read(path, matrix.Merged, matrix.FORMAT, matrix.VERSION, _MERGE)
+
+
+def _read(path: Path, kind: type[E], mark: str, known: int, again: str) -> E:
+    content = _content(path, again)
     place = shown(path)
-    if content.get("format") != FORMAT:
-        raise RecordError(f"{place} is no record of eyerace-parity", next_step=_RUN)
+    if content.get("format") != mark:
+        what = "record" if kind is Record else "merged record"
+        raise RecordError(f"{place} is no {what} of eyerace-parity", next_step=again)
     version = content.get("schema")
-    if isinstance(version, int) and version > VERSION:
+    if isinstance(version, int) and version > known:
         raise RecordError(
-            f"{place} has the form {version}; this eyerace-parity reads up to {VERSION}",
+            f"{place} has the form {version}; this eyerace-parity reads up to {known}",
             next_step="use the version that wrote it, or a newer one",
         )
     try:
-        return Record.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         more = f" ({error.error_count()} faults in all)" if error.error_count() > 1 else ""
         told = f"{where}: {message}" if where else message
-        raise RecordError(f"{place} is not a sound record: {told}{more}", next_step=_RUN) from None
+        raise RecordError(f"{place} is not a sound record: {told}{more}", next_step=again) from None
 
 
-def _content(path: Path) -> Mapping[str, Any]:
+def _content(path: Path, again: str) -> Mapping[str, Any]:
     place = shown(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RecordError(f"{place}: there is no such record", next_step=_RUN) from None
+        raise RecordError(f"{place}: there is no such record", next_step=again) from None
     except OSError as error:
-        raise RecordError(f"{place} cannot be read: {error.strerror or error}", next_step=_RUN) from None
+        raise RecordError(f"{place} cannot be read: {error.strerror or error}", next_step=again) from None
     except (ValueError, RecursionError):
-        raise RecordError(f"{place} is torn, or no JSON at all", next_step=_RUN) from None
+        raise RecordError(f"{place} is torn, or no JSON at all", next_step=again) from None
     if not isinstance(content, dict):
-        raise RecordError(f"{place} is no record of eyerace-parity", next_step=_RUN)
+        raise RecordError(f"{place} is no record of eyerace-parity", next_step=again)
     return content
 
 

@@ -1,4 +1,4 @@
-"""The record's JSON Schema. ``python -m parity.report.schema`` writes it anew beside this file."""
+"""The JSON Schemas of both kinds of record. ``python -m parity.report.schema`` writes them anew beside this file."""
 
 from __future__ import annotations
 
@@ -6,25 +6,41 @@ import inspect
 import json
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from parity.report import merged
 from parity.report.document import VERSION, Record
 from parity.report.files import replace_file
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 SCHEMA_FILE: Final = Path(__file__).with_name("record.schema.json")
-"""The published schema."""
+"""The published schema of a record."""
+
+MERGED_FILE: Final = Path(__file__).with_name("matrix.schema.json")
+"""The published schema of a merged record."""
 
 _ATTRIBUTE: Final = re.compile(r"^(\w+): (.*)$")
 
 
 def schema_text() -> str:
     """The schema of :class:`Record`, as it is published."""
-    schema = Record.model_json_schema(by_alias=True, mode="serialization")
+    return _text(Record, f"urn:eyerace-parity:record:{VERSION}")
+
+
+def merged_text() -> str:
+    """The schema of :class:`~parity.report.merged.Merged`, as it is published."""
+    return _text(merged.Merged, f"urn:eyerace-parity:matrix:{merged.VERSION}")
+
+
+def _text(kind: type[BaseModel], identifier: str) -> str:
+    schema = kind.model_json_schema(by_alias=True, mode="serialization")
     for model in (schema, *schema.get("$defs", {}).values()):
         _describe(model)
     heading = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:eyerace-parity:record:{VERSION}",
+        "$id": identifier,
     }
     return json.dumps(heading | schema, indent=1, ensure_ascii=False) + "\n"
 
@@ -46,3 +62,4 @@ def _describe(model: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     replace_file(SCHEMA_FILE, schema_text())
+    replace_file(MERGED_FILE, merged_text())
