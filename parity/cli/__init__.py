@@ -51,6 +51,8 @@ COMMANDS = {
     "record": "freeze the outputs of the torch variants, so that a machine without torch can judge",
     "judge": "judge a finished run again under changed limits, without an inference",
     "report": "show a finished run's record",
+    "release": "keep a release that later candidates are judged against, and look at those that are",
+    "flips": "list the images that two variants decide differently, and accept those that are known",
     "clauses": "list everything that a contract can demand",
     "doctor": "say what this machine can and cannot do, and how to get it",
 }

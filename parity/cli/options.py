@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,13 @@ def contract_of(options: argparse.Namespace) -> Contract:
             next_step="name one with --contract PATH, or write one with `eyerace-parity init MODEL.onnx`",
         )
     return open_contract(path, settings_of(options).overrides())
+
+
+def say(line: str) -> None:
+    """Print a line in signs that the terminal can take."""
+    from parity.report.words import signs_for  # noqa: PLC0415 - only once it is needed
+
+    print(signs_for(sys.stdout.encoding).text(line))
 
 
 def laboratory_of(contract: Contract, settings: Settings, progress: Progress) -> Laboratory:

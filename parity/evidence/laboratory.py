@@ -16,11 +16,24 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from parity.digests import json_digest
 from parity.errors import BaselineMissing, MeasurementError, ParityError
-from parity.evidence import execution, files, flips, footprint, known, outputs, peer, recorded, repeats, timing
+from parity.evidence import (
+    execution,
+    files,
+    flips,
+    footprint,
+    instructions,
+    known,
+    outputs,
+    peer,
+    recorded,
+    repeats,
+    timing,
+)
 from parity.evidence.baseline import GIVE_BASELINE, refuse_incomparable
 from parity.evidence.bench import Bench, code_digest
 from parity.evidence.elsewhere import Elsewhere
 from parity.evidence.kept import keep, recall
+from parity.evidence.lane import KINDS
 from parity.evidence.model import (
     Execution,
     Fact,
@@ -29,6 +42,7 @@ from parity.evidence.model import (
     Footprint,
     Golden,
     Graph,
+    Instructions,
     KnownFlips,
     Lineage,
     Need,
@@ -213,8 +227,8 @@ class Laboratory:
             return cast("E", self._flips(cast("Need[FlipLedger]", need)))
         if need.baseline:
             return self._obtain_of_baseline(need)
-        if need.kind is Execution:
-            return cast("E", self._elsewhere.obtain(cast("Need[Execution]", need)))
+        if need.kind in KINDS:
+            return cast("E", self._elsewhere.obtain(need))
         return self._obtain(need)
 
     def _obtain(self, need: Need[E]) -> E:
@@ -286,7 +300,7 @@ class Laboratory:
 
     def _source(self, need: Need[Any]) -> Provenance:
         if need not in self._sources:
-            if need.kind is Execution:
+            if need.kind in KINDS:
                 self._sources[need] = self._elsewhere.provenance(need)
             else:
                 self._sources[need] = _measurer(need.kind).provenance(self._bench, need)
@@ -313,6 +327,11 @@ def content_key(kind: type[Any], source: Provenance) -> str:
 def golden_key(digest: str) -> str:
     """Key of a golden set's own facts."""
     return json_digest({"schema": SCHEMA, "kind": Golden.__name__, "golden": digest})
+
+
+def is_timed(kind: type[Any]) -> bool:
+    """Whether measurements of a kind speak of one machine at one time, and so of no other."""
+    return kind in _TABLE and _TABLE[kind].alone
 
 
 def is_kept(kind: type[Any]) -> bool:
@@ -376,6 +395,7 @@ def _by_the_lane(_bench: Bench, need: Need[Any], *_source: Provenance) -> NoRetu
 
 _TABLE: dict[type[Any], Measurer[Any]] = {
     Execution: Measurer(_by_the_lane, _by_the_lane, execution.CODE),
+    Instructions: Measurer(_by_the_lane, _by_the_lane, instructions.CODE),
     Outputs: Measurer(outputs.provenance, outputs.measure, outputs.CODE, survival=True),
     Repeats: Measurer(repeats.provenance, repeats.measure, repeats.CODE, survival=True),
     Graph: Measurer(_graph_provenance, _read_graph, GRAPH_CODE),

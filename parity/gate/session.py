@@ -21,6 +21,7 @@ from parity.contract.settings import OPTIONS, resolve
 from parity.errors import ContractError, RecipeError, RecordError
 from parity.gate.discovery import Discovery, discover, refuse_namesakes
 from parity.gate.nodes import ClauseItem, ContractFile
+from parity.gate.release import accept, places, refuse_acceptance, refuse_idle, stored_baseline
 from parity.gate.stage import Stage
 from parity.gate.subject import Subject
 from parity.places import shown
@@ -158,7 +159,10 @@ class GateSession:
 
     def note_selected(self, items: Sequence[pytest.Item]) -> None:
         """Note which clauses are left after everybody has deselected."""
-        self._selected |= {item.planned.identity for item in items if isinstance(item, ClauseItem)}
+        clauses = [item for item in items if isinstance(item, ClauseItem)]
+        self._selected |= {item.planned.identity for item in clauses}
+        for file, subject in self.judged.items():
+            subject.expect(item.planned for item in clauses if item.path == file)
 
     def before_items(self, session: pytest.Session) -> None:
         """Build what the chosen items need and is missing, now that it is known that they will run."""
@@ -208,6 +212,7 @@ class GateSession:
         troubles = dict.fromkeys(filter(None, (subject.trouble for subject in self.judged.values())))
         self._notes += [f"eyerace-parity: measurements could not be kept for the next run: {told}" for told in troubles]
         self._summarise()
+        self._accept(session)
         if self.settings.no_record:
             return
         try:
@@ -218,6 +223,18 @@ class GateSession:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
             self._notes.append(f"record: {shown(self.settings.record)}")
+
+    def _accept(self, session: pytest.Session) -> None:
+        """Accept the run as a release, where that was asked for. What cannot be accepted makes the run red."""
+        if self._record is None or not self.settings.accept:
+            return
+        for subject in self.judged.values():
+            try:
+                self._notes += accept(subject, self._record, subject.laboratory)
+            except RecordError as error:
+                self._notes.append(f"eyerace-parity: nothing was accepted of {subject.contract.name}: {error}")
+                if session.exitstatus == pytest.ExitCode.OK:
+                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _summarise(self) -> None:
         """Add the record to the summary of a CI job that keeps one. A summary that cannot be written costs nobody."""
@@ -292,6 +309,7 @@ def open_session(config: pytest.Config) -> GateSession:
     unbuilt: dict[str, dict[str, list[str]]] = {}
     if told is None:
         _refuse_folder(settings)
+        refuse_acceptance(settings, config)
         found = discover(config, settings)
     else:
         said = json.loads(told)
@@ -302,6 +320,7 @@ def open_session(config: pytest.Config) -> GateSession:
         {file: _open(file, settings, stage, config) for file in files} for files in (found.contracts, found.known)
     )
     refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])
+    refuse_idle(settings, tuple(judged.values()))
     for file, reasons in unbuilt.items():
         judged[Path(file)].unbuilt |= {
             name: RecipeError(reason, next_step=next_step) for name, (reason, next_step) in reasons.items()
@@ -339,7 +358,8 @@ def _open(file: Path, settings: Settings, stage: Stage, config: pytest.Config) -
     own = settings.under(contract)
     # Under xdist the workers share what was granted.
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    return Subject(Ledger(contract, planned), own, stage, max(1, own.jobs // workers))
+    baseline = stored_baseline(contract, planned, own, places(config))
+    return Subject(Ledger(contract, planned), own, stage, max(1, own.jobs // workers), baseline)
 
 
 def _refuse_folder(settings: Settings) -> None:

@@ -8,6 +8,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TextIO
 
+from parity.gate import targets
+from parity.gate.release import in_words
 from parity.places import listed, shown
 from parity.progress import SilentProgress
 from parity.report import github
@@ -89,6 +91,10 @@ class Stage:
                 f"eyerace-parity: {shown(contract.file)} ({contract.name}, {contract.digest[:19]}): "
                 f"{listed(contract.variants)}; {clauses}"
             )
+            if release := in_words(subject.baseline):
+                lines.append(f"eyerace-parity: {release}")
+            if executed := targets.in_words(contract, subject.settings, self):
+                lines.append(f"eyerace-parity: {executed}")
             building = () if self.config.getoption("collectonly") else subject.to_build()
             if building:
                 files = [shown(contract.path(contract.variants[name].path)) for name in building]

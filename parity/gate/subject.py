@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from parity.errors import ArtefactError, ParityError, RecipeError
+from parity.gate.targets import emulation, wanted
 from parity.judging import judge
 from parity.report.compose import Ledger, finding
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from parity.evidence.model import Need
     from parity.evidence.store import Store
     from parity.progress import Progress
+    from parity.release.files import Stored
     from parity.report.compose import Finding
 
 E = TypeVar("E")
@@ -34,6 +36,7 @@ class Subject:
         settings: Options of the run, as they stand for this contract.
         progress: Who hears of long work.
         jobs: How much may be measured side by side in this process.
+        baseline: The accepted release to compare with; or the name of one that is not there yet; or an empty text.
         unbuilt: Why a variant could not be built, by its name.
     """
 
@@ -41,7 +44,9 @@ class Subject:
     settings: Settings
     progress: Progress
     jobs: int
+    baseline: Stored | str = ""
     unbuilt: dict[str, RecipeError] = field(default_factory=dict)
+    _expected: tuple[Planned, ...] = field(default=(), init=False)
     _laboratory: Laboratory | None = field(default=None, init=False)
     _store: Store | None = field(default=None, init=False)
 
@@ -59,26 +64,45 @@ class Subject:
     def laboratory(self) -> Laboratory:
         """What measures; opened when it is first needed."""
         if self._laboratory is None:
-            from parity.evidence.laboratory import Laboratory  # noqa: PLC0415 - a run that only collects needs none
-            from parity.evidence.store import Store  # noqa: PLC0415
-            from parity.golden.dataset import open_golden  # noqa: PLC0415
+            self._laboratory = self._open(self.contract, compare=True)
+        return self._laboratory
+
+    @property
+    def store(self) -> Store:
+        """Where measurements are kept."""
+        if self._store is None:
+            from parity.evidence.store import Store  # noqa: PLC0415 - a run that only collects needs none
 
             self._store = Store(self.settings.cache)
-            self._laboratory = Laboratory(
-                self.contract,
-                open_golden,
-                self._store,
-                jobs=self.jobs,
-                progress=self.progress,
-                use_recorded=self.settings.recorded,
-                peer_python=self.settings.peer,
-            )
-        return self._laboratory
+        return self._store
+
+    def _open(self, contract: Contract, *, compare: bool = False) -> Laboratory:
+        """Open a laboratory, with ``compare`` one that also gives evidence of the accepted release."""
+        from parity.evidence.laboratory import Laboratory  # noqa: PLC0415 - as above
+        from parity.gate.release import measurer, source_of  # noqa: PLC0415
+        from parity.golden.dataset import open_golden  # noqa: PLC0415
+
+        return Laboratory(
+            contract,
+            open_golden,
+            self.store,
+            jobs=self.jobs,
+            progress=self.progress,
+            use_recorded=self.settings.recorded,
+            peer_python=self.settings.peer,
+            baseline=source_of(self.baseline, contract, measurer(self._open)) if compare else None,
+            equipment=emulation(contract, self.settings, self.progress),
+            everything=self.settings.arm64 == "all",
+        )
 
     @property
     def trouble(self) -> str:
         """Why measurements could not be kept for the next run, or an empty string."""
         return "" if self._store is None else self._store.trouble
+
+    def expect(self, planned: Iterable[Planned]) -> None:
+        """Hear which clauses will be judged, so that what is best measured together is."""
+        self._expected = tuple(planned)
 
     def obtain(self, need: Need[E]) -> E:
         """Return the evidence that meets a need.
@@ -90,6 +114,8 @@ class Subject:
         for name in filter(None, (need.variant, need.versus)):
             if name in self.unbuilt:
                 raise ArtefactError(self.unbuilt[name].reason, next_step=self.unbuilt[name].next_step)
+        expected, self._expected = self._expected, ()
+        self.laboratory.expect(wanted(expected, self.unbuilt))
         return self.laboratory.obtain(need)
 
     def key(self, need: Need[Any]) -> str:

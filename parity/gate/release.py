@@ -1,0 +1,169 @@
+"""The accepted release in a run of the gate: found before anything is measured, and accepted after everything was."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from parity.errors import ContractError, ParityError, RecordError
+from parity.places import shown
+from parity.release import files
+from parity.release.source import NoRelease, ReleaseSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pytest
+
+    from parity.checks.base import Planned
+    from parity.contract.model import Contract
+    from parity.contract.settings import Settings
+    from parity.evidence.baseline import Baseline
+    from parity.evidence.laboratory import Laboratory
+    from parity.evidence.model import Need, Timing
+    from parity.gate.subject import Subject
+    from parity.report.document import Record
+
+_NO: Final = {"", "0", "false", "no", "off"}
+"""What the variable ``CI`` says on a machine that is none."""
+
+
+def refuse_acceptance(settings: Settings, config: pytest.Config) -> None:
+    """Refuse to accept a release where nobody looks at it, or where no single process sees the whole run.
+
+    Raises:
+        ContractError: It is refused.
+    """
+    if not settings.accept:
+        return
+    origin = settings.origin("accept")
+    files.check_name(settings.accept, origin)
+    if os.environ.get("CI", "").strip().casefold() not in _NO:
+        raise ContractError(
+            f"{origin}: a release is not accepted in continuous integration",
+            next_step="accept it on your own machine, look at what changed, and commit the release's folder",
+        )
+    distributed = config.getoption("dist", "no") != "no" or config.getoption("tx", None)
+    if distributed or hasattr(config, "workerinput"):
+        raise ContractError(
+            f"{origin}: a release is not accepted from a run that xdist distributes", next_step="run without -n"
+        )
+    if settings.matrix:
+        raise ContractError(
+            f"{origin}: one runtime of the matrix is no whole run", next_step="run without --eyerace-parity-matrix"
+        )
+
+
+def stored_baseline(
+    contract: Contract, planned: Sequence[Planned], settings: Settings, folders: Sequence[Path]
+) -> files.Stored | str:
+    """Find the release that a contract is judged against.
+
+    Args:
+        contract: The contract.
+        planned: All that it demands.
+        settings: Options of the run.
+        folders: What a path on the command line may be relative to.
+
+    Returns:
+        The release; or the name of one that is not there yet; or an empty text where none is named or none is needed.
+
+    Raises:
+        ContractError: The run names a release that is not there.
+        RecordError: It is torn, or something else.
+    """
+    wanted = settings.baseline or contract.release.baseline or ""
+    if not wanted or not compares(planned):
+        return ""
+    folder = files.find(contract, wanted, *folders)
+    if folder is not None:
+        return files.read(folder)
+    if settings.baseline and settings.baseline != settings.accept:
+        raise files.refuse_unknown(contract, wanted, settings.origin("baseline"))
+    return wanted
+
+
+def in_words(stored: files.Stored | str) -> str:
+    """Say what a candidate is compared with; an empty text where it is with nothing."""
+    if isinstance(stored, str):
+        return f"compared with release {stored}, which is not there yet" if stored else ""
+    return f"compared with release {stored.release.name} ({stored.release.digest[:19]}) in {shown(stored.folder)}"
+
+
+def compares(planned: Sequence[Planned]) -> bool:
+    """Whether anything is demanded of how a candidate stands to a release."""
+    try:
+        return any(need.baseline for each in planned for need in each.needs)
+    except Exception:  # noqa: BLE001 - a check at fault is told when it is judged
+        return True
+
+
+def source_of(
+    stored: files.Stored | str, contract: Contract, measure: Callable[[Contract, Need[Timing]], Timing]
+) -> Baseline | None:
+    """The release as a source of evidence; ``None`` where none is named."""
+    if isinstance(stored, str):
+        return NoRelease(stored) if stored else None
+    return ReleaseSource(stored, contract, measure)
+
+
+def refuse_idle(settings: Settings, subjects: Sequence[Subject]) -> None:
+    """Refuse a release that nothing is compared with: a green run must not pass for one that compared.
+
+    Raises:
+        ContractError: No contract of the run demands anything of it.
+    """
+    if settings.baseline and subjects and not any(compares(subject.planned) for subject in subjects):
+        raise ContractError(
+            f"{settings.origin('baseline')}: no contract of this run demands anything of a release",
+            next_step="state limits in [limits.release], e.g. f1_drop; `eyerace-parity clauses` lists all",
+        )
+
+
+def accept(subject: Subject, record: Record, laboratory: Laboratory) -> list[str]:
+    """Accept what a run found as a release, and tell what that changes.
+
+    The verdicts of the run stay what they are: it compared with what was accepted before.
+
+    Returns:
+        Lines for the user.
+
+    Raises:
+        RecordError: The run cannot be accepted, or the release cannot be written.
+    """
+    from parity.evidence.model import Golden, Need  # noqa: PLC0415 - only where something is accepted
+    from parity.release.compare import changes  # noqa: PLC0415
+    from parity.release.save import acceptance, make  # noqa: PLC0415
+
+    contract, name = subject.contract, subject.settings.accept
+    folder = files.folder_of(contract, name)
+    before = files.read(folder) if (folder / files.RELEASE).is_file() else None
+    made = make(record, contract, subject.store, name, before.release if before else None)
+    against = before or (subject.baseline if isinstance(subject.baseline, files.Stored) else None)
+    try:
+        golden = laboratory.obtain(Need(Golden)) if made.answers else None
+    except ParityError as error:
+        raise RecordError(error.reason, next_step=error.next_step) from error
+    files.write(made, acceptance(made, contract, record, subject.store))
+    again = " again, unchanged" if before is not None and before.release.digest == made.release.digest else ""
+    lines = [f"eyerace-parity: accepted as release {name}{again}: {shown(folder)} ({made.release.digest[:19]})"]
+    if against is not None:
+        lines.append(f"  changed since release {against.release.name} ({against.release.digest[:19]}):")
+        lines += [f"    {line}" for line in changes(against, made, golden)]
+    lines.append("  the verdicts above compared with what was accepted before; commit the folder, then run again")
+    return lines
+
+
+def measurer(laboratory: Callable[[Contract], Laboratory]) -> Callable[[Contract, Need[Timing]], Timing]:
+    """Measure for a contract that names the release's artefact beside the candidate."""
+
+    def measure(contract: Contract, need: Need[Timing]) -> Timing:
+        return laboratory(contract).obtain(need)
+
+    return measure
+
+
+def places(config: pytest.Config) -> tuple[Path, ...]:
+    """Folders that a release on the command line may be relative to."""
+    return tuple(dict.fromkeys((Path(config.invocation_params.dir), Path(config.rootpath))))

@@ -1,0 +1,1 @@
+"""Accepted releases: what is kept of one, and how a candidate is judged against it."""
