@@ -12,10 +12,11 @@ import numpy as np
 from pydantic import Field
 
 from parity.checks.base import Family
+from parity.checks.counts import InstructionLimits
 from parity.checks.executed import chosen, fault_there, incomparable, on_host, undecisive, worst_place
 from parity.checks.guards import GOLDEN, fault_of
 from parity.checks.words import against, cannot_judge, counted, figure, passing
-from parity.contract.base import Limits, Share
+from parity.contract.base import Share
 from parity.evidence.model import Execution, Graph, Need, Outputs
 from parity.places import listed
 from parity.result import Judgement, Relation, Status
@@ -32,7 +33,7 @@ _FLOATING = "DynamicQuantizeLinear"
 """Operator whose scales are computed in floating point from each input, so that they differ in their last bits."""
 
 
-class Arm64Limits(Limits):
+class Arm64Limits(InstructionLimits):
     """What must hold on each target that the contract names in ``targets.run``."""
 
     parity: Annotated[float, Field(ge=0.0)] | None = Field(

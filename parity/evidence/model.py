@@ -333,6 +333,30 @@ class PeerTiming(Fact):
     load_average: float | None = None
 
 
+class Instructions(Fact):
+    """Instructions that an emulated processor executed for a variant: a proxy of its cost, never a time.
+
+    Attributes:
+        provenance: Where it came from; its target is the processor.
+        load: Of making a session, once per session.
+        first: Of its first run, once per session.
+        steady: Of its later runs, one session after the other.
+        unavailable: Why nothing can be counted on this machine, or an empty string.
+        failure: Why the file could not be loaded or run there, or an empty string.
+        signal: Signal that ended the process, where one did.
+        next_step: What to do about either.
+    """
+
+    provenance: Provenance
+    load: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
+    steady: tuple[int, ...] = ()
+    unavailable: str = ""
+    failure: str = ""
+    signal: int | None = None
+    next_step: str = ""
+
+
 class Lineage(Fact):
     """What an artefact says it was made from, beside what it would be made from now.
 
@@ -423,6 +447,7 @@ Evidence = (
     | Footprint
     | Timing
     | PeerTiming
+    | Instructions
     | Lineage
     | FlipLedger
     | KnownFlips
@@ -430,7 +455,7 @@ Evidence = (
 """Every kind of evidence."""
 
 Document = Annotated[
-    Graph | Files | Preflight | Footprint | Timing | PeerTiming | Lineage | FlipLedger | KnownFlips,
+    Graph | Files | Preflight | Footprint | Timing | PeerTiming | Instructions | Lineage | FlipLedger | KnownFlips,
     Field(union_mode="smart"),
 ]
 """The kinds that are made of numbers."""

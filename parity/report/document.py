@@ -18,6 +18,7 @@ from parity.evidence.model import (
     FlipLedger,
     Footprint,
     Graph,
+    Instructions,
     KnownFlips,
     Lineage,
     Need,
@@ -40,7 +41,7 @@ VERSION: Final = 1
 """Version of the record's form. A reader refuses a newer one and says so."""
 
 DOCUMENTS: Final[Mapping[str, type[Fact]]] = {
-    kind.__name__.lower(): kind for kind in (Graph, Files, Preflight, Footprint, Timing, PeerTiming, Lineage, FlipLedger, KnownFlips)
+    kind.__name__.lower(): kind for kind in (Graph, Files, Preflight, Footprint, Timing, PeerTiming, Instructions, Lineage, FlipLedger, KnownFlips)
 }
 """Evidence that is made of numbers, by the name of its kind."""
 
@@ -187,6 +188,22 @@ class Setting(Entry):
     origin: str
 
 
+class ChancesEntry(Entry):
+    """How often the verdict on a contract may be wrong by chance of its samples, at most.
+
+    Attributes:
+        clauses: Clauses whose answer rests on a sample; no other errs by chance.
+        false_pass: Chance that the contract is held although a truth lies outside its limit.
+        false_alarm: Chance that it is broken although all truths lie inside.
+        correction: How the chance of a false alarm is shared among the clauses: ``none`` or ``bonferroni``.
+    """
+
+    clauses: int = Field(ge=1)
+    false_pass: float = Field(ge=0, le=1)
+    false_alarm: float = Field(ge=0, le=1)
+    correction: str
+
+
 class ContractEntry(Entry):
     """A contract, and what became of it.
 
@@ -202,6 +219,7 @@ class ContractEntry(Entry):
         planned: Number of clauses that it demands.
         outcome: What is to be said of the whole.
         judged_again: Whether the verdicts were reached later, from recorded evidence.
+        chances: How often the verdict may be wrong by chance; ``null`` where none of its clauses rests on a sample.
         cell: Whether the run was one cell of the matrix: it judged only what its ONNX Runtime executes.
     """
 
@@ -215,6 +233,7 @@ class ContractEntry(Entry):
     planned: int = Field(ge=1)
     outcome: Outcome
     judged_again: bool = False
+    chances: ChancesEntry | None = None
     cell: bool = False
 
 

@@ -23,7 +23,12 @@ SIGNIFICANT: Final = 4
 """Digits of a number, unless more are needed to tell it from its limit."""
 
 _WHOLE: Final = 1e15
-_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
+_SCALES: Final[Mapping[str, tuple[str, ...]]] = {
+    "bytes": ("B", "kB", "MB", "GB", "TB"),
+    "instructions": ("", "k", "M", "G", "T"),
+}
+"""Units that are written with the prefix that fits a value."""
+
 _KILO: Final = 1000.0
 
 
@@ -87,7 +92,7 @@ def signs_for(encoding: str | None) -> Signs:
 
 
 def quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT) -> str:
-    """Write a value; bytes in the unit that fits them, everything else without its unit.
+    """Write a value; bytes and instructions with the prefix that fits them, everything else without its unit.
 
     Args:
         value: A number, or a text that stands for itself.
@@ -96,11 +101,11 @@ def quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT) -> str
     """
     if isinstance(value, str) or not math.isfinite(value):
         return str(value)
-    if unit == "bytes":
+    if (names := _SCALES.get(unit)) is not None:
         size, name = float(value), 0
-        while abs(size) >= _KILO and name < len(_UNITS) - 1:
+        while abs(size) >= _KILO and name < len(names) - 1:
             size, name = size / _KILO, name + 1
-        return f"{_number(size, digits)} {_UNITS[name]}"
+        return f"{_number(size, digits)} {names[name]}".rstrip()
     return _number(value, digits)
 
 
@@ -126,8 +131,8 @@ def comparison(row: VerdictEntry, signs: Signs) -> str:
 
 
 def shown_unit(unit: str) -> str:
-    """The unit as it stands beside a number; bytes carry theirs already."""
-    return "" if unit == "bytes" else unit
+    """The unit as it stands beside a number; bytes carry theirs already, instructions are the name of their clause."""
+    return "" if unit in _SCALES else unit
 
 
 def title(row: VerdictEntry, signs: Signs) -> str:

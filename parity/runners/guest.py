@@ -44,6 +44,9 @@ ANSWER_SECONDS: Final = 300.0
 
 _TAIL_LINES: Final = 20
 _POLL_SECONDS: Final = 0.2
+_SIGNAL_NOTES: Final = ("qemu: uncaught target signal",)
+"""What an emulator says of a signal, by which it then dies itself: nothing that is not told better already."""
+
 _SHELL_SIGNALS: Final = range(129, 193)
 """Exit codes by which a shell, or whatever else stands in front, reports a signal (128 + number)."""
 
@@ -78,6 +81,8 @@ class Guest:
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self.name = name
+        self.counts = False
+        """Whether its emulator counts instructions; known once it has started."""
         self._processor = processor
         self._command = tuple(command)
         self._env = None if env is None else dict(env)
@@ -132,7 +137,8 @@ class Guest:
             self.close()
             raise self._foreign(f"protocol version {answer.get('protocol')!r}", "starting")
         fields = ("python", "numpy", "onnxruntime", "machine", "system")
-        return Hello(**{field: str(answer.get(field, "?")) for field in fields}, counts=answer.get("counts") is True)
+        self.counts = answer.get("counts") is True
+        return Hello(**{field: str(answer.get(field, "?")) for field in fields}, counts=self.counts)
 
     def close(self) -> None:
         """End the guest with all its children. Closing twice does no harm."""
@@ -322,7 +328,7 @@ class Guest:
     def _last_words(self) -> str:
         for thread in self._threads[-1:]:  # what it said last may still be on its way
             thread.join(_POLL_SECONDS)
-        words = next((line for line in reversed(self._said) if line), "")
+        words = next((line for line in reversed(self._said) if line and not line.startswith(_SIGNAL_NOTES)), "")
         return f'; its last words: "{words}"' if words else ""
 
     # ---- threads: each owns one stream, so that none can stall another -----------------------------------------------

@@ -1,0 +1,157 @@
+"""How many instructions a variant takes on an emulated processor: to load, for the first run, for a later one.
+
+They do not depend on how busy a machine is, so a few repeats are enough; what they cost in time on a phone they do not
+say. A guest that serves other needs counts, too: while it does not count it is as fast as one that cannot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from parity.digests import bytes_digest, json_digest
+from parity.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
+from parity.evidence.execution import THREADS, Failed, died, prepare
+from parity.evidence.feeding import batch_of
+from parity.evidence.model import Instructions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from parity.contract.variants import Session
+    from parity.evidence.bench import Bench
+    from parity.evidence.model import Array, Need, Provenance
+    from parity.runners.guest import Guest
+
+REPEATS: Final = 2
+"""Sessions that are made; of each its making, its first run and its later ones are counted."""
+
+STEADY: Final = 1
+"""Later runs of each session."""
+
+CODE: Final = (
+    "evidence/instructions.py",
+    "evidence/feeding.py",
+    "runners/onnxruntime.py",
+    "runners/worker.py",
+    "emulation/icount.c",
+)
+"""The code whose change makes earlier counts worthless."""
+
+_SESSION: Final = "counted"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted, session after session.
+
+    Attributes:
+        load: Making the session.
+        first: Its first run.
+        steady: Its later runs.
+    """
+
+    load: tuple[int, ...]
+    first: tuple[int, ...]
+    steady: tuple[int, ...]
+
+
+def provenance(bench: Bench, need: Need[Instructions], identity: Mapping[str, str]) -> Provenance:
+    """Say where a count comes from, without counting.
+
+    The input is named by its own digest, not by that of the golden set: a sample that joins the set changes no count.
+
+    Args:
+        bench: What is measured.
+        need: What is wanted.
+        identity: All of the target that could change a number.
+
+    Raises:
+        MeasurementError: Something that belongs to it cannot be read.
+    """
+    settings = bench.session_settings(need.variant, threads=THREADS) | {
+        "repeats": f"{REPEATS} sessions, {STEADY} later runs each",
+        "input": _digest(_feeds(bench, need.variant)),
+    }
+    found = bench.provenance(need.variant, target=need.target, settings=settings | dict(identity))
+    return found.model_copy(update={"machine": ""})  # an emulated processor is the same on every machine
+
+
+def measure(bench: Bench, guest: Guest, need: Need[Instructions], source: Provenance) -> Instructions:
+    """Count in an open guest. A file that is refused, or of which the guest dies, is a finding.
+
+    Args:
+        bench: What is measured.
+        guest: A guest on the target, started with the plugin that counts. It is dead afterwards where the evidence
+            names a ``signal``.
+        need: What is wanted.
+        source: Where the evidence will come from.
+
+    Raises:
+        GoldenError: The first sample cannot be read.
+        MeasurementError: It could not be found out.
+    """
+    if not guest.counts:
+        return unavailable(source, f"{guest.name} runs in no emulator that counts instructions")
+    feeds = _feeds(bench, need.variant)
+    prepared = prepare(bench, need.variant)
+    if isinstance(prepared.model, ArtefactError):
+        return _failed(source, Failed(prepared.model.reason, next_step=prepared.model.next_step))
+    try:
+        counts = count(guest, prepared.model, prepared.session, feeds)
+    except ArtefactError as error:
+        return _failed(source, Failed(f"the runtime refuses the file: {error.reason}", next_step=error.next_step))
+    except WorkerDied as error:
+        return _failed(source, died(error))
+    return Instructions(provenance=source, load=counts.load, first=counts.first, steady=counts.steady)
+
+
+def count(guest: Guest, model: bytes | Path, settings: Session, feeds: Mapping[str, Array]) -> Counts:
+    """Count the instructions of a model in an open guest.
+
+    Args:
+        guest: A guest whose :attr:`~parity.runners.guest.Guest.counts` is true.
+        model: The file's bytes, or its path where it keeps weights beside itself.
+        settings: Settings of its sessions; one thread, for a second one cannot be counted.
+        feeds: One input by name.
+
+    Raises:
+        ArtefactError: The runtime refused the model.
+        MeasurementError: The runtime refused the inputs, or other threads ran.
+        WorkerDied: The guest died of it.
+    """
+    load: list[int | None] = []
+    first: list[int | None] = []
+    steady: list[int] = []
+    for _ in range(REPEATS):
+        load.append(guest.load(_SESSION, model, settings, count=True).instructions)
+        first.append(guest.run(_SESSION, feeds, count=True).instructions)
+        steady += guest.count(_SESSION, feeds, STEADY)
+        guest.drop(_SESSION)
+    found = [number for number in (*load, *first, *steady) if number]
+    if len(found) != REPEATS * (2 + STEADY):
+        raise MeasurementError(f"{guest.name} did not count every run", next_step="run again")
+    return Counts(tuple(found[:REPEATS]), tuple(found[REPEATS : 2 * REPEATS]), tuple(found[2 * REPEATS :]))
+
+
+def unavailable(source: Provenance, reason: str, next_step: str = "") -> Instructions:
+    """Evidence that nothing can be counted there. It is not to be kept: tomorrow there may be a compiler."""
+    return Instructions(provenance=source, unavailable=reason, next_step=next_step)
+
+
+def _failed(source: Provenance, failed: Failed) -> Instructions:
+    return Instructions(provenance=source, failure=failed.failure, signal=failed.signal, next_step=failed.next_step)
+
+
+def _feeds(bench: Bench, variant: str) -> dict[str, Array]:
+    golden = bench.golden()
+    if not len(golden):
+        raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
+    return batch_of(bench.contract, variant, golden, (0,))
+
+
+def _digest(feeds: Mapping[str, Array]) -> str:
+    return json_digest(
+        {name: [array.dtype.str, list(array.shape), bytes_digest(array.tobytes())] for name, array in feeds.items()}
+    )
