@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from parity.errors import MeasurementError, ParityError
-from parity.evidence import execution
-from parity.evidence.execution import Order
+from parity.evidence import execution, instructions
 from parity.evidence.kept import recall
-from parity.evidence.lane import Lane
-from parity.evidence.model import Execution, Need, Outputs, Provenance
+from parity.evidence.lane import KINDS, Lane, Order
+from parity.evidence.model import Execution, Instructions, Need, Outputs, Provenance
 from parity.evidence.selection import Selection, choose, margins
 from parity.result import HOST
 
@@ -44,35 +43,37 @@ class Elsewhere:
         self._answers = answers
         self._key = key
         self._everything = everything
-        self._expected: dict[Need[Execution], None] = {}
-        self._found: dict[Need[Execution], Found] = {}
+        self._expected: dict[Need[Any], None] = {}
+        self._found: dict[Need[Any], Found] = {}
         self._selections: dict[str, Selection] = {}
 
     def expect(self, needs: Iterable[Need[Any]]) -> None:
         """Hear what will be asked for; what is not executed on targets is not looked at."""
-        self._expected |= dict.fromkeys(need for need in needs if need.kind is Execution and not need.baseline)
+        self._expected |= dict.fromkeys(need for need in needs if need.kind in KINDS and not need.baseline)
 
-    def provenance(self, need: Need[Execution]) -> Provenance:
+    def provenance(self, need: Need[Any]) -> Provenance:
         """Say where an execution comes from, without executing anything.
 
         Raises:
             MeasurementError: Something that belongs to it cannot be read, or the target cannot be had.
         """
         identity = self._lane.identity(need.target)
+        if need.kind is not Execution:
+            return instructions.provenance(self._bench, need, identity)
         selection = self._selection(need.variant)
         return execution.provenance(self._bench, need, selection, identity, machine=need.target == HOST)
 
-    def obtain(self, need: Need[Execution]) -> Execution:
-        """Return an execution.
+    def obtain(self, need: Need[Any]) -> Execution | Instructions:
+        """Return what was found on a target.
 
         Raises:
             MeasurementError: It cannot be had.
         """
         if need not in self._found:
             order = self._order(need)
-            kept = recall(self._bench.store, Execution, order.key)
+            kept = recall(self._bench.store, order.need.kind, order.key)
             if kept is not None:
-                return kept
+                return cast("Execution | Instructions", kept)
             self._found |= self._lane.run([order, *self._others(need)])
             if need not in self._found:
                 self._found[need] = self._after_another(order)
@@ -81,7 +82,7 @@ class Elsewhere:
             raise found.with_traceback(None)
         return found
 
-    def _others(self, first: Need[Execution]) -> list[Order]:
+    def _others(self, first: Need[Any]) -> list[Order]:
         """What else is expected and not there; what cannot even be ordered says so when it is asked for."""
         orders = []
         for need in self._expected:
@@ -91,7 +92,7 @@ class Elsewhere:
                 order = self._order(need)
             except ParityError:
                 continue
-            if recall(self._bench.store, Execution, order.key) is None:
+            if recall(self._bench.store, order.need.kind, order.key) is None:
                 orders.append(order)
         return orders
 
@@ -99,16 +100,21 @@ class Elsewhere:
         """Wait for another process that is executing the same, and do it where that one could not."""
         while True:
             with self._bench.store.claim(order.key):
-                kept = recall(self._bench.store, Execution, order.key)
+                kept = recall(self._bench.store, order.need.kind, order.key)
             if kept is not None:
-                return kept
+                return cast("Found", kept)
             found = self._lane.run([order])
             if order.need in found:
                 return found[order.need]
 
-    def _order(self, need: Need[Execution]) -> Order:
+    def _order(self, need: Need[Any]) -> Order:
         source = self.provenance(need)
-        return Order(need, source, self._key(Execution, source), self._selection(need.variant))
+        key = self._key(need.kind, source)
+        return (
+            Order(need, source, key, self._selection(need.variant))
+            if need.kind is Execution
+            else Order(need, source, key)
+        )
 
     def _selection(self, variant: str) -> Selection:
         if variant not in self._selections:

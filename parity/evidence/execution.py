@@ -62,23 +62,6 @@ class Prepared:
     session: Session
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One execution that is wanted.
-
-    Attributes:
-        need: What it answers.
-        source: Where the evidence will come from.
-        key: Its content key.
-        selection: The samples.
-    """
-
-    need: Need[Execution]
-    source: Provenance
-    key: str
-    selection: Selection
-
-
 class Failed(Exception):  # noqa: N818 - a finding, not a fault
     """The file could not be loaded or run there.
 
@@ -150,39 +133,42 @@ def load(guest: Guest, prepared: Prepared) -> None:
         raise died(error) from error
 
 
-def execute(bench: Bench, guest: Guest, order: Order, done: Callable[[], None]) -> Execution:
-    """Run a loaded file on the chosen samples, one at a time.
+def execute(
+    bench: Bench,
+    guest: Guest,
+    need: Need[Execution],
+    source: Provenance,
+    selection: Selection,
+    *,
+    done: Callable[[], None],
+) -> Execution:
+    """Load a file in a guest and run it on the chosen samples, one at a time. What fails there is a finding.
 
     Args:
         bench: What is measured.
-        guest: Where it has been loaded.
-        order: What is wanted.
+        guest: Where; it is dead afterwards where the evidence names a ``signal``.
+        need: What is wanted.
+        source: Where the evidence will come from.
+        selection: The samples.
         done: Called after each sample.
 
     Raises:
-        Failed: The runtime failed to run it, its answers are not what the interface promises, or the guest died of it.
         GoldenError: A sample cannot be read.
-        MeasurementError: It could not be found out.
+        MeasurementError: There is no file, or it could not be found out.
     """
-    golden, contract, variant = bench.golden(), bench.contract, order.need.variant
-    rows: dict[str, list[Array]] = {port.name: [] for port in contract.interface.outputs}
-    for sample in order.selection.samples:
-        feeds = batch_of(contract, variant, golden, (sample,))
-        for name, row in _answer(bench, guest, variant, feeds).items():
-            rows[name].append(row)
-        done()
+    prepared = prepare(bench, need.variant)
     try:
-        arrays = {name: np.concatenate(found) for name, found in rows.items() if found}
-    except ValueError as error:
-        reason = f"an output changes its shape from sample to sample: {error}"
-        raise Failed(reason, next_step="give every output a fixed shape") from error
-    return Execution(order.source, order.selection.near, order.selection.drawn, arrays)
+        load(guest, prepared)
+        arrays = _answers(bench, guest, need.variant, selection, done)
+    except Failed as failed:
+        return failure(source, selection, failed)
+    guest.drop(need.variant)
+    return Execution(source, selection.near, selection.drawn, arrays)
 
 
-def failure(order: Order, failed: Failed) -> Execution:
+def failure(source: Provenance, selection: Selection, failed: Failed) -> Execution:
     """Evidence of a file that could not be loaded or run."""
-    chosen = order.selection
-    return Execution(order.source, chosen.near, chosen.drawn, {}, failed.failure, failed.signal, failed.next_step)
+    return Execution(source, selection.near, selection.drawn, {}, failed.failure, failed.signal, failed.next_step)
 
 
 def died(error: WorkerDied) -> Failed:
@@ -194,6 +180,29 @@ def died(error: WorkerDied) -> Failed:
     if error.signal is None or error.signal in _FROM_OUTSIDE:
         raise error
     return Failed(error.reason, signal=error.signal, next_step=error.next_step)
+
+
+def _answers(
+    bench: Bench, guest: Guest, variant: str, selection: Selection, done: Callable[[], None]
+) -> dict[str, Array]:
+    """Run the samples; every output, samples on the first axis.
+
+    Raises:
+        Failed: The runtime failed to run one, an answer is not what the interface promises, or the guest died of it.
+        MeasurementError: It could not be found out.
+    """
+    contract = bench.contract
+    rows: dict[str, list[Array]] = {port.name: [] for port in contract.interface.outputs}
+    for sample in selection.samples:
+        feeds = batch_of(contract, variant, bench.golden(), (sample,))
+        for name, row in _answer(bench, guest, variant, feeds).items():
+            rows[name].append(row)
+        done()
+    try:
+        return {name: np.concatenate(found) for name, found in rows.items() if found}
+    except ValueError as error:
+        reason = f"an output changes its shape from sample to sample: {error}"
+        raise Failed(reason, next_step="give every output a fixed shape") from error
 
 
 def _answer(bench: Bench, guest: Guest, variant: str, feeds: Mapping[str, Array]) -> dict[str, Array]:

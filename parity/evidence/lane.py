@@ -16,13 +16,14 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from parity.errors import MeasurementError, WorkerDied
-from parity.evidence import execution
-from parity.evidence.execution import Failed, Order
+from parity.evidence import execution, instructions
+from parity.evidence.execution import Failed
 from parity.evidence.kept import keep, recall
-from parity.evidence.model import Execution
+from parity.evidence.model import Execution, Instructions, Need, Provenance
+from parity.evidence.selection import Selection
 from parity.evidence.targets import runtime_of_the_run
 from parity.places import listed
 from parity.result import HOST
@@ -32,13 +33,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from parity.evidence.bench import Bench
-    from parity.evidence.model import Need
     from parity.evidence.targets import Equipment
 
 _POLL_SECONDS: Final = 0.1
 
-Found = Execution | MeasurementError
+_COUNTED: Final = instructions.REPEATS * (2 + instructions.STEADY)
+"""Steps of a count: sessions made, first runs and later ones."""
+
+_NONE: Final = Selection((), ())
+
+KINDS: Final[tuple[type[Any], ...]] = (Execution, Instructions)
+"""Kinds of evidence that the lane obtains."""
+
+Found = Execution | Instructions | MeasurementError
 """What came of an order: the evidence, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One piece of evidence that is wanted.
+
+    Attributes:
+        need: What it answers.
+        source: Where it will come from.
+        key: Its content key.
+        selection: The samples, for an execution.
+    """
+
+    need: Need[Any]
+    source: Provenance
+    key: str
+    selection: Selection = _NONE
+
+    @property
+    def steps(self) -> int:
+        """Inferences that it takes, for progress."""
+        return len(self.selection.samples) if self.need.kind is Execution else _COUNTED
 
 
 @dataclass(slots=True)
@@ -80,28 +110,25 @@ class Lane:
         """
         return {} if target == HOST else dict(self._equipped(target).toolkit(target).identity)
 
-    def run(self, orders: Sequence[Order]) -> dict[Need[Execution], Found]:
+    def run(self, orders: Sequence[Order]) -> dict[Need[Any], Found]:
         """Execute orders, and keep what is found.
 
         Returns:
             What came of each order, but for those that another process is executing at this moment.
         """
-        shifts: dict[str, _Shift] = {}
-        for order in orders:
-            target = order.need.target
-            if target not in shifts:
-                shifts[target] = _Shift(target, self._command(target), [])
-            shifts[target].orders.append(order)
+        found: dict[Need[Any], Found] = {}
+        shifts = self._shifts(orders, found)
         # The host is done in no time: it comes last, when others are still busy.
-        waiting = deque(sorted(shifts.values(), key=lambda shift: shift.target == HOST))
-        images = sum(len(order.selection.samples) for order in orders)
-        found: dict[Need[Execution], Found] = {}
+        waiting = deque(sorted(shifts, key=lambda shift: shift.target == HOST))
+        steps = sum(order.steps for shift in shifts for order in shift.orders)
+        if not waiting:
+            return found
         self._done = 0
         self._stop.clear()
         jobs = min(self.bench.jobs, len(waiting))
         with (
             ThreadPoolExecutor(jobs, thread_name_prefix="lane") as pool,
-            self.bench.progress.task(_label(tuple(shifts)), images) as task,
+            self.bench.progress.task(_label([shift.target for shift in shifts]), steps) as task,
         ):
             pending = {pool.submit(self._work, waiting, found) for _ in range(jobs)}
             told = 0
@@ -118,6 +145,27 @@ class Lane:
                 raise
         return found
 
+    def _shifts(self, orders: Sequence[Order], found: dict[Need[Any], Found]) -> list[_Shift]:
+        """Sort orders by target; what nothing can be counted for is answered at once."""
+        shifts: dict[str, _Shift] = {}
+        for order in orders:
+            target = order.need.target
+            command = local_command()
+            if target != HOST:
+                toolkit = self._equipped(target).toolkit(target)
+                command = toolkit.command
+                if order.need.kind is Instructions:
+                    if not toolkit.counting_command:
+                        found[order.need] = instructions.unavailable(order.source, toolkit.counting_refused)
+                        continue
+                    command = toolkit.counting_command
+            shift = shifts.setdefault(target, _Shift(target, command, []))
+            shift.orders.append(order)
+            if order.need.kind is Instructions:
+                # One guest for all: while it does not count it is as fast as one that cannot.
+                shift.command = command
+        return list(shifts.values())
+
     def close(self) -> None:
         """End all guests that are still at work."""
         self._stop.set()
@@ -128,7 +176,7 @@ class Lane:
 
     # ---- one thread --------------------------------------------------------------------------------------------------
 
-    def _work(self, waiting: deque[_Shift], found: dict[Need[Execution], Found]) -> None:
+    def _work(self, waiting: deque[_Shift], found: dict[Need[Any], Found]) -> None:
         while not self._stop.is_set():
             try:
                 shift = waiting.popleft()
@@ -145,15 +193,15 @@ class Lane:
             mine = []
             for order in sorted(shift.orders, key=lambda order: order.key):
                 if not claims.enter_context(store.claim(order.key, wait=False)):
-                    self._advance(len(order.selection.samples))
-                elif (kept := recall(store, Execution, order.key)) is not None:
-                    self._advance(len(order.selection.samples))
+                    self._advance(order.steps)
+                elif (kept := recall(store, order.need.kind, order.key)) is not None:
+                    self._advance(order.steps)
                     yield order, kept
                 else:
                     mine.append(order)
             if mine:
                 for order, result in self._serve(shift, mine):
-                    if isinstance(result, Execution):
+                    if not isinstance(result, MeasurementError) and not getattr(result, "unavailable", ""):
                         keep(store, order.key, result)
                     yield order, result
 
@@ -168,7 +216,7 @@ class Lane:
                     except MeasurementError as error:
                         # What does not start for one file starts for no other.
                         for rest in orders[number:]:
-                            self._advance(len(rest.selection.samples))
+                            self._advance(rest.steps)
                             yield rest, _unstarted(rest, error)
                         return
                 result, alive = self._execute(guest, order)
@@ -182,26 +230,27 @@ class Lane:
 
     def _execute(self, guest: Guest, order: Order) -> tuple[Found, bool]:
         """Execute one order; say what came of it, and whether the guest can take another."""
-        left = len(order.selection.samples)
+        left = order.steps
 
         def done() -> None:
             nonlocal left
             left -= 1
             self._advance(1)
 
+        found: Execution | Instructions
         try:
-            execution.load(guest, execution.prepare(self.bench, order.need.variant))
-            found = execution.execute(self.bench, guest, order, done)
-            guest.drop(order.need.variant)
-        except Failed as failed:
-            return execution.failure(order, failed), failed.signal is None
+            if order.need.kind is Execution:
+                found = execution.execute(self.bench, guest, order.need, order.source, order.selection, done=done)
+            else:
+                found = instructions.measure(self.bench, guest, order.need, order.source)
         except MeasurementError as error:
             return error, False
         except (OSError, MemoryError) as error:
             reason = f"the system refused to let {order.need} be measured: {error}"
             return MeasurementError(reason, next_step="free what is short, then run again"), False
         else:
-            return found, True
+            # A runtime that refuses one file can take the next; one that has died cannot.
+            return found, found.signal is None
         finally:
             self._advance(left)
 
@@ -252,9 +301,6 @@ class Lane:
         with self._lock:
             self._done += images
 
-    def _command(self, target: str) -> tuple[str, ...]:
-        return local_command() if target == HOST else self._equipped(target).toolkit(target).command
-
     def _equipped(self, target: str) -> Equipment:
         if self.equipment is None:
             raise MeasurementError(f"nothing here can measure on {target}", next_step="run the gate, which can")
@@ -269,7 +315,10 @@ def _unstarted(order: Order, error: MeasurementError) -> Found:
     if isinstance(error, WorkerDied) and error.signal == getattr(signal, "SIGILL", None):
         said = f"onnxruntime itself cannot be imported there: {error.reason}"
         next_step = "ship another version of onnxruntime to these phones"
-        return execution.failure(order, Failed(said, signal=error.signal, next_step=next_step))
+        failed = Failed(said, signal=error.signal, next_step=next_step)
+        if order.need.kind is Execution:
+            return execution.failure(order.source, order.selection, failed)
+        return Instructions(provenance=order.source, failure=said, signal=error.signal, next_step=next_step)
     return error
 
 
