@@ -2,7 +2,8 @@
 
 With X the time of a run, the q-quantile is within the budget exactly when P(X > budget) ≤ 1 - q. How many of n runs
 are over the budget is binomial, so the order statistics decide exactly (Clopper & Pearson, Biometrika 26, 1934;
-Conover, *Practical Nonparametric Statistics*, "confidence interval for a quantile").
+Conover, *Practical Nonparametric Statistics*, "confidence interval for a quantile"). :func:`decide_quantile` does so
+for a number of runs fixed beforehand, :func:`decide_in_looks` for a series that grows until it proves something.
 """
 
 from __future__ import annotations
@@ -11,12 +12,20 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from parity.result import Status
+from parity.stats.sequential import boundaries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from parity.stats.sequential import Boundaries
 
 _SEARCH_END = 10_000_000
+_FARTHEST = 20_000  # runs that are still projected
 
 
 def binomial_cdf(successes: int, trials: int, chance: float) -> float:
@@ -53,6 +62,9 @@ class QuantileDecision:
         over: Runs above the budget.
         runs: All runs.
         further: For ``unproven``: how many further runs, none of them over, would prove it held.
+        looked: Runs after which it was decided; all of them where nothing was.
+        projected: For ``unproven``: how many further runs would prove it held or broken if as many of them were over
+            as so far; ``None`` where that is nothing or more than can be projected.
     """
 
     status: Status
@@ -61,6 +73,8 @@ class QuantileDecision:
     over: int
     runs: int
     further: int = 0
+    looked: int = 0
+    projected: int | None = None
 
 
 def decide_quantile(values: Sequence[float], budget: float, *, quantile: float, confidence: float) -> QuantileDecision:
@@ -79,14 +93,102 @@ def decide_quantile(values: Sequence[float], budget: float, *, quantile: float, 
     runs, chance, risk = len(ranked), 1.0 - quantile, 1.0 - confidence
     over = sum(value > budget for value in ranked)
     allowed = most_over(runs, quantile=quantile, confidence=confidence)
-    shown = ranked[max(math.ceil(quantile * runs - 1e-9), 1) - 1]
+    shown = quantile_of(ranked, quantile)
     bound = ranked[runs - allowed - 1] if allowed is not None else None
     if allowed is not None and over <= allowed:
-        return QuantileDecision(Status.HELD, shown, bound, over, runs)
+        return QuantileDecision(Status.HELD, shown, bound, over, runs, looked=runs)
     if _at_most(binomial_tail(over, runs, chance), risk):
-        return QuantileDecision(Status.BROKEN, shown, bound, over, runs)
+        return QuantileDecision(Status.BROKEN, shown, bound, over, runs, looked=runs)
     further = least_runs(over, quantile=quantile, confidence=confidence) - runs
-    return QuantileDecision(Status.UNPROVEN, shown, bound, over, runs, further)
+    return QuantileDecision(Status.UNPROVEN, shown, bound, over, runs, further, looked=runs)
+
+
+def decide_in_looks(values: Sequence[float], budget: float, *, quantile: float, confidence: float) -> QuantileDecision:
+    """Decide whether a quantile stays within a budget, from a series that was looked at again and again.
+
+    The first look at which either is proven decides (:mod:`parity.stats.sequential`); what came later, because another
+    question was still open, changes nothing. A series that stopped at any look, for whatever reason, is judged soundly.
+
+    Args:
+        values: One number a run, in the order they were taken, at least one, all finite, none dropped.
+        budget: What the quantile must not exceed, in the unit of the values.
+        quantile: Which one, between 0 and 1.
+        confidence: Of either proof over all looks together, at least a half.
+
+    Returns:
+        The decision; its ``quantile`` and ``over`` speak of all runs up to the look that decided. A larger budget never
+        makes it worse.
+    """
+    series = np.asarray(values, np.float64)
+    edges = boundaries(*_edge(quantile, confidence)).until(len(series))
+    number, status = _first_crossing(series, budget, edges)
+    looked = len(series) if number is None else edges.looks[number]
+    over = int((series[:looked] > budget).sum())
+    shown = quantile_of(np.sort(series[:looked]), quantile)
+    bound = _tightest(series, edges)
+    if status is not Status.UNPROVEN:
+        return QuantileDecision(status, shown, bound, over, len(series), looked=looked)
+    further = next((look for look, most in _ahead(edges, looked) if most >= over), _SEARCH_END) - looked
+    projected = _projected(over / looked, looked, edges)
+    return QuantileDecision(status, shown, bound, over, len(series), further, looked, projected)
+
+
+def quantile_of(ranked: Sequence[float] | NDArray[np.float64], quantile: float) -> float:
+    """The quantile of some numbers themselves, the order statistic of rank ⌈q·n⌉.
+
+    Args:
+        ranked: The numbers, ascending, at least one.
+        quantile: Which one, between 0 and 1.
+    """
+    return float(ranked[max(math.ceil(quantile * len(ranked) - 1e-9), 1) - 1])
+
+
+def _edge(quantile: float, confidence: float) -> tuple[float, float]:
+    """The share of runs that may be over, and the error; without the dust that subtraction leaves."""
+    return round(1.0 - quantile, 12), round(1.0 - confidence, 12)
+
+
+def _first_crossing(series: NDArray[np.float64], budget: float, edges: Boundaries) -> tuple[int | None, Status]:
+    """The look that decides, by its number, and what it decides."""
+    summed = np.cumsum(series > budget)
+    for number, look in enumerate(edges.looks):
+        if look > len(series):
+            break
+        if summed[look - 1] <= edges.held[number]:
+            return number, Status.HELD
+        if summed[look - 1] >= edges.broken[number]:
+            return number, Status.BROKEN
+    return None, Status.UNPROVEN
+
+
+def _tightest(series: NDArray[np.float64], edges: Boundaries) -> float | None:
+    """The smallest budget that the series proves held: found by halving, for the decision is monotone in the budget."""
+    ranked = np.unique(series)
+    low, high = 0, len(ranked) - 1
+    if _first_crossing(series, ranked[high], edges)[1] is not Status.HELD:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if _first_crossing(series, ranked[middle], edges)[1] is Status.HELD:
+            high = middle
+        else:
+            low = middle + 1
+    return float(ranked[high])
+
+
+def _ahead(edges: Boundaries, runs: int) -> Iterator[tuple[int, int]]:
+    """Looks that are still to come, with the most over the budget that prove it held."""
+    edges.until(_FARTHEST)
+    return ((look, most) for look, most in zip(edges.looks, edges.held, strict=True) if look > runs)
+
+
+def _projected(rate: float, runs: int, edges: Boundaries) -> int | None:
+    """Further runs after which a series that goes on at this rate crosses one of the boundaries."""
+    edges.until(_FARTHEST)
+    for look, most, fewest in zip(edges.looks, edges.held, edges.broken, strict=True):
+        if look > runs and not most < rate * look < fewest:
+            return look - runs
+    return None
 
 
 def most_over(runs: int, *, quantile: float, confidence: float) -> int | None:
