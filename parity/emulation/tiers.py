@@ -60,8 +60,8 @@ def own_tier(name: str, *, cpu: str, cpuinfo: str = "", phones: str = "") -> Tie
     features = cpu.replace(" ", "").split(",")
     if features[0] == "max" and not {"sve=off", "sme=off"} & set(features):
         raise ContractError(
-            f"target {name!r} asks for the processor {cpu!r}: it has SME, for which onnxruntime takes kernels that come "
-            "out wrong under the emulator, so its results would say nothing about a phone",
+            f"target {name!r} asks for the processor {cpu!r}: it has SME, for which onnxruntime takes kernels that "
+            "come out wrong under the emulator, so its results would say nothing about a phone",
             next_step="write max,sve=off, or the processor of a real phone such as cortex-a76",
         )
     if family == "arm64" and not cpuinfo.strip():
