@@ -109,6 +109,7 @@ OPTIONS: Final = (
     Option("set", Kind.TEXTS, "set a value of the contract, e.g. variants.int8.limits.quality.f1=0.9; may be repeated",
            "nothing", metavar="KEY=VALUE"),
     Option("record", Kind.PATH, "where the record of the run is written", "build/parity/record.json", metavar="FILE"),
+    Option("html", Kind.PATH, "write the record as one HTML page too", "no page", metavar="FILE"),
     Option("no_record", Kind.FLAG, "write no record", "a record is written"),
     Option("cache", Kind.PATH, "folder of measurements that need not be taken again", "the user's cache folder",
            metavar="FOLDER"),
@@ -146,6 +147,7 @@ class Settings:
         contract: Contracts to judge; empty to look for one.
         set: Values of the contract that are set from outside, lowest layer first, so that a later one wins.
         record: Where the record is written.
+        html: Where it is drawn as an HTML page; ``None`` for nowhere.
         no_record: Whether none is written.
         cache: Folder of the evidence store.
         jobs: How much is measured side by side.
@@ -169,6 +171,7 @@ class Settings:
     contract: tuple[Path, ...]
     set: tuple[str, ...]
     record: Path
+    html: Path | None
     no_record: bool
     cache: Path
     jobs: int
@@ -329,6 +332,7 @@ def _defaults(root: Path) -> dict[str, Any]:
         "contract": (),
         "set": (),
         "record": root / "build" / "parity" / "record.json",
+        "html": None,
         "no_record": False,
         "cache": user_cache_path("eyerace-parity", appauthor=False),
         "jobs": usable_cores(),

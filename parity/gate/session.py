@@ -18,16 +18,16 @@ import pytest
 
 from parity.checks.registry import open_contract, plan
 from parity.contract.settings import OPTIONS, resolve
-from parity.errors import ContractError, RecipeError, RecordError
+from parity.errors import ContractError, RecipeError
 from parity.gate.discovery import Discovery, discover, refuse_namesakes
+from parity.gate.ending import Ending
 from parity.gate.nodes import ClauseItem, ContractFile
-from parity.gate.release import accept, places, refuse_acceptance, refuse_idle, stored_baseline
+from parity.gate.release import places, refuse_acceptance, refuse_idle, stored_baseline
 from parity.gate.stage import Stage
 from parity.gate.subject import Subject
 from parity.places import shown
-from parity.report import github
 from parity.report.compose import Finding, Ledger, compose
-from parity.report.files import write_record
+from parity.report.html import require_page
 from parity.report.words import account
 from parity.result import Identity
 
@@ -209,41 +209,11 @@ class GateSession:
             interrupted=self._stopped,
             settings=self.settings,
         )
-        troubles = dict.fromkeys(filter(None, (subject.trouble for subject in self.judged.values())))
-        self._notes += [f"eyerace-parity: measurements could not be kept for the next run: {told}" for told in troubles]
-        self._summarise()
-        self._accept(session)
-        if self.settings.no_record:
-            return
-        try:
-            write_record(self.settings.record, self._record)
-        except RecordError as error:
-            self._notes.append(f"eyerace-parity: {error}")
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        else:
-            self._notes.append(f"record: {shown(self.settings.record)}")
-
-    def _accept(self, session: pytest.Session) -> None:
-        """Accept the run as a release, where that was asked for. What cannot be accepted makes the run red."""
-        if self._record is None or not self.settings.accept:
-            return
-        for subject in self.judged.values():
-            try:
-                self._notes += accept(subject, self._record, subject.laboratory)
-            except RecordError as error:
-                self._notes.append(f"eyerace-parity: nothing was accepted of {subject.contract.name}: {error}")
-                if session.exitstatus == pytest.ExitCode.OK:
-                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def _summarise(self) -> None:
-        """Add the record to the summary of a CI job that keeps one. A summary that cannot be written costs nobody."""
-        if self._record is None or not github.listened_to():
-            return
-        try:
-            github.write_summary(self._record)
-        except RecordError as error:
-            self._notes.append(f"eyerace-parity: {error}")
+        ending = Ending(self._record, self.settings, tuple(self.judged.values()), self.config.rootpath)
+        ending.bring_about()
+        self._notes += ending.notes
+        if ending.failed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def show(self, terminal: pytest.TerminalReporter) -> None:
         """Show the record on the terminal."""
@@ -363,16 +333,19 @@ def _open(file: Path, settings: Settings, stage: Stage, config: pytest.Config) -
 
 
 def _refuse_folder(settings: Settings) -> None:
-    """Refuse a record that cannot be a file, before anything is measured.
+    """Refuse a record or a page that cannot be written, before anything is measured.
 
     Raises:
-        ContractError: There is a folder in its place.
+        ContractError: There is a folder in its place, or what draws the page is not installed.
     """
-    if settings.record.is_dir():
-        raise ContractError(
-            f"{settings.origin('record')}: {shown(settings.record)} is a folder",
-            next_step="name a file, e.g. build/parity/record.json",
-        )
+    for name, path in (("record", settings.record), ("html", settings.html)):
+        if path is not None and path.is_dir():
+            raise ContractError(
+                f"{settings.origin(name)}: {shown(path)} is a folder",
+                next_step="name a file, e.g. build/parity/record.json",
+            )
+    if settings.html is not None:
+        require_page()
 
 
 def _distributed(config: pytest.Config) -> bool:

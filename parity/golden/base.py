@@ -9,6 +9,7 @@ from parity.errors import GoldenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from parity.contract.data import Preprocess
     from parity.evidence.model import Array, Golden
@@ -51,6 +52,10 @@ class GoldenSet(ABC):
         Raises:
             GoldenError: The sample cannot be decoded or is not what the interface takes.
         """
+
+    def photograph(self, index: int) -> Path | None:  # noqa: ARG002 - what is no photograph has none
+        """Where the photograph of a sample lies; ``None`` for a set of tensors."""
+        return None
 
 
 def refuse(problems: Sequence[str], next_step: str) -> None:

@@ -86,6 +86,10 @@ class ImageGolden(GoldenSet):
         self._check_shape(tensor, path)
         return {self._port.name: tensor}
 
+    def photograph(self, index: int) -> Path:
+        """Where the photograph of a sample lies."""
+        return self._folder / self.ids[index]
+
     def _check_shape(self, tensor: Array, path: Path) -> None:
         wanted = self._port.sample
         fits = tensor.ndim == len(wanted) and all(

@@ -1,0 +1,59 @@
+"""The page: one file that answers what broke, by how much, and on which images. Drawn from the record alone."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from parity.errors import ContractError, RecordError
+from parity.places import shown
+from parity.report.files import replace_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parity.evidence.store import Store
+    from parity.report.document import Record
+
+
+def require_page() -> None:
+    """Refuse to promise a page where what draws it is not installed.
+
+    Raises:
+        ContractError: It is not.
+    """
+    missing = [name for name in ("altair", "vl_convert", "jinja2") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ContractError(
+            f"an HTML page needs {', '.join(missing)}, which is not installed",
+            next_step='python -m pip install "eyerace-parity[html]"',
+        )
+
+
+def write_page(path: Path, record: Record, store: Store, root: Path, *, jobs: int = 2) -> None:
+    """Draw a record as one HTML file that asks nothing of any network.
+
+    Args:
+        path: The file; its folder is made.
+        record: The record.
+        store: Where the arrays were kept that it names.
+        root: Folder that its files are relative to.
+        jobs: Threads that decode photographs.
+
+    Raises:
+        ContractError: What draws it is not installed.
+        RecordError: The file cannot be written.
+    """
+    require_page()
+    from parity.report.html.material import gather  # noqa: PLC0415 - only once it is known that a page can be drawn
+    from parity.report.html.page import render  # noqa: PLC0415
+
+    text = render(record, [gather(record, entry, store, root) for entry in record.contracts], jobs=jobs)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text)
+    except OSError as error:
+        raise RecordError(
+            f"the page cannot be written to {shown(path)}: {error.strerror or error}",
+            next_step="name another place for the page",
+        ) from error

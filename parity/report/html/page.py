@@ -1,0 +1,216 @@
+"""From material to the page: verdict first, then what broke and why, then the pictures, then where it all came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import jinja2
+from markupsafe import Markup
+
+from parity.evidence.flips import reckon
+from parity.evidence.model import FlipLedger, Provenance
+from parity.report.html.album import thumbnails
+from parity.report.html.costs import cost_pictures
+from parity.report.html.pictures import quality_pictures, shown_samples
+from parity.report.terminal import verdict_line
+from parity.report.words import RICH, comparison, shown_unit
+from parity.result import HOST, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parity.evidence.model import Flip
+    from parity.report.document import Record, VerdictEntry
+    from parity.report.html.charts import Picture
+    from parity.report.html.material import Material
+
+MOST_FLIPS: Final = 60
+"""Flips shown as photographs a pair; the record's ledger holds them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the clause table.
+
+    Attributes:
+        row: The verdict.
+        sign: Its sign.
+        found: Number against limit.
+        place: Where it was executed, empty for the host.
+    """
+
+    row: VerdictEntry
+    sign: str
+    found: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A flip as a photograph with both decisions.
+
+    Attributes:
+        flip: The flip.
+        sample: Place of the sample in the golden set, or -1.
+    """
+
+    flip: Flip
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """The flips of one variant against another.
+
+    Attributes:
+        name: The judged variant.
+        other: What it is compared to.
+        ledger: All that is known of them.
+        cards: Those that are shown.
+    """
+
+    name: str
+    other: str
+    ledger: FlipLedger
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Targets by clauses, one sign a cell.
+
+    Attributes:
+        variant: The variant that was executed there.
+        clauses: Columns.
+        lines: Rows: the target, and its verdicts in the order of the columns, ``None`` where there is none.
+    """
+
+    variant: str
+    clauses: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[Line | None, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One contract of the page.
+
+    Attributes:
+        material: What it is drawn from.
+        headline: The verdict in one line.
+        lines: The clause table.
+        failing: Those of its lines that are not held, the worst first.
+        grids: Targets by clauses.
+        pictures: The pictures.
+        flips: The flips, by pair.
+        album: Thumbnails by sample.
+        names: Names of the samples that have one.
+    """
+
+    material: Material
+    headline: str
+    lines: tuple[Line, ...]
+    failing: tuple[Line, ...]
+    grids: tuple[Grid, ...]
+    pictures: tuple[Picture, ...]
+    flips: tuple[Flips, ...]
+    album: dict[int, str]
+    names: dict[int, str]
+
+
+def render(record: Record, materials: Sequence[Material], *, jobs: int = 2) -> str:
+    """Write the page.
+
+    Args:
+        record: The record.
+        materials: What each of its contracts is drawn from.
+        jobs: Threads that decode photographs.
+
+    Returns:
+        One HTML document that asks nothing of any network.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("parity.report.html", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    chapters = [chapter(material, jobs=jobs) for material in materials]
+    parts = {name: Markup(_part(f"page.{name}")) for name in ("css", "js")}  # noqa: S704 - our own files
+    return environment.get_template("page.html.jinja").render(
+        record=record, chapters=chapters, svg=Markup, data=_data, signs=RICH, Status=Status, **parts
+    )
+
+
+def chapter(material: Material, *, jobs: int = 2) -> Chapter:
+    """Prepare one contract for the page."""
+    record, entry = material.record, material.entry
+    lines = tuple(_line(row) for row in record.verdicts_of(entry.name))
+    order = (Status.BROKEN, Status.ERROR, Status.UNPROVEN)
+    flips = tuple(_flips(material))
+    samples = {int(i) for i in shown_samples(material)} | {c.sample for f in flips for c in f.cards if c.sample >= 0}
+    album = thumbnails(material.photographs, sorted(samples), jobs=jobs)
+    golden = material.golden
+    return Chapter(
+        material=material,
+        headline=verdict_line(record, entry),
+        lines=lines,
+        failing=tuple(line for status in order for line in lines if line.row.status is status),
+        grids=tuple(_grids(lines)),
+        pictures=(*quality_pictures(material), *cost_pictures(material)),
+        flips=flips,
+        album=album,
+        names={sample: golden.ids[sample] for sample in album} if golden is not None else {},
+    )
+
+
+def _line(row: VerdictEntry) -> Line:
+    found = " ".join(filter(None, (comparison(row, RICH), shown_unit(row.unit))))
+    return Line(row, RICH.status[row.status], found, "" if row.target == HOST else row.target)
+
+
+def _grids(lines: Sequence[Line]) -> list[Grid]:
+    found = []
+    placed = [line for line in lines if line.place]
+    for variant in dict.fromkeys(line.row.variant for line in placed):
+        own = [line for line in placed if line.row.variant == variant]
+        clauses = tuple(dict.fromkeys(line.row.clause for line in own))
+        cells = {(line.place, line.row.clause): line for line in own}
+        targets = dict.fromkeys(line.place for line in own)
+        found.append(Grid(variant, clauses, tuple((t, tuple(cells.get((t, c)) for c in clauses)) for t in targets)))
+    return found
+
+
+def _flips(material: Material) -> list[Flips]:
+    """Every ledger of the record; where no clause asked for one, the ledger of the pair that a reader asks about."""
+    ledgers = [
+        (entry.variant, "the accepted release" if entry.baseline else entry.versus, ledger)
+        for entry, ledger in material.documents(FlipLedger)
+    ]
+    pair, golden = material.pair(), material.golden
+    if pair is not None and golden is not None and material.contract is not None and not ledgers:
+        columns = material.photographs.columns if material.photographs is not None else {}
+        ours, theirs = (material.outputs[name] for name in pair)
+        made = reckon(material.contract, golden, columns, ours, theirs, source=Provenance(variant=pair[0]))
+        ledgers.append((*pair, made))
+    known = {name: place for place, name in enumerate(golden.ids)} if golden is not None else {}
+    rank = {"harmed": 0, "moved": 1, "unlabelled": 1, "mended": 2}
+    found = []
+    for name, other, ledger in ledgers:
+        if not ledger.failure:
+            rows = sorted(ledger.rows, key=lambda flip: (rank[flip.kind], -flip.other_margin))[:MOST_FLIPS]
+            found.append(Flips(name, other, ledger, tuple(Card(flip, known.get(flip.id, -1)) for flip in rows)))
+    return found
+
+
+def _part(name: str) -> str:
+    return resources.files("parity.report.html").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _data(value: object) -> Markup:
+    """Data for the page's script: JSON that cannot end the element that it stands in."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704 - nothing of it is markup
