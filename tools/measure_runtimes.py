@@ -98,7 +98,8 @@ def spelled(document: Mapping[str, Any]) -> str:
 def _output(python: Path, mode: str, said: str = "") -> str:
     done = subprocess.run([python, PROBE, mode], input=said, capture_output=True, text=True, check=False)
     if mode == "facts" and done.returncode:
-        sys.exit(f"{python} cannot be asked: {done.stderr.strip().splitlines()[-1:]}")
+        reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        sys.exit(f"{python} cannot be asked; it needs numpy and an onnxruntime of 1.16 or newer: {reason}")
     return done.stdout
 
 

@@ -10,6 +10,7 @@ from pydantic import ByteSize
 from parity.checks.arm64 import arm64
 from parity.checks.base import Case, Family, Planned
 from parity.checks.closeness import closeness
+from parity.checks.compatibility import compatibility
 from parity.checks.demands import refuse_unfit, refuse_unknown_targets
 from parity.checks.flips import flips
 from parity.checks.freshness import freshness
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 FAMILIES: tuple[Family[Any], ...] = (
     interface,
+    compatibility,
     freshness,
     integrity,
     stability,
@@ -166,5 +168,5 @@ def _hint_in_words(hint: object) -> str:
     bounds = [b for mark in marks for b in getattr(mark, "metadata", (mark,))]
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     told = [f"{sign} {getattr(b, key):g}" for key, sign in signs.items() for b in bounds if hasattr(b, key)]
-    noun = "size" if bare is ByteSize else "number"
+    noun = "size" if bare is ByteSize else "text" if bare is str else "number"
     return f"{noun} {' and '.join(told)}" if told else noun

@@ -157,6 +157,8 @@ def _limits(graph: Graph, runtime: Runtime) -> Iterator[Reason]:
 
 
 def _operators(graph: Graph, runtime: Runtime, known: Table, *, only_cpu: bool) -> Iterator[Reason]:
+    if graph.operators and not graph.signatures:
+        yield Reason("operators", "the types around the file's operators are not known", MEASURE_AGAIN, certain=False)
     told: set[tuple[str, str]] = set()
     for signature in graph.signatures:
         reason = _lacking(signature, runtime, known, only_cpu=only_cpu)

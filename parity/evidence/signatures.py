@@ -39,8 +39,11 @@ def signatures(model: onnx.ModelProto) -> tuple[Signature, ...]:
     types |= _corrected(lean, opsets, types, _declared(model))
     found = Counter(_signatures(lean.graph, opsets, types))
     for function in lean.functions:
-        # Only functions that could not be written out are left.
-        found.update(_signatures(function, opsets | _opsets(function.opset_import), {}))
+        # Left are those that could not be written out, because they are of another opset than the model.
+        own_opsets = opsets | _opsets(function.opset_import)
+        for inputs in _calls(lean, function, types):
+            inside = dict(zip(function.input, inputs, strict=False))
+            found.update(_signatures(function, own_opsets, inside | _answers(function, own_opsets, inside)))
     own = {f"{domain_of(function.domain)}::{function.name}" for function in lean.functions}
     return tuple(
         Signature(operator=operator, opset=opset, inputs=inputs, outputs=outputs, count=count)
@@ -115,18 +118,35 @@ def _corrected(
     """
     types: dict[str, str] = {}
     for node in _nodes(lean.graph):
-        doubtful = domain_of(node.domain) != DEFAULT_DOMAIN or any(name in types for name in node.input)
-        if not doubtful:
-            continue
-        inputs = _typed(node.input, {**guessed, **types})
-        for name, type_ in zip(node.output, _answered(node, opsets, inputs), strict=True):
-            types[name] = declared.get(name, type_)
+        if domain_of(node.domain) != DEFAULT_DOMAIN or any(name in types for name in node.input):
+            answers = _answered(node, opsets, _typed(node.input, {**guessed, **types}))
+            types |= {name: declared.get(name, type_) for name, type_ in zip(node.output, answers, strict=True)}
+    return types
+
+
+def _calls(lean: onnx.ModelProto, function: onnx.FunctionProto, types: Mapping[str, str]) -> set[tuple[str, ...]]:
+    """Types with which a function is called; unknown ones where it is called by another function only."""
+    calls = {
+        _typed(node.input, types)
+        for node in _nodes(lean.graph)
+        if (node.domain, node.op_type) == (function.domain, function.name)
+    }
+    return calls or {tuple(UNKNOWN for _ in function.input)}
+
+
+def _answers(function: onnx.FunctionProto, opsets: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str]:
+    """Types of all that a function computes from what it is given."""
+    types: dict[str, str] = {}
+    for node in _nodes(function):
+        types |= dict(zip(node.output, _answered(node, opsets, _typed(node.input, {**given, **types})), strict=True))
     return types
 
 
 def _answered(node: Any, opsets: Mapping[str, int], inputs: tuple[str, ...]) -> list[str]:
     """Types that an operator answers by its schema."""
-    told = next((a.i for a in node.attribute if a.name in _TYPE_ATTRIBUTES and a.i), 0)
+    told = next((a.i for a in node.attribute if a.name in _TYPE_ATTRIBUTES and a.i), 0) or next(
+        (a.t.data_type for a in node.attribute if a.name == "value"), 0
+    )
     unknown = [UNKNOWN] * len(node.output)
     domain, known = domain_of(node.domain), table()
     form = known.form(f"{domain}::{node.op_type}", opsets.get(domain, 0), known.last)
