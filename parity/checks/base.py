@@ -14,12 +14,14 @@ It never measures, never reads a file, never asks where its numbers were execute
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from parity.contract.base import Limits
 from parity.evidence.model import Evidence, Need
 from parity.places import listed
 from parity.result import HOST, Identity, Judgement
+from parity.stats.decisions import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +33,16 @@ L = TypeVar("L", bound=Limits)
 E = TypeVar("E")
 
 
+class Rests(Enum):
+    """What a clause's answer rests on, where it can be wrong by chance: see :mod:`parity.checks.chances`."""
+
+    ON_NO_SAMPLE = "no sample"
+    ON_STATISTICS = "statistics"
+    """On a sample, decided by the contract's ``[statistics]``."""
+    ON_OWN_CONFIDENCE = "own confidence"
+    """On a sample, decided at the ``confidence`` of its family's limits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """Who is judged.
@@ -40,12 +52,21 @@ class Case:
         name: Name of the variant under judgement.
         labelled: Whether the golden set has labels, as the contract states it.
         target: Where the evidence is to be executed.
+        sharing: Clauses of the contract that are decided by its ``[statistics]``, and share a correction.
     """
 
     contract: Contract
     name: str
     labelled: bool
     target: str = HOST
+    sharing: int = 1
+
+    @property
+    def rules(self) -> Rules:
+        """How sure a decision about samples must be, as the contract states it."""
+        stated = self.contract.statistics
+        whole = Rules(stated.confidence, 1.0 - stated.confidence, stated.draws, stated.seed)
+        return whole.among(self.sharing) if stated.correction == "bonferroni" else whole
 
     @property
     def variant(self) -> Variant:
@@ -115,6 +136,7 @@ class Clause(Generic[L]):
         keys: Where the contract states its limit, as keys below ``variants.NAME``; the contract's line of the item.
         limit: Field of the limits that states the demand; ``None`` where the rest of the contract implies it.
         unfit: Why a demand can never be judged of this case, or an empty string.
+        rests: What its answer rests on, where it can be wrong by chance.
     """
 
     name: str
@@ -126,6 +148,7 @@ class Clause(Generic[L]):
     keys: tuple[str, ...] = ()
     limit: str | None = None
     unfit: Callable[[Case, L], str] = _fits
+    rests: Rests = Rests.ON_NO_SAMPLE
 
     def stated(self, limits: L) -> bool:
         """Whether the contract itself wrote the demand down: a family's default is nobody's word."""
@@ -166,6 +189,7 @@ class Family(Generic[L]):
         limit: str | None = None,
         applies: Callable[[Case, L], bool] | None = None,
         unfit: Callable[[Case, L], str] = _fits,
+        rests: Rests = Rests.ON_NO_SAMPLE,
     ) -> Callable[[Callable[[Case, L, Findings], Judgement]], Callable[[Case, L, Findings], Judgement]]:
         """Register the decorated function as a clause.
 
@@ -176,6 +200,7 @@ class Family(Generic[L]):
             applies: A further condition on the case, or the only one where there is no ``limit``.
             unfit: Why the demand can never be judged of a case, or an empty string; see :mod:`parity.checks.demands`
                 for what becomes of such a demand.
+            rests: What its answer rests on, where it can be wrong by chance.
         """
 
         def unfitting(case: Case, limits: L) -> str:
@@ -188,7 +213,7 @@ class Family(Generic[L]):
         def register(judge: Callable[[Case, L, Findings], Judgement]) -> Callable[[Case, L, Findings], Judgement]:
             summary = (judge.__doc__ or "").strip().partition("\n")[0]
             keys = ("limits", self.name, limit) if limit else ("limits", self.name)
-            self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys, limit, unfitting))
+            self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys, limit, unfitting, rests))
             return judge
 
         return register

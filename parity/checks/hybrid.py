@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from parity.checks.base import Family
+from parity.checks.base import Family, Rests
 from parity.checks.guards import GOLDEN, fault_of, unusable_scores
-from parity.checks.words import against, cannot_judge, counted, figure
+from parity.checks.sampled import decided
+from parity.checks.words import against, counted, figure
 from parity.contract.base import Limits, Share
 from parity.evidence.model import Need, Outputs
 from parity.result import Judgement, Relation, Status
-from parity.stats import calibration, differences
-from parity.stats.classification import confusion, decisions, macro_f1
-from parity.stats.gate import Decision, Labelled, Statistic, decide_floor
+from parity.stats import calibration, differences, measures
+from parity.stats.classification import decisions
+from parity.stats.decisions import Labelled, decide_floor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,6 +152,7 @@ def _tiers(case: Case, findings: Findings) -> _Tiers | Judgement:
     return _Tiers(golden, stated, cloud, ours, theirs)
 
 
+_EVERY_CLASS = "add samples of every class"
 _SAME_NETWORK = "make both tiers from the same checkpoint with the same preprocessing, or quantise more finely"
 
 
@@ -253,7 +255,7 @@ def calibration_shift(case: Case, limits: HybridLimits, findings: Findings) -> J
     )
 
 
-@hybrid.clause("mixture_f1", limit="mixture_f1", needs=_needs, unfit=_unfit_labels)
+@hybrid.clause("mixture_f1", limit="mixture_f1", needs=_needs, unfit=_unfit_labels, rests=Rests.ON_STATISTICS)
 def mixture_f1(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
     """Users who are offline as often as stated still see enough right answers."""
     tiers = _tiers(case, findings)
@@ -263,23 +265,19 @@ def mixture_f1(case: Case, limits: HybridLimits, findings: Findings) -> Judgemen
     # Both tiers' scores side by side, so that a sample is drawn with both of its answers.
     samples = Labelled(_labels(tiers.golden), np.hstack([tiers.device, tiers.online]), clusters=tiers.golden.clusters)
 
-    def mixed(offline: float) -> Statistic:
-        def statistic(labels: NDArray[np.int64], scores: Array) -> float:
-            phone, cloud = (
-                confusion(labels, decisions(part), classes) for part in (scores[:, :classes], scores[:, classes:])
-            )
-            return macro_f1(offline * phone + (1.0 - offline) * cloud)
-
-        return statistic
-
     share = tiers.stated.offline_share
-    decision = decide_floor(mixed(share), samples, limits.mixture_f1 or 0.0)
-    curve = ", ".join(f"{figure(mixed(at)(samples.labels, samples.scores))} at {at:.0%}" for at in _CURVE)
-    return _decided(
+    decision = decide_floor(measures.mixture_f1(classes, share), samples, limits.mixture_f1 or 0.0, case.rules)
+    values = {at: measures.mixture_f1(classes, at)(samples.labels, samples.scores) for at in _CURVE}
+    curve = ", ".join(f"{figure(value)} at {at:.0%}" for at, value in values.items())
+    return decided(
+        case,
         decision,
+        Relation.AT_LEAST,
         limits.mixture_f1 or 0.0,
         found=f"with {share:.0%} of the answers from the phone the macro-F1 is {figure(decision.value)}",
+        next_step=_SAME_NETWORK,
         details=[f"by the share that the phone answers: {curve}"],
+        undefined=_EVERY_CLASS,
     )
 
 
@@ -301,7 +299,7 @@ def waiting(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
     )
 
 
-@hybrid.clause("waiting_f1", limit="waiting_f1", needs=_needs, unfit=_unfit_waiting)
+@hybrid.clause("waiting_f1", limit="waiting_f1", needs=_needs, unfit=_unfit_waiting, rests=Rests.ON_STATISTICS)
 def waiting_f1(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
     """Answers are right often enough when the phone leaves those to the cloud that it is unsure of."""
     tiers = _tiers(case, findings)
@@ -309,29 +307,21 @@ def waiting_f1(case: Case, limits: HybridLimits, findings: Findings) -> Judgemen
         return tiers
     wait, labels = _waits(tiers), _labels(tiers.golden)
     answered = np.where(wait[:, None], tiers.online, tiers.device)
-    decision = decide_floor(
-        _macro_f1, Labelled(labels, answered, clusters=tiers.golden.clusters), limits.waiting_f1 or 0.0
-    )
-    alone = _macro_f1(labels, tiers.device)
-    return _decided(
+    macro_f1 = measures.macro_f1(answered.shape[1])
+    samples = Labelled(labels, answered, clusters=tiers.golden.clusters)
+    decision = decide_floor(macro_f1, samples, limits.waiting_f1 or 0.0, case.rules)
+    alone = macro_f1(labels, tiers.device)
+    return decided(
+        case,
         decision,
+        Relation.AT_LEAST,
         limits.waiting_f1 or 0.0,
         found=f"the macro-F1 is {figure(decision.value)} when {int(wait.sum())} of {counted(len(wait), 'answer')} wait"
         f" for the cloud, and {figure(alone)} when none does",
+        next_step=_SAME_NETWORK,
         details=[f"an answer waits whose confidence is below {figure(tiers.stated.confidence or 0.0)}"],
+        undefined=_EVERY_CLASS,
     )
-
-
-def _macro_f1(labels: NDArray[np.int64], scores: Array) -> float:
-    return macro_f1(confusion(labels, decisions(scores), scores.shape[1]))
-
-
-def _decided(decision: Decision, floor: float, *, found: str, details: list[str]) -> Judgement:
-    """Put a decision about a floor into a judgement."""
-    settles = "" if decision.status is Status.HELD else decision.settles or _SAME_NETWORK
-    if decision.status is Status.ERROR:
-        return cannot_judge(f"{found}, which is no number to compare", "add samples of every class", details)
-    return Judgement(decision.status, decision.value, floor, Relation.AT_LEAST, "", found, settles, tuple(details))
 
 
 def _waits(tiers: _Tiers) -> NDArray[np.bool_]:

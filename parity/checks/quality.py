@@ -1,34 +1,37 @@
 """Quality: how often a variant decides rightly, and how much worse than its reference it does.
 
-Every decision about a number passes through :mod:`parity.stats.gate`; here stand the statistics and the words.
+The golden set is a sample: what it shows is decided as such, by :mod:`parity.stats.decisions`; here stand the words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
-from parity.checks.base import Family
+from parity.checks.base import Family, Rests
 from parity.checks.guards import GOLDEN, unusable_scores
-from parity.checks.words import cannot_judge, counted, figure, passing, unknown
+from parity.checks.sampled import decided, first_told, told_of
+from parity.checks.words import cannot_judge, counted, figure, unknown
 from parity.contract.base import Limits, Share
 from parity.contract.callables import load_callable
 from parity.errors import ParityError
 from parity.evidence.model import Need, Outputs
 from parity.places import listed
-from parity.result import Judgement, Relation, Status
-from parity.stats import classification
-from parity.stats.gate import Decision, Labelled, Statistic, decide_drop, decide_floor
+from parity.result import Judgement, Relation
+from parity.stats import classification, measures
+from parity.stats.decisions import Labelled, Statistic, decide_drop, decide_floor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from parity.checks.base import Case, Findings
     from parity.contract.model import Contract
     from parity.evidence.model import Array, Golden
+    from parity.stats.decisions import Decision
 
 Drop = Annotated[float, Field(ge=-1.0, le=1.0)]
 
@@ -48,14 +51,16 @@ class QualityLimits(Limits):
     micro_f1_drop: Drop | None = Field(default=None, description="Largest drop of micro-F1 against the reference.")
     accuracy_drop: Drop | None = Field(default=None, description="Largest drop of accuracy against the reference.")
     metric_drop: float | None = Field(default=None, description="Largest drop of the contract's own metric.")
+    f1_drop_per_class: Drop | dict[str, Drop] | None = Field(
+        default=None,
+        description="Largest drop of the F1 of every class against the reference: one number for all, or a table.",
+    )
     f1_per_class: Share | dict[str, Share] | None = Field(
         default=None, description="Least F1 of every class: one number for all, or a table from class to number."
     )
 
 
 quality = Family("quality", QualityLimits)
-
-_Counting = Callable[["NDArray[np.int64]"], float]
 
 
 def _needs(case: Case, _limits: QualityLimits) -> tuple[Need[Any], ...]:
@@ -84,14 +89,22 @@ def _unfit_metric_drop(case: Case, limits: QualityLimits) -> str:
     return _unfit_metric(case, limits) or _unfit_drop(case, limits)
 
 
-def _unfit_per_class(case: Case, limits: QualityLimits) -> str:
-    if isinstance(limits.f1_per_class, dict):
-        if not limits.f1_per_class:
-            return "f1_per_class names no class"
-        for name in limits.f1_per_class:
+def _unfit_classes(case: Case, key: str, demand: object) -> str:
+    if isinstance(demand, dict):
+        if not demand:
+            return f"{key} names no class"
+        for name in demand:
             if name not in case.contract.classes:
-                return unknown(f"f1_per_class.{name}", case.contract.classes, name, "class")
-    return _unfit(case, limits)
+                return unknown(f"{key}.{name}", case.contract.classes, name, "class")
+    return ""
+
+
+def _unfit_per_class(case: Case, limits: QualityLimits) -> str:
+    return _unfit_classes(case, "f1_per_class", limits.f1_per_class) or _unfit(case, limits)
+
+
+def _unfit_drop_per_class(case: Case, limits: QualityLimits) -> str:
+    return _unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or _unfit_drop(case, limits)
 
 
 def _gather(case: Case, findings: Findings, *, paired: bool) -> Labelled | Judgement:
@@ -112,19 +125,13 @@ def _gather(case: Case, findings: Findings, *, paired: bool) -> Labelled | Judge
     return Labelled(labels, outputs.arrays[name], other, golden.clusters)
 
 
-def _counted(counting: _Counting, classes: int) -> Statistic:
-    """Turn a number of the confusion matrix into a statistic of labels and scores."""
-
-    def statistic(labels: NDArray[np.int64], scores: Array) -> float:
-        return counting(classification.confusion(labels, classification.decisions(scores), classes))
-
-    return statistic
-
-
-def _without_samples(contract: Contract, labels: NDArray[np.int64]) -> Judgement | None:
-    """Judge a set on which the F1 of a class is not defined: it must not be averaged away."""
+def _without_samples(
+    contract: Contract, labels: NDArray[np.int64], classes: Iterable[str] | None = None
+) -> Judgement | None:
+    """Judge a set on which the F1 of one of some classes, or of any, is not defined: it must not be averaged away."""
     support = np.bincount(labels, minlength=len(contract.classes))
-    absent = [name for name, number in zip(contract.classes, support, strict=True) if not number]
+    there = {name for name, number in zip(contract.classes, support, strict=True) if number}
+    absent = [name for name in classes or contract.classes if name not in there]
     if not absent:
         return None
     return cannot_judge(
@@ -142,14 +149,15 @@ def _floor(
         return samples
     if every_class and (refused := _without_samples(case.contract, samples.labels)):
         return refused
-    decision = decide_floor(statistic, samples, least)
-    return _told(
+    decision = decide_floor(statistic, samples, least, case.rules)
+    return decided(
+        case,
         decision,
         Relation.AT_LEAST,
         least,
         found=f"{name} of {case.name} is {figure(decision.value)} on {counted(len(samples.labels), 'sample')}",
         next_step="train or calibrate on more of the classes that it mistakes, or keep more layers in float",
-        details=[*_by_class(case.contract, samples), _tightest(decision.value, Relation.AT_LEAST)],
+        details=_by_class(case.contract, samples),
     )
 
 
@@ -162,32 +170,26 @@ def _drop(
         return samples
     if every_class and (refused := _without_samples(case.contract, samples.labels)):
         return refused
-    decision = decide_drop(statistic, samples, margin)
-    known = "not known" if decision.reference is None else figure(decision.reference)
-    change = f"{'rises' if decision.value < 0 else 'drops'} by {figure(abs(decision.value))}"
-    return _told(
+    decision = decide_drop(statistic, samples, margin, case.rules)
+    return decided(
+        case,
         decision,
         Relation.AT_MOST,
         margin,
-        found=f"{name} {change if decision.value else 'does not change'}: {known} in {case.reference},"
-        f" {figure(decision.candidate)} in {case.name}",
+        found=f"{name} {_changed(case, decision)}",
         next_step="look at the flipped samples; calibrate on more such images, or keep the last layers in float",
-        details=[*_flips(case, findings[GOLDEN], samples), _tightest(decision.value, Relation.AT_MOST)],
+        details=_flips(case, findings[GOLDEN], samples),
     )
 
 
-def _told(
-    decision: Decision, relation: Relation, limit: float, *, found: str, next_step: str, details: list[str]
-) -> Judgement:
-    """Put a decision into a judgement."""
-    if decision.status is Status.ERROR:
-        return cannot_judge(f"{found}, which is no number to compare", "mend the metric", details)
-    settles = "" if decision.status is Status.HELD else decision.settles or next_step
-    return Judgement(decision.status, decision.value, limit, relation, "", found, settles, tuple(details))
-
-
-def _tightest(value: float, relation: Relation) -> str:
-    return f"tightest limit that would have passed: {passing(value, relation)}"
+def _changed(case: Case, decision: Decision) -> str:
+    """Say how a statistic differs between the two variants."""
+    known = "not known" if decision.reference is None else figure(decision.reference)
+    change = f"{'rises' if decision.value < 0 else 'drops'} by {figure(abs(decision.value))}"
+    return (
+        f"{change if decision.value else 'does not change'}: {known} in {case.reference},"
+        f" {figure(decision.candidate)} in {case.name}"
+    )
 
 
 def _by_class(contract: Contract, samples: Labelled) -> list[str]:
@@ -254,90 +256,126 @@ def _judge_metric(case: Case, findings: Findings, *, least: float | None = None,
         return cannot_judge(error.reason, error.next_step)
 
 
-@quality.clause("f1", limit="f1", needs=_needs, unfit=_unfit)
+@quality.clause("f1", limit="f1", needs=_needs, unfit=_unfit, rests=Rests.ON_STATISTICS)
 def f1(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
     """Macro-F1 reaches its floor."""
-    statistic = _counted(classification.macro_f1, len(case.contract.classes))
+    statistic = measures.macro_f1(len(case.contract.classes))
     return _floor(case, findings, "macro-F1", statistic, limits.f1 or 0.0, every_class=True)
 
 
-@quality.clause("micro_f1", limit="micro_f1", needs=_needs, unfit=_unfit)
+@quality.clause("micro_f1", limit="micro_f1", needs=_needs, unfit=_unfit, rests=Rests.ON_STATISTICS)
 def micro_f1(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
     """Micro-F1 reaches its floor."""
-    statistic = _counted(classification.micro_f1, len(case.contract.classes))
+    statistic = measures.accuracy(len(case.contract.classes))
     return _floor(case, findings, "micro-F1", statistic, limits.micro_f1 or 0.0)
 
 
-@quality.clause("accuracy", limit="accuracy", needs=_needs, unfit=_unfit)
+@quality.clause("accuracy", limit="accuracy", needs=_needs, unfit=_unfit, rests=Rests.ON_STATISTICS)
 def accuracy(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
     """The share of right decisions reaches its floor."""
-    statistic = _counted(classification.accuracy, len(case.contract.classes))
+    statistic = measures.accuracy(len(case.contract.classes))
     return _floor(case, findings, "accuracy", statistic, limits.accuracy or 0.0)
 
 
-@quality.clause("metric", limit="metric", needs=_needs, unfit=_unfit_metric)
+@quality.clause("metric", limit="metric", needs=_needs, unfit=_unfit_metric, rests=Rests.ON_STATISTICS)
 def metric(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
     """The contract's own metric reaches its floor."""
     return _judge_metric(case, findings, least=limits.metric)
 
 
-@quality.clause("f1_drop", limit="f1_drop", needs=_paired_needs, unfit=_unfit_drop)
+@quality.clause("f1_drop", limit="f1_drop", needs=_paired_needs, unfit=_unfit_drop, rests=Rests.ON_STATISTICS)
 def f1_drop(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
     """Macro-F1 lies no further below the reference's than the margin."""
-    statistic = _counted(classification.macro_f1, len(case.contract.classes))
+    statistic = measures.macro_f1(len(case.contract.classes))
     return _drop(case, findings, "macro-F1", statistic, limits.f1_drop or 0.0, every_class=True)
 
 
-@quality.clause("micro_f1_drop", limit="micro_f1_drop", needs=_paired_needs, unfit=_unfit_drop)
+@quality.clause(
+    "micro_f1_drop", limit="micro_f1_drop", needs=_paired_needs, unfit=_unfit_drop, rests=Rests.ON_STATISTICS
+)
 def micro_f1_drop(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
     """Micro-F1 lies no further below the reference's than the margin."""
-    statistic = _counted(classification.micro_f1, len(case.contract.classes))
+    statistic = measures.accuracy(len(case.contract.classes))
     return _drop(case, findings, "micro-F1", statistic, limits.micro_f1_drop or 0.0)
 
 
-@quality.clause("accuracy_drop", limit="accuracy_drop", needs=_paired_needs, unfit=_unfit_drop)
+@quality.clause(
+    "accuracy_drop", limit="accuracy_drop", needs=_paired_needs, unfit=_unfit_drop, rests=Rests.ON_STATISTICS
+)
 def accuracy_drop(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
     """The share of right decisions lies no further below the reference's than the margin."""
-    statistic = _counted(classification.accuracy, len(case.contract.classes))
+    statistic = measures.accuracy(len(case.contract.classes))
     return _drop(case, findings, "accuracy", statistic, limits.accuracy_drop or 0.0)
 
 
-@quality.clause("metric_drop", limit="metric_drop", needs=_paired_needs, unfit=_unfit_metric_drop)
+@quality.clause(
+    "metric_drop", limit="metric_drop", needs=_paired_needs, unfit=_unfit_metric_drop, rests=Rests.ON_STATISTICS
+)
 def metric_drop(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
     """The contract's own metric lies no further below the reference's than the margin."""
     return _judge_metric(case, findings, margin=limits.metric_drop or 0.0)
 
 
-@quality.clause("f1_per_class", limit="f1_per_class", needs=_needs, unfit=_unfit_per_class)
+@quality.clause(
+    "f1_drop_per_class",
+    limit="f1_drop_per_class",
+    needs=_paired_needs,
+    unfit=_unfit_drop_per_class,
+    rests=Rests.ON_STATISTICS,
+)
+def f1_drop_per_class(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+    """The F1 of no single class lies further below the reference's than the margin."""
+    samples = _gather(case, findings, paired=True)
+    if isinstance(samples, Judgement):
+        return samples
+    margins = _by_name(case, limits.f1_drop_per_class)
+    if refused := _without_samples(case.contract, samples.labels, margins):
+        return refused
+    classes, rules = case.contract.classes, case.rules.among(len(margins))
+    found = {
+        name: decide_drop(measures.class_f1(len(classes), classes.index(name)), samples, margin, rules)
+        for name, margin in margins.items()
+    }
+    worst, others = first_told(found, margins)
+    return decided(
+        case,
+        found[worst],
+        Relation.AT_MOST,
+        margins[worst],
+        found=f"F1 of {worst} {_changed(case, found[worst])}{others}",
+        next_step=f"look at the flipped samples of {worst}; calibrate on more of them",
+        details=[*told_of(found, margins, Relation.AT_MOST), *_flips(case, findings[GOLDEN], samples)],
+    )
+
+
+@quality.clause("f1_per_class", limit="f1_per_class", needs=_needs, unfit=_unfit_per_class, rests=Rests.ON_STATISTICS)
 def f1_per_class(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
     """The F1 of every single class reaches its floor."""
     samples = _gather(case, findings, paired=False)
     if isinstance(samples, Judgement):
         return samples
-    classes, demand = case.contract.classes, limits.f1_per_class
-    floors = demand if isinstance(demand, dict) else dict.fromkeys(classes, demand or 0.0)
-    absent = [name for name in floors if not (samples.labels == classes.index(name)).any()]
-    if absent:
-        return _without_samples(case.contract, samples.labels) or cannot_judge("no samples", "add golden samples")
-
-    def of(index: int) -> Statistic:
-        return _counted(lambda counts: float(classification.f1_by_class(counts)[index]), len(classes))
-
-    decided = {name: decide_floor(of(classes.index(name)), samples, floor) for name, floor in floors.items()}
-    worst = min(decided, key=lambda name: (decided[name].status is Status.HELD, decided[name].value - floors[name]))
+    floors = _by_name(case, limits.f1_per_class)
+    if refused := _without_samples(case.contract, samples.labels, floors):
+        return refused
+    classes, rules = case.contract.classes, case.rules.among(len(floors))
+    found = {
+        name: decide_floor(measures.class_f1(len(classes), classes.index(name)), samples, floor, rules)
+        for name, floor in floors.items()
+    }
+    worst, others = first_told(found, floors)
     counts = classification.confusion(samples.labels, classification.decisions(samples.scores), len(classes))
     confusions = _taken_for(case.contract, counts, classes.index(worst))
-    below = [name for name in decided if decided[name].status is not Status.HELD]
-    told = (
-        f" ({counted(len(below), 'class', 'classes')} below the floor: {listed(below, most=12)})"
-        if len(below) > 1
-        else ""
-    )
-    return _told(
-        decided[worst],
+    return decided(
+        case,
+        found[worst],
         Relation.AT_LEAST,
         floors[worst],
-        found=f"F1 of {worst} is {figure(decided[worst].value)}{confusions}{told}",
+        found=f"F1 of {worst} is {figure(found[worst].value)}{confusions}{others}",
         next_step=f"train or calibrate on more samples of {worst} and of what it is taken for",
-        details=_by_class(case.contract, samples),
+        details=[*told_of(found, floors, Relation.AT_LEAST), *_by_class(case.contract, samples)],
     )
+
+
+def _by_name(case: Case, demand: float | dict[str, float] | None) -> dict[str, float]:
+    """The limit of each class that has one."""
+    return demand if isinstance(demand, dict) else dict.fromkeys(case.contract.classes, demand or 0.0)

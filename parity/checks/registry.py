@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import ByteSize
 
+import parity.checks.instructions  # noqa: F401 - its clauses join the family arm64
 from parity.checks.arm64 import arm64
-from parity.checks.base import Case, Family, Planned
+from parity.checks.base import Case, Family, Planned, Rests
 from parity.checks.closeness import closeness
 from parity.checks.compatibility import compatibility
 from parity.checks.demands import refuse_unfit, refuse_unknown_targets
@@ -104,7 +105,8 @@ def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tupl
             f"{shown(contract.file)}: the contract demands nothing, so nothing could be held",
             next_step="state limits in [limits.FAMILY] or [variants.NAME.limits.FAMILY]",
         )
-    return planned
+    sharing = sum(each.clause.rests is Rests.ON_STATISTICS for each in planned)
+    return tuple(replace(each, case=replace(each.case, sharing=max(sharing, 1))) for each in planned)
 
 
 @dataclass(frozen=True, slots=True)

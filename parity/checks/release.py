@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from parity.checks.base import Family
+from parity.checks.base import Family, Rests
 from parity.checks.flips import Count, flip_needs, judge_flips, unfit_decisions, unfit_harm
 from parity.checks.guards import GOLDEN, element, unusable, unusable_scores
+from parity.checks.sampled import decided, first_told, told_of
 from parity.checks.words import INFINITE, against, cannot_judge, counted, figure, passing, unknown, volume
 from parity.contract.base import Limits
 from parity.contract.variants import TORCH_KINDS
 from parity.evidence.model import Files, Need, Outputs, Timing
 from parity.places import listed
 from parity.result import Judgement, Relation, Status
-from parity.stats import classification, differences
-from parity.stats.gate import Labelled, Statistic, decide_drop
+from parity.stats import differences, measures
+from parity.stats.decisions import Labelled, decide_drop
 from parity.stats.quantiles import decide_quantile
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from parity.checks.base import Case, Findings
     from parity.evidence.model import Array, Series
 
@@ -140,34 +139,32 @@ def _gather(case: Case, findings: Findings) -> Labelled | Judgement:
     return Labelled(labels, ours.arrays[name], theirs.arrays[name], golden.clusters)
 
 
-def _of_class(classes: int, index: int | None) -> Statistic:
-    """F1 of one class, or the mean over all."""
-
-    def statistic(labels: NDArray[np.int64], scores: Array) -> float:
-        counts = classification.confusion(labels, classification.decisions(scores), classes)
-        return classification.macro_f1(counts) if index is None else float(classification.f1_by_class(counts)[index])
-
-    return statistic
-
-
-@release.clause("release_f1_drop", limit="f1_drop", needs=_answers, unfit=_unfit_f1)
+@release.clause("release_f1_drop", limit="f1_drop", needs=_answers, unfit=_unfit_f1, rests=Rests.ON_STATISTICS)
 def release_f1_drop(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
     """Macro-F1 lies no further below the accepted release's than the margin."""
     samples = _gather(case, findings)
     if isinstance(samples, Judgement):
         return samples
     margin = limits.f1_drop or 0.0
-    decision = decide_drop(_of_class(len(case.contract.classes), None), samples, margin)
-    then = "not known" if decision.reference is None else figure(decision.reference)
-    found = f"macro-F1 of {case.name} is {figure(decision.candidate)}, of the release {then}"
-    if decision.status is Status.ERROR:
-        return cannot_judge(f"{found}, which is no number to compare", "look at the outputs of both")
-    settles = "" if decision.status is Status.HELD else decision.settles or "look at the images that flipped"
-    details = (f"tightest limit that would have passed: {passing(decision.value, Relation.AT_MOST)}",)
-    return Judgement(decision.status, decision.value, margin, Relation.AT_MOST, "", found, settles, details)
+    decision = decide_drop(measures.macro_f1(len(case.contract.classes)), samples, margin, case.rules)
+    return decided(
+        case,
+        decision,
+        Relation.AT_MOST,
+        margin,
+        found=f"macro-F1 of {case.name} is {figure(decision.candidate)}, of the release {_known(decision.reference)}",
+        next_step="look at the images that flipped",
+        undefined="look at the outputs of both",
+    )
 
 
-@release.clause("release_f1_drop_per_class", limit="f1_drop_per_class", needs=_answers, unfit=_unfit_per_class)
+@release.clause(
+    "release_f1_drop_per_class",
+    limit="f1_drop_per_class",
+    needs=_answers,
+    unfit=_unfit_per_class,
+    rests=Rests.ON_STATISTICS,
+)
 def release_f1_drop_per_class(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
     """The F1 of no class lies further below the accepted release's than the margin."""
     samples = _gather(case, findings)
@@ -175,30 +172,24 @@ def release_f1_drop_per_class(case: Case, limits: ReleaseLimits, findings: Findi
         return samples
     classes, stated = case.contract.classes, limits.f1_drop_per_class
     margins = stated if isinstance(stated, dict) else dict.fromkeys(classes, stated or 0.0)
-    decided = {
-        name: decide_drop(_of_class(len(classes), classes.index(name)), samples, margin)
+    rules = case.rules.among(len(margins))
+    found = {
+        name: decide_drop(measures.class_f1(len(classes), classes.index(name)), samples, margin, rules)
         for name, margin in margins.items()
     }
-    statuses = [decision.status for decision in decided.values()]
-    # What is certain comes first: one class that is proven worse settles it.
-    ranks = (Status.BROKEN, Status.ERROR, Status.UNPROVEN, Status.HELD)
-    status = min(statuses, key=ranks.index)
-    named = [name for name, decision in decided.items() if decision.status is status]
-    name = max(named, key=lambda each: decided[each].value - margins[each])
-    worst = decided[name]
-    told = {
-        each: f"{each}: F1 {_known(d.reference)} → {figure(d.candidate)}, drop {figure(d.value)}"
-        f" (at most {figure(margins[each])}): {d.status}"
-        for each, d in decided.items()
-    }
-    if status is Status.ERROR:
-        return cannot_judge(f"the F1 of {listed(named)} is no number to compare", "look at the outputs", told.values())
-    found = f"the F1 of {name} drops by {figure(worst.value)}: {_known(worst.reference)} in the release,"
-    if status is not Status.HELD and len(named) > 1:
-        found = f"{counted(len(named), 'class', 'classes')} ({listed(named)}); {found}"
-    settles = "" if status is Status.HELD else worst.settles or f"look at the flipped images of {listed(named)}"
-    found = f"{found} {figure(worst.candidate)} in {case.name}"
-    return Judgement(status, worst.value, margins[name], Relation.AT_MOST, "", found, settles, tuple(told.values()))
+    name, others = first_told(found, margins)
+    worst = found[name]
+    return decided(
+        case,
+        worst,
+        Relation.AT_MOST,
+        margins[name],
+        found=f"the F1 of {name} drops by {figure(worst.value)}: {_known(worst.reference)} in the release,"
+        f" {figure(worst.candidate)} in {case.name}{others}",
+        next_step=f"look at the flipped images of {name}",
+        details=told_of(found, margins, Relation.AT_MOST),
+        undefined="look at the outputs of both",
+    )
 
 
 def _known(value: float | None) -> str:

@@ -14,6 +14,7 @@ from parity.contract.flips import Flips
 from parity.contract.hybrid import Hybrid
 from parity.contract.matrix import Matrix
 from parity.contract.release import ReleaseSection
+from parity.contract.statistics import Statistics
 from parity.contract.targets import Targets
 from parity.contract.variants import Session, Variant
 
@@ -54,6 +55,7 @@ class Contract(Model):
         hybrid: How the app mixes the answers of two of them, for an app that does.
         release: The accepted release that candidates are judged against.
         flips: Flips that are known and accepted.
+        statistics: How sure decisions about samples must be.
         recorded: Folder of recorded reference outputs, which stand in for a torch variant where torch is missing.
         run: How it wishes to be run.
     """
@@ -73,6 +75,7 @@ class Contract(Model):
     hybrid: Hybrid | None = None
     release: ReleaseSection = ReleaseSection()
     flips: Flips = Flips()
+    statistics: Statistics = Statistics()
     recorded: BundlePath = BundlePath("recorded")
     run: Run = Run()
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from parity import __version__
+from parity.checks.chances import chances
 from parity.checks.demands import demand_line
 from parity.digests import json_digest
 from parity.evidence.machine import fingerprint
 from parity.report.document import (
+    ChancesEntry,
     ContractEntry,
     Entry,
     Environment,
@@ -50,6 +52,7 @@ _INSUBSTANTIAL: Final[Mapping[str, Any]] = {
     "hybrid": True,
     "release": True,
     "flips": True,
+    "statistics": True,
     "interface": {"max_ir_version": True, "domains": True, "single_file": True},
     "variants": {"__all__": {"limits": True, "tier": True}},
 }
@@ -142,7 +145,12 @@ def compose(
         judged, missing = ledger.verdicts(), ledger.unjudged(why_unjudged)
         contracts.append(
             contract_entry(
-                ledger.contract, judged, missing, file=relative(ledger.contract.file, root), overrides=overrides
+                ledger.contract,
+                judged,
+                missing,
+                planned=ledger.planned,
+                file=relative(ledger.contract.file, root),
+                overrides=overrides,
             )
         )
         verdicts += judged
@@ -168,6 +176,7 @@ def contract_entry(
     judged: Sequence[VerdictEntry],
     missing: Sequence[Unjudged],
     *,
+    planned: Sequence[Planned],
     file: str,
     overrides: Sequence[Override] = (),
     judged_again: bool = False,
@@ -183,6 +192,7 @@ def contract_entry(
         )
         for name, variant in contract.variants.items()
     ]
+    erring = chances(planned)
     return ContractEntry(
         name=contract.name,
         description=contract.description,
@@ -194,6 +204,7 @@ def contract_entry(
         planned=len(judged) + len(missing),
         outcome=outcome(judged, unjudged=len(missing)),
         judged_again=judged_again,
+        chances=None if erring is None else ChancesEntry(**asdict(erring)),
         cell=contract.cell,
     )
 

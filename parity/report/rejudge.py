@@ -111,8 +111,11 @@ def judge_again(record: Record, contract: Contract, store: Store, overrides: Seq
             next_step=_RUN,
         )
     source = RecordedSource(record, contract, store)
-    verdicts = tuple(VerdictEntry.of(judge(planned, source)) for planned in plan(contract))
-    entry = contract_entry(contract, verdicts, (), file=before.file, overrides=overrides, judged_again=True)
+    demanded = plan(contract)
+    verdicts = tuple(VerdictEntry.of(judge(planned, source)) for planned in demanded)
+    entry = contract_entry(
+        contract, verdicts, (), planned=demanded, file=before.file, overrides=overrides, judged_again=True
+    )
     return _replaced(record, entry, verdicts)
 
 

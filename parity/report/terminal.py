@@ -20,7 +20,7 @@ from parity.result import HOST, Relation, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from parity.report.document import ContractEntry, Outcome, Record, Unjudged, VerdictEntry
+    from parity.report.document import ChancesEntry, ContractEntry, Outcome, Record, Unjudged, VerdictEntry
     from parity.report.words import Signs
 
 STYLES: Final = {
@@ -66,6 +66,8 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
             console.print(_table(names, verdicts, unjudged, signs))
             console.print()
         console.print(_verdict_line(contract, verdicts, unjudged, signs))
+        if contract.chances is not None and verdicts:
+            console.print(_chances_line(contract.chances, signs))
         for paragraph in _faults(verdicts, signs):
             console.print(paragraph)
         console.print()
@@ -179,6 +181,21 @@ def _verdict_line(
         line += " (judged again from recorded evidence)"
     style = STYLES.get(Status(outcome), "") if outcome != "unjudged" else STYLES[Status.UNPROVEN]
     return Text(signs.text(line), style=style)
+
+
+def _chances_line(chances: ChancesEntry, signs: Signs) -> Text:
+    """How often such a verdict is wrong by chance, and which correction was used."""
+    number = f"{chances.clauses} clause{' rests' if chances.clauses == 1 else 's rest'} on samples"
+    shared = "no correction" if chances.correction == "none" else f"correction: {chances.correction}"
+    line = (
+        f"  {number}; by chance HELD is wrong at most {_percent(chances.false_pass)} of the time, "
+        f"BROKEN at most {_percent(chances.false_alarm)} ({shared})"
+    )
+    return Text(signs.text(line), style="dim")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 _ORDER: Final = (Status.BROKEN, Status.ERROR, Status.UNPROVEN, Status.HELD)

@@ -79,7 +79,7 @@ def test_an_array_becomes_a_tuple_and_a_whole_number_a_float(load):
     ("old", "new", "message"),
     [
         (
-            "f1_drop = 0.05",
+            "f1_drop = 0.2",
             "f1_dorp = 0.05",
             (
                 "variants.int8.limits.quality.f1_dorp: unknown key (found 0.05); did you "
@@ -187,7 +187,7 @@ def test_limits_are_tables(refusal, wrong):
 def test_an_override_wins_and_bears_the_blame(load, refusal):
     """What the command line said is not blamed on the file."""
     contract = load(IMAGE_CONTRACT, "variants.int8.limits.quality.f1=0.8", "variants.int8.limits.quality.f1=0.7")
-    assert contract.variants["int8"].limits["quality"] == QualityLimits(f1=0.7, f1_drop=0.05)
+    assert contract.variants["int8"].limits["quality"] == QualityLimits(f1=0.7, f1_drop=0.2)
     said = refusal(IMAGE_CONTRACT, "variants.int8.limits.quality.f1=7")
     assert said == "command line --set: variants.int8.limits.quality.f1: found 7; allowed: at most 1.0"
     said = refusal(IMAGE_CONTRACT, "variants.int9.limits.quality.f1=0.7")
@@ -200,7 +200,7 @@ def test_the_digest_follows_the_meaning_not_the_layout(load):
     assert load(f"# remark\r\n{IMAGE_CONTRACT}".replace("f1 = 0.9", "'f1'   = 0.9")).digest == plain
     assert load(IMAGE_CONTRACT, "variants.int8.limits.quality.f1=0.9").digest == plain
     changed = load(IMAGE_CONTRACT, "variants.int8.limits.quality.f1=0.8").digest
-    assert changed == load(IMAGE_CONTRACT.replace("f1 = 0.9\nf1_drop = 0.05", "f1 = 0.8\nf1_drop = 0.05")).digest
+    assert changed == load(IMAGE_CONTRACT.replace("f1 = 0.9\nf1_drop = 0.2", "f1 = 0.8\nf1_drop = 0.2")).digest
     assert changed != plain
 
 

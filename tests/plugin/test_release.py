@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ANCHOR = "[variants.int8.limits.size]"
 LIMITS = """[variants.int8.limits.release]
-f1_drop = 0.05
+f1_drop = 0.2
 f1_drop_per_class = 0.1
 flips = 2
 harmful_flips = 1
@@ -261,7 +261,7 @@ def test_a_part_of_a_run_is_not_accepted(demanding: Project) -> None:
 
 def test_accepting_the_worse_tells_the_difference_and_stays_red(demanding: Project) -> None:
     """The clauses stay broken in the run that accepts; the history keeps both; the next run is held."""
-    demanding.edit("f1 = 0.9\nf1_drop = 0.05\n", "f1 = 0.0\n")
+    demanding.edit("f1 = 0.9\nf1_drop = 0.2\n", "f1 = 0.0\n")
     demanding.edit("sqnr_db = 20.0\ntop1_agreement = 0.95\n", "top1_agreement = 0.0\n")
     demanding.run(ACCEPT)
     before = stored(demanding).release
