@@ -5,9 +5,11 @@ from __future__ import annotations
 import _thread
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+import venv
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
@@ -157,6 +159,59 @@ def test_later_requests_say_that_it_ended() -> None:
             guest.run("m", {})
         with pytest.raises(WorkerDied, match="has ended before running m"):
             guest.run("m", {})
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        ("/usr/bin/env", "SOMETHING=else"),
+        ("/bin/sh", "-c", 'exec "$@"', "sh"),
+        ("/bin/sh", "-c", '"$@"; exit $?', "sh"),
+    ],
+    ids=["env", "a shell that steps aside", "a shell that waits"],
+)
+def test_any_command_may_stand_in_front(front: tuple[str, ...], model: bytes) -> None:
+    """What starts the worker needs nothing but to hand its streams on, as ``ssh`` and an emulator do."""
+    with Guest((*front, *local_command())) as guest:
+        guest.load("m", model, Session())
+        assert guest.run("m", ONES).outputs["scores"].shape == (1, 3)
+
+
+def test_another_virtual_environment_is_only_another_command(tmp_path: Path, model: bytes) -> None:
+    """A worker runs in an environment that knows nothing of this project."""
+    place = tmp_path / "venv"
+    venv.create(place)
+    (found,) = place.glob("lib/python3*/site-packages")
+    libraries = Path(np.__file__).parent.parent
+    for name in ("numpy", "numpy.libs", "onnxruntime"):
+        if (libraries / name).exists():
+            (found / name).symlink_to(libraries / name)
+    python = place / "bin" / "python"
+    code = "import sys, importlib.util; print(sys.prefix, importlib.util.find_spec('parity'))"
+    said = subprocess.run((python, "-c", code), capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert said.split() == [str(place), "None"]
+    with Guest(local_command(python)) as guest:
+        guest.load("m", model, Session())
+        assert guest.run("m", ONES).outputs["scores"].shape == (1, 3)
+
+
+def test_what_dies_or_hangs_behind_a_shell_is_told_and_ended(tmp_path: Path) -> None:
+    """A shell that stays in front reports the signal as a number, and is ended with the worker that hangs."""
+    shell = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
+    dying = impostor("worker.read_frame(source); os.kill(os.getpid(), signal.SIGILL)")
+    with (
+        Guest((*shell, *dying), processor="phone generation") as guest,
+        pytest.raises(WorkerDied, match=r"SIGILL \(an instruction that this phone generation does not have\)"),
+    ):
+        guest.run("m", {})
+    note = tmp_path / "hanging"
+    hanging = impostor(f"open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
+    with (
+        Guest((*shell, *hanging), answer_seconds=1.0) as guest,
+        pytest.raises(WorkerDied, match="no answer within 1 s"),
+    ):
+        guest.run("m", {})
+    assert gone(int(note.read_text()))
 
 
 def test_a_hang_is_ended_with_its_children(tmp_path: Path) -> None:
