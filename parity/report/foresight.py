@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parity.checks.compatibility import demanded_runtime
+from parity.compatibility.flutter import packages_with
 from parity.compatibility.predict import Outcome, predict
 from parity.compatibility.versions import Version
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 def oldest_demanded(contract: Contract, variant: str) -> str:
     """The oldest runtime that the contract names for a variant, or an empty string."""
-    return ""
+    demanded = demanded_runtime(contract, variant)
+    return "" if demanded is None else str(demanded)
 
 
 def foretold(contract: Contract, variant: str, graph: Graph, version: str) -> tuple[Predicted, str]:
@@ -41,5 +44,8 @@ def foretold(contract: Contract, variant: str, graph: Graph, version: str) -> tu
 
 
 def bundled_by(version: str) -> tuple[str, ...]:
-    """Flutter packages that bundle a version of ONNX Runtime."""
-    return ()
+    """Flutter packages that bundle a version of ONNX Runtime; none of one that has no number yet."""
+    try:
+        return packages_with(Version.parse(version))
+    except ValueError:
+        return ()

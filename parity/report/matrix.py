@@ -109,10 +109,11 @@ class _Merging:
         variant, target = place
         rows = [row for row in record.verdicts if row.identity in wanted] if record is not None else []
         failing = [row for row in rows if not row.status.passes]
-        observed: Observed = "missing" if record is None else outcome(rows, unjudged=len(wanted) - len(rows))
+        absent = sorted({identity.clause for identity in wanted - {row.identity for row in rows}})
+        observed: Observed = "missing" if record is None else outcome(rows, unjudged=len(absent))
         expected, words = self._expected(runtime, variant)
         predicted, prediction = self._prediction(runtime, record, variant)
-        fault = _disagreement(runtime, observed, expected, words, failing)
+        fault = _disagreement(runtime, observed, expected, words, failing) or _unjudged(absent if record else ())
         if not fault and record is not None and target == HOST:
             fault = _surprise(record, variant, runtime, predicted, prediction)
         reason, step = fault or ((_first(failing).reason, "") if failing else ("", ""))
@@ -157,11 +158,6 @@ class _Merging:
 Fault = tuple[str, str]
 """Why a cell does not agree, and what to do about it."""
 
-_NOT_ALL: Fault = (
-    "not all its clauses were judged",
-    "run the whole matrix with --eyerace-parity-matrix, nothing left out",
-)
-
 
 def _disagreement(
     runtime: Runtime, observed: Observed, expected: Expected, words: Sequence[str], failing: Sequence[VerdictEntry]
@@ -171,9 +167,7 @@ def _disagreement(
         return runtime.fault or "there is no sound record of it", runtime.next
     if expected == "fails":
         return _other_failure(observed, words, failing)
-    if expected == "held" and observed != "held":
-        if not failing:
-            return _NOT_ALL
+    if expected == "held" and failing:
         first = _first(failing)
         more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
         return f"{first.clause}{more}: {first.reason}", first.next
@@ -185,16 +179,22 @@ def _other_failure(observed: Observed, words: Sequence[str], failing: Sequence[V
     told = listed(repr(word) for word in words)
     if observed == "held":
         return f"it is held, though the contract expects it to fail with {told}", "state 'held' below [matrix.expect]"
-    if not failing:
-        return _NOT_ALL
     for row in failing:
         if not any(_tells(row, word) for word in words):
             return f"it fails for another reason than {told}: {row.clause}: {row.reason}", row.next
-    if absent := [word for word in words if not any(_tells(row, word) for row in failing)]:
+    if failing and (absent := [word for word in words if not any(_tells(row, word) for row in failing)]):
         untold = listed(repr(word) for word in absent)
         step = "state below [matrix.expect] why it fails"
         return f"it fails, but nothing of it tells {untold}: {_first(failing).reason}", step
     return None
+
+
+def _unjudged(clauses: Sequence[str]) -> Fault | None:
+    """A run that judged a part only says nothing of the whole, whatever was expected of it."""
+    if not clauses:
+        return None
+    step = "run it again with --eyerace-parity-matrix and nothing deselected, by this version of eyerace-parity"
+    return f"not judged: {listed(clauses)}", step
 
 
 def _tells(row: VerdictEntry, word: str) -> bool:

@@ -74,12 +74,13 @@ def open_records(contract: Contract, files: Sequence[Path]) -> list[Found]:
     for number, found in enumerate(given):
         if found.record is None:
             continue
-        fault = _other_golden(found.record, golden) or _other_artefact(found.record, artefacts)
+        own = next((e.provenance.golden for e in _own(found.record) if e.provenance and e.provenance.golden), "")
+        known = dict(measured_artefacts(found.record)) | artefacts
+        fault = _other_golden(found.record, golden or own) or _other_artefact(found.record, known)
         if fault:
             given[number] = found.refused(fault, _OURS)
-            continue
-        golden = golden or next((entry.provenance.golden for entry in _own(found.record) if entry.provenance), "")
-        artefacts = dict(measured_artefacts(found.record)) | artefacts
+        else:
+            golden, artefacts = golden or own, known
     return given
 
 

@@ -90,7 +90,7 @@ def _marks(merged: Merged, signs: Signs) -> Table:
     for runtime in merged.runtimes:
         cells = {(cell.variant, cell.target): cell for cell in merged.cells_of(runtime.label)}
         row = [_name(runtime, signs), *(_mark(cells[place], signs) for place in places)]
-        table.add_row(*row, *([Text(signs.text(", ".join(runtime.packages)))] if packaged else []))
+        table.add_row(*row, *([Text(signs.text("\n".join(runtime.packages)))] if packaged else []))
     return table
 
 
@@ -117,14 +117,17 @@ def _changes(merged: Merged, variant: str, signs: Signs) -> Table | None:
         return None
     clauses = list(dict.fromkeys(number.clause for _, changes in rows for number in changes.closeness))
     newest = next((runtime.version for runtime in merged.runtimes if runtime.label == merged.newest), "")
-    header = [variant, "loads", *clauses, f"bits of {newest}", "flips", "F1", "memory", "time"]
+    peers = {changes.time_versus for _, changes in rows if changes.time_versus}
+    time = f"time of {peers.pop()}" if len(peers) == 1 else ""
+    header = [variant, "loads", *clauses, f"bits of {newest}", "flips", "F1", "memory", time or "time"]
     table = _table(header, signs)
     for runtime, changes in rows:
-        table.add_row(_name(runtime, signs), *(Text(signs.text(text)) for text in _numbers(changes, clauses)))
+        numbers = _numbers(changes, clauses, peer="" if time else changes.time_versus)
+        table.add_row(_name(runtime, signs), *(Text(signs.text(text)) for text in numbers))
     return table
 
 
-def _numbers(changes: Changes, clauses: Sequence[str]) -> Iterator[str]:
+def _numbers(changes: Changes, clauses: Sequence[str], *, peer: str) -> Iterator[str]:
     yield _yes(changes.loads)
     closeness = {number.clause: quantity(number.value, number.unit) for number in changes.closeness}
     yield from (closeness.get(clause, _UNKNOWN) for clause in clauses)
@@ -132,10 +135,8 @@ def _numbers(changes: Changes, clauses: Sequence[str]) -> Iterator[str]:
     yield _UNKNOWN if changes.flips is None else f"{changes.flips} of {changes.samples}"
     yield _UNKNOWN if changes.f1 is None else quantity(changes.f1, "")
     yield _UNKNOWN if changes.memory is None else quantity(changes.memory, "bytes")
-    if changes.time_ratio is None:
-        yield _UNKNOWN
-    else:
-        yield f"{quantity(changes.time_ratio, '', digits=3)} {_TIMES} {changes.time_versus}"
+    ratio = _UNKNOWN if changes.time_ratio is None else f"{_TIMES} {quantity(changes.time_ratio, '', digits=3)}"
+    yield f"{ratio} of {peer}" if peer and changes.time_ratio is not None else ratio
 
 
 def _yes(answer: bool | None) -> str:  # noqa: FBT001 - it is the answer itself

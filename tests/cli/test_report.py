@@ -1,0 +1,91 @@
+"""``eyerace-parity report`` over several records, as a release job runs it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from parity.cli import Exit, main
+from parity.report.schema import MERGED_FILE, merged_text
+from tests.report.matrices import Cells, fail
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest_plugins = ["tests.report.conftest"]
+
+
+@pytest.fixture
+def here(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> Cells:
+    """The bundle of a matrix, and where one stands to report on it."""
+    monkeypatch.chdir(cells.bundle)
+    monkeypatch.setenv("COLUMNS", "160")
+    return cells
+
+
+def report(*arguments: object) -> int:
+    """Run the command under the bundle's contract."""
+    return main(["report", *map(str, arguments), "--contract", "contract.toml"])
+
+
+def merged_at(path: Path) -> dict[str, Any]:
+    """What was written."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_folder_of_records_is_merged(here: Cells, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table is printed, the merged record is written as its schema says, and can be shown again."""
+    here.all()
+    target = here.folder / "matrix.json"
+    assert report(here.folder, "--merged", target) == Exit.DONE
+    assert "HELD on 3 runtimes" in capsys.readouterr().out
+    jsonschema.validate(merged_at(target), json.loads(MERGED_FILE.read_text(encoding="utf-8")))
+    assert main(["report", str(target)]) == Exit.DONE
+    assert "HELD on 3 runtimes" in capsys.readouterr().out
+    # What an earlier merge left among the records is none of them.
+    assert report(here.folder, "--merged", target) == Exit.DONE
+
+
+def test_the_published_schema_is_that_of_the_program() -> None:
+    """``python -m parity.report.schema`` would change nothing."""
+    assert MERGED_FILE.read_text(encoding="utf-8") == merged_text()
+
+
+def test_the_worst_decides(here: Cells, capsys: pytest.CaptureFixture[str]) -> None:
+    """One broken cell, one missing record, one torn file: each ends with 1, and the rest is shown."""
+    here.write("ort1.21", "1.21.1", fail("int8", "it is worse", "f1"))
+    here.all(but="1.21")
+    assert report(here.folder) == Exit.NOT_HELD
+    assert "it is worse" in capsys.readouterr().out
+    (here.folder / "ort1.21.json").unlink()
+    assert report(here.folder) == Exit.NOT_HELD
+    assert "no record" in capsys.readouterr().out
+    (here.folder / "ort1.21.json").write_text("{", encoding="utf-8")
+    assert report(here.folder) == Exit.NOT_HELD
+    assert "ort1.21.json is torn" in capsys.readouterr().out
+
+
+def test_an_empty_folder_is_not_held(here: Cells) -> None:
+    """No record is no evidence."""
+    assert report(here.folder) == Exit.NOT_HELD
+
+
+def test_a_part_can_be_asked_for(here: Cells, capsys: pytest.CaptureFixture[str]) -> None:
+    """As CI does, which has no time for all; a version that nobody declared is wrong usage."""
+    here.all(but="1.21")
+    assert report(here.folder, "--versions", "1.22,newest") == Exit.DONE
+    assert "not asked for: 1.21" in capsys.readouterr().out
+    assert report(here.folder, "--versions", "1.2") == Exit.USAGE
+
+
+def test_a_record_is_never_written_over(here: Cells) -> None:
+    """``--merged`` is a place of its own."""
+    first, *rest = here.all()
+    before = first.read_bytes()
+    assert report(first, *rest, "--merged", first) == Exit.USAGE
+    assert report(*rest, "--merged", first) == Exit.USAGE
+    assert first.read_bytes() == before
