@@ -172,10 +172,10 @@ def test_answers_that_are_none_break_every_clause(arrays, why):
 def test_no_sample_holds_nothing(clause):
     """An empty set, and a choice of none."""
     read = on_targets({"f1": 0.0, "sqnr_db": -999.0})
-    nothing = execution(arrays={}, samples=())
+    nothing, here = (execution(target, arrays={}, samples=()) for target in (OLD, "host"))
     empty = Golden("", (), read.classes, np.zeros(0, np.int64))
     for facts in (golden(), empty):
-        judgement = judge(read, clause, facts, nothing, nothing, QDQ, scores("int8"), scores("fp32"))
+        judgement = judge(read, clause, facts, nothing, here, QDQ, scores("int8"), scores("fp32"))
         assert judgement.status is not Status.HELD
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from parity.errors import RecordError
 from parity.evidence.codec import decode, encode
-from parity.evidence.model import Array, Files, Golden, Outputs, Provenance, Repeats
+from parity.evidence.model import Array, Execution, Files, Golden, Outputs, Provenance, Repeats
 
 SOURCE = Provenance(variant="int8", artefact="sha256:1", settings={"threads": "1"})
 STRANGE: dict[str, Array] = {
@@ -37,6 +37,15 @@ def test_repeats_come_back() -> None:
     found = decode(Repeats, encode(Repeats(SOURCE, (1, 5), STRANGE, STRANGE, {}, "refused")))
     same(dict(found.first), STRANGE)
     assert (found.samples, found.batched, found.batch_refused) == ((1, 5), {}, "refused")
+
+
+def test_executions_come_back() -> None:
+    """Which samples, and how it ended: with answers, or with a signal and none."""
+    found = decode(Execution, encode(Execution(SOURCE, (3,), (1, 5), STRANGE)))
+    same(dict(found.arrays), STRANGE)
+    assert (found.near, found.drawn, found.samples) == ((3,), (1, 5), (1, 3, 5))
+    died = decode(Execution, encode(Execution(SOURCE, (), (0,), {}, "it died", 4, "do not ship it")))
+    assert (died.failure, died.signal, died.next_step) == ("it died", 4, "do not ship it")
 
 
 @pytest.mark.parametrize("labels", [None, np.array([1, 0], np.int64)])

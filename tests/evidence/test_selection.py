@@ -1,4 +1,4 @@
-"""The choice of samples: always as many as wanted, the nearest decisions among them, the rest by lot from all classes."""
+"""The choice of samples: as many as wanted, the nearest decisions among them, the rest by lot from all classes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_all_are_run_where_there_are_no_more(images: int) -> None:
 
 
 @given(st.integers(1, 60), st.integers(1, 70), st.integers(0, 5), st.booleans(), st.booleans())
-def test_as_many_as_wanted_and_none_twice(total: int, images: int, seed: int, labelled: bool, decides: bool) -> None:
+def test_as_many_as_wanted_and_none_twice(total: int, images: int, seed: int, labelled, decides) -> None:
     """Whatever is known of the samples: the number is kept, no sample stands in both halves, all lie in the set."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 3, total) if labelled else None

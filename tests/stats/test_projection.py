@@ -1,4 +1,4 @@
-"""The estimate of a whole confusion matrix from some samples: exact where nothing flips, unbiased where something does."""
+"""The estimate of a whole confusion matrix from a few samples: exact where nothing flips, unbiased where one does."""
 
 from __future__ import annotations
 
