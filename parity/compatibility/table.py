@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from parity.compatibility.versions import Span, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
 DATA: Final = "runtimes.json"
 SCHEMA: Final = 1
@@ -159,11 +160,28 @@ def read_table(document: Mapping[str, Any]) -> Table:
         Runtime(Version.parse(name), entry["release"], entry["ir_version"], entry["domains"])
         for name, entry in document["runtimes"].items()
     )
-    forms = {
-        operator: tuple(_form(operator, int(since), entry, sets) for since, entry in history.items())
-        for operator, history in document["operators"].items()
-    }
-    return Table(runtimes, forms)
+    return Table(runtimes, _Forms(document["operators"], sets))
+
+
+class _Forms(Mapping[str, tuple[Form, ...]]):
+    """Forms by operator, each read when it is first asked for: a file has a few of the hundreds that there are."""
+
+    def __init__(self, written: Mapping[str, Mapping[str, Any]], sets: Mapping[str, frozenset[str]]) -> None:
+        self._written = written
+        self._sets = sets
+        self._read: dict[str, tuple[Form, ...]] = {}
+
+    def __getitem__(self, operator: str) -> tuple[Form, ...]:
+        if operator not in self._read:
+            history = self._written[operator].items()
+            self._read[operator] = tuple(_form(operator, int(since), entry, self._sets) for since, entry in history)
+        return self._read[operator]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._written)
+
+    def __len__(self) -> int:
+        return len(self._written)
 
 
 def _form(operator: str, since: int, entry: Mapping[str, Any], sets: Mapping[str, frozenset[str]]) -> Form:
