@@ -163,7 +163,7 @@ def instructions_growth(case: Case, limits: Arm64Limits, findings: Findings) -> 
         return refused
     if refused := _uncounted(f"the release's {case.name}", theirs, theirs.steady, "inference"):
         return refused
-    value = max(ours.steady) / max(theirs.steady) - 1
+    value = (max(ours.steady) - max(theirs.steady)) / max(theirs.steady)
     more = f"{figure(abs(value) * 100)} % {'more' if value > 0 else 'less'}" if value else "exactly as many"
     then, now = theirs.provenance.runtime, ours.provenance.runtime
     return against(

@@ -60,7 +60,9 @@ def spread(counts: list[int]) -> float:
 
 def test_repeats_agree_within_a_guest_and_between_two(guest: Guest, command: tuple[str, ...], model: bytes) -> None:
     """Loading, first run and later runs repeat within half a percent, in this process and in a fresh one."""
-    load, first, later = [], [], []
+    load: list[int] = []
+    first: list[int] = []
+    later: list[int] = []
     with Guest(command) as other:
         for counted in (guest, other):
             counted.load("m", model, Session())
