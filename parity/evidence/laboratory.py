@@ -261,7 +261,10 @@ class Laboratory:
             for variant in filter(None, (need.variant, need.versus)):
                 if not self._bench.is_torch(variant):
                     footprint.require_survival(self._bench, self.obtain(Need(Preflight, variant, need.target)))
-        with self._bench.store.claim("alone") if measurer.alone else nullcontext(), _failures_told(need):
+        # What is neither kept nor taken alone only reads files: it disturbs nobody, and no lock is imported for it.
+        quick = not measurer.kept and not measurer.alone
+        turn = nullcontext() if quick else self._bench.store.turn(alone=measurer.alone)
+        with turn, _failures_told(need):
             return measurer.measure(self._bench, need, source)
 
     def _of_baseline(self) -> Baseline:

@@ -127,6 +127,7 @@ class Lane:
         self._stop.clear()
         jobs = min(self.bench.jobs, len(waiting))
         with (
+            self.bench.store.turn(),
             ThreadPoolExecutor(jobs, thread_name_prefix="lane") as pool,
             self.bench.progress.task(_label([shift.target for shift in shifts]), steps) as task,
         ):

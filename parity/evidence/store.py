@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from parity.digests import bytes_digest
+from parity.evidence.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,19 +95,40 @@ class Store:
         """
         from filelock import FileLock, Timeout  # noqa: PLC0415 - its import costs more than a run that finds all it needs
 
+        turns = self._turns()
+        if wait and turns.alone:
+            # All others stand still: the holder of the key would never come to give it back.
+            yield True
+            return
         lock = FileLock(self.folder / "locks" / f"{_stem(key)}.lock")
         free = True
         try:
             (self.folder / "locks").mkdir(parents=True, exist_ok=True)
-            lock.acquire(poll_interval=0.1, blocking=wait)
+            with turns.letting_go() if wait else contextlib.nullcontext():
+                lock.acquire(poll_interval=0.1, blocking=wait)
         except Timeout:
             free = False
         except (OSError, NotImplementedError) as error:
-            self.trouble = self.trouble or f"{self.folder}: {error}"
+            self._note(str(error))
         try:
             yield free
         finally:
             lock.release()
+
+    def turn(self, *, alone: bool = False) -> contextlib.AbstractContextManager[None]:
+        """Work on the machine: beside all others that do so with this store, or while none of them does.
+
+        Args:
+            alone: Whether nobody else may work meanwhile.
+        """
+        turns = self._turns()
+        return turns.by_oneself() if alone else turns.sharing()
+
+    def _turns(self) -> Turns:
+        return Turns(self.folder / "locks", self._note)
+
+    def _note(self, trouble: str) -> None:
+        self.trouble = self.trouble or f"{self.folder}: {trouble}"
 
     def size(self) -> int:
         """Bytes of all entries."""
