@@ -1,0 +1,67 @@
+"""Targets that are processes of this machine: everything about a lane can be seen on them but the emulation itself."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+from parity.emulation.tiers import KNOWN
+from parity.emulation.toolkit import Toolkit
+from parity.errors import MeasurementError
+from parity.runners.guest import local_command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+OLD, NEW, X86 = "arm64/armv8.0", "arm64/armv8.2", "x86/avx2"
+
+
+@dataclass(slots=True)
+class Local:
+    """Workers on this machine's own Python under the names of emulated processors.
+
+    Attributes:
+        commands: Another command for some of the targets.
+        missing: Targets that cannot be had.
+        asked: Targets that were asked for, in order.
+    """
+
+    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list)
+
+    def toolkit(self, target: str) -> Toolkit:
+        """Say how a worker is started there."""
+        self.asked.append(target)
+        if target in self.missing:
+            raise MeasurementError(f"{target} is not installed", next_step="run `eyerace-parity arm64 install`")
+        command = self.commands.get(target, local_command())
+        return Toolkit(KNOWN[target], command, (), "nothing is counted here", {"command": " ".join(command)})
+
+
+def misbehaving(folder: Path, name: str, answer: str) -> tuple[str, ...]:
+    """A command whose worker answers inference as it is told.
+
+    Args:
+        folder: Where the script is put.
+        name: Name of the script.
+        answer: Body of ``infer(session, feeds)``; ``right`` is the true one, ``runs`` how often it was asked before.
+    """
+    script = folder / f"{name}.py"
+    body = dedent(answer).strip().replace("\n", "\n    ")
+    script.write_text(
+        "import os, signal, sys, time\n"
+        "from parity.runners import worker\n"
+        "right, state = worker.infer, {'runs': 0}\n"
+        "def infer(session, feeds):\n"
+        "    runs = state['runs']\n"
+        "    state['runs'] += 1\n"
+        f"    {body}\n"
+        "worker.infer = infer\n"
+        "worker.main()\n",
+        encoding="utf-8",
+    )
+    return (sys.executable, str(script))
