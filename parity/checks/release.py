@@ -275,7 +275,7 @@ def release_size_growth(case: Case, limits: ReleaseLimits, findings: Findings) -
     ours, theirs = (findings[need].bytes for need in _file_needs(case, limits))
     if ours <= 0 or theirs <= 0:
         return cannot_judge(f"a file of {case.name} is empty", "make it again")
-    value = ours / theirs - 1.0
+    value = (ours - theirs) / theirs  # 2 % of growth is exactly 0.02
     return against(
         Relation.AT_MOST,
         limits.size_growth or 0.0,
