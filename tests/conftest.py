@@ -12,6 +12,7 @@ import onnx  # noqa: F401
 import onnxruntime  # noqa: F401
 import pytest
 import torch
+import vl_convert  # noqa: F401
 from hypothesis import HealthCheck, settings
 
 from tests.bundles import make_image_bundle, make_tensor_bundle
