@@ -1,7 +1,7 @@
 """A view of the userland for each processor: links to all of it, and a ``/proc/cpuinfo`` of its own.
 
 The emulator looks for every absolute path below its ``-L`` folder first. What is not there is the host's, and the
-host's ``/proc/cpuinfo`` would be read as arm64's: onnxruntime takes kernels by it that the emulated processor does not have.
+host's ``/proc/cpuinfo`` would be read as arm64's: onnxruntime takes kernels by it that the emulated processor has not.
 """
 
 from __future__ import annotations
