@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 from rich.text import Text
 
+from parity.report.cells import STYLES
 from parity.report.console import Canvas
 from parity.report.escape import code, markdown
-from parity.report.terminal import STYLES
 from parity.report.words import RICH, comparison, shown_unit, signs_for
 from parity.result import HOST, Relation, Status
 

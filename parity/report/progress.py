@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
@@ -32,6 +32,17 @@ class _Count(ProgressColumn):
     def render(self, task: Bar) -> Text:
         """Draw the count."""
         return Text("" if task.total is None else f"{task.completed:.0f}/{task.total:.0f}")
+
+
+class _Left(TimeRemainingColumn):
+    """Time that is left, once enough is done to tell."""
+
+    def render(self, task: Bar) -> Text:
+        """Draw it."""
+        if not task.total or task.time_remaining is None or task.finished:
+            return Text("")
+        left = super().render(task)
+        return Text.assemble(left, " left")
 
 
 class _Task:
@@ -60,6 +71,7 @@ class RichProgress:
             BarColumn(bar_width=24),
             _Count(),
             TimeElapsedColumn(),
+            _Left(),
             console=Console(file=file, force_terminal=True, highlight=False, legacy_windows=False),
             transient=True,
             refresh_per_second=5,

@@ -8,31 +8,24 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from rich import box
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from parity.report.cells import NARROWEST_CELL, STYLES, cell, grid
 from parity.report.console import Canvas
-from parity.report.words import comparison, shown_unit, signs_for
-from parity.result import HOST, Relation, Status
+from parity.report.targets import target_tables
+from parity.report.words import shown_unit, signs_for
+from parity.result import HOST, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rich.table import Table
+
     from parity.report.document import ChancesEntry, ContractEntry, Outcome, Record, Unjudged, VerdictEntry
     from parity.report.words import Signs
 
-STYLES: Final = {
-    Status.HELD: "green",
-    Status.BROKEN: "bold red",
-    Status.UNPROVEN: "yellow",
-    Status.ERROR: "bold magenta",
-}
-
 _RATIO: Final = "×"  # noqa: RUF001 - a factor, as the checks write it
-_NARROWEST_CELL: Final = 13
-_WIDEST_TEXT: Final = 20
 _SHORT_UNIT: Final = 4
 _MOST_NAMED: Final = 6
 _PAST: Final = {
@@ -62,8 +55,12 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
         if verdicts and len(record.contracts) > 1:
             # Of several tables each must say whose it is before it is read.
             console.print(Text(signs.text(contract.name), style="bold"))
-        for names in _columns(contract, console.width) if verdicts else ():
-            console.print(_table(names, verdicts, unjudged, signs))
+        on_host = [row for row in verdicts if row.target == HOST]
+        for names in _columns(contract, console.width) if on_host else ():
+            console.print(_table(names, on_host, unjudged, signs))
+            console.print()
+        for table in target_tables(verdicts, unjudged, width=console.width, signs=signs):
+            console.print(table)
             console.print()
         console.print(_verdict_line(contract, verdicts, unjudged, signs))
         if contract.chances is not None and verdicts:
@@ -85,21 +82,13 @@ def verdict_line(record: Record, contract: ContractEntry, *, encoding: str | Non
 def _columns(contract: ContractEntry, width: int) -> Iterator[Sequence[str]]:
     """Split the variants over as many tables as it takes for each cell to stay readable."""
     names = [variant.name for variant in contract.variants]
-    fit = max(1, (width - 24) // _NARROWEST_CELL)
+    fit = max(1, (width - 24) // NARROWEST_CELL)
     for start in range(0, len(names), fit):
         yield names[start : start + fit]
 
 
 def _table(names: Sequence[str], verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], signs: Signs) -> Table:
-    table = Table(
-        box=box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n") if signs.plain else box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        header_style="bold",
-    )
-    table.add_column("clause", overflow="fold")
-    for name in names:
-        table.add_column(signs.text(name), overflow="fold")
+    table = grid("clause", names, signs)
     cells = {(row.check, row.clause, row.target, row.variant): row for row in verdicts}
     missing = {(row.check, row.clause, row.target, row.variant) for row in unjudged}
     check = ""
@@ -110,7 +99,7 @@ def _table(names: Sequence[str], verdicts: Sequence[VerdictEntry], unjudged: Seq
         found = [cells[*key, name] for name in names if (*key, name) in cells]
         table.add_row(
             _label(key, found, signs),
-            *(_cell(cells.get((*key, name)), (*key, name) in missing, signs) for name in names),
+            *(cell(cells.get((*key, name)), (*key, name) in missing, signs) for name in names),
         )
     return table
 
@@ -147,21 +136,6 @@ def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Sign
     if not told and (unit.startswith(_RATIO) or 0 < len(unit) <= _SHORT_UNIT):
         label.append(f" {signs.text(unit)}", style="dim")
     return label
-
-
-def _cell(row: VerdictEntry | None, missing: bool, signs: Signs) -> Text:  # noqa: FBT001 - either, never both
-    if row is None:
-        return Text(signs.unjudged if missing else "", style="dim")
-    if isinstance(row.value, str):
-        # A text is what was found; what it should have been is told below the table, where there is room.
-        words = row.value if len(row.value) <= _WIDEST_TEXT else ""
-    elif row.value is None:
-        words = row.status.value if row.status is not Status.HELD else ""
-    elif row.status is Status.HELD and row.relation is Relation.EQUAL and row.value == row.limit == 0:
-        words = ""  # none of what must not be: the sign says it, a bare 0 beside `inputs` would read as a count of them
-    else:
-        words = comparison(row, signs)
-    return Text(f"{signs.status[row.status]} {signs.text(words)}".rstrip(), style=STYLES[row.status])
 
 
 def _verdict_line(
