@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import onnx
 
+    from parity.compatibility.table import Form
+
 DEFAULT_DOMAIN: Final = "ai.onnx"
 
 _DTYPES: Final = {"float": "float32", "double": "float64"}
@@ -26,6 +28,10 @@ _DTYPES: Final = {"float": "float32", "double": "float64"}
 
 _TYPE_ATTRIBUTES: Final = frozenset({"to", "dtype", "output_dtype"})
 """Attributes by which an operator is told the element type of its answer."""
+
+_GEMM: Final = ("com.microsoft", "QGemm")
+_GEMM_ANSWERS_LIKE: Final = 8
+"""Place of the zero point whose type it answers; without one it answers in float32."""
 
 
 def signatures(model: onnx.ModelProto) -> tuple[Signature, ...]:
@@ -124,6 +130,12 @@ def _corrected(
     return types
 
 
+def _only_answer(form: Form, variable: str) -> str:
+    """The one type that all kernels answer, where the inputs do not tell."""
+    answers = {type_ for kernel in form.kernels for type_ in kernel.types.get(variable, (UNKNOWN, ABSENT))}
+    return answers.pop() if len(answers) == 1 else UNKNOWN
+
+
 def _calls(lean: onnx.ModelProto, function: onnx.FunctionProto, types: Mapping[str, str]) -> set[tuple[str, ...]]:
     """Types with which a function is called; unknown ones where it is called by another function only."""
     calls = {
@@ -149,6 +161,8 @@ def _answered(node: Any, opsets: Mapping[str, int], inputs: tuple[str, ...]) -> 
     )
     unknown = [UNKNOWN] * len(node.output)
     domain, known = domain_of(node.domain), table()
+    if (domain, node.op_type) == _GEMM:
+        return [next((type_ for type_ in inputs[_GEMM_ANSWERS_LIKE:] if type_), "float32")]
     form = known.form(f"{domain}::{node.op_type}", opsets.get(domain, 0), known.last)
     if form is None:
         return unknown
@@ -159,7 +173,7 @@ def _answered(node: Any, opsets: Mapping[str, int], inputs: tuple[str, ...]) -> 
         type_ = UNKNOWN if port is None or not port.alike else variables.get(port.variable, UNKNOWN)
         if type_ == UNKNOWN and told:
             type_ = element_type(told)
-        elif type_ == UNKNOWN and port is not None and port.only:
-            type_ = port.only
+        elif type_ == UNKNOWN and port is not None:
+            type_ = port.only or _only_answer(form, port.variable)
         answers.append(type_)
     return answers

@@ -37,6 +37,18 @@ def test_a_stand_in_does_not_lend_its_type() -> None:
     assert found["ai.onnx::Relu"].inputs == ("float32",)
 
 
+def test_a_fused_product_answers_by_its_zero_point() -> None:
+    """``QGemm`` answers in the type of its last input, or in float32 without one."""
+    for further, wanted in ((["s", "z"], "uint8"), ([], "float32")):
+        names = ["x", "s", "z", "w", "s", "z", "", *further]
+        node = helper.make_node("QGemm", names, ["a"], domain="com.microsoft")
+        tensors = {"w": np.ones((4, 4), np.uint8), "s": np.ones((), np.float32), "z": np.zeros((), np.uint8)}
+        nodes = [node, helper.make_node("Identity", ["a"], ["y"])]
+        made = model(nodes, tensors, imports={"com.microsoft": 1}, shape=(4, 4), dtype=TensorProto.UINT8)
+        found = {s.operator: s.outputs for s in signatures(made)}
+        assert found["com.microsoft::QGemm"] == (wanted,)
+
+
 def test_functions_are_looked_into() -> None:
     """Written out, with their own opset and the types of their callers; the call itself needs no kernel."""
     for opset in (13, 17, 21):
