@@ -26,7 +26,7 @@ function clauses(chapter) {
     }
     count.textContent = `${shown} of ${rows.length}`;
   };
-  inputs.forEach((input) => input.addEventListener("input", filter));
+  for (const input of inputs) for (const event of ["input", "change"]) input.addEventListener(event, filter);
   filter();
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     const button = document.createElement("button");

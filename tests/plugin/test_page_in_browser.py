@@ -1,0 +1,163 @@
+"""The page in a real browser: it sorts, filters, shows photographs, fits a phone, and runs nothing that a file says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from selenium.webdriver.remote.webelement import WebElement
+
+    from tests.plugin.conftest import Project
+
+EVIL = "<script><img src=x onerror=document.title='owned'>.png"
+PHONE = 390
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """A headless Chromium that reaches no network."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium and chromedriver are not installed, and CI must not skip what needs them")
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                 "--disable-dev-shm-usage", f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):  # fmt: skip
+        options.add_argument(flag)
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield found
+    found.quit()
+
+
+def width(browser: webdriver.Chrome, pixels: int) -> None:
+    """Give the browser a screen of this width."""
+    screen = {"width": pixels, "height": 800, "deviceScaleFactor": 1, "mobile": pixels < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+
+
+def rename_image(project: Project, name: str) -> None:
+    """Give one golden photograph another name."""
+    table = project.bundle / "labels.csv"
+    text = table.read_text(encoding="utf-8")
+    first = text.splitlines()[1].partition(",")[0]
+    table.write_text(text.replace(first, f'"{name}"', 1), encoding="utf-8")
+    image: Path = project.bundle / "images" / first
+    image.rename(image.with_name(name))
+
+
+@pytest.fixture
+def opened(project: Project, browser: webdriver.Chrome, request: pytest.FixtureRequest) -> webdriver.Chrome:
+    """The page of a run with one broken clause, opened; a parameter renames a photograph first."""
+    if name := getattr(request, "param", ""):
+        rename_image(project, name)
+    project.run(
+        "--eyerace-parity-html", "page.html", "-k", "f1 or closeness or agreement or size",
+        "--eyerace-parity-set", "variants.int8.limits.closeness.sqnr_db=90",
+    )  # fmt: skip
+    width(browser, 1200)
+    browser.get((project.root / "page.html").as_uri())
+    return browser
+
+
+def rows(browser: webdriver.Chrome) -> list[WebElement]:
+    """The rows of the clause table that are shown."""
+    found = browser.find_elements(By.CSS_SELECTOR, "table.clauses tbody tr")
+    return [row for row in found if row.is_displayed()]
+
+
+def test_it_opens_without_a_complaint(opened: webdriver.Chrome) -> None:
+    """No error and no warning in the console."""
+    assert opened.get_log("browser") == []
+    assert opened.find_elements(By.CSS_SELECTOR, "figure svg")
+
+
+def test_the_table_sorts(opened: webdriver.Chrome) -> None:
+    """By text and by number, up and down."""
+    heads = opened.find_elements(By.CSS_SELECTOR, "table.clauses th button")
+    (clause,) = [head for head in heads if head.text == "clause"]
+    clause.click()
+    names = [row.find_elements(By.TAG_NAME, "td")[3].text for row in rows(opened)]
+    assert names == sorted(names, key=str.casefold)
+    assert len(set(names)) > 3
+    clause.click()
+    down = [row.find_elements(By.TAG_NAME, "td")[3].text for row in rows(opened)]
+    assert down == names[::-1]
+    (number,) = [head for head in heads if head.text.startswith("number")]
+    number.click()
+    told = [row.find_elements(By.TAG_NAME, "td")[4].get_attribute("data-value") for row in rows(opened)]
+    values = [float(text) for text in told if text]
+    assert values == sorted(values)
+
+
+def test_the_table_filters(opened: webdriver.Chrome) -> None:
+    """By verdict, by variant and by words, and says how many are left."""
+    before = len(rows(opened))
+    Select(opened.find_element(By.CSS_SELECTOR, '[data-filter="status"]')).select_by_visible_text("broken")
+    left = rows(opened)
+    assert 0 < len(left) < before
+    assert {row.get_attribute("data-status") for row in left} == {"broken"}
+    assert opened.find_element(By.CSS_SELECTOR, "[data-count]").text == f"{len(left)} of {before}"
+    opened.find_element(By.CSS_SELECTOR, '[data-filter="text"]').send_keys("no such clause")
+    assert rows(opened) == []
+
+
+def test_pointing_at_a_dot_shows_its_photograph(opened: webdriver.Chrome) -> None:
+    """The photograph and the numbers of the image under the pointer; away from it they are gone."""
+    dot = opened.find_element(By.CSS_SELECTOR, 'figure.scores a[href^="#photograph-"]')
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", dot)
+    # The events of a pointer and of a finger, for another dot may lie upon this one.
+    opened.execute_script("arguments[0].dispatchEvent(new PointerEvent('pointerover', {bubbles: true}))", dot)
+    box = opened.find_element(By.ID, "photograph")
+    assert box.is_displayed()
+    assert ".png" in box.text or ".jpg" in box.text
+    shown = box.find_element(By.TAG_NAME, "img")
+    WebDriverWait(opened, 5).until(lambda _: shown.get_property("naturalWidth"))
+    opened.execute_script(
+        "document.querySelector('figure.scores').dispatchEvent(new PointerEvent('pointerleave'))",
+    )
+    assert not box.is_displayed()
+
+
+def test_a_dot_can_be_reached_by_keyboard(opened: webdriver.Chrome) -> None:
+    """Focus shows what the pointer shows."""
+    dot = opened.find_element(By.CSS_SELECTOR, 'figure.scores a[href^="#photograph-"]')
+    opened.execute_script("arguments[0].focus()", dot)
+    assert opened.find_element(By.ID, "photograph").is_displayed()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling(opened: webdriver.Chrome, scheme: str) -> None:
+    """At 390 pixels the page is as wide as the screen, in either colours."""
+    features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+    width(opened, PHONE)
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= PHONE
+    ink, paper = opened.execute_script("const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]")
+    darkest = min(ink, paper, key=lambda colour: sum(int(part) for part in colour[4:-1].split(",")[:3]))
+    assert darkest == (paper if scheme == "dark" else ink)
+
+
+@pytest.mark.parametrize("opened", [EVIL], indirect=True)
+def test_a_file_name_that_is_a_script_does_nothing(opened: webdriver.Chrome) -> None:
+    """It is shown, letter for letter, and not run."""
+    assert opened.title != "owned"
+    assert "owned" not in opened.title
+    labels = opened.execute_script(
+        "return [...document.querySelectorAll('figure [aria-label]')].map(e => e.getAttribute('aria-label')).join()"
+    )
+    assert EVIL in labels
+    assert opened.get_log("browser") == []
