@@ -265,6 +265,7 @@ class Lane:
         guest = Guest(
             shift.command,
             name="the worker on the host" if shift.target == HOST else f"the guest on {shift.target}",
+            processor="phone generation" if shift.target.startswith("arm64/") else "processor",
             start_seconds=max(seconds, START_SECONDS),
             answer_seconds=seconds,
         )
