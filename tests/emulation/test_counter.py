@@ -95,6 +95,20 @@ def test_the_source_compiles_for_every_interface(interface: int, compiler: str, 
     subprocess.run((*strict, "-o", str(tmp_path / "strict.so"), str(counter.SOURCE)), check=True)
 
 
+@pytest.mark.parametrize("interface", [interface for interface in counter.INTERFACES if interface > 1])
+def test_newer_interfaces_are_used_as_qemu_declares_them(interface: int, compiler: str, tmp_path: Path) -> None:
+    """A stand-in of the newer interfaces: the right calls with the right arguments, and a count for all threads."""
+    plugin, host = tmp_path / "plugin.so", tmp_path / "host"
+    counter._compile(compiler, interface, plugin)
+    source = Path(__file__).with_name("host.c")
+    flags = ("-std=c11", "-rdynamic", "-Wall", "-Werror", f"-DINTERFACE={interface}")
+    subprocess.run((compiler, *flags, "-o", str(host), str(source), "-ldl"), check=True)
+    done = subprocess.run((str(host), str(plugin)), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = [COUNT.unpack_from(done.stdout, at) for at in range(0, len(done.stdout), COUNT.size)]
+    assert told == [(0, 0, 0, interface), (1, 17, 0, interface), (1, 20, 1, interface), (0, 20, 1, interface)]
+
+
 @pytest.mark.usefixtures("compiler")
 def test_a_static_qemu_is_refused_in_words(fake, tmp_path: Path) -> None:
     """A qemu without plugins, as Debian builds it from 9.1 on, is named with what to do."""
