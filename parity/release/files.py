@@ -141,6 +141,8 @@ def read(folder: Path) -> Stored:
         raise RecordError(
             f"{shown(archive)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN
         ) from error
+    except RecordError as error:
+        raise RecordError(error.reason, next_step=_SAVE_AGAIN) from error
     if digest_of(ids, answers) != release.digest_of_answers:
         raise RecordError(f"{shown(archive)} is not the one that {RELEASE} speaks of", next_step=_SAVE_AGAIN)
     return Stored(folder, release, ids, answers)

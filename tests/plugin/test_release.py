@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ANCHOR = "[variants.int8.limits.size]"
 LIMITS = """[variants.int8.limits.release]
 f1_drop = 0.2
-f1_drop_per_class = 0.1
+f1_drop_per_class = 0.6
 flips = 2
 harmful_flips = 1
 max_abs = 0.5

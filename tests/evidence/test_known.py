@@ -1,0 +1,86 @@
+"""The file of known flips: read whole or not at all, with its place told where it says what cannot be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parity.evidence.known import today
+from parity.evidence.model import FlipLedger, KnownFlips, Need, Outputs
+from tests.laboratories import laboratory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KNOWN = Need(KnownFlips)
+ENTRY = """
+[[flip]]
+id = "red-0.jpg"
+variant = "int8"
+against = "fp32"
+decision = "blue"
+reason = "a dark photograph that people do not agree on either"
+expires = 2999-12-31
+"""
+
+
+def write(bundle: Path, text: str) -> None:
+    """Write the bundle's file of known flips."""
+    (bundle / "flips.toml").write_text(text, encoding="utf-8")
+
+
+def test_an_entry_is_read_with_its_reason_and_its_last_day(image_bundle: Path) -> None:
+    """And the day on which it was read stands beside it, so that a record can be judged again as it was."""
+    write(image_bundle, ENTRY)
+    known = laboratory(image_bundle).obtain(KNOWN)
+    (entry,) = known.entries
+    assert (entry.id, entry.variant, entry.against, entry.decision) == ("red-0.jpg", "int8", "fp32", "blue")
+    assert entry.expires.isoformat() == "2999-12-31"
+    assert known.today == today()
+    assert known.provenance.settings["file"] == "flips.toml"
+
+
+def test_a_bundle_without_the_file_knows_no_flips(image_bundle: Path) -> None:
+    """It is no fault: most bundles have none."""
+    known = laboratory(image_bundle).obtain(KNOWN)
+    assert (known.entries, known.failure) == ((), "")
+
+
+def test_the_contract_may_name_another_file(image_bundle: Path) -> None:
+    """``[flips] accepted`` says where."""
+    contract = image_bundle / "contract.toml"
+    text = contract.read_text(encoding="utf-8")
+    contract.write_text(text.replace("[interface]\n", '[flips]\naccepted = "known.toml"\n\n[interface]\n', 1))
+    (image_bundle / "known.toml").write_text(ENTRY, encoding="utf-8")
+    assert len(laboratory(image_bundle).obtain(KNOWN).entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (ENTRY.replace('reason = "a dark photograph that people do not agree on either"\n', ""), "flip.0.reason"),
+        (ENTRY.replace("a dark photograph that people do not agree on either", "  "), "flip.0.reason"),
+        (ENTRY.replace("2999-12-31", '"some day"'), "flip.0.expires"),
+        (ENTRY.replace("decision", "decided"), "flip.0.decided"),
+        (ENTRY.replace('"int8"', '"int7"'), "names the variant 'int7'"),
+        (ENTRY + ENTRY, "stands twice"),
+        ("[[flip]\n", "is not TOML"),
+        ("flips = 3\n", "flips"),
+    ],
+)
+def test_a_file_that_says_what_cannot_be_accepts_nothing(image_bundle: Path, text: str, told: str) -> None:
+    """One bad entry is no reason to believe the others."""
+    write(image_bundle, text)
+    known = laboratory(image_bundle).obtain(KNOWN)
+    assert told in known.failure
+    assert not known.entries
+
+
+def test_the_ledger_carries_the_table_of_labels(image_bundle: Path) -> None:
+    """What is known of the capture comes along, and the ledger names the evidence that it was reckoned from."""
+    own = laboratory(image_bundle)
+    book = own.obtain(Need(FlipLedger, "int8", versus="torch"))
+    assert book.samples == 24
+    assert book.provenance.settings["versus_evidence"] == own.key(Need(Outputs, "torch"))
+    assert own.key(Need(FlipLedger, "int8", versus="torch")) != own.key(Need(FlipLedger, "fp32", versus="torch"))
