@@ -13,7 +13,7 @@ from parity.errors import MeasurementError
 from parity.runners.guest import local_command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 OLD, NEW, X86 = "arm64/armv8.0", "arm64/armv8.2", "x86/avx2"
@@ -25,21 +25,25 @@ class Local:
 
     Attributes:
         commands: Another command for some of the targets.
-        missing: Targets that cannot be had.
+        lacking: Targets that cannot be had.
         asked: Targets that were asked for, in order.
     """
 
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
 
     def toolkit(self, target: str) -> Toolkit:
         """Say how a worker is started there."""
         self.asked.append(target)
-        if target in self.missing:
+        if target in self.lacking:
             raise MeasurementError(f"{target} is not installed", next_step="run `eyerace-parity arm64 install`")
         command = self.commands.get(target, local_command())
         return Toolkit(KNOWN[target], command, (), "nothing is counted here", {"command": " ".join(command)})
+
+    def missing(self, targets: Sequence[str]) -> tuple[str, ...]:
+        """Say what would have to be fetched."""
+        return tuple(target for target in targets if target in self.lacking)
 
 
 def misbehaving(folder: Path, name: str, answer: str) -> tuple[str, ...]:
