@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -89,3 +91,26 @@ def test_a_record_is_never_written_over(here: Cells) -> None:
     assert report(first, *rest, "--merged", first) == Exit.USAGE
     assert report(*rest, "--merged", first) == Exit.USAGE
     assert first.read_bytes() == before
+
+
+def test_the_gate_judges_one_cell(here: Cells, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an environment of the matrix runs: no torch variant, times beside the peer, and a record that is merged."""
+    target = here.folder / "ortnewest.json"
+    options = [
+        "--eyerace-parity-matrix",
+        "--eyerace-parity-peer",
+        sys.executable,
+        "--eyerace-parity-record",
+        str(target),
+    ]
+    command = [sys.executable, "-m", "pytest", "--eyerace-parity", "contract.toml", *options, "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=here.bundle, capture_output=True, text=True, encoding="utf-8", check=False)
+    found = merged_at(target)
+    assert found["contracts"][0]["cell"], done.stdout
+    assert {row["variant"] for row in found["verdicts"]} == {"fp32", "int8"}
+    ratios = [row for row in found["verdicts"] if row["clause"] == "runtime_ratio"]
+    assert [row["status"] for row in ratios] == ["held", "held"]
+    report(here.folder, "--versions", "newest")
+    said = capsys.readouterr().out
+    assert f"newest ({here.runtime})" in said
+    assert "no record" not in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +16,6 @@ from tests.bundles import IMAGE_CONTRACT
 from tests.limits import FAMILIES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from parity.contract.model import Contract
 
 
@@ -80,3 +80,14 @@ def test_a_cell_judges_what_its_runtime_executes(image_bundle: Path) -> None:
     assert {planned.case.name for planned in plan(cell)} == {"fp32", "int8"}
     assert (cell.targets.run, cell.targets.images) == (("arm64/armv8.0",), 3)
     assert (cell.cell, contract.cell, cell.digest) == (True, False, contract.digest)
+
+
+def test_the_example_of_the_documentation_is_a_matrix(tmp_path: Path) -> None:
+    """``docs/matrix.md`` shows what can be written."""
+    text = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    path = tmp_path / "contract.toml"
+    path.write_text(f"{IMAGE_CONTRACT}\n{example}", encoding="utf-8")
+    contract = open_contract(path)
+    assert contract.matrix.targets == ("arm64/armv8.0", "arm64/armv8.2")
+    assert "runtime_ratio" in {planned.clause.name for planned in plan(contract.as_cell())}
