@@ -199,6 +199,8 @@ class Laboratory:
             found = self._found.get(need)
             if isinstance(found, Measured):
                 return found.key
+            if need.kind is FlipLedger:
+                return self._key_of(need, self.obtain(need))  # reckoned from evidence that must be had anyhow
             if need.baseline:
                 return self._of_baseline().key(need)
             if need.kind is Golden:

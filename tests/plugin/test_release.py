@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ANCHOR = "[variants.int8.limits.size]"
 LIMITS = """[variants.int8.limits.release]
 f1_drop = 0.2
-f1_drop_per_class = 0.6
+f1_drop_per_class = 0.4
 flips = 2
 harmful_flips = 1
 max_abs = 0.5
@@ -280,7 +280,8 @@ def test_accepting_the_worse_tells_the_difference_and_stays_red(demanding: Proje
     assert after.follows == before.digest
     history = files.history(demanding.bundle / "releases" / "first")
     assert [line.digest for line in history] == [before.digest, after.digest]
-    demanding.run(BASELINE)
+    # So few photographs, all decided wrongly in both, prove little of a class.
+    demanding.run(BASELINE, "--eyerace-parity-set", "variants.int8.limits.release.f1_drop_per_class=0.9")
     assert set(statuses(demanding).values()) == {"held"}
 
 
