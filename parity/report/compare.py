@@ -165,9 +165,9 @@ def draw(found: Comparison, *, width: int, colour: bool, encoding: str | None) -
         table.add_row(
             step.change.value,
             _named(step, signs),
-            _shown(step.before, signs),
-            _shown(step.after, signs),
-            signs.text(_factor(step)),
+            shown_verdict(step.before, signs),
+            shown_verdict(step.after, signs),
+            signs.text(shown_factor(step)),
         )
     if found.changed:
         console.print(table)
@@ -184,8 +184,8 @@ def render(found: Comparison) -> str:
     if found.changed:
         lines.append(f"| | clause | {markdown(found.before)} | {markdown(found.after)} | |\n|---|---|---|---|---|\n")
         lines += [
-            f"| {step.change.value} | {code(str(step.identity))} | {markdown(_shown(step.before, RICH).plain)}"
-            f" | {markdown(_shown(step.after, RICH).plain)} | {markdown(_factor(step))} |\n"
+            f"| {step.change.value} | {code(str(step.identity))} | {markdown(shown_verdict(step.before, RICH).plain)}"
+            f" | {markdown(shown_verdict(step.after, RICH).plain)} | {markdown(shown_factor(step))} |\n"
             for step in found.changed
         ]
     if found.surroundings:
@@ -214,7 +214,8 @@ def _named(step: Step, signs: Signs) -> Text:
     return text
 
 
-def _shown(row: VerdictEntry | None, signs: Signs) -> Text:
+def shown_verdict(row: VerdictEntry | None, signs: Signs) -> Text:
+    """A verdict as a cell: its sign, and number against limit."""
     if row is None:
         return Text(signs.unjudged, style="dim")
     words = row.value if isinstance(row.value, str) else comparison(row, signs) or row.status.value
@@ -223,7 +224,8 @@ def _shown(row: VerdictEntry | None, signs: Signs) -> Text:
     )
 
 
-def _factor(step: Step) -> str:
+def shown_factor(step: Step) -> str:
+    """By what a number changed, e.g. ``× 1.5``; empty where that says nothing."""  # noqa: RUF002 - a factor
     if step.factor is None or step.change is Change.SAME or _relation(step) is Relation.EQUAL:
         return ""
     return f"× {step.factor:.3g}"  # noqa: RUF001 - a factor

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parity.evidence.store import Store
+    from parity.report.compare import Comparison
     from parity.report.document import Record
+    from parity.report.merged import Merged
 
 
 def require_page() -> None:
@@ -48,7 +50,26 @@ def write_page(path: Path, record: Record, store: Store, root: Path, *, jobs: in
     from parity.report.html.material import gather  # noqa: PLC0415 - only once it is known that a page can be drawn
     from parity.report.html.page import render  # noqa: PLC0415
 
-    text = render(record, [gather(record, entry, store, root) for entry in record.contracts], jobs=jobs)
+    _write(path, render(record, [gather(record, entry, store, root) for entry in record.contracts], jobs=jobs))
+
+
+def write_matrix_page(path: Path, merged: Merged) -> None:
+    """Draw a merged record; raises as :func:`write_page`."""
+    require_page()
+    from parity.report.html.others import render_matrix  # noqa: PLC0415 - as above
+
+    _write(path, render_matrix(merged))
+
+
+def write_comparison_page(path: Path, found: Comparison) -> None:
+    """Draw two records side by side; raises as :func:`write_page`."""
+    require_page()
+    from parity.report.html.others import render_comparison  # noqa: PLC0415 - as above
+
+    _write(path, render_comparison(found))
+
+
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text)

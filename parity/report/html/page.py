@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-import jinja2
 from markupsafe import Markup
 
 from parity.evidence.flips import reckon
 from parity.evidence.model import FlipLedger, Provenance
 from parity.report.html.album import thumbnails
 from parity.report.html.costs import cost_pictures
+from parity.report.html.frame import part, template
 from parity.report.html.pictures import quality_pictures, shown_samples
 from parity.report.terminal import verdict_line
 from parity.report.words import RICH, comparison, shown_unit
@@ -131,17 +130,9 @@ def render(record: Record, materials: Sequence[Material], *, jobs: int = 2) -> s
     Returns:
         One HTML document that asks nothing of any network.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("parity.report.html", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     chapters = [chapter(material, jobs=jobs) for material in materials]
-    parts = {name: Markup(_part(f"page.{name}")) for name in ("css", "js")}  # noqa: S704 - our own files
-    return environment.get_template("page.html.jinja").render(
-        record=record, chapters=chapters, svg=Markup, data=_data, signs=RICH, Status=Status, **parts
+    return template("page").render(
+        record=record, chapters=chapters, svg=Markup, data=_data, Status=Status, css=part("css"), js=part("js")
     )
 
 
@@ -204,10 +195,6 @@ def _flips(material: Material) -> list[Flips]:
             rows = sorted(ledger.rows, key=lambda flip: (rank[flip.kind], -flip.other_margin))[:MOST_FLIPS]
             found.append(Flips(name, other, ledger, tuple(Card(flip, known.get(flip.id, -1)) for flip in rows)))
     return found
-
-
-def _part(name: str) -> str:
-    return resources.files("parity.report.html").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _data(value: object) -> Markup:
