@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TextIO
 
-from parity.gate import targets
+from parity.gate import power, targets
 from parity.gate.release import in_words
 from parity.places import listed, shown
 from parity.progress import SilentProgress
@@ -95,6 +95,8 @@ class Stage:
                 lines.append(f"eyerace-parity: {release}")
             if executed := targets.in_words(contract, subject.settings, self):
                 lines.append(f"eyerace-parity: {executed}")
+            if seen := power.in_words(contract, subject.planned):
+                lines.append(f"eyerace-parity: {seen}")
             building = () if self.config.getoption("collectonly") else subject.to_build()
             if building:
                 files = [shown(contract.path(contract.variants[name].path)) for name in building]

@@ -110,6 +110,24 @@ class TensorGolden(GoldenSet):
         return labels
 
 
+def read_labels(contract: Contract, spec: TensorSet) -> NDArray[np.int64]:
+    """Read the labels alone: int64 [n], in the order of the samples.
+
+    Raises:
+        GoldenError: The set names none, a file is missing or torn, or a label is no class.
+    """
+    if spec.labels is None:
+        raise GoldenError("the golden set has no labels", next_step="name their array in golden.labels")
+    name, files = spec.labels, _matching(contract.root, spec.files)
+    for path in files:
+        if name not in read_archive(path, spec.max_bytes):
+            raise GoldenError(f"{shown(path)}: there is no array {name!r}", next_step="record the labels again")
+    labels = np.concatenate([read_arrays(path, [name])[name] for path in files]).astype(np.int64)
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(contract.classes):
+        raise GoldenError("a label is no class", next_step="labels count the contract's classes from 0")
+    return labels
+
+
 def _matching(root: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
     """All files that the patterns name, in the order of their places.
 

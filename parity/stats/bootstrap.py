@@ -92,8 +92,9 @@ def cluster(labels: Indices, decided: Indices, classes: int, together: Sequence[
         codes = codes * classes + one
     owner = np.arange(len(labels)) if together is None else np.unique(np.asarray(together), return_inverse=True)[1]
     order = np.lexsort((codes, owner))
-    starts = np.flatnonzero(np.r_[True, np.diff(owner[order]) != 0])
-    kinds = Counter(tuple(part.tolist()) for part in np.split(codes[order], starts[1:]))
+    ends = [*(np.flatnonzero(np.diff(owner[order])) + 1).tolist(), len(order)]
+    ordered = codes[order].tolist()
+    kinds = Counter(tuple(ordered[start:end]) for start, end in zip([0, *ends], ends, strict=False))
     members = [np.asarray(kind, dtype=np.int64) for kind in kinds]
     tallies = np.zeros((len(members), len(decided), 3, classes))
     strata = np.empty(len(members), dtype=np.int64)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -65,16 +65,18 @@ class Rules:
         alarm: Chance that a ``broken`` is wrong, at most; the rest of ``confidence`` unless it is shared among clauses.
         draws: Draws of the bootstrap, at least.
         seed: Seed of the draws.
+        plan: Whether an open question is told how many samples would settle it, which costs twenty times the draws.
     """
 
     confidence: float = 0.95
     alarm: float = 0.05
     draws: int = 10_000
     seed: int = 0
+    plan: bool = True
 
     def among(self, number: int) -> Rules:
         """The rules of each of several questions that break a clause together: they share its chance of an alarm."""
-        return Rules(self.confidence, self.alarm / max(number, 1), self.draws, self.seed)
+        return replace(self, alarm=self.alarm / max(number, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def decide_floor(statistic: Statistic, samples: Labelled, floor: float, rules: R
         return Decision(status, value, value, method="a floor of 1 is a demand on this very set", exact=True)
     question, proof = _Question(floor, floor=True), _prove_floor(statistic, samples, rules)
     status = question.answer(proof.bounds)
-    settles = _settles(proof, samples, question) if status is Status.UNPROVEN else ""
+    settles = _settles(proof, samples, question) if status is Status.UNPROVEN and rules.plan else ""
     return Decision(status, value, value, settles=settles, bounds=proof.bounds, method=proof.method)
 
 
@@ -144,7 +146,7 @@ def decide_drop(statistic: Statistic, samples: Labelled, margin: float, rules: R
         return Decision(Status.HELD, drop, candidate, reference, method=told, exact=True)
     question, proof = _Question(margin, floor=False), _prove_drop(statistic, samples, rules)
     status = question.answer(proof.bounds)
-    settles = _settles(proof, samples, question) if status is Status.UNPROVEN else ""
+    settles = _settles(proof, samples, question) if status is Status.UNPROVEN and rules.plan else ""
     return Decision(status, drop, candidate, reference, settles, proof.bounds, proof.method)
 
 
@@ -261,7 +263,9 @@ class _Exact:
 
     def widen(self, drop: Bounds, rules: Rules, times: float) -> Bounds:
         """Widen the bounds of a drop to what is proven without any assumption."""
-        pairs = self.pairs if times <= 1.0 else self.pairs.times(times)
+        pairs = self.pairs.times(times)
+        if pairs.number >= mcnemar.SMALL:  # so many more that the set would no longer be small
+            return drop
         most = mcnemar.most_net_harm(pairs, 1.0 - rules.confidence) * self.weight
         harmed = mcnemar.harm_p(pairs) <= rules.alarm
         return Bounds(drop.lower if harmed else min(drop.lower, 0.0), max(drop.upper, most))

@@ -9,12 +9,11 @@ more often than allowed (Bonferroni).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-
-from parity.stats.quantiles import binomial_cdf, binomial_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 SMALL: Final = 100
 """Clusters below which the exact test must agree with the bootstrap, which alone carries no decision on so few."""
 
-_STEPS: Final = 60
+_STEPS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def pairs(labels: Indices, candidate: Indices, reference: Indices, together: Seq
 
 def harm_p(found: Pairs) -> float:
     """Chance of at least so many harms among the discordant, were harms and mends equally likely (exact, one-sided)."""
-    return binomial_tail(found.harmed, found.discordant, 0.5)
+    return _at_least(found.harmed, found.discordant, 0.5)
 
 
 def most_net_harm(found: Pairs, chance: float) -> float:
@@ -83,14 +82,22 @@ def share_at_most(successes: int, trials: int, chance: float) -> float:
     """The upper bound of a share that errs with at most this chance (Clopper and Pearson, Biometrika 26, 1934)."""
     if successes >= trials:
         return 1.0
-    return _crossing(lambda share: binomial_cdf(successes, trials, share) > chance)
+    return _crossing(lambda share: _at_least(successes + 1, trials, share) < 1.0 - chance)
 
 
 def share_at_least(successes: int, trials: int, chance: float) -> float:
     """The lower bound of a share that errs with at most this chance."""
     if successes <= 0:
         return 0.0
-    return _crossing(lambda share: binomial_tail(successes, trials, share) <= chance)
+    return _crossing(lambda share: _at_least(successes, trials, share) <= chance)
+
+
+def _at_least(successes: int, trials: int, share: float) -> float:
+    """P(at least so many of so few), term by term."""
+    terms = (
+        math.comb(trials, k) * share**k * (1.0 - share) ** (trials - k) for k in range(max(successes, 0), trials + 1)
+    )
+    return min(math.fsum(terms), 1.0)
 
 
 def _crossing(before: Callable[[float], bool]) -> float:

@@ -1,0 +1,94 @@
+"""Whether decisions err as often as they say, over seeded trials: ``pytest benchmarks/test_calibration.py``.
+
+The figures stand in ``docs/statistics.md``. A promise of 5 % is kept when no more than 5 % and three standard errors of
+the trials break it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from parity.result import Status
+from parity.stats.decisions import Rules, decide_drop
+from parity.stats.measures import class_f1
+from tests.stats.simulated import CLASSES, MEASURE, World, damaged, shares
+
+if TYPE_CHECKING:
+    from benchmarks.conftest import Claims
+
+TRIALS = 2000
+DRAWS = 1000
+ROOT = Path(__file__).parent.parent
+RUNS = 100
+NOT_OF_TIME = (
+    "not p50 and not p90 and not p95 and not p99 and not latency and not first_run and not cold_start and not memory"
+)
+
+
+def most(chance: float, trials: int = TRIALS) -> float:
+    """A chance, and three standard errors of so many trials."""
+    return chance + 3 * math.sqrt(chance * (1 - chance) / trials)
+
+
+@pytest.mark.parametrize("samples", [200, 500, 1200])
+@pytest.mark.parametrize("together", [1, 2])
+@pytest.mark.parametrize(("harmed", "mended"), [(0.02, 0.0), (0.03, 0.01)])
+def test_a_drop_of_the_margin(claims: Claims, samples: int, together: int, harmed: float, mended: float) -> None:
+    """A true drop of exactly the margin is passed, and is alarmed at, in at most 5 % of trials each."""
+    world = World(samples, together, harmed=harmed, mended=mended)
+    found = shares(world, world.drop, trials=TRIALS, draws=DRAWS)
+    for status in (Status.HELD, Status.BROKEN):
+        name = f"{samples} samples, clusters of {together}, {harmed:.0%} harmed, {mended:.0%} mended: {status.value}"
+        claims.take(name, found[status], (found[status], found[status]), at_most=round(most(0.05), 4))
+
+
+@pytest.mark.parametrize("together", [1, 2])
+def test_no_drop(claims: Claims, together: int) -> None:
+    """A model that loses nothing is proven to lose less than two points by 1,200 samples."""
+    world = World(1200, together, harmed=0.005, mended=0.005)
+    found = shares(world, world.drop + 0.02, trials=TRIALS, draws=DRAWS)[Status.HELD]
+    claims.take(f"1200 samples, clusters of {together}, no drop: held", found, (found, found), at_least=0.95)
+
+
+def test_a_damaged_class(claims: Claims) -> None:
+    """One class of five loses three points: it is named in all but a few trials, while the mean over all passes."""
+    random, trials, named, hidden = np.random.default_rng(0), 200, 0, 0
+    for trial in range(trials):
+        label, rules = trial % CLASSES, Rules(draws=DRAWS, seed=trial, plan=False)
+        samples = damaged(World(1200, 2).draw(random), label, 3.0, random)
+        broken = [
+            other
+            for other in range(CLASSES)
+            if decide_drop(class_f1(CLASSES, other), samples, 0.0, rules.among(CLASSES)).status is Status.BROKEN
+        ]
+        named += broken == [label]
+        hidden += decide_drop(MEASURE, samples, 0.02, rules).status is Status.HELD
+    claims.take("one class damaged by 3 points: named", named / trials, (0.0, 1.0), at_least=0.9)
+    claims.take("one class damaged by 3 points: overall F1 held", hidden / trials, (0.0, 1.0), at_least=0.85)
+
+
+def test_a_hundred_runs(claims: Claims, tmp_path: Path) -> None:
+    """The EyeRace contract without its times, a hundred times: the same verdicts to the last digit.
+
+    One run in fifty begins with an empty store, so that all is measured again.
+    """
+    spoken = set()
+    for run in range(RUNS):
+        record = tmp_path / "record.json"
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--eyerace-parity"]
+        command += ["golden/contract.toml", "-k", NOT_OF_TIME, "--eyerace-parity-record", str(record)]
+        command += ["--eyerace-parity-cache", str(tmp_path / f"store-{run // 50}")]
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+        verdicts = json.loads(record.read_text(encoding="utf-8"))["verdicts"]
+        assert verdicts
+        record.unlink()
+        spoken.add(json.dumps(verdicts))
+    claims.take(f"different answers in {RUNS} runs", len(spoken), (len(spoken), len(spoken)), at_most=1)

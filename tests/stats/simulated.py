@@ -1,0 +1,95 @@
+"""Labelled sets as they might be drawn: two variants' decisions on clusters, with a drop that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from parity.result import Status
+from parity.stats.decisions import Labelled, Rules, decide_drop
+from parity.stats.measures import class_f1, macro_f1
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CLASSES = 5
+MEASURE = macro_f1(CLASSES)
+ENDLESS = 1_000_000
+"""Samples whose drop counts as the true one: it is so to about a hundredth of a point."""
+
+
+@dataclass(frozen=True)
+class World:
+    """How two variants decide.
+
+    Attributes:
+        samples: Samples of a set, in equal numbers of each class.
+        together: Samples of a cluster.
+        accuracy: Chance that the reference is right.
+        harmed: Chance that a sample is right in the reference and wrong in the candidate.
+        mended: The other way round.
+        alike: Share of the samples of a cluster that fare like the cluster.
+    """
+
+    samples: int
+    together: int = 1
+    accuracy: float = 0.92
+    harmed: float = 0.02
+    mended: float = 0.0
+    alike: float = 0.7
+
+    @property
+    def drop(self) -> float:
+        """The true drop of macro-F1."""
+        endless = replace(self, samples=ENDLESS).draw(np.random.default_rng(99))
+        assert endless.reference is not None
+        return MEASURE(endless.labels, endless.reference) - MEASURE(endless.labels, endless.scores)
+
+    def draw(self, random: np.random.Generator) -> Labelled:
+        """Draw a set."""
+        number = self.samples // self.together
+        labels = np.repeat(np.arange(number) % CLASSES, self.together)
+        clusters = np.repeat(np.arange(number), self.together)
+        reference = np.where(self._chances(random, labels) < self.accuracy, labels, _mistaken(random, labels))
+        change, right = self._chances(random, labels), reference == labels
+        harmed = np.where(change < self.harmed / self.accuracy, _mistaken(random, labels), reference)
+        mended = np.where(change < self.mended / (1.0 - self.accuracy), labels, reference)
+        candidate, sure = np.where(right, harmed, mended), np.eye(CLASSES, dtype=np.float32)
+        names = tuple(map(str, clusters)) if self.together > 1 and self.samples < ENDLESS else None
+        return Labelled(labels, sure[candidate], sure[reference], names)
+
+    def _chances(self, random: np.random.Generator, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Numbers between 0 and 1, of which a cluster's samples share many."""
+        own = random.random(len(labels))
+        shared = np.repeat(random.random(len(labels) // self.together), self.together)
+        return np.where(random.random(len(labels)) < self.alike, shared, own)
+
+
+def damaged(samples: Labelled, label: int, points: float, random: np.random.Generator) -> Labelled:
+    """Let the candidate answer as the reference does, but for one class, which loses so many points of F1."""
+    assert samples.reference is not None
+    decided = np.argmax(samples.reference, axis=1)
+    measure, sure = class_f1(CLASSES, label), np.eye(CLASSES, dtype=np.float32)
+    whole = measure(samples.labels, sure[decided])
+    for index in random.permutation(np.flatnonzero((decided == samples.labels) & (decided == label))):
+        if whole - measure(samples.labels, sure[decided]) >= points / 100:
+            break
+        decided[index] = (label + random.integers(1, CLASSES)) % CLASSES
+    return replace(samples, scores=sure[decided])
+
+
+def _mistaken(random: np.random.Generator, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A wrong class, one of two for each."""
+    return (labels + 1 + (random.random(len(labels)) < 0.3)) % CLASSES
+
+
+def shares(world: World, margin: float, *, trials: int, draws: int, seed: int = 0) -> dict[Status, float]:
+    """How often a drop is decided how, over seeded trials."""
+    random = np.random.default_rng(seed)
+    found = [
+        decide_drop(MEASURE, world.draw(random), margin, Rules(draws=draws, seed=trial, plan=False)).status
+        for trial in range(trials)
+    ]
+    return {status: found.count(status) / trials for status in Status}
