@@ -79,7 +79,8 @@ def draw(chart: alt.TopLevelMixin, name: str, label: str) -> str:
         "view": {"stroke": None},
         "range": {"category": list(PALETTE)},
     }
-    spec = chart.to_dict() | {"config": config}
+    # Not validated: the charts are ours, and looking through them takes longer than drawing them.
+    spec = chart.to_dict(validate=False) | {"config": config}
     svg: str = vl_convert.vegalite_to_svg(spec)
     svg = svg.replace(_PHOTOGRAPH, "#photograph-").replace("xlink:href", "href")
     # Several drawings stand in one page, and each would call its clips alike.
