@@ -57,4 +57,5 @@ def chances(planned: Sequence[Planned]) -> Chances | None:
 def _false_pass(planned: Planned) -> float:
     if planned.clause.rests is Rests.ON_STATISTICS:
         return 1.0 - planned.case.rules.confidence
-    return 1.0 - float(planned.limits.confidence)  # type: ignore[attr-defined]  # what ON_OWN_CONFIDENCE means
+    own = planned.limits.confidence  # type: ignore[attr-defined]  # what ON_OWN_CONFIDENCE means
+    return 1.0 - float(own or planned.case.contract.statistics.confidence)

@@ -20,11 +20,12 @@ from parity.checks.words import INFINITE, against, cannot_judge, counted, figure
 from parity.contract.base import Limits
 from parity.contract.variants import TORCH_KINDS
 from parity.evidence.model import Files, Need, Outputs, Timing
+from parity.evidence.questions import Asked, Question
 from parity.places import listed
 from parity.result import Judgement, Relation, Status
 from parity.stats import differences, measures
 from parity.stats.decisions import Labelled, decide_drop
-from parity.stats.quantiles import decide_quantile
+from parity.stats.quantiles import decide_in_looks
 
 if TYPE_CHECKING:
     from parity.checks.base import Case, Findings
@@ -63,9 +64,16 @@ class ReleaseLimits(Limits):
         default=None,
         description="Largest growth of the median inference's process CPU time, as a share, both in turns in one run.",
     )
-    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = Field(
-        default=0.95, description="Confidence of the proof that the median stays within its growth."
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] | None = Field(
+        default=None,
+        description="Confidence of the proof that the median stays within its growth; the contract's where left out.",
     )
+
+    def asked_of_times(self, versus: str, confidence: float) -> Asked | None:
+        """Say what the measurement beside the release must prove before it may end."""
+        if self.latency_growth is None or "@" not in versus:  # int8@v1: the release's own, in turns with the candidate
+            return None
+        return Asked((Question("ratio", 1.0 + self.latency_growth, _MEDIAN, "cpu", self.confidence or confidence),))
 
 
 release = Family("release", ReleaseLimits)
@@ -285,19 +293,26 @@ def release_size_growth(case: Case, limits: ReleaseLimits, findings: Findings) -
     )
 
 
-@release.clause("release_latency_growth", limit="latency_growth", needs=_timing_needs, unfit=_unfit_latency)
+@release.clause(
+    "release_latency_growth",
+    limit="latency_growth",
+    needs=_timing_needs,
+    unfit=_unfit_latency,
+    rests=Rests.ON_OWN_CONFIDENCE,
+)
 def release_latency_growth(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
     """The median inference takes no longer than allowed beside the accepted release's, run by run."""
     timing = findings[_timing(case)]
     ours, theirs = _cpu(timing.runs), _cpu(timing.versus_runs)
     if not ours or len(ours) != len(theirs) or not all(theirs):
         return cannot_judge(f"there are no usable times of {case.name} in turns with the release", "measure again")
-    growths = [mine / its - 1.0 for mine, its in zip(ours, theirs, strict=True)]
-    most = limits.latency_growth or 0.0
-    decision = decide_quantile(growths, most, quantile=_MEDIAN, confidence=limits.confidence)
+    ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
+    most, sure = limits.latency_growth or 0.0, limits.confidence or case.contract.statistics.confidence
+    decision = decide_in_looks(ratios, 1.0 + most, quantile=_MEDIAN, confidence=sure)
+    growth = decision.quantile - 1.0
     found = (
-        f"the median inference takes {100 * decision.quantile:+.1f} % of process CPU time beside the release's;"
-        f" {decision.over} of {counted(decision.runs, 'pair of runs', 'pairs of runs')} grow by more than"
+        f"the median inference takes {100 * growth:+.1f} % of process CPU time beside the release's;"
+        f" {decision.over} of {counted(decision.looked, 'pair of runs', 'pairs of runs')} grow by more than"
         f" {figure(100 * most)} %"
     )
     match decision.status:
@@ -307,8 +322,8 @@ def release_latency_growth(case: Case, limits: ReleaseLimits, findings: Findings
             settles = "find what was added to the graph, or accept the new release"
         case _:
             settles = f"{counted(decision.further, 'further run')} without such growth would prove it held"
-    details = (f"{figure(100 * limits.confidence)} % confidence",)
-    return Judgement(decision.status, decision.quantile, most, Relation.AT_MOST, "", found, settles, details)
+    details = (f"{figure(100 * sure)} % confidence",)
+    return Judgement(decision.status, growth, most, Relation.AT_MOST, "", found, settles, details)
 
 
 def _cpu(series: Series | None) -> tuple[float, ...]:

@@ -283,6 +283,30 @@ class Series(Fact):
     cpu_ms: tuple[float, ...]
 
 
+class Disturbance(Fact):
+    """What else happened on the machine while times were taken; ``None`` for what the system does not count.
+
+    Attributes:
+        seconds: How long it was watched.
+        cores: Processors of the machine.
+        others: Processors that other processes kept busy, on average.
+        steal: Share of the machine's time that its host gave to others.
+        throttled: Periods in which the process's control group was held back.
+        thermal: Times that a processor was slowed down for its heat.
+        slowest_mhz: Least clock of the fastest processor, over all looks at it.
+        fastest_mhz: Its highest.
+    """
+
+    seconds: float
+    cores: int
+    others: float
+    steal: float | None = None
+    throttled: int | None = None
+    thermal: int | None = None
+    slowest_mhz: float | None = None
+    fastest_mhz: float | None = None
+
+
 class Timing(Fact):
     """Times of a variant and, interleaved in the same run, of the variant that it is compared to.
 
@@ -296,6 +320,8 @@ class Timing(Fact):
         preprocess: Times of preprocessing one sample; empty for a tensor set.
         postprocess: Times of turning one answer into a decision.
         load_average: One-minute load average when the measurement began, or ``None`` where the system has none.
+        ended: Why the runs ended: all that the contract asks of them was proven, or a cap was reached.
+        disturbance: What disturbed the machine meanwhile, or ``None`` where the system does not tell.
     """
 
     provenance: Provenance
@@ -307,6 +333,8 @@ class Timing(Fact):
     preprocess: Series | None = None
     postprocess: Series | None = None
     load_average: float | None = None
+    ended: Literal["proven", "runs", "seconds", ""] = ""
+    disturbance: Disturbance | None = None
 
 
 class PeerTiming(Fact):

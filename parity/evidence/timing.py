@@ -4,41 +4,48 @@ The load of a machine moves wall time by tens of per cent from second to second;
 ratio of two variants that take turns (A B A B) not at all. So both are taken, in a process of its own in which nothing
 else runs. The first run stands apart, and no run is ever dropped. Nothing here is kept for a later run: times of
 yesterday are no evidence.
+
+A series is looked at again and again until it proves all that the contract asks of it, or reaches a cap in runs or in
+seconds (:mod:`parity.evidence.questions`, :mod:`parity.stats.sequential`).
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from parity.errors import MeasurementError
 from parity.evidence import machine
+from parity.evidence.disturbance import Watch
 from parity.evidence.feeding import batch_of
 from parity.evidence.model import Need, Provenance, Series, Timing
+from parity.evidence.questions import asked_of
 from parity.runners.guest import Guest, local_command
 from parity.runners.onnxruntime import model_of
 from parity.runners.open import open_runner
+from parity.stats.sequential import looks_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from parity.evidence.bench import Bench
-    from parity.evidence.model import Array
+    from parity.evidence.model import Array, Disturbance
+    from parity.evidence.questions import Asked, Part
     from parity.progress import Task
 
-RUNS: Final = 200
-"""Steady runs of a series: enough to prove a 95th percentile with four runs over the budget."""
-
-FEWEST_RUNS: Final = 59
-"""What a slow model is timed by at least: the fewest that can prove a 95th percentile at all."""
-
-SECONDS: Final = 120.0
-"""Time that one measurement may take; a slower model has fewer runs, decided before they begin."""
-
-CODE: Final = ("evidence/timing.py", "evidence/feeding.py", "runners/guest.py", "runners/worker.py")
+CODE: Final = (
+    "evidence/timing.py",
+    "evidence/questions.py",
+    "evidence/disturbance.py",
+    "evidence/feeding.py",
+    "runners/guest.py",
+    "runners/worker.py",
+)
 
 _CHUNK: Final = 10
 _IN_WORKER: Final = "a process of its own"
@@ -50,8 +57,10 @@ Feeds = dict[str, dict[str, "Array"]]
 def provenance(bench: Bench, need: Need[Timing]) -> Provenance:
     """Say where the times come from."""
     settings = bench.session_settings(need.variant)
+    asked = asked_of(bench.contract, need.variant, need.versus)
     settings |= {
-        "runs": str(RUNS),
+        "max_runs": str(asked.max_runs),
+        "max_seconds": f"{asked.max_seconds:g}",
         "batch": "1",
         "placement": _IN_PROCESS if _needs_torch(bench, need) else _IN_WORKER,
         "cpu_clock_resolution_ns": f"{time.get_clock_info('process_time').resolution * 1e9:.0f}",
@@ -74,12 +83,12 @@ def measure(bench: Bench, need: Need[Timing], source: Provenance) -> Timing:
         raise MeasurementError("the golden set is empty", next_step="add samples to it: there is nothing to time on")
     names = [need.variant, *([need.versus] if need.versus else [])]
     feeds = {name: batch_of(contract, name, golden, (0,)) for name in names}
-    load = machine.load_average()
+    asked = asked_of(contract, need.variant, need.versus)
     placed = _in_process if _needs_torch(bench, need) else _in_worker
-    label = " and ".join(names)
-    with bench.progress.task(f"{label}: times", RUNS) as task:
-        first, times = placed(bench, feeds, task)
-    series = [Series(wall_ms=_ms(times[0, place]), cpu_ms=_ms(times[1, place])) for place in range(len(names))]
+    load = machine.load_average()
+    with bench.progress.task(f"{' and '.join(names)}: times", None) as task:
+        first, taken = placed(bench, feeds, _Stop(asked, task, apart=placed is _in_worker))
+    series = [Series(wall_ms=_ms(wall), cpu_ms=_ms(cpu)) for wall, cpu in zip(*taken.times, strict=True)]
     return Timing(
         provenance=source,
         threads=contract.session_of(need.variant).intra_op_threads,
@@ -87,9 +96,11 @@ def measure(bench: Bench, need: Need[Timing], source: Provenance) -> Timing:
         runs=series[0],
         versus=need.versus,
         versus_runs=series[1] if need.versus else None,
-        preprocess=_preprocessing(bench, need.variant),
-        postprocess=_deciding(bench, first.outputs),
+        preprocess=_preprocessing(bench, need.variant, asked),
+        postprocess=_deciding(bench, first.outputs, asked),
         load_average=load,
+        ended=taken.ended,
+        disturbance=taken.disturbance,
     )
 
 
@@ -101,12 +112,30 @@ class _First:
         self.outputs = outputs
 
 
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """When to stop, who hears of the runs, and whether another process does them."""
+
+    asked: Asked
+    task: Task
+    apart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Times, int64 [wall and CPU, variants, runs] in ns, why there are no more, and what disturbed them."""
+
+    times: Array
+    ended: Literal["proven", "runs", "seconds"]
+    disturbance: Disturbance | None
+
+
 def _needs_torch(bench: Bench, need: Need[Timing]) -> bool:
     return any(bench.is_torch(name) for name in (need.variant, need.versus) if name)
 
 
-def _in_worker(bench: Bench, feeds: Feeds, task: Task) -> tuple[_First, Array]:
-    """Time ONNX Runtime variants in a worker; int64 [wall and CPU, variants, runs] in ns."""
+def _in_worker(bench: Bench, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]:
+    """Time ONNX Runtime variants in a worker."""
     contract = bench.contract
     with Guest(local_command(), name=f"the process that timed {' and '.join(feeds)}") as guest:
         firsts = []
@@ -119,11 +148,11 @@ def _in_worker(bench: Bench, feeds: Feeds, task: Task) -> tuple[_First, Array]:
             times = guest.time(feeds, runs)
             return np.stack([times.wall_ns, times.cpu_ns])
 
-        return firsts[0], _in_chunks(take, task)
+        return firsts[0], _in_looks(take, stop)
 
 
-def _in_process(bench: Bench, feeds: Feeds, task: Task) -> tuple[_First, Array]:
-    """Time in this process, where a torch variant is one of them; the same shape and the same turns."""
+def _in_process(bench: Bench, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]:
+    """Time in this process, where a torch variant is one of them; the same turns."""
     with ExitStack() as stack:
         runners = {name: stack.enter_context(open_runner(bench.contract, name)) for name in feeds}
         firsts = []
@@ -142,20 +171,44 @@ def _in_process(bench: Bench, feeds: Feeds, task: Task) -> tuple[_First, Array]:
                     times[0, place, turn] = time.perf_counter_ns() - wall
             return times
 
-        return firsts[0], _in_chunks(take, task)
+        return firsts[0], _in_looks(take, stop)
 
 
-def _in_chunks(take: Callable[[int], Array], task: Task) -> Array:
-    """Take all runs a few at a time, so that progress shows and a hang is noticed."""
-    began = time.perf_counter()
-    chunks = [take(_CHUNK)]
-    task.advance(_CHUNK)
-    # How many more is decided by these first few and never looked at again: the times must not choose their number.
-    left = min(RUNS, max(FEWEST_RUNS, int(SECONDS / (time.perf_counter() - began) * _CHUNK))) - _CHUNK
-    for size in _sizes(left):
-        chunks.append(take(size))
-        task.advance(size)
-    return np.concatenate(chunks, axis=-1)
+def _in_looks(take: Callable[[int], Array], stop: _Stop) -> _Taken:
+    """Take runs from look to look, a few at a time, so that progress shows and a hang is noticed."""
+    began, own, watch = time.perf_counter(), time.process_time(), Watch()
+    chunks: list[Array] = []
+
+    def end(why: Literal["proven", "runs", "seconds"]) -> _Taken:
+        times = np.concatenate(chunks, axis=-1)
+        apart = float(times[1].sum()) / 1e9 if stop.apart else 0.0
+        return _Taken(times, why, watch.seen(time.process_time() - own + apart))
+
+    for before, look in pairwise((0, *looks_until(stop.asked.max_runs))):
+        for size in _sizes(look - before):
+            chunks.append(take(size))
+            stop.task.advance(size)
+            if time.perf_counter() - began > stop.asked.max_seconds:
+                return end("seconds")
+        watch.look()
+        if _answered(stop.asked, np.concatenate(chunks, axis=-1)):
+            return end("proven")
+    return end("runs")
+
+
+def _answered(asked: Asked, times: Array) -> bool:
+    """Whether the runs so far prove all that is asked of them."""
+    for question in asked.of("inference", "ratio"):
+        taken = times[1 if question.clock == "cpu" else 0] / 1e6
+        values = taken[0]
+        if question.part == "ratio":
+            if len(taken) == 1:
+                continue
+            # A clock too coarse to show a time proves nothing; whoever judges says so.
+            values = np.divide(taken[0], taken[1], out=np.full(taken.shape[1], np.inf), where=taken[1] > 0)
+        if not question.settled(values):
+            return False
+    return True
 
 
 def _sizes(runs: int) -> Iterator[int]:
@@ -164,16 +217,16 @@ def _sizes(runs: int) -> Iterator[int]:
         runs -= _CHUNK
 
 
-def _preprocessing(bench: Bench, variant: str) -> Series | None:
+def _preprocessing(bench: Bench, variant: str, asked: Asked) -> Series | None:
     """Time turning golden photographs into tensors, reading and decoding included; ``None`` for a tensor set."""
     profile = bench.contract.preprocess_of(variant)
     if profile is None:
         return None
     golden = bench.golden()
-    return _series(lambda turn: golden.feeds(turn % len(golden), profile), RUNS)
+    return _series(lambda turn: golden.feeds(turn % len(golden), profile), asked, "preprocessing")
 
 
-def _deciding(bench: Bench, outputs: Mapping[str, Array]) -> Series | None:
+def _deciding(bench: Bench, outputs: Mapping[str, Array], asked: Asked) -> Series | None:
     """Time turning one answer into a decision, softmax and the best class; ``None`` where there are no classes."""
     if not bench.contract.classes:
         return None
@@ -183,18 +236,25 @@ def _deciding(bench: Bench, outputs: Mapping[str, Array]) -> Series | None:
         powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
         (powers / powers.sum(axis=-1, keepdims=True)).argmax(axis=-1)
 
-    return _series(decide, RUNS)
+    return _series(decide, asked, "postprocessing")
 
 
-def _series(work: Callable[[int], object], runs: int) -> Series:
-    wall_ns, cpu_ns = [], []
-    for turn in range(runs):
-        wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
-        work(turn)
-        cpu_ns.append(time.thread_time_ns() - cpu)
-        wall_ns.append(time.perf_counter_ns() - wall)
-    return Series(wall_ms=_ms(wall_ns), cpu_ms=_ms(cpu_ns))
+def _series(work: Callable[[int], object], asked: Asked, part: Part) -> Series:
+    """Time some work of this process's own thread, until all that is asked of it is proven."""
+    began, times = time.perf_counter(), np.zeros((2, 0), np.int64)
+    for before, look in pairwise((0, *looks_until(asked.max_runs))):
+        more = np.zeros((2, look - before), np.int64)
+        for turn in range(look - before):
+            wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
+            work(before + turn)
+            more[1, turn] = time.thread_time_ns() - cpu
+            more[0, turn] = time.perf_counter_ns() - wall
+        times = np.concatenate([times, more], axis=1)
+        settled = all(question.settled(times[1 if question.clock == "cpu" else 0] / 1e6) for question in asked.of(part))
+        if settled or time.perf_counter() - began > asked.max_seconds:
+            break
+    return Series(wall_ms=_ms(times[0]), cpu_ms=_ms(times[1]))
 
 
-def _ms(nanoseconds: Sequence[int] | Array) -> tuple[float, ...]:
+def _ms(nanoseconds: Array) -> tuple[float, ...]:
     return tuple(int(value) / 1e6 for value in nanoseconds)

@@ -103,7 +103,9 @@ def decide_quantile(values: Sequence[float], budget: float, *, quantile: float, 
     return QuantileDecision(Status.UNPROVEN, shown, bound, over, runs, further, looked=runs)
 
 
-def decide_in_looks(values: Sequence[float], budget: float, *, quantile: float, confidence: float) -> QuantileDecision:
+def decide_in_looks(
+    values: Sequence[float] | NDArray[np.float64], budget: float, *, quantile: float, confidence: float
+) -> QuantileDecision:
     """Decide whether a quantile stays within a budget, from a series that was looked at again and again.
 
     The first look at which either is proven decides (:mod:`parity.stats.sequential`); what came later, because another

@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def _few_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer runs than a real measurement takes."""
-    monkeypatch.setattr(timing, "RUNS", 25)
-    monkeypatch.setattr(timing, "FEWEST_RUNS", 15)
-
-
 def times(bundle: Path, variant: str, versus: str = "") -> Timing:
     """A variant's times."""
     place = bench(bundle)
@@ -29,7 +22,7 @@ def times(bundle: Path, variant: str, versus: str = "") -> Timing:
     return timing.measure(place, need, timing.provenance(place, need))
 
 
-def whole(series: Series | None, runs: int = 25) -> bool:
+def whole(series: Series | None, runs: int = 30) -> bool:
     """Whether a series has all its runs, wall times above zero."""
     return series is not None and len(series.wall_ms) == len(series.cpu_ms) == runs and min(series.wall_ms) > 0
 
@@ -66,10 +59,45 @@ def test_a_tensor_set_has_neither_photographs_nor_classes(tensor_bundle: Path) -
     assert whole(found.runs)
 
 
-def test_a_slow_model_has_fewer_runs_but_never_too_few(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of runs follows from the first few, down to the fewest that can prove a quantile."""
-    monkeypatch.setattr(timing, "SECONDS", 1e-9)
-    assert whole(times(image_bundle, "fp32").runs, 15)
+def limited(bundle: Path, text: str, variant: str = "int8") -> None:
+    """Give a variant limits of latency, instead of any that it has."""
+    path = bundle / "contract.toml"
+    path.write_text(
+        path.read_text(encoding="utf-8") + f"\n[variants.{variant}.limits.latency]\n{text}\n", encoding="utf-8"
+    )
+
+
+def test_a_series_ends_when_all_that_is_asked_is_proven(image_bundle: Path) -> None:
+    """Ninety runs prove a p95 far below its budget; what nobody asks of ends at the first look."""
+    limited(image_bundle, "confidence = 0.95\np95_ms = 60000.0\npreprocess_p95_ms = 60000.0")
+    found = times(image_bundle, "int8")
+    assert whole(found.runs, 90)
+    assert whole(found.preprocess, 90)
+    assert whole(found.postprocess)
+    assert found.ended == "proven"
+    limited(image_bundle, "p50_ms = 60000.0", "fp32")
+    assert whole(times(image_bundle, "fp32").runs)
+
+
+def test_a_budget_that_is_broken_ends_it_at_the_first_look(image_bundle: Path) -> None:
+    """Thirty runs over the budget prove enough; the ratio beside it is proven as soon."""
+    limited(image_bundle, 'p95_ms = 1e-6\nlatency_ratio = { versus = "fp32", at_most = 1e6 }')
+    found = times(image_bundle, "int8", "fp32")
+    assert whole(found.runs)
+    assert whole(found.versus_runs)
+    assert found.ended == "proven"
+
+
+def test_a_cap_ends_a_series_that_proves_nothing(image_bundle: Path) -> None:
+    """In runs, at the last look within it; or in seconds, at once."""
+    limited(image_bundle, "confidence = 0.95\np99_ms = 60000.0\nmax_runs = 45")
+    found = times(image_bundle, "int8")
+    assert whole(found.runs, 40)
+    assert found.ended == "runs"
+    limited(image_bundle, "confidence = 0.95\np99_ms = 60000.0\nmax_seconds = 1e-9", "fp32")
+    short = times(image_bundle, "fp32")
+    assert whole(short.runs, 10)
+    assert short.ended == "seconds"
 
 
 def test_a_file_that_does_not_load_is_an_error(image_bundle: Path) -> None:
