@@ -1,8 +1,9 @@
-"""How files are named to the user, and how a near miss is recognised."""
+"""How files are named to the user, how a near miss is recognised, and what is kept quiet around them."""
 
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,3 +36,11 @@ def listed(items: Iterable[str], *, most: int = 12) -> str:
     names = list(items)
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def hush() -> None:
+    """Keep ONNX Runtime from reporting to its makers; called before it is imported.
+
+    A gate works offline, and a thread that reports disturbs what is measured. Who has set the variable keeps it.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

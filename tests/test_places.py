@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from parity.places import did_you_mean, listed, shown
+from parity.places import did_you_mean, hush, listed, shown
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_file_below_is_named_relatively(tmp_path, monkeypatch):
@@ -25,3 +30,13 @@ def test_a_long_list_is_cut():
     """With the number of what is left out."""
     assert listed(["a", "b"]) == "a, b"
     assert listed("abcd", most=2) == "a, b and 2 more"
+
+
+def test_the_runtime_is_kept_from_reporting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate works offline; whoever asks for reports keeps them."""
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    hush()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    hush()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"

@@ -20,6 +20,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn
 
 from parity.errors import ContractError, ParityError, RecordError
+from parity.places import hush
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code; no error of the user ends in a traceback."""
+    hush()
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen, rest = build_parser().parse_known_args(given)
     command: Command = importlib.import_module(f"parity.cli.{chosen.command}")

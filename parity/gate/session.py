@@ -25,7 +25,7 @@ from parity.gate.nodes import ClauseItem, ContractFile
 from parity.gate.release import places, refuse_acceptance, refuse_idle, stored_baseline
 from parity.gate.stage import Stage
 from parity.gate.subject import Subject
-from parity.places import shown
+from parity.places import hush, shown
 from parity.report.compose import Finding, Ledger, compose
 from parity.report.html import require_page
 from parity.report.words import account
@@ -273,6 +273,7 @@ def open_session(config: pytest.Config) -> GateSession:
     Raises:
         ContractError: An option or a contract is wrong, or there is none.
     """
+    hush()
     settings = _settings(config)
     told = getattr(config, "workerinput", {}).get(WORKER_KEY)
     stage = Stage(config, settings, worker=told is not None)
