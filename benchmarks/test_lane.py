@@ -1,0 +1,138 @@
+"""The lane of emulated processors against the bare inferences that it needs: ``tox run -e bench``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from platformdirs import user_cache_path
+
+from parity.checks.registry import open_contract, plan
+from parity.contract.overrides import parse_override
+from parity.emulation.toolkit import Sources
+from parity.evidence.feeding import batch_of
+from parity.evidence.laboratory import Laboratory
+from parity.evidence.model import Execution, Need
+from parity.evidence.store import Store
+from parity.evidence.targets import Emulation
+from parity.golden.dataset import open_golden
+from parity.progress import SilentProgress
+from parity.recipes.build import build_variant, missing_artefacts
+from parity.result import HOST
+from parity.runners.guest import local_command
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from benchmarks.conftest import Claims
+    from parity.contract.model import Contract
+
+CONTRACT = Path(__file__).parent.parent / "golden" / "contract.toml"
+TARGETS = ("arm64/armv8.0", "arm64/armv8.2", "arm64/armv8.6", "x86/avx2")
+IMAGES = int(os.environ.get("EYERACE_PARITY_BENCH_IMAGES", "16"))
+"""A quarter of what the contract asks for: the start of a guest weighs four times as much here as it does there."""
+
+JOBS = 2
+ROUNDS = 3
+SCRIPT = """
+import sys
+import numpy as np
+import onnxruntime
+
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+with open(sys.argv[1], "rb") as file:
+    session = onnxruntime.InferenceSession(file.read(), options, providers=["CPUExecutionProvider"])
+for batch in np.load(sys.argv[2]):
+    session.run(None, {"pixel_values": batch[None]})
+"""
+
+
+class Bench:
+    """What both sides work on: the EyeRace bundle on four targets, with a store that knows the host's answers."""
+
+    def __init__(self, folder: Path) -> None:
+        names = ", ".join(f'"{target}"' for target in TARGETS)
+        stated = (f"targets.run=[{names}]", f"targets.images={IMAGES}")
+        self.contract: Contract = open_contract(CONTRACT, [parse_override(text, "benchmark") for text in stated])
+        for variant in missing_artefacts(self.contract):
+            build_variant(self.contract, variant, SilentProgress())
+        stated_home = os.environ.get("EYERACE_PARITY_ARM64_HOME")
+        home = Path(stated_home) if stated_home else user_cache_path("eyerace-parity", appauthor=False) / "arm64"
+        self.emulation = Emulation(self.contract, Sources(home), offline=False, progress=SilentProgress())
+        self.toolkits = {target: self.emulation.toolkit(target) for target in TARGETS}
+        self.folder = folder
+        self.host = folder / "host"
+        self.model = self.contract.path(self.contract.variants["int8"].path)
+        lab = self.laboratory(self.host)
+        chosen = lab.obtain(Need(Execution, "int8", HOST)).samples
+        golden = open_golden(self.contract)
+        feeds = [batch_of(self.contract, "int8", golden, (sample,))["pixel_values"][0] for sample in chosen]
+        np.save(folder / "feeds.npy", np.stack(feeds))
+        (folder / "bare.py").write_text(SCRIPT, encoding="utf-8")
+
+    def laboratory(self, store: Path) -> Laboratory:
+        """A laboratory over a store."""
+        return Laboratory(
+            self.contract, open_golden, Store(store), jobs=JOBS, progress=SilentProgress(), equipment=self.emulation
+        )
+
+    def lane(self, clauses: tuple[str, ...] = ("executes", "parity", "flips", "f1")) -> None:
+        """All of the targets' clauses, with a store that knows nothing of them."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            # Other clauses need the host's answers to the golden set anyhow: they are no part of what the lane costs.
+            store = Path(shutil.copytree(self.host, Path(folder) / "store", ignore=lambda *_: ["execution"]))
+            lab = self.laboratory(store)
+            planned = [item for item in plan(self.contract) if item.case.target != HOST and item.clause.name in clauses]
+            needs = [need for item in planned for need in item.needs if need.kind is Execution]
+            lab.expect(needs)
+            for need in needs:
+                assert not lab.obtain(need).failure
+
+    def a_guest_a_check(self) -> None:
+        """What each check would cost that starts its own guests: the same, clause by clause."""
+        for clause in ("executes", "parity", "flips"):
+            self.lane((clause,))
+
+    def bare(self) -> None:
+        """One plain script a target, as many at once: no frames, no worker, no photographs to decode."""
+        with ThreadPoolExecutor(JOBS) as pool:
+            list(pool.map(self._script, (*TARGETS, HOST)))
+
+    def _script(self, target: str) -> None:
+        command = local_command() if target == HOST else self.toolkits[target].command
+        arguments = (str(self.folder / "bare.py"), str(self.model), str(self.folder / "feeds.npy"))
+        subprocess.run((*command[:-1], *arguments), check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Both sides' common ground; what is missing of the emulation is installed first."""
+    return Bench(tmp_path_factory.mktemp("lane"))
+
+
+def test_lane(benchmark: BenchmarkFixture, claims: Claims, bench: Bench) -> None:
+    """The whole lane, without counts, against the bare scripts."""
+    claims.paired(
+        f"lane of 4 targets, {IMAGES} photographs / bare emulated inferences",
+        bench.lane,
+        bench.bare,
+        rounds=ROUNDS,
+        at_most=1.15,
+    )
+    benchmark.pedantic(bench.lane, rounds=1)
+
+
+def test_a_guest_a_check(benchmark: BenchmarkFixture, claims: Claims, bench: Bench) -> None:
+    """What one guest for all checks saves."""
+    claims.paired(
+        "a guest for each of three checks / one for all", bench.lane, bench.a_guest_a_check, rounds=1, at_least=2.0
+    )
+    benchmark.pedantic(bench.lane, rounds=1)
