@@ -24,11 +24,17 @@ def test_the_clauses_are_those_of_the_program(capsys: pytest.CaptureFixture[str]
 def test_the_example_contract_can_be_judged(tmp_path: Path) -> None:
     """The example of ``docs/contract.md`` is a whole contract, and demands something of every variant."""
     text = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
-    tomllib.loads(example)
+    example, *parts = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    for part in (example, *parts):
+        tomllib.loads(part)
     (tmp_path / "contract.toml").write_text(example, encoding="utf-8")
     contract = open_contract(tmp_path / "contract.toml")
     assert {planned.identity.variant for planned in plan(contract)} == {"torch", "fp32", "int8"}
+    targets = [part for part in parts if part.startswith("[targets")]
+    (tmp_path / "contract.toml").write_text("\n".join([example, *targets]), encoding="utf-8")
+    contract = open_contract(tmp_path / "contract.toml")
+    assert {planned.identity.target for planned in plan(contract)} == {"host", *contract.targets.run}
+    assert contract.targets.own
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
