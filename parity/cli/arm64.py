@@ -62,7 +62,7 @@ def _add(parser: argparse.ArgumentParser, *names: str) -> None:
 
 def _install(options: argparse.Namespace, settings: Settings) -> int:
     from parity.emulation.tiers import KNOWN  # noqa: PLC0415 - only once it is needed
-    from parity.emulation.toolkit import missing, obtain  # noqa: PLC0415
+    from parity.emulation.toolkit import obtain  # noqa: PLC0415
     from parity.report.progress import rich_progress  # noqa: PLC0415
 
     sources, own = sources_of(settings), _own_runtime()
@@ -73,7 +73,6 @@ def _install(options: argparse.Namespace, settings: Settings) -> int:
             if tier.architecture == "x86_64" and runtime != own:
                 continue  # it runs this Python, which has no other
             try:
-                fetched = missing(tier, runtime, sources)
                 toolkit = obtain(tier, runtime, sources, offline=settings.offline, progress=progress)
             except MeasurementError as error:
                 if tier.architecture == "aarch64":
@@ -81,9 +80,8 @@ def _install(options: argparse.Namespace, settings: Settings) -> int:
                 refused.append(error)
                 say(f"{tier.name}: {error}")
                 continue
-            news = f"fetched {', '.join(fetched)}; " if fetched else ""
             counts = toolkit.counting_refused or "instructions are counted"
-            say(f"{tier.name}: {news}ready, {_described(tier, toolkit.identity['emulator'], runtime)}; {counts}")
+            say(f"{tier.name}: ready, {_described(tier, toolkit.identity['emulator'], runtime)}; {counts}")
     say(_total(settings.arm64_home))
     return 1 if refused else 0
 

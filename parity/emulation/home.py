@@ -114,9 +114,18 @@ class Home:
             lock.release()
 
     @contextlib.contextmanager
-    def making(self) -> Iterator[Path]:
-        """A folder to make a part in, beside the parts; gone afterwards unless the part was kept."""
+    def making(self, room: int = 0) -> Iterator[Path]:
+        """A folder to make a part in, beside the parts; gone afterwards unless the part was kept.
+
+        Args:
+            room: Bytes that making it takes; asked for first, because not every tool notices a full disk.
+
+        Raises:
+            MeasurementError: There is less room, or the folder cannot be made.
+        """
         with self.told():
+            if shutil.disk_usage(self.folder).free < room:
+                raise disk_full(self.folder)
             staging = Path(tempfile.mkdtemp(prefix=_MAKING, dir=self.folder))
             try:
                 yield staging
@@ -212,8 +221,8 @@ def disk_full(folder: Path) -> MeasurementError:
     except OSError:
         free = "how much is free cannot be told"
     return MeasurementError(
-        f"the disk of {shown(folder)} is full ({free}); what was begun there has been removed",
-        next_step="free about 400 MB (an install keeps 250), or choose another folder with --home",
+        f"the disk of {shown(folder)} is full ({free}); nothing that was begun there is kept",
+        next_step="free about 400 MB (an install keeps 210), or choose another folder with --home",
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAME: Final = "qemu"
 
 _KIND: Final = "qemu"
+_ROOM: Final = 160_000_000
 _PACKAGE: Final = "qemu-user"
 _STATUS: Final = Path("/var/lib/dpkg/status")
 _SECONDS: Final = 30.0
@@ -97,7 +98,7 @@ def install_qemu(architecture: Architecture, home: Home, progress: Progress) -> 
         MeasurementError: It cannot be fetched, or the disk is full.
     """
     native = native_architecture()
-    with home.making() as staging:
+    with home.making(_ROOM) as staging:
         (staging / "apt").mkdir()
         packages = Apt(staging / "apt", native, installed=_STATUS).fetch((_PACKAGE,), NAME, progress)
         versions = unpack(packages, staging / "root", NAME, progress)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FULL_IN_WORDS: Final = ("no space left on device", "disk quota exceeded", "not enough free space")
+_LEAST_FREE: Final = 1 << 19
 _LOOK_SECONDS: Final = 0.2
+_MOST_SECONDS: Final = 1800.0
 _TAIL: Final = 3
 
 
@@ -58,7 +62,7 @@ def run_step(
                 f"{what}: {command[0]} cannot be run: {error.strerror or error}", next_step=next_step
             ) from error
         try:
-            _wait(process, watch)
+            _wait(process, watch, folder, what)
         finally:
             end_group(process)  # on Ctrl-C too, and what it has left behind
         out.seek(0)
@@ -72,13 +76,19 @@ def run_step(
     raise MeasurementError(f"{what} failed: {_why(process.returncode, complaint or output)}", next_step=next_step)
 
 
-def _wait(process: subprocess.Popen[bytes], watch: Callable[[], None]) -> None:
+def _wait(process: subprocess.Popen[bytes], watch: Callable[[], None], folder: Path, what: str) -> None:
+    until = time.monotonic() + _MOST_SECONDS
     while process.poll() is None:
         watch()
-        try:
+        if time.monotonic() > until:
+            raise MeasurementError(
+                f"{what} did not end within {_MOST_SECONDS / 60:.0f} minutes, and was ended",
+                next_step="check the network, and the room on the disk",
+            )
+        if shutil.disk_usage(folder).free < _LEAST_FREE:
+            raise disk_full(folder)  # some wait for ever for room that nobody makes, apt among them
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
-            time.sleep(0)
     watch()
 
 

@@ -28,6 +28,7 @@ PACKAGES: Final = ("python3", "libstdc++6")
 NAME: Final = "arm64 userland"
 
 _KIND: Final = "userland"
+_ROOM: Final = 160_000_000
 _ELF_ARM64: Final = 183
 _MACHINE_AT: Final = slice(18, 20)
 _PYTHON: Final = re.compile(r"^python3\.\d+$")
@@ -103,7 +104,7 @@ def install_userland(home: Home, progress: Progress) -> Userland:
     Raises:
         MeasurementError: It cannot be fetched, or the disk is full.
     """
-    with home.making() as staging:
+    with home.making(_ROOM) as staging:
         (staging / "apt").mkdir()
         packages = Apt(staging / "apt", "arm64").fetch(PACKAGES, NAME, progress)
         versions = unpack(packages, staging / "root", NAME, progress)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from parity.progress import Progress
 
 _KIND: Final = "runtime"
+_ROOM: Final = 180_000_000
 _OLDEST_GLIBC: Final = 17
 _EXACT: Final = re.compile(r"^\d+(\.\d+)+([a-z0-9.+]*)$")
 _NUMPY_2: Final = (1, 19)
@@ -93,7 +94,7 @@ def install_site(home: Home, runtime: Runtime, userland: Userland, progress: Pro
         MeasurementError: pip is missing, there is no such wheel for this Python, or the disk is full.
     """
     what = f"onnxruntime {runtime.onnxruntime} for arm64"
-    with home.making() as staging:
+    with home.making(_ROOM) as staging:
         with progress.task(f"{what}: fetching wheels", None):
             versions: dict[str, str] = {}
             for package, version in (("onnxruntime", runtime.onnxruntime), ("numpy", runtime.numpy)):
