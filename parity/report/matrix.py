@@ -169,8 +169,7 @@ def _disagreement(
         return _other_failure(observed, words, failing)
     if expected == "held" and failing:
         first = _first(failing)
-        more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
-        return f"{first.clause}{more}: {first.reason}", first.next
+        return f"{first.clause}: {first.reason}", first.next
     return None
 
 

@@ -165,19 +165,14 @@ def _table(titles: Sequence[str], signs: Signs) -> Table:
 
 def _told(merged: Merged, signs: Signs, *, agrees: bool) -> Iterator[Padding]:
     """Why, once a reason: one missing operator must not fill the screen, version by version."""
-    grouped: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in merged.cells:
-        # What is held as expected needs no reason; what is held against it does.
-        if cell.agrees == agrees and not (agrees and cell.observed == "held"):
-            grouped.setdefault(_likeness(cell), []).append(cell)
-    for cells in grouped.values():
+    for cells in _alike([cell for cell in merged.cells if cell.agrees == agrees and not (agrees and _is_held(cell))]):
         first = cells[0]
         style = _BAD if not agrees else _GOOD if first.expected == "fails" else _UNASKED
         sign = signs.unjudged if first.expected == "anything" and agrees else _sign(signs, agrees=agrees)
         text = Text(f"{sign} ", style=style)
         text.append(signs.text(f"{_whose(cells)} on {_labels(merged, cells)}"), style="bold")
         text.append(signs.text(f" {_PAST[first.observed]}{_expectation(first)}: {first.reason}"))
-        if first.predicted == "refused":
+        if first.predicted == "refused" and first.observed != "missing":
             text.append("\npredicted from the file: ", style="bold")
             text.append(signs.text(first.prediction))
         if first.next:
@@ -186,14 +181,30 @@ def _told(merged: Merged, signs: Signs, *, agrees: bool) -> Iterator[Padding]:
         yield Padding(text, (0, 0, 0, 2))
 
 
-def _sign(signs: Signs, *, agrees: bool) -> str:
-    return signs.status[Status.HELD if agrees else Status.BROKEN]
+def _is_held(cell: Cell) -> bool:
+    """Whether nothing need be said: what is held as expected has no reason, what is held against it has one."""
+    return cell.observed == "held"
+
+
+def _alike(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Put together what differs in its runtime only, and then what differs in its variant only."""
+    by_variant: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        by_variant.setdefault((cell.variant, cell.target, *_likeness(cell)), []).append(cell)
+    by_reason: dict[tuple[object, ...], list[Cell]] = {}
+    for found in by_variant.values():
+        place = (tuple(cell.runtime for cell in found), *_likeness(found[0]))
+        by_reason.setdefault(place, []).extend(found)
+    return list(by_reason.values())
 
 
 def _likeness(cell: Cell) -> tuple[str, ...]:
-    if cell.observed == "missing":
-        return (cell.runtime, cell.reason, cell.next)
-    return (cell.variant, cell.target, cell.observed, cell.expected, cell.reason, cell.next, cell.prediction)
+    refused = cell.prediction if cell.predicted == "refused" and cell.observed != "missing" else ""
+    return (cell.observed, cell.expected, cell.reason, cell.next, refused)
+
+
+def _sign(signs: Signs, *, agrees: bool) -> str:
+    return signs.status[Status.HELD if agrees else Status.BROKEN]
 
 
 def _whose(cells: Sequence[Cell]) -> str:
