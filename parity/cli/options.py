@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from parity.contract.settings import OPTIONS, resolve
 from parity.errors import ContractError
@@ -57,11 +57,12 @@ def contract_of(options: argparse.Namespace) -> Contract:
     return open_contract(path, settings_of(options).overrides())
 
 
-def say(line: str) -> None:
-    """Print a line in signs that the terminal can take."""
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line in signs that the terminal can take; on standard output if no other stream is given."""
     from parity.report.words import signs_for  # noqa: PLC0415 - only once it is needed
 
-    print(signs_for(sys.stdout.encoding).text(line))
+    stream = stream or sys.stdout
+    print(signs_for(stream.encoding).text(line), file=stream)
 
 
 def laboratory_of(contract: Contract, settings: Settings, progress: Progress) -> Laboratory:

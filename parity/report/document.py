@@ -41,7 +41,19 @@ VERSION: Final = 1
 """Version of the record's form. A reader refuses a newer one and says so."""
 
 DOCUMENTS: Final[Mapping[str, type[Fact]]] = {
-    kind.__name__.lower(): kind for kind in (Graph, Files, Preflight, Footprint, Timing, PeerTiming, Instructions, Lineage, FlipLedger, KnownFlips)
+    kind.__name__.lower(): kind
+    for kind in (
+        Graph,
+        Files,
+        Preflight,
+        Footprint,
+        Timing,
+        PeerTiming,
+        Instructions,
+        Lineage,
+        FlipLedger,
+        KnownFlips,
+    )
 }
 """Evidence that is made of numbers, by the name of its kind."""
 
