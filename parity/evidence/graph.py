@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from parity.digests import bytes_digest
 from parity.errors import ArtefactError
+from parity.evidence.layers import element_type, weigh_layers
 from parity.evidence.macs import count_work
 from parity.evidence.model import Graph, PortFact, Provenance
 from parity.evidence.shapes import subgraphs
@@ -31,16 +32,6 @@ _LARGEST: Final = (1 << 31) - 1
 _TRAINING_DOMAINS: Final = frozenset({"ai.onnx.training", "ai.onnx.preview.training"})
 _BATCH_NORM_HAS_MODE: Final = 14
 """Opset since which ``BatchNormalization`` says by an attribute that it trains; before, further outputs said so."""
-
-_DTYPES: Final = {
-    "FLOAT": "float32",
-    "DOUBLE": "float64",
-    "FLOAT16": "float16",
-    "BFLOAT16": "bfloat16",
-    "BOOL": "bool",
-    "STRING": "string",
-}
-"""Element types that numpy spells otherwise than ONNX; all others are only written in lower case."""
 
 
 def read_graph(contract: Contract, variant: str) -> Graph:
@@ -105,6 +96,7 @@ def _facts(model: onnx.ModelProto, provenance: Provenance, path: Path, bundle: P
     external = tuple(dict.fromkeys(survey.external))
     outside = tuple(location for location in external if not _inside(path, location, bundle))
     work = count_work(model)
+    layers, layers_rest = weigh_layers(model)
     given = {tensor.name for tensor in model.graph.initializer}
     given |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     return Graph(
@@ -125,6 +117,8 @@ def _facts(model: onnx.ModelProto, provenance: Provenance, path: Path, bundle: P
         weights_integer=work.weights_integer,
         macs=work.macs,
         macs_integer=work.macs_integer,
+        layers=layers,
+        layers_rest=layers_rest,
         metadata={prop.key: prop.value for prop in model.metadata_props},
     )
 
@@ -153,18 +147,12 @@ def _inside(path: Path, location: str, bundle: Path) -> bool:
 
 
 def _port(info: onnx.ValueInfoProto) -> PortFact:
-    import onnx  # noqa: PLC0415 - costs more than most runs
-
     if not info.type.HasField("tensor_type"):
         kind = info.type.WhichOneof("value") or "unknown"
         return PortFact(name=info.name, dtype=kind.removesuffix("_type"), shape=None)
     tensor = info.type.tensor_type
-    try:
-        spelled = onnx.TensorProto.DataType.Name(tensor.elem_type)
-    except ValueError:
-        spelled = f"type {tensor.elem_type}"
     shape = tuple(_axis(dim) for dim in tensor.shape.dim) if tensor.HasField("shape") else None
-    return PortFact(name=info.name, dtype=_DTYPES.get(spelled, spelled.lower()), shape=shape)
+    return PortFact(name=info.name, dtype=element_type(tensor.elem_type), shape=shape)
 
 
 def _axis(dim: onnx.TensorShapeProto.Dimension) -> int | str:

@@ -362,6 +362,7 @@ def _failures_told(need: Need[Any]) -> Iterator[None]:
 
 GRAPH_CODE = (
     "evidence/graph.py",
+    "evidence/layers.py",
     "evidence/macs.py",
     "evidence/shapes.py",
     "evidence/signatures.py",

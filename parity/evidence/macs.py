@@ -74,7 +74,7 @@ _OPERATORS: Final = {
     "DynamicQuantizeLSTM": _Operator("rows", integer=True, weights=(2,)),
 }
 
-_SAME_VALUES: Final = frozenset(
+SAME_VALUES: Final = frozenset(
     {
         "DequantizeLinear",
         "QuantizeLinear",
@@ -138,7 +138,7 @@ class _Scope:
             if node is None or node.op_type == "Constant":
                 found = self.known.get(name)
                 return name if found is not None and found.stored else None
-            if node.op_type not in _SAME_VALUES or not node.input:
+            if node.op_type not in SAME_VALUES or not node.input:
                 return None
             name = node.input[0]
         return None

@@ -166,6 +166,22 @@ class Signature(Fact):
     count: int
 
 
+class Layer(Fact):
+    """What an operator's stored tensors take: its weight, its bias, and the scales of both.
+
+    Attributes:
+        name: Name of the operator's node, or of the tensor where no operator uses it.
+        operator: The operator, or an empty string.
+        bytes: All of them together.
+        dtype: Element type of the largest.
+    """
+
+    name: str
+    operator: str
+    bytes: int
+    dtype: str
+
+
 class Graph(Fact):
     """What an ONNX file says of itself, read without running it.
 
@@ -188,6 +204,8 @@ class Graph(Fact):
         weights_integer: Those held in 8-bit integers or fewer.
         macs: Multiply-accumulates of one sample in convolutions and matrix products; 0 if shapes are unknown.
         macs_integer: Those done on integers, or wrapped in QuantizeLinear/DequantizeLinear on both operands.
+        layers: What the largest layers take of the file, the largest first.
+        layers_rest: Bytes of all other stored tensors.
         metadata: The file's metadata properties.
     """
 
@@ -209,6 +227,8 @@ class Graph(Fact):
     weights_integer: int = 0
     macs: int = 0
     macs_integer: int = 0
+    layers: tuple[Layer, ...] = ()
+    layers_rest: int = 0
     metadata: dict[str, str] = {}
 
 
