@@ -174,7 +174,7 @@ def _told(merged: Merged, signs: Signs, *, agrees: bool) -> Iterator[Padding]:
         text.append(signs.text(f" {_PAST[first.observed]}{_expectation(first)}: {first.reason}"))
         if first.predicted == "refused" and first.observed != "missing":
             text.append("\npredicted from the file: ", style="bold")
-            text.append(signs.text(first.prediction))
+            text.append(signs.text(cells[-1].prediction))
         if first.next:
             text.append("\nnext: ", style="bold")
             text.append(signs.text(first.next))
@@ -199,8 +199,8 @@ def _alike(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def _likeness(cell: Cell) -> tuple[str, ...]:
-    refused = cell.prediction if cell.predicted == "refused" and cell.observed != "missing" else ""
-    return (cell.observed, cell.expected, cell.reason, cell.next, refused)
+    # Predictions of several versions differ in the version that they name, and in nothing that must be read twice.
+    return (cell.observed, cell.expected, cell.reason, cell.next, cell.predicted)
 
 
 def _sign(signs: Signs, *, agrees: bool) -> str:

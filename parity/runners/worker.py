@@ -308,6 +308,10 @@ def in_words(error: BaseException) -> str:
     if text.endswith(":"):  # the sentence stood behind the place in the source, and went with it
         text = re.sub(r"\S*\.(?:cc|h):\d+ (?:operator\(\) )?", "", whole)
     text = re.sub(r"Load model from \S+ failed:\s*", "", text)
+    # Until 1.20 the function's whole signature stood before what it has to say.
+    text = re.sub(r"(?<=error: )(?:[\w:]+ )?onnxruntime::[\w:]+\(.*?\) (?=[A-Z])", "", text)
+    # What an older opset would do comes before the one number that tells: which opset this runtime takes.
+    text = re.sub(r" The operator schemas and or .*? backward compatibility\.", "", text)
     return text if len(text) <= MAX_SENTENCE else text[: MAX_SENTENCE - 1] + "…"
 
 

@@ -86,6 +86,12 @@ def test_the_worker_needs_only_what_a_guest_has() -> None:
     assert {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) == {"numpy", "onnxruntime"}
 
 
+BOILERPLATE = (
+    "The operator schemas and or other functionality may change before next ONNX release and in this case ONNX Runtime "
+    "will not guarantee backward compatibility."
+)
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [
@@ -100,6 +106,20 @@ def test_the_worker_needs_only_what_a_guest_has() -> None:
         (
             "[ONNXRuntimeError] : 1 : FAIL : inference_session.cc:2238 operator() ORT model verification failed.",
             "FAIL : ORT model verification failed.",
+        ),
+        (
+            (
+                "[ONNXRuntimeError] : 2 : FAIL : with error: /graph/utils.h:46 void onnxruntime::utils::Validate("
+                f"const std::unordered_map<std::string, int>&, bool) Opset 5 is new. {BOILERPLATE} Official is opset 3."
+            ),
+            "FAIL : with error: Opset 5 is new. Official is opset 3.",
+        ),
+        (
+            (
+                "[ONNXRuntimeError] : 2 : FAIL : with error: /src/graph/model.cc:149 onnxruntime::Model::Model("
+                "onnx::ModelProto&&, const PathString&) Unsupported model IR version: 10, max supported IR version: 9"
+            ),
+            "FAIL : with error: Unsupported model IR version: 10, max supported IR version: 9",
         ),
         ("", "RuntimeError"),
         ("one\n two\n  three", "one two three"),
