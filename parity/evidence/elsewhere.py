@@ -74,13 +74,18 @@ class Elsewhere:
             kept = recall(self._bench.store, order.need.kind, order.key)
             if kept is not None:
                 return cast("Execution | Instructions", kept)
-            self._found |= self._lane.run([order, *self._others(need)])
+            self._found |= self._run([order, *self._others(need)])
             if need not in self._found:
                 self._found[need] = self._after_another(order)
         found = self._found[need]
         if isinstance(found, MeasurementError):
             raise found.with_traceback(None)
         return found
+
+    def _run(self, orders: list[Order]) -> dict[Need[Any], Found]:
+        """Execute orders, while nobody takes times on this machine."""
+        with self._bench.store.turn():
+            return self._lane.run(orders)
 
     def _others(self, first: Need[Any]) -> list[Order]:
         """What else is expected and not there; what cannot even be ordered says so when it is asked for."""
@@ -103,7 +108,7 @@ class Elsewhere:
                 kept = recall(self._bench.store, order.need.kind, order.key)
             if kept is not None:
                 return cast("Found", kept)
-            found = self._lane.run([order])
+            found = self._run([order])
             if order.need in found:
                 return found[order.need]
 
