@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from parity.checks.demands import demand_line
 from parity.checks.registry import plan
 from parity.errors import BaselineMissing, MeasurementError, RecordError
 from parity.evidence import recorded
@@ -112,7 +113,7 @@ def judge_again(record: Record, contract: Contract, store: Store, overrides: Seq
         )
     source = RecordedSource(record, contract, store)
     demanded = plan(contract)
-    verdicts = tuple(VerdictEntry.of(judge(planned, source)) for planned in demanded)
+    verdicts = tuple(VerdictEntry.of(judge(planned, source), line=demand_line(planned)) for planned in demanded)
     entry = contract_entry(
         contract, verdicts, (), planned=demanded, file=before.file, overrides=overrides, judged_again=True
     )

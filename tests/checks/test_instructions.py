@@ -219,7 +219,8 @@ def test_where_nothing_counts_nothing_is_proven(clause: str) -> None:
     """No plugins: unproven with the reason, whether it is this variant's count that is missing or the other's."""
     limits = {"versus": "fp32", "at_most": 9.0} if clause == "instructions_ratio" else 9
     read = on_targets({clause: limits})
-    nothing: dict[str, Any] = {"load": (), "first": (), "steady": (), "unavailable": "qemu-aarch64 was built without plugins"}
+    why = "qemu-aarch64 was built without plugins"
+    nothing: dict[str, Any] = {"load": (), "first": (), "steady": (), "unavailable": why}
     ours, theirs = counts(1, 1), counts(1, 1, variant="fp32")
     for mine, other in ((counts(**nothing), theirs), (ours, counts(variant="fp32", **nothing))):
         judgement = judge(read, clause, mine, other, release=other)

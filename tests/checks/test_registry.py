@@ -32,7 +32,7 @@ def test_every_clause_and_every_limit_is_described():
 
 def test_every_limit_belongs_to_a_clause_or_sets_one():
     """No field of any limits is read by nobody."""
-    settings = {"least_variation", "scores", "per_output", "clock", "confidence"}
+    settings = {"least_variation", "scores", "per_output", "clock", "confidence", "max_runs", "max_seconds"}
     for family in FAMILIES:
         known = {clause.limit for clause in family.clauses} | settings
         assert set(family.limits.model_fields) <= known, family.name
@@ -53,6 +53,7 @@ def test_the_image_bundle_is_planned_whole(tmp_path):
     derived = {"outputs", "classes", "complete", "finite", "varied", "repeatable"}
     assert clauses(read, "torch") == derived | {"f1"}
     onnx = {"valid", "inputs", "opset", "ir_version", "domains", "single_file", "from_bytes", "inference_mode", "fresh"}
+    onnx |= {"prediction"}
     assert clauses(read, "fp32") == derived | onnx | {"max_abs", "top1_agreement", "f1", "f1_drop", "file_size"}
     demanded = {"sqnr_db", "top1_agreement", "f1", "f1_drop", "file_size", "integer_weights", "same_ports"}
     assert clauses(read, "int8") == derived | onnx | demanded

@@ -38,7 +38,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert COMMANDS[command].split()[-1] in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["nope"], [], ["export", "--nope"], ["report"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["nope"], [], ["export", "--nope"], ["judge"]], ids=" ".join)
 def test_wrong_usage_ends_with_four(arguments: list[str]) -> None:
     """A wrong option is the gate's code for it, not argparse's."""
     with pytest.raises(SystemExit) as left:

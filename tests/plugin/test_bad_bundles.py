@@ -49,7 +49,7 @@ def test_a_cut_file_breaks_what_reads_it(project: Project) -> None:
         "int8", {"valid", "fresh", "from_bytes"}
     )
     assert {name for name, status in found.items() if status == "error"} == of(
-        "int8", (INTERFACE | ANSWERS | {"integer_weights"})
+        "int8", (INTERFACE | ANSWERS | {"integer_weights", "prediction"})
     )
     result.stdout.no_fnmatch_line("*Traceback*")
 
@@ -93,7 +93,7 @@ def test_swapped_channels_are_seen_by_what_reads_colours(project: Project) -> No
     """One profile in BGR for the device: its quality breaks, and nothing that looks only at the file does."""
     project.edit('preprocess = "app"', 'preprocess = "app"\n')
     text = project.contract.read_text(encoding="utf-8")
-    profile = text[text.index("[preprocess.app]") : text.index("[variants.torch]")]
+    profile = text[text.index("[preprocess.app]") : text.index("# A dozen blots")]
     swapped = profile.replace("[preprocess.app]", '[preprocess.device]\ncolor = "BGR"')
     project.edit("[variants.torch]\n", f"{swapped}[variants.torch]\n")
     project.edit('tier = "device"\n', 'tier = "device"\npreprocess = "device"\n')
