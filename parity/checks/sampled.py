@@ -48,7 +48,7 @@ def decided(
     lines = [*details, *_proof(case, decision, relation)]
     if decision.status is Status.UNPROVEN and decision.bounds is not None:
         low, high = figure(decision.bounds.lower), figure(decision.bounds.upper)
-        found = f"{found}; so few samples prove it neither way, the truth may be anything from {low} to {high}"
+        found = f"{found}; the samples prove it neither way, the truth may be anything from {low} to {high}"
     settles = {Status.HELD: "", Status.UNPROVEN: decision.settles}.get(decision.status, next_step)
     return Judgement(decision.status, decision.value, limit, relation, "", found, settles, tuple(lines))
 

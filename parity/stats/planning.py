@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from parity.stats.mcnemar import SMALL
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -75,12 +77,19 @@ def sight(
 
 
 def _resolved(clusters: float, flips: float, confidence: float, *, rarest: float | None = None) -> float:
-    """Smallest margin at :data:`POWER`: so many standard errors, and what one further worst cluster weighs."""
+    """Smallest margin at :data:`POWER`: so many standard errors, and what one further worst cluster weighs.
+
+    Never less than what could be proven if nothing flipped at all.
+    """
     if clusters <= 0:
         return math.inf
     normal = NormalDist()
     errors = normal.inv_cdf(confidence) + normal.inv_cdf(POWER)
-    return min(1.0, errors * math.sqrt(flips / clusters) + 1.0 / ((rarest or clusters) + 1.0))
+    foreseen = errors * math.sqrt(flips / clusters) + 1.0 / ((rarest or clusters) + 1.0)
+    # Without a single flip the bound is that of none among so many; on few clusters the exact test halves the chance.
+    chance = (1.0 - confidence) / (2.0 if clusters < SMALL else 1.0)
+    unseen: float = 1.0 - chance ** (1.0 / (rarest or clusters))
+    return min(1.0, max(foreseen, unseen))
 
 
 def times_to_settle(settled: Callable[[float], bool]) -> float | None:
