@@ -48,6 +48,8 @@ import onnxruntime
 
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
+for threads in ("intra", "inter"):
+    options.add_session_config_entry(f"session.{threads}_op.allow_spinning", "0")
 with open(sys.argv[1], "rb") as file:
     session = onnxruntime.InferenceSession(file.read(), options, providers=["CPUExecutionProvider"])
 for batch in np.load(sys.argv[2]):
