@@ -116,6 +116,12 @@ class Hooks:
         """Build what is missing for the chosen clauses, as late as possible."""
         self.session.before_items(session)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """Under xdist, take turns with the other workers: no item runs while one of them takes times."""
+        with self.session.turn():
+            return (yield)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]

@@ -110,9 +110,10 @@ def draw_page(record: Record, path: Path, settings: Settings) -> None:
         RecordError: The page cannot be written.
     """
     from parity.evidence.store import Store  # noqa: PLC0415 - only once it is needed
+    from parity.release.chronicle import accepted_of  # noqa: PLC0415
     from parity.report.html import write_page  # noqa: PLC0415
 
-    write_page(path, record, Store(settings.cache), Path.cwd(), jobs=settings.jobs)
+    write_page(path, record, Store(settings.cache), Path.cwd(), jobs=settings.jobs, accepted=accepted_of)
     kept = next((setting.value for setting in record.settings if setting.key == "cache"), "")
     # A record comes from anywhere: no folder is opened because it says so.
     if kept and settings.origin("cache") == DEFAULT:

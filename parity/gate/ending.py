@@ -74,9 +74,11 @@ class Ending:
 
     def _draw(self) -> Iterable[str]:
         from parity.evidence.store import Store  # noqa: PLC0415 - most runs draw no page
+        from parity.release.chronicle import accepted_of  # noqa: PLC0415
         from parity.report.html import write_page  # noqa: PLC0415
 
         if self.settings.html is None:
             return ()
-        write_page(self.settings.html, self.record, Store(self.settings.cache), self.root, jobs=self.settings.jobs)
+        store, jobs = Store(self.settings.cache), self.settings.jobs
+        write_page(self.settings.html, self.record, store, self.root, jobs=jobs, accepted=accepted_of)
         return (f"page: {shown(self.settings.html)}",)

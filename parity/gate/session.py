@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ from parity.result import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from parity.checks.base import Planned
     from parity.contract.settings import Settings
@@ -173,6 +175,14 @@ class GateSession:
         others = len(chosen) < len(session.items)
         # A test of the user's may ask for any variant.
         self._build(None if others else chosen)
+
+    def turn(self) -> AbstractContextManager[None]:
+        """A turn on the machine for an item: only workers have others beside them that may be taking times."""
+        if not self.worker:
+            return nullcontext()
+        from parity.evidence.store import Store  # noqa: PLC0415 - a run of one process needs none for this
+
+        return Store(self.settings.cache).turn()
 
     def attach(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """In a worker, send what an item found along with its report."""

@@ -135,6 +135,25 @@ def decide_in_looks(
     return QuantileDecision(status, shown, bound, over, len(series), further, looked, projected)
 
 
+def quantile_bounds(
+    values: Sequence[float] | NDArray[np.float64], *, quantile: float, confidence: float
+) -> tuple[float | None, float | None]:
+    """Between which budgets a series leaves it open whether the quantile stays within, by :func:`decide_in_looks`.
+
+    Args:
+        values: One number a run, in the order they were taken, at least one.
+        quantile: Which one, between 0 and 1.
+        confidence: Of either bound alone.
+
+    Returns:
+        The number that the quantile is proven to reach, and the one that it is proven not to exceed; ``None`` where
+        there are too few runs for one.
+    """
+    series = np.asarray(values, np.float64)
+    edges = boundaries(*_edge(quantile, confidence)).until(len(series))
+    return _reached(series, edges), _tightest(series, edges)
+
+
 def quantile_of(ranked: Sequence[float] | NDArray[np.float64], quantile: float) -> float:
     """The quantile of some numbers themselves, the order statistic of rank ⌈q·n⌉.
 
@@ -176,6 +195,25 @@ def _tightest(series: NDArray[np.float64], edges: Boundaries) -> float | None:
         else:
             low = middle + 1
     return float(ranked[high])
+
+
+def _reached(series: NDArray[np.float64], edges: Boundaries) -> float | None:
+    """The largest number below which every budget is proven broken, found in the same way."""
+    ranked = np.unique(series)
+
+    def broken(number: float) -> bool:
+        return _first_crossing(series, np.nextafter(number, -np.inf), edges)[1] is Status.BROKEN
+
+    low, high = 0, len(ranked) - 1
+    if not broken(ranked[low]):
+        return None
+    while low < high:
+        middle = (low + high + 1) // 2
+        if broken(ranked[middle]):
+            low = middle
+        else:
+            high = middle - 1
+    return float(ranked[low])
 
 
 def _ahead(edges: Boundaries, runs: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from parity.errors import ArtefactError, BaselineMissing, GoldenError, MeasurementError
-from parity.evidence import files, footprint, outputs, timing
+from parity.evidence import files, footprint, outputs
 from parity.evidence.kept import recall
 from parity.evidence.laboratory import Laboratory, content_key
 from parity.evidence.model import (
@@ -66,10 +66,8 @@ def test_an_unchanged_rerun_measures_nothing(image_bundle: Path, need: Need[Any]
 
 
 @pytest.mark.parametrize("kind", [Timing, Footprint])
-def test_times_are_measured_in_every_run(image_bundle: Path, kind, counted: list[str], monkeypatch) -> None:
+def test_times_are_measured_in_every_run(image_bundle: Path, kind, counted: list[str]) -> None:
     """Within a run once, in the next run again: a time of yesterday is no evidence."""
-    monkeypatch.setattr(timing, "RUNS", 15)
-    monkeypatch.setattr(timing, "FEWEST_RUNS", 10)
     for _ in range(2):
         place = laboratory(image_bundle)
         assert place.obtain(Need(kind, "fp32")) is place.obtain(Need(kind, "fp32"))

@@ -66,3 +66,78 @@ def test_a_lost_worker_leaves_its_clause_unjudged(project: Project) -> None:
     assert record.contracts[0].outcome == "unjudged"
     lost = next(row for row in record.unjudged if (row.variant, row.clause) == ("int8", "file_size"))
     assert lost.why != "held"
+
+
+NOTING = """
+import dataclasses
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from parity.evidence import laboratory
+
+NOTE = Path(__file__).with_name("note")
+
+
+def note(kind, began):
+    with NOTE.open("a") as file:
+        file.write(f"{kind} {os.getpid()} {began} {time.monotonic()}\\n")
+
+
+def noted(kind, measurer):
+    def measure(*arguments):
+        began = time.monotonic()
+        try:
+            return measurer.measure(*arguments)
+        finally:
+            note(kind.__name__, began)
+
+    return dataclasses.replace(measurer, measure=measure)
+
+
+laboratory._TABLE.update({kind: noted(kind, one) for kind, one in laboratory._TABLE.items() if one.kept or one.alone})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    began = time.monotonic()
+    yield
+    if "test_own" in item.nodeid:
+        note("test", began)
+"""
+
+
+def test_nothing_works_while_times_are_taken(project: Project) -> None:
+    """What two workers did, by their clocks: evaluations and the user's own tests meet each other, but no times."""
+    limits = "\n[variants.{}.limits.latency]\np50_ms = 60000.0\n"
+    project.contract.write_text(
+        project.contract.read_text(encoding="utf-8") + limits.format("int8") + limits.format("fp32"), encoding="utf-8"
+    )
+    project.pytester.makeconftest(NOTING)
+    project.pytester.makepyfile(
+        test_own="""
+        import time
+
+        import pytest
+
+        @pytest.mark.parity
+        @pytest.mark.parametrize("number", range(20))
+        def test_own(number):
+            time.sleep(0.05)
+        """
+    )
+    result = project.run_apart("-n", "2")
+    assert result.ret == 0
+    rows = [line.split() for line in (project.root / "note").read_text(encoding="utf-8").splitlines()]
+    spans = [(kind, pid, float(began), float(ended)) for kind, pid, began, ended in rows]
+    kinds = [kind for kind, *_ in spans]
+    assert kinds.count("Timing") == 2
+    assert kinds.count("test") == 20
+    assert "Outputs" in kinds
+    assert len({pid for _, pid, *_ in spans}) == 2
+    for kind, pid, began, ended in spans:
+        if kind == "Timing":
+            met = [other for other, its, first, last in spans if its != pid and first < ended and began < last]
+            assert met == []

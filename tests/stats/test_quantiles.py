@@ -16,6 +16,7 @@ from parity.stats.quantiles import (
     decide_quantile,
     least_runs,
     most_over,
+    quantile_bounds,
 )
 
 WORSE = [Status.BROKEN, Status.UNPROVEN, Status.HELD]
@@ -177,3 +178,26 @@ def test_a_series_on_the_limit_is_rarely_proven(quantile):
     found = [decide_in_looks(one, quantile, quantile=quantile, confidence=0.95).status for one in drawn]
     for status in (Status.HELD, Status.BROKEN):
         assert found.count(status) / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+@given(times, st.sampled_from([0.5, 0.9, 0.95]))
+def test_the_bounds_are_where_the_decision_turns(values, quantile):
+    """Just below the lower one every budget is broken, at the upper one it is held, and neither is for nothing."""
+    low, high = quantile_bounds(values, quantile=quantile, confidence=0.95)
+    if low is not None:
+        below = decide_in_looks(values, np.nextafter(low, 0), quantile=quantile, confidence=0.95)
+        assert below.status is Status.BROKEN
+        assert decide_in_looks(values, low, quantile=quantile, confidence=0.95).status is not Status.BROKEN
+    if high is not None:
+        assert decide_in_looks(values, high, quantile=quantile, confidence=0.95).status is Status.HELD
+    assert low is None or high is None or low <= high
+
+
+def test_many_runs_bound_a_quantile_from_both_sides():
+    """A thousand runs of 1 to 1000 ms: the median lies in between, and not far from 500."""
+    series = [float(number) for number in np.random.default_rng(0).permutation(1000)]
+    low, high = quantile_bounds(series, quantile=0.5, confidence=0.95)
+    assert low is not None
+    assert high is not None
+    assert 400 < low < 500 < high < 600  # in one of twenty series either end may be wrong, and in the next seed one is
+    assert quantile_bounds([1.0, 2.0], quantile=0.95, confidence=0.95) == (None, None)

@@ -10,12 +10,17 @@ from parity.places import shown
 from parity.report.files import replace_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from parity.contract.model import Contract
     from parity.evidence.store import Store
     from parity.report.compare import Comparison
     from parity.report.document import Record
+    from parity.report.html.history import Accepted
     from parity.report.merged import Merged
+
+    Chronicle = Callable[[Contract], Sequence[Accepted]]
 
 
 def require_page() -> None:
@@ -32,7 +37,9 @@ def require_page() -> None:
         )
 
 
-def write_page(path: Path, record: Record, store: Store, root: Path, *, jobs: int = 2) -> None:
+def write_page(
+    path: Path, record: Record, store: Store, root: Path, *, jobs: int = 2, accepted: Chronicle | None = None
+) -> None:
     """Draw a record as one HTML file that asks nothing of any network.
 
     Args:
@@ -41,6 +48,7 @@ def write_page(path: Path, record: Record, store: Store, root: Path, *, jobs: in
         store: Where the arrays were kept that it names.
         root: Folder that its files are relative to.
         jobs: Threads that decode photographs.
+        accepted: Tells of a contract what was ever accepted; nothing is shown of it where it is ``None``.
 
     Raises:
         ContractError: What draws it is not installed.
@@ -50,7 +58,8 @@ def write_page(path: Path, record: Record, store: Store, root: Path, *, jobs: in
     from parity.report.html.material import gather  # noqa: PLC0415 - only once it is known that a page can be drawn
     from parity.report.html.page import render  # noqa: PLC0415
 
-    _write(path, render(record, [gather(record, entry, store, root) for entry in record.contracts], jobs=jobs))
+    materials = [gather(record, entry, store, root, accepted) for entry in record.contracts]
+    _write(path, render(record, materials, jobs=jobs))
 
 
 def write_matrix_page(path: Path, merged: Merged) -> None:

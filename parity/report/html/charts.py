@@ -22,8 +22,11 @@ GREEN: Final = "#009e73"
 GREY: Final = "#808080"
 PALETTE: Final = (BLUE, VERMILION, GREEN, ORANGE, "#cc79a7", "#56b4e9", GREY)
 
-WIDTH: Final = 420
+WIDTH: Final = 380
 """Width of a chart's plot in pixels; it shrinks with the screen."""
+
+FONT: Final = "Arial, Roboto, sans-serif"
+"""Fonts of one width, so that a text takes the room on the screen that it was given when it was drawn."""
 
 _LARGEST: Final = 1.15
 """How far a drawing may grow where there is room."""
@@ -71,10 +74,18 @@ def draw(chart: alt.TopLevelMixin, name: str, label: str) -> str:
     axis = {"labelColor": _INK, "titleColor": _INK, "gridColor": _FAINT, "domainColor": _FAINT, "tickColor": _FAINT}
     config: dict[str, Any] = {
         "background": "transparent",
-        "font": "system-ui, sans-serif",
-        "axis": axis | {"titleFontWeight": 500},
-        "legend": {"labelColor": _INK, "titleColor": _INK, "orient": "bottom", "symbolSize": 90},
-        "text": {"color": _INK},
+        "font": FONT,
+        "axis": axis
+        | {
+            "titleFontWeight": 500,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "labelFlush": False,
+            "labelOverlap": "greedy",
+            "labelSeparation": 6,
+        },
+        "legend": {"labelColor": _INK, "titleColor": _INK, "orient": "bottom", "symbolSize": 90, "labelFontSize": 12},
+        "text": {"color": _INK, "fontSize": 12},
         "title": {"color": _INK},
         "view": {"stroke": None},
         "range": {"category": list(PALETTE)},

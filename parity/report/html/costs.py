@@ -2,65 +2,111 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
 import numpy as np
 
-from parity.evidence.model import Timing
-from parity.report.html.charts import BLUE, VERMILION, WIDTH, Picture, draw, rows
+from parity.evidence.model import Graph, Instructions, Timing
+from parity.report.html.charts import BLUE, ORANGE, VERMILION, WIDTH, Picture, draw, rows
 from parity.report.words import quantity
-from parity.result import Relation
+from parity.stats.quantiles import quantile_bounds, quantile_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from parity.report.document import VerdictEntry
+    from parity.evidence.model import Series
     from parity.report.html.material import Material
 
 _BINS: Final = 40
+_LAYERS: Final = 14
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_OTHERS: Final = "all others"
+_ROOM: Final = 1.6  # a budget so many times beyond the slowest run is told in words, not in an empty drawing
 
 
 def cost_pictures(material: Material) -> Iterator[Picture]:
     """Every picture about cost that this material gives."""
-    makers: tuple[Callable[[Material], Picture | None], ...] = (latency_picture, instructions_picture)
+    makers: tuple[Callable[[Material], Picture | None], ...] = (latency_picture, layers_picture, instructions_picture)
     for make in makers:
         picture = make(material)
         if picture is not None:
             yield picture
 
 
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
 def latency_picture(material: Material) -> Picture | None:
-    """Every steady run of every variant that was timed, with its budgets."""
-    panels, told = [], []
+    """Every steady run of every variant that was timed; its quantiles with what the runs prove of them, and budgets."""
+    panels: list[tuple[str, str]] = []
+    told: list[str] = []
     seen = set()
     for entry, timing in material.documents(Timing):
         name = timing.provenance.variant
-        if name in seen or entry.baseline or not timing.runs.cpu_ms:
+        clock, confidence = _clock(material, name)
+        times = _times(timing.runs, clock)
+        if name in seen or entry.baseline or not times:
             continue
         seen.add(name)
-        times = np.asarray(timing.runs.cpu_ms)
-        budgets = [row for row in _budgets(material, name) if isinstance(row.limit, int | float)]
-        summary = ", ".join(f"{word} {np.quantile(times, share):.2f} ms" for word, share in _QUANTILES.items())
-        sentence = f"{name}: {len(times)} runs at {timing.threads} thread, process CPU time {summary}"
+        budgets = _budgets(material, name)
+        marks = [
+            _mark(word, times, confidence, budgets.get(word)) for word in _QUANTILES if word in budgets or not budgets
+        ]
+        kind = "process CPU time" if clock == "cpu" else "wall time"
+        threads = "1 thread" if timing.threads == 1 else f"{timing.threads} threads"
+        sentence = f"{name}: {len(times)} runs, {kind}, {threads}; {'; '.join(str(mark['told']) for mark in marks)}"
         told.append(sentence)
-        panels.append((name, _histogram(times.tolist(), budgets, f"latency-{name}", sentence)))
+        panels.append((name, _histogram(times, marks, f"latency-{len(panels)}", sentence)))
     if not panels:
         return None
-    caption = f"{'. '.join(told)}. The line is the budget; one beyond the drawing is named at its edge."
+    caption = (
+        f"{'. '.join(told)}. Below the runs: each quantile, the interval that they prove it to lie in, each end alone,"
+        " and a line for its budget; one beyond the drawing is named at its edge."
+    )
     return Picture("latency", "Time of an inference", caption, tuple(panels))
 
 
-def _budgets(material: Material, variant: str) -> list[VerdictEntry]:
-    rows_ = material.record.verdicts_of(material.entry.name)
-    return [r for r in rows_ if r.variant == variant and r.check == "latency" and r.unit == "ms"]
+def _clock(material: Material, variant: str) -> tuple[str, float]:
+    """The clock that decides for a variant, and the confidence that its proofs have."""
+    contract = material.contract
+    if contract is None or variant not in contract.variants:
+        return "cpu", 0.95
+    limits = contract.variants[variant].limits.get("latency")
+    stated = getattr(limits, "confidence", None)
+    return getattr(limits, "clock", "cpu"), stated or contract.statistics.confidence
 
 
-def _histogram(times: Sequence[float], budgets: Sequence[VerdictEntry], name: str, label: str) -> str:
-    """Counts of runs by time, and a rule a budget; a budget far beyond is told in words, not in an empty drawing."""
+def _times(series: Series, clock: str) -> list[float]:
+    """Times in ms, nothing where they are no times."""
+    times = series.cpu_ms if clock == "cpu" else series.wall_ms
+    return list(times) if times and bool(np.isfinite(times).all()) else []
+
+
+def _budgets(material: Material, variant: str) -> dict[str, float]:
+    """Budget in ms by quantile."""
+    found = material.record.verdicts_of(material.entry.name)
+    mine = [row for row in found if row.variant == variant and row.check == "latency" and row.clause in _QUANTILES]
+    return {row.clause: float(row.limit) for row in mine if isinstance(row.limit, int | float)}
+
+
+def _mark(word: str, times: Sequence[float], confidence: float, budget: float | None) -> dict[str, Any]:
+    """A quantile with the interval that is proven, and its budget; an end that is not proven is left open."""
+    share = _QUANTILES[word]
+    at = quantile_of(sorted(times), share)
+    low, high = quantile_bounds(times, quantile=share, confidence=confidence)
+    ends = f"{'?' if low is None else f'{low:.2f}'} to {'?' if high is None else f'{high:.2f}'}"
+    told = f"{word} {at:.2f} ms, proven {ends}" + (f", budget {budget:g} ms" if budget is not None else "")
+    return {
+        "name": word, "at": at, "low": at if low is None else low, "high": at if high is None else high,
+        "budget": budget, "told": told,
+    }  # fmt: skip
+
+
+def _histogram(times: Sequence[float], marks: Sequence[dict[str, Any]], name: str, label: str) -> str:
+    """Counts of runs by time, and below them, on the same axis, the quantiles with their intervals and budgets."""
     low, high = min(times), max(times)
-    room = 1.5 * high
     counts, edges = np.histogram(times, bins=_BINS)
     bars = [
         {
@@ -72,74 +118,152 @@ def _histogram(times: Sequence[float], budgets: Sequence[VerdictEntry], name: st
         for n, a, b in zip(counts, edges[:-1], edges[1:], strict=True)
         if n
     ]
-    near = [row for row in budgets if isinstance(row.limit, int | float) and row.limit <= room]
-    far = [row for row in budgets if row not in near]
-    right = max([high, *(float(row.limit) for row in near if isinstance(row.limit, int | float))])
-    scale = alt.Scale(domain=[low, right], nice=True)
-    parts: list[alt.Chart] = [
+    near = [mark["budget"] for mark in marks if mark["budget"] is not None and mark["budget"] <= _ROOM * high]
+    scale = alt.Scale(domain=[low, max([high, *near])], nice=True)
+    above = (
         alt.Chart(rows(bars))
         .mark_bar(color=BLUE)
         .encode(
-            x=alt.X("from:Q", title="ms", scale=scale), x2="to:Q", y=alt.Y("runs:Q", title="runs"), description="told:N"
+            x=alt.X("from:Q", bin="binned", title=None, axis=alt.Axis(labels=False, ticks=False), scale=scale),
+            x2="to:Q",
+            y=alt.Y("runs:Q", title="runs"),
+            description="told:N",
         )
+    )
+    beyond = [mark for mark in marks if mark["budget"] is not None and mark["budget"] not in near]
+    notes = [
+        {"at": 6 + 14 * i, "note": f"{mark['name']} budget {mark['budget']:g} ms →"} for i, mark in enumerate(beyond)
     ]
-    if near:
-        lines = [{"at": row.limit, "name": f"{row.clause} {row.limit:g}"} for row in near]
-        base = alt.Chart(rows(lines))
-        parts += [
-            base.mark_rule(color=VERMILION, strokeWidth=2, strokeDash=[6, 3]).encode(x="at:Q", description="name:N"),
-            base.mark_text(align="right", dx=-4, baseline="top", aria=False).encode(
-                x="at:Q", y=alt.value(4), text="name:N"
-            ),
-        ]
-    if far:
-        words = ", ".join(f"{row.clause} {quantity(row.limit or 0, row.unit)} ms" for row in far)
-        note = rows([{"name": f"budget {words} →"}])
-        parts.append(
-            alt.Chart(note)
-            .mark_text(align="right", baseline="top", aria=False)
-            .encode(x=alt.value(WIDTH), y=alt.value(4), text="name:N")
+    told = (
+        alt.Chart(rows(notes))
+        .mark_text(align="right", baseline="top", aria=False)
+        .encode(x=alt.value(WIDTH), y=alt.Y("at:Q", scale=None), text="note:N")
+    )
+    above = (
+        alt.layer(above, *([told] if notes else [])).resolve_scale(y="independent").properties(width=WIDTH, height=130)
+    )
+    lines = [mark | {"line": mark["budget"] if mark["budget"] in near else None} for mark in marks]
+    base = alt.Chart(rows(lines)).encode(y=alt.Y("name:N", title=None, sort=list(_QUANTILES)))
+    x = alt.X("low:Q", title="ms", scale=scale)
+    below = alt.layer(
+        base.mark_rule(color=BLUE, strokeWidth=5, opacity=0.45).encode(x=x, x2="high:Q", description="told:N"),
+        base.mark_point(filled=True, size=60, color=BLUE, opacity=1, aria=False).encode(x=alt.X("at:Q", scale=scale)),
+        base.mark_tick(color=VERMILION, thickness=3, size=18, aria=False).encode(x=alt.X("line:Q", scale=scale)),
+    ).properties(width=WIDTH, height=alt.Step(22))
+    return draw(alt.vconcat(above, below, spacing=6), name, label)
+
+
+# ---- size ------------------------------------------------------------------------------------------------------------
+
+
+def layers_picture(material: Material) -> Picture | None:
+    """What the largest layers take of the file, a variant beside the one that it is compared with."""
+    graphs = {e.variant: g for e, g in material.documents(Graph) if not e.baseline and g.layers}
+    shown = [(v.name, v.reference) for v in material.entry.variants if v.name in graphs]
+    if not shown:
+        return None
+    name, reference = next((pair for pair in reversed(shown) if pair[1] in graphs), shown[-1])
+    names = [name, *([reference] if reference and reference in graphs else [])]
+    sizes = {one: {layer.name: layer for layer in graphs[one].layers} for one in names}
+    first = sorted(sizes[name], key=lambda layer: -max(sizes[one][layer].bytes for one in names if layer in sizes[one]))
+    layers = first[:_LAYERS]
+    labels = _labels(layers)
+    values: list[dict[str, Any]] = []
+    for one in names:
+        whole = sum(layer.bytes for layer in graphs[one].layers) + graphs[one].layers_rest
+        known = [(layer, sizes[one][layer]) for layer in layers if layer in sizes[one]]
+        for layer, found in known:
+            told = f"{layer} in {one}: {quantity(found.bytes, 'bytes')}, {found.operator} {found.dtype}"
+            values.append({"layer": labels[layer], "variant": one, "bytes": found.bytes, "told": told})
+        rest = whole - sum(found.bytes for _, found in known)
+        if rest:
+            told = f"all others in {one}: {quantity(rest, 'bytes')}"
+            values.append({"layer": _OTHERS, "variant": one, "bytes": rest, "told": told})
+    order = [*labels.values(), _OTHERS]
+    chart = (
+        alt.Chart(rows(values))
+        .mark_bar()
+        .encode(
+            x=alt.X("bytes:Q", title="bytes", axis=alt.Axis(format="~s", tickCount=5)),
+            y=alt.Y("layer:N", title=None, sort=order, axis=alt.Axis(labelLimit=170)),
+            yOffset=alt.YOffset("variant:N", sort=names[::-1]),
+            color=alt.Color("variant:N", title=None, sort=names[::-1]),
+            description="told:N",
         )
-    return draw(alt.layer(*parts).properties(width=WIDTH, height=150), name, label)
+        .properties(width=WIDTH - 130, height=alt.Step(11 if len(names) > 1 else 16))
+    )
+    wholes = ", ".join(
+        f"{one} {quantity(sum(x.bytes for x in graphs[one].layers) + graphs[one].layers_rest, 'bytes')}"
+        for one in names
+    )
+    caption = f"Stored tensors by the operator that uses them: {wholes}. Layers of one name stand together."
+    return Picture("layers", "Size by layer", caption, (("", draw(chart, "layers", caption)),))
+
+
+def _labels(names: Sequence[str]) -> dict[str, str]:
+    """Names as short as exporters' repetitions allow, e.g. ``blocks.1/project.0`` of ``/blocks/blocks.1/project/…``."""
+    short: dict[str, str] = {}
+    for name in names:
+        parts = [part for part in name.split("/") if part]
+        told = [part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(f"{part}.")]
+        short[name] = "/".join(told[:-1] if len(told) > 1 else told) or name
+    # What two layers would share says nothing of either.
+    taken = Counter(short.values())
+    return {name: told if taken[told] == 1 and told != _OTHERS else name for name, told in short.items()}
+
+
+# ---- instructions ----------------------------------------------------------------------------------------------------
 
 
 def instructions_picture(material: Material) -> Picture | None:
     """Instructions of an inference by target, beside the limit and the accepted release."""
-    wanted = [
-        row
-        for row in material.record.verdicts_of(material.entry.name)
-        if row.check == "arm64" and row.unit == "instructions" and isinstance(row.value, int | float)
-    ]
-    if not wanted:
-        return None
+    found = [(entry, counted) for entry, counted in material.documents(Instructions) if counted.steady]
+    before = {(entry.variant, entry.target): max(one.steady) for entry, one in found if entry.baseline}
     values: list[dict[str, Any]] = []
-    for row in wanted:
-        told = f"{row.variant} {row.clause} on {row.target}: {_millions(row.value)}"
+    for entry, counted in found:
+        if entry.baseline:
+            continue
+        now, then = max(counted.steady), before.get((entry.variant, entry.target))
+        limit = _limit(material, entry.variant, entry.target, then)
+        told = f"{entry.variant} on {entry.target}: {quantity(now, 'instructions')}"
+        told += f", the accepted release {quantity(then, 'instructions')} ({now / then - 1:+.2%})" if then else ""
+        told += f", at most {quantity(limit, 'instructions')}" if limit else ""
         values.append(
-            {
-                "where": f"{row.variant} {row.clause}",
-                "target": row.target,
-                "n": row.value,
-                "limit": row.limit if row.relation is Relation.AT_MOST else None,
-                "told": told + (f", at most {_millions(row.limit)}" if row.limit else ""),
-            }
+            {"variant": entry.variant, "target": entry.target, "n": now, "then": then, "limit": limit, "told": told}
         )
-    base = alt.Chart(rows(values))
-    x = alt.X("n:Q", title="instructions", axis=alt.Axis(format="~s"))
-    bars = base.mark_bar(color=BLUE, height=14).encode(x=x, y=alt.Y("target:N", title=None), description="told:N")
-    ticks = base.mark_tick(color=VERMILION, thickness=3, size=22, aria=False).encode(x="limit:Q", y="target:N")
+    if not values:
+        return None
     panels: list[tuple[str, str]] = []
-    for where in dict.fromkeys(value["where"] for value in values):
-        chosen = alt.datum.where == where
-        chart = (bars.transform_filter(chosen) + ticks.transform_filter(chosen)).properties(
-            width=WIDTH, height=alt.Step(26)
+    for variant in dict.fromkeys(str(value["variant"]) for value in values):
+        base = alt.Chart(rows([value for value in values if value["variant"] == variant])).encode(
+            y=alt.Y("target:N", title=None)
         )
-        panels.append((str(where), draw(chart, f"instructions-{len(panels)}", f"Instructions of {where} by target")))
-    caption = (
-        "; ".join(str(value["told"]) for value in values) + ". The mark is the limit. These are counts, not times."
+        x = alt.X("n:Q", title="instructions of an inference", axis=alt.Axis(format="~s"))
+        chart = alt.layer(
+            base.mark_bar(color=BLUE, height=14).encode(x=x, description="told:N"),
+            base.mark_tick(color=VERMILION, thickness=3, size=22, aria=False).encode(x="limit:Q"),
+            base.mark_point(filled=True, shape="diamond", size=80, color=ORANGE, opacity=1, aria=False).encode(
+                x="then:Q"
+            ),
+        ).properties(width=WIDTH, height=alt.Step(28))
+        panels.append((variant, draw(chart, f"instructions-{len(panels)}", f"Instructions of {variant} by target")))
+    marks = (["the line is the limit"] if any(value["limit"] for value in values) else []) + (
+        ["the diamond the accepted release"] if before else []
     )
+    caption = ". ".join(
+        ["; ".join(str(value["told"]) for value in values), *([", ".join(marks).capitalize()] if marks else []),
+         "These are counts, not times."]
+    )  # fmt: skip
     return Picture("instructions", "Instructions by target", caption, tuple(panels))
 
 
-def _millions(value: float | str | None) -> str:
-    return f"{value / 1e6:.1f} M" if isinstance(value, int | float) else str(value)
+def _limit(material: Material, variant: str, target: str, then: int | None) -> float | None:
+    """The most that any clause allows: a budget, or the accepted release's number and what it may grow by."""
+    allowed: list[float] = []
+    for row in material.record.verdicts_of(material.entry.name):
+        if (row.variant, row.target) == (variant, target) and isinstance(row.limit, int | float):
+            if row.clause == "instructions":
+                allowed.append(float(row.limit))
+            elif row.clause == "instructions_growth" and then:
+                allowed.append(then * (1 + row.limit))
+    return min(allowed, default=None)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from parity.evidence.store import Store
     from parity.golden.dataset import GoldenSet
     from parity.report.document import ContractEntry, EvidenceEntry, Record
+    from parity.report.html import Chronicle
+    from parity.report.html.history import Accepted
 
 F = TypeVar("F", bound=Fact)
 
@@ -50,6 +52,7 @@ class Material:
         golden: The golden set's facts, where the store has them.
         photographs: The golden set itself, where its files are at hand.
         outputs: Every variant's answers on the host, by name, in the contract's order.
+        accepted: Every release that was accepted before, in its order.
     """
 
     record: Record
@@ -58,6 +61,7 @@ class Material:
     golden: Golden | None = None
     photographs: GoldenSet | None = None
     outputs: Mapping[str, Outputs] = field(default_factory=dict)
+    accepted: tuple[Accepted, ...] = ()
 
     def documents(self, kind: type[F]) -> Iterator[tuple[EvidenceEntry, F]]:
         """Numeric evidence of a kind with its entry, that of an accepted release among it."""
@@ -111,7 +115,9 @@ class Material:
         return self.photographs.columns.get(name) if self.photographs is not None else None
 
 
-def gather(record: Record, entry: ContractEntry, store: Store, root: Path) -> Material:
+def gather(
+    record: Record, entry: ContractEntry, store: Store, root: Path, accepted: Chronicle | None = None
+) -> Material:
     """Collect what is left of a run.
 
     Args:
@@ -119,6 +125,7 @@ def gather(record: Record, entry: ContractEntry, store: Store, root: Path) -> Ma
         entry: The contract in it that is wanted.
         store: Where arrays were kept.
         root: Folder that the record's files are relative to.
+        accepted: Tells of a contract what was ever accepted.
     """
     contract = _contract(entry, root)
     golden: Golden | None = None
@@ -131,7 +138,8 @@ def gather(record: Record, entry: ContractEntry, store: Store, root: Path) -> Ma
             if known is not None and all(len(array) == known.expected for array in known.arrays.values()):
                 outputs[found.variant] = known
     ordered = {v.name: outputs[v.name] for v in entry.variants if v.name in outputs}
-    return Material(record, entry, contract, golden, _photographs(contract, golden), ordered)
+    before = tuple(accepted(contract)) if accepted is not None and contract is not None else ()
+    return Material(record, entry, contract, golden, _photographs(contract, golden), ordered, before)
 
 
 def evidence_of(record: Record, contract: str) -> Iterator[tuple[str, EvidenceEntry]]:

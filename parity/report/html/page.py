@@ -13,13 +13,14 @@ from parity.evidence.model import FlipLedger, Provenance
 from parity.report.html.album import thumbnails
 from parity.report.html.costs import cost_pictures
 from parity.report.html.frame import part, template
-from parity.report.html.pictures import quality_pictures, shown_samples
+from parity.report.html.history import history_picture
+from parity.report.html.pictures import quality_pictures, shown_samples, worst_samples
 from parity.report.terminal import verdict_line
 from parity.report.words import RICH, comparison, shown_unit
 from parity.result import HOST, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from parity.evidence.model import Flip
     from parity.report.document import Record, VerdictEntry
@@ -78,6 +79,27 @@ class Flips:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A sample that both decide alike, but with other probabilities.
+
+    Attributes:
+        sample: Its place in the golden set.
+        name: Its name.
+        label: Its class, or an empty string.
+        decision: What both decide.
+        ours: Probability of that in the judged variant.
+        theirs: The same in its reference.
+    """
+
+    sample: int
+    name: str
+    label: str
+    decision: str
+    ours: float
+    theirs: float
+
+
+@dataclass(frozen=True, slots=True)
 class Grid:
     """Targets by clauses, one sign a cell.
 
@@ -104,6 +126,7 @@ class Chapter:
         grids: Targets by clauses.
         pictures: The pictures.
         flips: The flips, by pair.
+        moved: The samples that moved the most without a flip, the furthest first.
         album: Thumbnails by sample.
         names: Names of the samples that have one.
     """
@@ -115,6 +138,7 @@ class Chapter:
     grids: tuple[Grid, ...]
     pictures: tuple[Picture, ...]
     flips: tuple[Flips, ...]
+    moved: tuple[Moved, ...]
     album: dict[int, str]
     names: dict[int, str]
 
@@ -142,7 +166,9 @@ def chapter(material: Material, *, jobs: int = 2) -> Chapter:
     lines = tuple(_line(row) for row in record.verdicts_of(entry.name))
     order = (Status.BROKEN, Status.ERROR, Status.UNPROVEN)
     flips = tuple(_flips(material))
+    moved = tuple(_moved(material))
     samples = {int(i) for i in shown_samples(material)} | {c.sample for f in flips for c in f.cards if c.sample >= 0}
+    samples |= {one.sample for one in moved}
     album = thumbnails(material.photographs, sorted(samples), jobs=jobs)
     golden = material.golden
     return Chapter(
@@ -151,11 +177,20 @@ def chapter(material: Material, *, jobs: int = 2) -> Chapter:
         lines=lines,
         failing=tuple(line for status in order for line in lines if line.row.status is status),
         grids=tuple(_grids(lines)),
-        pictures=(*quality_pictures(material), *cost_pictures(material)),
+        pictures=tuple(_pictures(material)),
         flips=flips,
+        moved=moved,
         album=album,
         names={sample: golden.ids[sample] for sample in album} if golden is not None else {},
     )
+
+
+def _pictures(material: Material) -> Iterator[Picture]:
+    yield from quality_pictures(material)
+    yield from cost_pictures(material)
+    history = history_picture(material, material.accepted)
+    if history is not None:
+        yield history
 
 
 def _line(row: VerdictEntry) -> Line:
@@ -195,6 +230,18 @@ def _flips(material: Material) -> list[Flips]:
             rows = sorted(ledger.rows, key=lambda flip: (rank[flip.kind], -flip.other_margin))[:MOST_FLIPS]
             found.append(Flips(name, other, ledger, tuple(Card(flip, known.get(flip.id, -1)) for flip in rows)))
     return found
+
+
+def _moved(material: Material) -> Iterator[Moved]:
+    pair, golden, classes = material.pair(), material.golden, material.classes
+    ours, theirs = (material.probabilities(name) for name in pair) if pair is not None else (None, None)
+    if ours is None or theirs is None or golden is None or ours.shape[1] != len(classes):
+        return
+    for sample in (int(place) for place in worst_samples(material)):
+        decision = int(theirs[sample].argmax())
+        label = classes[int(golden.labels[sample])] if golden.labels is not None else ""
+        numbers = float(ours[sample, decision]), float(theirs[sample, decision])
+        yield Moved(sample, golden.ids[sample], label, classes[decision], *numbers)
 
 
 def _data(value: object) -> Markup:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 MOST_DOTS: Final = 2000
 """Dots of the scatter: every flip, the samples furthest apart, and a seeded choice of the rest."""
 
+MOST_WORST: Final = 12
+"""Samples shown whose probabilities moved the most, their decision apart."""
+
+_MOVED: Final = 0.01
 _BINS: Final = 5
 _MOST_COLUMNS: Final = 6
 _CURVE: Final = 21
@@ -35,7 +39,7 @@ _KINDS: Final = (_ALIKE, "right → wrong", "wrong → right", "another decision
 def quality_pictures(material: Material) -> Iterator[Picture]:
     """Every picture about quality that this material gives."""
     makers: tuple[Callable[[Material], Picture | None], ...] = (
-        scores_picture, confusion_picture, classes_picture, capture_picture, noise_picture, mixture_picture,
+        scores_picture, classes_picture, noise_picture, mixture_picture, confusion_picture, capture_picture,
     )  # fmt: skip
     for make in makers:
         picture = make(material)
@@ -115,6 +119,19 @@ def shown_samples(material: Material) -> NDArray[np.int64]:
     drawn = np.random.default_rng(0).permutation(total)
     chosen = dict.fromkeys(int(i) for i in np.concatenate([differ, furthest, drawn]))
     return np.sort(np.fromiter(chosen, dtype=np.int64)[:MOST_DOTS])
+
+
+def worst_samples(material: Material) -> NDArray[np.int64]:
+    """The samples whose decision is the same although their probabilities moved the most; int64, the furthest first."""
+    pair = material.pair()
+    ours, theirs = (material.probabilities(name) for name in pair) if pair is not None else (None, None)
+    if ours is None or theirs is None or ours.shape != theirs.shape:
+        return np.zeros(0, dtype=np.int64)
+    apart = np.abs(ours - theirs).max(axis=1)
+    order = np.argsort(-apart, kind="stable")
+    kept = (ours.argmax(axis=1) == theirs.argmax(axis=1)) & (apart > _MOVED)
+    found: NDArray[np.int64] = order[kept[order]][:MOST_WORST].astype(np.int64)
+    return found
 
 
 def _kinds(material: Material, name: str, reference: str) -> list[str]:
@@ -320,10 +337,11 @@ def noise_picture(material: Material) -> Picture | None:
         return None
     chart = (
         alt.Chart(rows(values))
-        .mark_bar(height=14)
+        .mark_bar(height=14, color=BLUE)
         .encode(
             x=alt.X("db:Q", title="SQNR in dB (more is closer)"),
-            y=alt.Y("where:N", title=None, axis=alt.Axis(labelLimit=260)),
+            y=alt.Y("pair:N", title=None, axis=alt.Axis(labelLimit=160)),
+            row=alt.Row("output:N", title=None, header=alt.Header(labelColor="currentColor")),
             description="told:N",
         )
         .properties(width=WIDTH, height=alt.Step(28))

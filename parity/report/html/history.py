@@ -1,0 +1,105 @@
+"""The picture of a page about the releases before: quality and size over all that was ever accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import altair as alt
+
+from parity.evidence.model import Files
+from parity.report.html.charts import WIDTH, Picture, draw, rows
+from parity.report.words import quantity
+from parity.stats.classification import confusion, decisions, macro_f1
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from parity.report.html.material import Material
+
+_THIS: Final = "this run"
+_MOST: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A release, at one of the times that it was accepted.
+
+    Attributes:
+        name: What it is called; unique.
+        golden: Digest of the golden set that it was measured on.
+        f1: Macro-F1 by variant.
+        bytes: Size of the file by variant; only for what is a release still.
+    """
+
+    name: str
+    golden: str = ""
+    f1: Mapping[str, float] = field(default_factory=dict)
+    bytes: Mapping[str, int] = field(default_factory=dict)
+
+
+def history_picture(material: Material, accepted: Sequence[Accepted]) -> Picture | None:
+    """F1 and size of every release and of this run; nothing where none was ever accepted."""
+    if not accepted:
+        return None
+    steps = [*accepted[-_MOST:], _this(material)]
+    panels = [
+        (title, drawing)
+        for title, key in (("macro-F1", "f1"), ("bytes", "bytes"))
+        if (drawing := _drawn(steps, title, key)) is not None
+    ]
+    if not panels:
+        return None
+    golden = steps[-1].golden
+    foreign = [step.name for step in accepted if step.golden and golden and step.golden != golden]
+    caption = f"All {len(accepted)} that were accepted, in their order, and this run last."
+    if len(accepted) == 1:
+        caption = f"{accepted[0].name} was accepted; this run comes last."
+    if len(accepted) > _MOST:
+        caption += f" Shown are the last {_MOST}."
+    if foreign:
+        caption += f" On another golden set, and so not to be compared: {', '.join(foreign)}."
+    return Picture("history", "Accepted releases", caption, tuple(panels))
+
+
+def _this(material: Material) -> Accepted:
+    """The run itself, as a release would tell of it."""
+    labels, classes = material.labels, material.classes
+    f1: dict[str, float] = {}
+    for variant in material.entry.variants:
+        scores = material.scores(variant.name)
+        if labels is not None and scores is not None and classes:
+            f1[variant.name] = macro_f1(confusion(labels, decisions(scores), len(classes)))
+    sizes = {entry.variant: files.bytes for entry, files in material.documents(Files) if not entry.baseline}
+    return Accepted(_THIS, material.golden.digest if material.golden is not None else "", f1, sizes)
+
+
+def _drawn(steps: Sequence[Accepted], title: str, key: str) -> str | None:
+    values: list[dict[str, Any]] = []
+    for step in steps:
+        numbers: Mapping[str, float] = getattr(step, key)
+        for variant, value in numbers.items():
+            shown = quantity(value, "bytes") if key == "bytes" else f"{value:.4f}"
+            told = f"{step.name}, {variant}: {shown}"
+            values.append({"release": step.name, "variant": variant, "value": value, "told": told})
+    if len({value["release"] for value in values}) < 2:  # noqa: PLR2004 - one is no history
+        return None
+    variants = list(dict.fromkeys(str(value["variant"]) for value in values))
+    chart = (
+        alt.Chart(rows(values))
+        .mark_line(point=alt.OverlayMarkDef(filled=True, size=60))
+        .encode(
+            x=alt.X("release:N", title=None, sort=[step.name for step in steps], axis=alt.Axis(labelAngle=-35)),
+            y=alt.Y(
+                "value:Q",
+                title=title,
+                scale=alt.Scale(zero=key == "bytes"),
+                axis=alt.Axis(format="~s") if key == "bytes" else alt.Axis(),
+            ),
+            color=alt.Color("variant:N", title=None, sort=variants),
+            strokeDash=alt.StrokeDash("variant:N", legend=None, sort=variants),
+            description="told:N",
+        )
+        .properties(width=WIDTH - 60, height=150)
+    )
+    return draw(chart, f"history-{key}", f"{title} over the accepted releases")
