@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="qemu emulates user programs on Linux only")
 
 
-def fake(folder: Path, name: str = "qemu-aarch64", body: str = "echo qemu-aarch64 version 9.9.9 (Test)") -> Path:
+def fake(folder: Path, name: str = "qemu-aarch64", body: str = "echo 'qemu-aarch64 version 9.9.9 (Test)'") -> Path:
     """Write a program that answers as qemu does."""
     folder.mkdir(exist_ok=True)
     path = folder / name

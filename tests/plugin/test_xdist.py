@@ -128,7 +128,7 @@ def test_nothing_works_while_times_are_taken(project: Project) -> None:
             time.sleep(0.05)
         """
     )
-    result = project.run_apart("-n", "2")
+    result = project.run_apart("-n", "2", "--eyerace-parity-cache", "a-cache-of-its-own")
     assert result.ret == 0
     rows = [line.split() for line in (project.root / "note").read_text(encoding="utf-8").splitlines()]
     spans = [(kind, pid, float(began), float(ended)) for kind, pid, began, ended in rows]
