@@ -252,7 +252,7 @@ def ir_version(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judg
 
 @interface.clause("domains", needs=_graph, applies=_is_onnx)
 def domains(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
-    """Every imported operator domain is allowed and used: a runtime refuses a domain it does not know, used or not."""
+    """Every imported operator domain is allowed and used: a version too new for a runtime is refused, used or not."""
     graph, allowed = findings[case.need(Graph)], case.contract.interface.domains
     if refused := _unread(graph):
         return refused
@@ -264,7 +264,9 @@ def domains(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgeme
         faults.append(f"{listed(foreign)} is imported, but not allowed")
     if idle:
         versions = listed(f"{domain} version {graph.opsets.get(domain, '?')}" for domain in idle)
-        faults.append(f"{versions} is imported, but no operator is of it; an older runtime refuses the file for it")
+        faults.append(
+            f"{versions} is imported, but no operator is of it; a runtime that knows only earlier ones refuses it"
+        )
     return against(
         Relation.EQUAL,
         0,

@@ -36,6 +36,8 @@ _INK: Final = "currentColor"
 _FAINT: Final = "#80808055"
 _SIZED: Final = re.compile(r'<svg [^>]*?width="([\d.]+)" height="[\d.]+"')
 _MADE_UNIQUE: Final = re.compile(r'(id="|url\(#|href="#)(clip|gradient)')
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]")
+_UNIQUE: Final = re.compile(r'(id="|url\(#|href="#)([A-Za-z0-9_-]+-(?:clip|gradient))')
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def draw(chart: alt.TopLevelMixin, name: str, label: str) -> str:
     svg: str = vl_convert.vegalite_to_svg(spec)
     svg = svg.replace(_PHOTOGRAPH, "#photograph-").replace("xlink:href", "href")
     # Several drawings stand in one page, and each would call its clips alike.
-    svg = _MADE_UNIQUE.sub(rf"\g<1>{name}-\g<2>", svg)
+    plain = _UNFIT.sub("-", name)  # it may hold a column's title, which is the file's to choose
+    svg = _MADE_UNIQUE.sub(rf"\g<1>{plain}-\g<2>", svg)
     title = _attribute(label)
 
     def head(found: re.Match[str]) -> str:
@@ -103,6 +106,11 @@ def draw(chart: alt.TopLevelMixin, name: str, label: str) -> str:
         return f'<svg role="img" aria-label="{title}" xmlns="http://www.w3.org/2000/svg" style="max-width:{widest}px"'
 
     return _SIZED.sub(head, svg, count=1)
+
+
+def placed(svg: str, place: str) -> str:
+    """Set a drawing apart from one of the same name in another chapter of the page."""
+    return _UNIQUE.sub(rf"\g<1>{place}-\g<2>", svg)
 
 
 def rows(values: list[dict[str, Any]]) -> alt.Data:
