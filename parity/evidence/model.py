@@ -369,6 +369,9 @@ class PeerTiming(Fact):
         peer_python: Version of the Python that has it.
         peer_runs: Its steady runs, as many, a few after a few of ``runs``.
         load_average: One-minute load average when the measurement began, or ``None`` where the system has none.
+        peak_bytes: Growth of resident memory of the process of ``runs`` by its session and one run, or ``None`` where
+            the system does not tell.
+        peer_peak_bytes: The same of the process of ``peer_runs``.
     """
 
     provenance: Provenance
@@ -379,6 +382,8 @@ class PeerTiming(Fact):
     peer_python: str
     peer_runs: Series
     load_average: float | None = None
+    peak_bytes: int | None = None
+    peer_peak_bytes: int | None = None
 
 
 class Instructions(Fact):

@@ -77,7 +77,7 @@ def measure(bench: Bench, need: Need[PeerTiming], source: Provenance) -> PeerTim
     own = Guest(local_command(), name=f"the process that timed {need.variant}")
     other = Guest(local_command(python), name=f"the peer that timed {need.variant}")
     try:
-        hellos = [_prepare(bench, need.variant, guest, feeds) for guest in (own, other)]
+        (here, memory), (there, peer_memory) = (_prepare(bench, need.variant, guest, feeds) for guest in (own, other))
         times = _in_turns(bench, need.variant, (own, other), feeds)
     finally:
         own.close()
@@ -86,25 +86,27 @@ def measure(bench: Bench, need: Need[PeerTiming], source: Provenance) -> PeerTim
     return PeerTiming(
         provenance=source,
         threads=bench.contract.session_of(need.variant).intra_op_threads,
-        runtime=hellos[0].onnxruntime,
+        runtime=here.onnxruntime,
         runs=series[0],
-        peer_runtime=hellos[1].onnxruntime,
-        peer_python=hellos[1].python,
+        peer_runtime=there.onnxruntime,
+        peer_python=there.python,
         peer_runs=series[1],
         load_average=load,
+        peak_bytes=memory,
+        peer_peak_bytes=peer_memory,
     )
 
 
-def _prepare(bench: Bench, variant: str, guest: Guest, feeds: dict[str, Array]) -> Hello:
-    """Start a guest and warm its session up with one run, which no series counts."""
+def _prepare(bench: Bench, variant: str, guest: Guest, feeds: dict[str, Array]) -> tuple[Hello, int | None]:
+    """Start a guest and warm its session up with one run, which no series counts; tell how its memory grew by both."""
     hello = guest.start()
     try:
-        guest.load(_SESSION, model_of(bench.contract, variant), bench.contract.session_of(variant))
-        guest.run(_SESSION, feeds)
+        loaded = guest.load(_SESSION, model_of(bench.contract, variant), bench.contract.session_of(variant))
+        ran = guest.run(_SESSION, feeds)
     except MeasurementError as error:
         error.reason = f"{variant} in onnxruntime {hello.onnxruntime}: {error.reason}"
         raise
-    return hello
+    return hello, None if loaded.baseline is None else max(0, ran.peak - loaded.baseline)
 
 
 def _in_turns(bench: Bench, variant: str, guests: tuple[Guest, Guest], feeds: dict[str, Array]) -> Array:

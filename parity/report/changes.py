@@ -36,7 +36,6 @@ def changes_of(contract: Contract, record: Record, variant: str, newest: Record 
         if row.check == _CLOSENESS and row.value is not None
     ]
     f1 = next((row.value for row in rows if row.clause == _F1), None)
-    footprint = _document(record, variant, Footprint)
     timing = _document(record, variant, PeerTiming)
     equal, flips, samples = _compared(contract, record, variant, newest)
     return Changes(
@@ -46,7 +45,7 @@ def changes_of(contract: Contract, record: Record, variant: str, newest: Record 
         flips=flips,
         samples=samples,
         f1=float(f1) if isinstance(f1, int | float) else None,
-        memory=max(footprint.peak_bytes) if footprint is not None and footprint.peak_bytes else None,
+        memory=_memory(_document(record, variant, Footprint), timing),
         time_ratio=_ratio(timing),
         time_versus=timing.peer_runtime if timing is not None else "",
     )
@@ -69,6 +68,13 @@ def _document(record: Record, variant: str, kind: type[F]) -> F | None:
         ):
             return entry.document
     return None
+
+
+def _memory(footprint: Footprint | None, timing: PeerTiming | None) -> int | None:
+    """The worst of the processes that were measured for it; where the contract limits none, that which took times."""
+    if footprint is not None and footprint.peak_bytes:
+        return max(footprint.peak_bytes)
+    return None if timing is None else timing.peak_bytes
 
 
 def _ratio(timing: PeerTiming | None) -> float | None:

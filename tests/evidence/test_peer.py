@@ -22,6 +22,10 @@ def test_both_runtimes_are_timed_in_turns(image_bundle: Path) -> None:
     assert found.provenance.runtime == f"onnxruntime {found.runtime}"
     assert len(found.runs.cpu_ms) == len(found.peer_runs.cpu_ms) == peer.RUNS
     assert min(found.runs.wall_ms) > 0
+    if sys.platform == "linux":
+        assert found.peak_bytes is not None
+        assert found.peer_peak_bytes is not None
+        assert min(found.peak_bytes, found.peer_peak_bytes) > 0
 
 
 def test_times_are_never_kept(image_bundle: Path) -> None:
