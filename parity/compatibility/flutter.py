@@ -53,9 +53,11 @@ class Bundle:
         return ", ".join(f"{release} on {platform}" for platform, release in self.runtimes.items())
 
     def __str__(self) -> str:
-        if self.until.startswith("<"):
-            return f"{self.package} ≥ {self.since}, {self.until}"
-        return f"{self.package} {self.since}" if self.since == self.until else f"{self.package} ≥ {self.since}"
+        major, minor, patch = _whole(self.since)
+        if self.until in {self.since, f"< {major}.{minor}.{patch + 1}"}:
+            return f"{self.package} {self.since}"
+        until = f", {self.until}" if self.until.startswith("<") else ""
+        return f"{self.package} ≥ {self.since}{until}"
 
 
 def resolve(text: str) -> Bundle:

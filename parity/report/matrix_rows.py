@@ -113,8 +113,11 @@ def _free(row: Row, rows: Sequence[Row]) -> Row:
 
 
 def _empty(version: str) -> Row:
-    fault = f"there is no record of it, though the matrix declares {version}"
-    step = f"run `tox run -e ort{version}`, and see whether that version can be installed for this Python"
+    fault = "there is none, though the matrix declares this version"
+    step = (
+        f"run `tox run -e ort{version}`, and see what it says: whether that version can be installed for this Python, "
+        "or tox.ini has no such environment"
+    )
     packages = bundled_by(version)
     return Runtime(label=version, declared=version, packages=packages, fault=fault, next=step), Found()
 

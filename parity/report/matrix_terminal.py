@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rich import box
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from parity.places import listed
 from parity.report.console import Canvas
+from parity.report.matrix_reasons import in_a_word, reasons
 from parity.report.words import quantity, signs_for
 from parity.result import HOST, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from parity.report.merged import Cell, Changes, Merged, Runtime
     from parity.report.words import Signs
@@ -25,14 +27,10 @@ _BAD: Final = "bold red"
 _UNASKED: Final = "dim"
 _UNKNOWN: Final = "–"  # noqa: RUF001 - as a table writes what is not known
 _TIMES: Final = "×"  # noqa: RUF001 - a factor
-_PAST: Final = {
-    "held": "is held",
-    "broken": "is broken",
-    "error": "is in error",
-    "unproven": "is unproven",
-    "unjudged": "was not judged in full",
-    "missing": "has no record",
-}
+_YES: Final = {None: _UNKNOWN, True: "yes", False: "no"}
+_BITS: Final = {None: _UNKNOWN, True: "equal", False: "differ"}
+_ENDLESS: Final = 10_000
+"""Columns that no table needs, for asking how many it would take."""
 
 
 def draw_matrix(merged: Merged, *, width: int, colour: bool, encoding: str | None) -> str:
@@ -46,13 +44,9 @@ def draw_matrix(merged: Merged, *, width: int, colour: bool, encoding: str | Non
     """
     signs = signs_for(encoding)
     canvas = Canvas(width=width, colour=colour)
-    canvas.print(_marks(merged, signs))
+    _print_tables(canvas, signs, _names(merged, signs), [_marks(merged, signs), _packages(merged, signs)])
     for variant in dict.fromkeys(cell.variant for cell in merged.cells):
-        table = _changes(merged, variant, signs)
-        if table is not None:
-            canvas.print()
-            canvas.print(table)
-    canvas.print()
+        _print_changes(canvas, merged, variant, signs)
     canvas.print(Text(signs.text(verdict_line(merged)), style=_GOOD if merged.outcome == "held" else _BAD))
     for paragraph in (*_told(merged, signs, agrees=False), *_told(merged, signs, agrees=True)):
         canvas.print(paragraph)
@@ -82,151 +76,166 @@ def _versions(merged: Merged) -> str:
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _marks(merged: Merged, signs: Signs) -> Table:
-    places = list(dict.fromkeys((cell.variant, cell.target) for cell in merged.cells))
-    packaged = any(runtime.packages for runtime in merged.runtimes)
-    titles = [variant if target == HOST else f"{variant} {target}" for variant, target in places]
-    table = _table(["onnxruntime", *titles, *(["bundled by"] if packaged else [])], signs)
-    for runtime in merged.runtimes:
-        cells = {(cell.variant, cell.target): cell for cell in merged.cells_of(runtime.label)}
-        row = [_name(runtime, signs), *(_mark(cells[place], signs) for place in places)]
-        table.add_row(*row, *([Text(signs.text("\n".join(runtime.packages)))] if packaged else []))
-    return table
+_Column = tuple[str, "list[Text]"]
+"""A title, and a cell for each row."""
 
 
-def _mark(cell: Cell, signs: Signs) -> Text:
-    word = "no record" if cell.observed == "missing" else cell.observed
-    if not cell.agrees:
-        return Text(f"{signs.status[Status.BROKEN]} {word}", style=_BAD)
-    if cell.expected == "fails":
-        return Text(f"{signs.status[Status.HELD]} fails as expected", style=_GOOD)
-    if cell.expected == "anything":
-        return Text(f"{signs.unjudged} {word}", style=_UNASKED)
-    return Text(f"{signs.status[Status.HELD]} {word}", style=_GOOD)
+def _print_tables(canvas: Canvas, signs: Signs, names: _Column, groups: Sequence[Sequence[_Column]]) -> None:
+    """Print rows in one table, or where that is too wide for the terminal, in one for each group of columns."""
+    shown = [group for group in groups if group]
+    for parts in ([[column for group in shown for column in group]], shown):
+        tables = [_table([names, *part], signs) for part in parts]
+        room = canvas.options.update(width=_ENDLESS)
+        if all(Measurement.get(canvas, room, table).maximum <= canvas.width for table in tables):
+            break
+    for table in tables:
+        canvas.print(table)
+        canvas.print()
 
 
-def _changes(merged: Merged, variant: str, signs: Signs) -> Table | None:
-    """What each runtime changes of a variant, beside the newest."""
-    rows = [
-        (runtime, cell.changes)
-        for runtime in merged.runtimes
-        for cell in merged.cells_of(runtime.label)
-        if cell.variant == variant and cell.changes is not None
-    ]
-    if not rows:
-        return None
-    clauses = list(dict.fromkeys(number.clause for _, changes in rows for number in changes.closeness))
-    newest = next((runtime.version for runtime in merged.runtimes if runtime.label == merged.newest), "")
-    peers = {changes.time_versus for _, changes in rows if changes.time_versus}
-    time = f"time of {peers.pop()}" if len(peers) == 1 else ""
-    header = [variant, "loads", *clauses, f"bits of {newest}", "flips", "F1", "memory", time or "time"]
-    table = _table(header, signs)
-    for runtime, changes in rows:
-        numbers = _numbers(changes, clauses, peer="" if time else changes.time_versus)
-        table.add_row(_name(runtime, signs), *(Text(signs.text(text)) for text in numbers))
-    return table
-
-
-def _numbers(changes: Changes, clauses: Sequence[str], *, peer: str) -> Iterator[str]:
-    yield _yes(changes.loads)
-    closeness = {number.clause: quantity(number.value, number.unit) for number in changes.closeness}
-    yield from (closeness.get(clause, _UNKNOWN) for clause in clauses)
-    yield {None: _UNKNOWN, True: "equal", False: "differ"}[changes.equal]
-    yield _UNKNOWN if changes.flips is None else f"{changes.flips} of {changes.samples}"
-    yield _UNKNOWN if changes.f1 is None else quantity(changes.f1, "")
-    yield _UNKNOWN if changes.memory is None else quantity(changes.memory, "bytes")
-    ratio = _UNKNOWN if changes.time_ratio is None else f"{_TIMES} {quantity(changes.time_ratio, '', digits=3)}"
-    yield f"{ratio} of {peer}" if peer and changes.time_ratio is not None else ratio
-
-
-def _yes(answer: bool | None) -> str:  # noqa: FBT001 - it is the answer itself
-    return _UNKNOWN if answer is None else "yes" if answer else "no"
-
-
-def _name(runtime: Runtime, signs: Signs) -> Text:
-    exact = f" ({runtime.version})" if runtime.version and runtime.version not in runtime.label else ""
-    return Text(signs.text(f"{runtime.label}{exact}"), style="" if not runtime.fault else _BAD)
-
-
-def _table(titles: Sequence[str], signs: Signs) -> Table:
+def _table(columns: Sequence[_Column], signs: Signs) -> Table:
     table = Table(
         box=box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n") if signs.plain else box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
         header_style="bold",
     )
-    for title in titles:
+    for title, _ in columns:
         table.add_column(signs.text(title), overflow="fold")
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        # A row that says nothing beside its name is left out: of the packages, where they stand alone.
+        if any(row[1:]):
+            table.add_row(*row)
     return table
+
+
+def _names(merged: Merged, signs: Signs) -> _Column:
+    """The rows by the exact version, where one is known; red where there is no sound record."""
+
+    def name(runtime: Runtime) -> str:
+        if not runtime.version or runtime.version in runtime.label:
+            return runtime.label
+        exact = runtime.label.replace(runtime.declared, runtime.version, 1) if _names_patch(runtime) else ""
+        return exact or f"{runtime.label} ({runtime.version})"
+
+    return "onnxruntime", [Text(signs.text(name(each)), style=_BAD if each.fault else "") for each in merged.runtimes]
+
+
+def _names_patch(runtime: Runtime) -> bool:
+    """Whether a row is called by a version of which its own is a patch release: 1.22 by 1.22.1."""
+    return bool(runtime.declared) and f"{runtime.version}.".startswith(f"{runtime.declared}.")
+
+
+def _marks(merged: Merged, signs: Signs) -> list[_Column]:
+    """What became of each variant on each target."""
+    columns: dict[tuple[str, str], list[Text]] = {}
+    for runtime in merged.runtimes:
+        for cell in merged.cells_of(runtime.label):
+            columns.setdefault((cell.variant, cell.target), []).append(_mark(cell, runtime, signs))
+    return [
+        (variant if target == HOST else f"{variant}\n{target}", cells) for (variant, target), cells in columns.items()
+    ]
+
+
+def _packages(merged: Merged, signs: Signs) -> list[_Column]:
+    """The apps that have each runtime on board; nothing where none has any."""
+    told = [Text(signs.text("\n".join(runtime.packages))) for runtime in merged.runtimes]
+    return [("bundled by", told)] if any(told) else []
+
+
+def _mark(cell: Cell, runtime: Runtime, signs: Signs) -> Text:
+    word = in_a_word(cell, runtime)
+    if not cell.agrees:
+        return Text(f"{signs.status[Status.BROKEN]} {word}", style=_BAD)
+    if cell.expected == "anything":
+        return Text(f"{signs.unjudged} {word}", style=_UNASKED)
+    return Text(f"{signs.status[Status.HELD]} {word}", style=_GOOD)
+
+
+def _print_changes(canvas: Canvas, merged: Merged, variant: str, signs: Signs) -> None:
+    """Print what each runtime changes of a variant, beside the newest."""
+    rows = [
+        (Text(signs.text(cell.runtime)), cell.changes)
+        for cell in merged.cells
+        if cell.variant == variant and cell.changes is not None
+    ]
+    if not rows:
+        return
+    newest = next((runtime.version for runtime in merged.runtimes if runtime.label == merged.newest), "")
+    samples = {changes.samples for _, changes in rows} - {None}
+    alike = samples.pop() if len(samples) == 1 else None
+    of = f", of {alike} samples" if alike is not None else ""
+    title = f"{variant}: bits, flips and time beside onnxruntime {newest}{of}"
+    canvas.print(Text(signs.text(title), style="bold"))
+    groups = [
+        [(head, [Text(signs.text(told(changes))) for _, changes in rows]) for head, told in group]
+        for group in (_answers([changes for _, changes in rows]), _beside(newest, alone=alike is None))
+    ]
+    _print_tables(canvas, signs, ("onnxruntime", [name for name, _ in rows]), groups)
+
+
+def _answers(rows: Sequence[Changes]) -> list[tuple[str, Callable[[Changes], str]]]:
+    """Whether it loads, how near it is to its reference, and its F1."""
+
+    def nearness(clause: str) -> Callable[[Changes], str]:
+        def told(changes: Changes) -> str:
+            return next((quantity(n.value, n.unit) for n in changes.closeness if n.clause == clause), _UNKNOWN)
+
+        return told
+
+    clauses = dict.fromkeys(number.clause for changes in rows for number in changes.closeness)
+    return [
+        ("loads", lambda changes: _YES[changes.loads]),
+        *((clause, nearness(clause)) for clause in clauses),
+        ("F1", lambda changes: _UNKNOWN if changes.f1 is None else quantity(changes.f1, "")),
+    ]
+
+
+def _beside(newest: str, *, alone: bool) -> list[tuple[str, Callable[[Changes], str]]]:
+    """What it changes beside the newest runtime; ``alone`` where each row must say of how many samples."""
+
+    def flips(changes: Changes) -> str:
+        if changes.flips is None:
+            return _UNKNOWN
+        return f"{changes.flips} of {changes.samples}" if alone else str(changes.flips)
+
+    def time(changes: Changes) -> str:
+        if changes.time_ratio is None:
+            return _UNKNOWN
+        ratio = f"{_TIMES} {quantity(changes.time_ratio, '', digits=3)}"
+        return ratio if changes.time_versus == newest else f"{ratio} of {changes.time_versus}"
+
+    return [
+        ("bits", lambda changes: _BITS[changes.equal]),
+        ("flips", flips),
+        ("memory", lambda changes: _UNKNOWN if changes.memory is None else quantity(changes.memory, "bytes")),
+        ("time", time),
+    ]
 
 
 # ---- reasons ---------------------------------------------------------------------------------------------------------
 
 
 def _told(merged: Merged, signs: Signs, *, agrees: bool) -> Iterator[Padding]:
-    """Why, once a reason: one missing operator must not fill the screen, version by version."""
-    for cells in _alike([cell for cell in merged.cells if cell.agrees == agrees and not (agrees and _is_held(cell))]):
-        first = cells[0]
+    """Why, once a reason."""
+    for alike in reasons(merged, agrees=agrees):
+        first = alike.first
         style = _BAD if not agrees else _GOOD if first.expected == "fails" else _UNASKED
         sign = signs.unjudged if first.expected == "anything" and agrees else _sign(signs, agrees=agrees)
         text = Text(f"{sign} ", style=style)
-        text.append(signs.text(f"{_whose(cells)} on {_labels(merged, cells)}"), style="bold")
-        text.append(signs.text(f" {_PAST[first.observed]}{_expectation(first)}: {first.reason}"))
+        text.append(signs.text(f"{alike.whose} on {alike.where}"), style="bold")
+        text.append(signs.text(f" {alike.became}{_expectation(first)}: {alike.reason}"))
         if first.predicted == "refused" and first.observed != "missing":
             text.append("\npredicted from the file: ", style="bold")
-            text.append(signs.text(cells[-1].prediction))
-        if first.next:
+            text.append(signs.text(alike.prediction))
+        if alike.next:
             text.append("\nnext: ", style="bold")
-            text.append(signs.text(first.next))
+            text.append(signs.text(alike.next))
         yield Padding(text, (0, 0, 0, 2))
-
-
-def _is_held(cell: Cell) -> bool:
-    """Whether nothing need be said: what is held as expected has no reason, what is held against it has one."""
-    return cell.observed == "held"
-
-
-def _alike(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Put together what differs in its runtime only, and then what differs in its variant only."""
-    by_variant: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in cells:
-        by_variant.setdefault((cell.variant, cell.target, *_likeness(cell)), []).append(cell)
-    by_reason: dict[tuple[object, ...], list[Cell]] = {}
-    for found in by_variant.values():
-        place = (tuple(cell.runtime for cell in found), *_likeness(found[0]))
-        by_reason.setdefault(place, []).extend(found)
-    return list(by_reason.values())
-
-
-def _likeness(cell: Cell) -> tuple[str, ...]:
-    # Predictions of several versions differ in the version that they name, and in nothing that must be read twice.
-    return (cell.observed, cell.expected, cell.reason, cell.next, cell.predicted)
 
 
 def _sign(signs: Signs, *, agrees: bool) -> str:
     return signs.status[Status.HELD if agrees else Status.BROKEN]
-
-
-def _whose(cells: Sequence[Cell]) -> str:
-    whose = dict.fromkeys(cell.variant if cell.target == HOST else f"{cell.variant} [{cell.target}]" for cell in cells)
-    return listed(whose)
-
-
-def _labels(merged: Merged, cells: Sequence[Cell]) -> str:
-    """Name rows, three or more beside one another as a span."""
-    order = [runtime.label for runtime in merged.runtimes]
-    places = sorted({order.index(cell.runtime) for cell in cells})
-    spans: list[list[int]] = []
-    for place in places:
-        if spans and place == spans[-1][-1] + 1:
-            spans[-1].append(place)
-        else:
-            spans.append([place])
-    told: list[str] = []
-    for span in spans:
-        names = [order[place] for place in span]
-        told += [f"{names[0]} to {names[-1]}"] if len(names) > 2 else names  # noqa: PLR2004 - two are named
-    return listed(told)
 
 
 def _expectation(cell: Cell) -> str:

@@ -19,11 +19,29 @@ def drawn(cells: Cells, *files: object, width: int = 200, encoding: str = "utf-8
 def test_each_cell_has_a_mark(cells: Cells) -> None:
     """A row a runtime with its exact version, a column a variant, and the apps that have it on board."""
     text = drawn(cells, *cells.all())
-    row = next(line for line in text.splitlines() if line.startswith("1.22 (1.22.0)"))
+    row = next(line for line in text.splitlines() if line.startswith("1.22.0 "))
     assert row.count("✓ held") == 2
     assert "flutter_onnxruntime ≥ 1.5.1" in row
+    assert any(line.startswith("newest (1.99.0) ") for line in text.splitlines())
     assert "HELD on 3 runtimes; 6 of 6 cells are as expected" in text
-    assert text.count(f"time of {cells.runtime}\n") == 2
+
+
+def test_what_a_runtime_changes_is_drawn_beside_the_newest(cells: Cells) -> None:
+    """Bits, flips, memory and time of each variant; a time beside another peer than the newest names it."""
+    text = drawn(cells, *cells.all())
+    assert text.count("bits, flips and time beside onnxruntime 1.99.0, of 24 samples") == 2
+    row = next(line for line in text.splitlines() if line.startswith("1.22 "))
+    assert "equal   0" in row
+    assert f"of {cells.runtime}" in row
+
+
+@pytest.mark.parametrize(("width", "tables"), [(200, 3), (80, 6)])
+def test_a_narrow_terminal_gets_more_tables_and_no_folded_words(cells: Cells, width: int, tables: int) -> None:
+    """Columns that do not fit beside one another stand below one another, each with the names of the rows."""
+    text = drawn(cells, *cells.all(), width=width)
+    assert text.count("onnxruntime ") - text.count("beside onnxruntime ") >= tables
+    for title in ("top1_agreement", "memory", "flips", "bundled by"):
+        assert title in text
 
 
 def test_a_reason_is_told_once(cells: Cells) -> None:
@@ -38,8 +56,20 @@ def test_a_reason_is_told_once(cells: Cells) -> None:
     assert "✗ no record" in text
     assert "✗ int8 on 1.22 is broken: from_bytes: NOT_IMPLEMENTED" in text
     assert "✓ int8 on 1.21 is broken, as expected: NOT_IMPLEMENTED" in text
-    assert "✗ fp32, int8 on newest has no record" in text
+    assert "✗ fp32, int8 on newest has no record: there is none" in text
     assert "NOT HELD on 3 runtimes; 3 of 6 cells are as expected" in text
+
+
+def test_versions_without_a_record_share_a_reason(cells: Cells) -> None:
+    """With one command for all of them; a record that is there and does not count has another mark."""
+    text = drawn(cells)
+    assert "✗ fp32, int8 on 1.21 to newest has no record" in text
+    assert "tox run -e ort1.21,ort1.22,ortnewest`" in text
+    files = cells.all()
+    for file in files:
+        file.write_text("{", encoding="utf-8")
+    text = drawn(cells, *files)
+    assert text.count("✗ refused") == 6
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
