@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from parity.errors import RecordError
 from parity.places import shown
+from parity.report import absence as absences
 from parity.report import merged as matrix
 from parity.report.document import FORMAT, VERSION, Entry, Record
 
@@ -70,8 +71,17 @@ def _write(path: Path, text: str, mark: str, option: str) -> None:
 
 def is_merged(path: Path) -> bool:
     """Whether a file begins as a merged record does."""
+    return _is(path, matrix.FORMAT)
+
+
+def is_absence(path: Path) -> bool:
+    """Whether a file begins as a word does that stands in a record's place."""
+    return _is(path, absences.FORMAT)
+
+
+def _is(path: Path, mark: str) -> bool:
     try:
-        return path.is_file() and _begins(path, matrix.FORMAT)
+        return path.is_file() and _begins(path, mark)
     except OSError:
         return False  # reading it says why
 
@@ -115,6 +125,15 @@ def read_merged(path: Path) -> matrix.Merged:
         RecordError: The file is missing, torn, no merged record, or of a newer form.
     """
     return _read(path, matrix.Merged, matrix.FORMAT, matrix.VERSION, _MERGE)
+
+
+def read_absence(path: Path) -> absences.Absence:
+    """Read why there is no record.
+
+    Raises:
+        RecordError: The file is torn, or of a newer form.
+    """
+    return _read(path, absences.Absence, absences.FORMAT, absences.VERSION, _RUN)
 
 
 def _read(path: Path, kind: type[E], mark: str, known: int, again: str) -> E:

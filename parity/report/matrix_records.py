@@ -12,7 +12,7 @@ from parity.errors import MeasurementError, RecordError
 from parity.evidence.bench import MISSING, artefact_digest
 from parity.places import listed, shown
 from parity.report.compose import substance
-from parity.report.files import read_record
+from parity.report.files import is_absence, read_absence, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +32,7 @@ class Found:
     Attributes:
         file: Its file.
         record: The record, if it is sound and of the right bundle.
+        absent: Whether the file only says why there is no record.
         version: Version of ONNX Runtime that it speaks of, as far as that could be read.
         fault: Why it does not count; empty if it does.
         next: What to do about that.
@@ -39,6 +40,7 @@ class Found:
 
     file: Path = Path()
     record: Record | None = None
+    absent: bool = False
     version: str = ""
     fault: str = ""
     next: str = ""
@@ -111,6 +113,9 @@ def _own(record: Record) -> Iterator[EvidenceEntry]:
 def _open(contract: Contract, file: Path) -> Found:
     found = Found(file)
     try:
+        if is_absence(file):
+            word = read_absence(file)
+            return replace(found, absent=True, fault=word.reason, next=word.next)
         record = read_record(file)
     except RecordError as error:
         return replace(found, fault=error.reason, next=_AGAIN.format(file.stem))

@@ -65,7 +65,7 @@ def _hint(found: Found, declared: Sequence[str]) -> str:
 def _runtime(seat: str, found: Found, beside: Sequence[Found]) -> Runtime:
     """Describe a row; where several are of one version, its label says what tells it apart."""
     label = seat or found.version or found.file.stem
-    shared = {"declared": seat, "version": found.version, "record": shown(found.file)}
+    shared = {"declared": seat, "version": found.version, "record": "" if found.absent else shown(found.file)}
     if found.record is None:
         label = label if len(beside) == 1 else f"{label} · {found.file.name}"
         packages = bundled_by(found.version or seat)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.report.matrices import Cells, cell, fail, refuse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+INSTALL = Path(__file__).parents[2] / "tools" / "install_runtime.py"
 CONV = "NOT_IMPLEMENTED : Could not find an implementation for ConvInteger(10) node"
 
 
@@ -98,6 +101,28 @@ def test_a_torn_record_is_red_for_its_cell_alone(cells: Cells, content: str) -> 
     assert merged.outcome == "broken"
     assert "ort1.22.json" in cell(merged, "1.22", "fp32").reason
     assert [found.runtime for found in merged.cells if not found.agrees] == ["1.22", "1.22"]
+
+
+def test_a_version_that_cannot_be_installed_says_so_in_its_cell(cells: Cells, tmp_path: Path) -> None:
+    """What pip said stands where the record would have been; the other versions are merged all the same."""
+    place = cells.folder / "ort1.22.json"
+    nowhere = ["--no-index", "--find-links", str(tmp_path), "onnxruntime==1.99.*"]
+    done = subprocess.run([sys.executable, INSTALL, place, *nowhere], capture_output=True, text=True, check=False)
+    assert done.returncode
+    merged = cells.merged(*cells.all(but="1.22"), place)
+    found = cell(merged, "1.22", "int8")
+    assert "could not be made for Python" in found.reason
+    assert "onnxruntime==1.99.*" in found.reason
+    assert "has a wheel for" in found.next
+    assert (found.observed, merged.outcome) == ("missing", "broken")
+    assert [cell.runtime for cell in merged.cells if not cell.agrees] == ["1.22", "1.22"]
+
+
+def test_a_version_that_can_be_installed_leaves_no_word(tmp_path: Path) -> None:
+    """And what stood there stands."""
+    place = tmp_path / "ort1.22.json"
+    done = subprocess.run([sys.executable, INSTALL, place, "--no-index", "--dry-run", "pip"], check=False)
+    assert (done.returncode, place.exists()) == (0, False)
 
 
 def _named(name: str) -> Callable[[dict[str, Any]], None]:
