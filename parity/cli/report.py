@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from parity.cli.options import add_contract, contract_of, say, settings_of
 from parity.contract.settings import DEFAULT
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from parity.report.compare import Comparison
     from parity.report.document import Record
     from parity.report.merged import Merged
+
+MERGED: Final = Path("build/parity/matrix.json")
+"""Where a merged record is written, unless another place is named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="PATH", help="draw it as one HTML page too, which opens offline")
     parser.add_argument("--markdown", action="store_true", help="print Markdown, as for a pull request's comment")
     parser.add_argument(
-        "--merged", type=Path, metavar="PATH", help="merge, even a single record, and write the merged record there"
+        "--merged",
+        type=Path,
+        metavar="PATH",
+        help=f"merge, even a single record, and write the merged record there (default: {shown(MERGED)})",
     )
     parser.add_argument(
         "--versions",
@@ -73,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         show(record)
     if options.html is not None:
         draw_page(record, options.html, settings_of(options))
-        _name(options)
+        _name(options, f"page: {shown(options.html)}")
     return exit_code(record)
 
 
@@ -137,7 +143,7 @@ def _compare(options: argparse.Namespace) -> int:
         from parity.report.html import write_comparison_page  # noqa: PLC0415
 
         write_comparison_page(options.html, found)
-        _name(options)
+        _name(options, f"page: {shown(options.html)}")
     return 1 if compare.worse(found) else 0
 
 
@@ -148,9 +154,9 @@ def _names(before: Path, after: Path) -> tuple[str, str]:
     return shown(before), shown(after)
 
 
-def _name(options: argparse.Namespace) -> None:
-    """Say where the page is; beside Markdown, which goes on into a comment, on the other stream."""
-    say(f"page: {shown(options.html)}", sys.stderr if options.markdown else sys.stdout)
+def _name(options: argparse.Namespace, place: str) -> None:
+    """Say where something was written; beside Markdown, which goes on into a comment, on the other stream."""
+    say(place, sys.stderr if options.markdown else sys.stdout)
 
 
 def _write(text: str) -> None:
@@ -176,16 +182,15 @@ def _merge(options: argparse.Namespace) -> int:
     """Merge records under the contract, whose matrix says which must be there."""
     from parity.report.matrix import merge  # noqa: PLC0415 - only once it is needed
 
-    target: Path | None = options.merged
-    files = [file for file in _files(options.records) if target is None or not _is_old(file, target)]
-    if target is not None and any(file.resolve() == target.resolve() for file in files):
+    target: Path = MERGED if options.merged is None else options.merged
+    files = [file for file in _files(options.records) if not _is_old(file, target)]
+    if any(file.resolve() == target.resolve() for file in files):
         reason = f"{shown(target)} would be written over a record that is merged"
         raise RecordError(reason, next_step="name another place with --merged")
     merged = merge(contract_of(options), files, options.versions)
     code = _end(merged, options)
-    if target is not None:
-        write_merged(target, merged)
-        print(f"merged record: {shown(target)}")
+    write_merged(target, merged)
+    _name(options, f"merged record: {shown(target)}")
     return code
 
 
@@ -203,7 +208,7 @@ def _end(merged: Merged, options: argparse.Namespace) -> int:
         from parity.report.html import write_matrix_page  # noqa: PLC0415
 
         write_matrix_page(options.html, merged)
-        _name(options)
+        _name(options, f"page: {shown(options.html)}")
     return 0 if merged.outcome == "held" else 1
 
 

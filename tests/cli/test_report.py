@@ -71,6 +71,16 @@ def test_the_worst_decides(here: Cells, capsys: pytest.CaptureFixture[str]) -> N
     assert "ort1.21.json is torn" in capsys.readouterr().out
 
 
+def test_the_merged_record_is_written_wherever_one_merges(here: Cells, capsys: pytest.CaptureFixture[str]) -> None:
+    """Below ``build/parity`` unless a place is named, red or not; Markdown stays clean of where that is."""
+    here.all(but="1.21")
+    assert report(here.folder, "--markdown") == Exit.NOT_HELD
+    said = capsys.readouterr()
+    assert merged_at(here.bundle / "build" / "parity" / "matrix.json")["outcome"] == "broken"
+    assert "merged record" not in said.out
+    assert "merged record: build/parity/matrix.json" in said.err
+
+
 def test_an_empty_folder_is_not_held(here: Cells) -> None:
     """No record is no evidence."""
     assert report(here.folder) == Exit.NOT_HELD
