@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from parity.errors import RecordError
 from parity.report import markdown
 from parity.report.escape import workflow_message, workflow_property
+from parity.report.faults import WORST_FIRST
 from parity.report.words import RICH, title
-from parity.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ def notes(record: Record) -> Iterator[str]:
     """One workflow command a clause that is not held, the worst first, never more than are shown."""
     found = [
         (contract, row)
-        for status in (Status.BROKEN, Status.ERROR, Status.UNPROVEN)
+        for status in WORST_FIRST
         for contract in record.contracts
         for row in record.verdicts_of(contract.name)
         if row.status is status

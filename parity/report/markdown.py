@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from parity.report.escape import code, markdown
+from parity.report.faults import faults
 from parity.report.terminal import verdict_line
 from parity.report.words import RICH, comparison, shown_unit
 from parity.result import HOST, Status
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from parity.report.document import ContractEntry, Record, VerdictEntry
+    from parity.report.faults import Fault
 
 SIGNS: Final = {Status.HELD: "✅", Status.BROKEN: "❌", Status.UNPROVEN: "❔", Status.ERROR: "⚠️"}
 """One sign a status; each is followed by its word, so none is needed to understand."""
@@ -24,7 +26,7 @@ SIGNS: Final = {Status.HELD: "✅", Status.BROKEN: "❌", Status.UNPROVEN: "❔"
 MOST_BYTES: Final = 60_000
 """Longest text: a comment on a pull request takes 65,536 characters, a step's summary 1 MiB."""
 
-_ORDER: Final = (Status.BROKEN, Status.ERROR, Status.UNPROVEN)
+_MOST_NAMED: Final = 6
 
 
 def render(record: Record, *, most: int = MOST_BYTES) -> str:
@@ -46,20 +48,23 @@ def _contract(record: Record, contract: ContractEntry) -> Iterator[str]:
     verdicts = record.verdicts_of(contract.name)
     sign = SIGNS.get(Status(contract.outcome), "") if contract.outcome != "unjudged" else SIGNS[Status.UNPROVEN]
     yield f"### {sign} {markdown(verdict_line(record, contract))}\n"
-    failing = [row for status in _ORDER for row in verdicts if row.status is status]
+    failing = faults(verdicts)
     if failing:
         yield "| | variant | clause | found | why, and what next |\n|---|---|---|---|---|\n" + "".join(
-            _failing(row) for row in failing
+            _failing(fault) for fault in failing
         )
     if verdicts:
         yield from _all(verdicts)
 
 
-def _failing(row: VerdictEntry) -> str:
+def _failing(fault: Fault) -> str:
+    row, rest = fault.first, len(fault.rows) - _MOST_NAMED
     why = markdown(row.reason) + (f"<br>**next:** {markdown(row.next)}" if row.next else "")
-    return (
-        f"| {SIGNS[row.status]} {row.status.value} | {code(row.variant)} | {_clause(row)} | {_found(row)} | {why} |\n"
+    clauses = "<br>".join(_clause(one) for one in fault.rows[:_MOST_NAMED]) + (
+        f"<br>and {rest} more" if rest > 0 else ""
     )
+    found = "<br>".join(filter(None, (_found(one) for one in fault.rows[:_MOST_NAMED])))
+    return f"| {SIGNS[row.status]} {row.status.value} | {code(row.variant)} | {clauses} | {found} | {why} |\n"
 
 
 def _all(verdicts: Sequence[VerdictEntry]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from parity.report.cells import NARROWEST_CELL, STYLES, cell, grid
 from parity.report.console import Canvas
+from parity.report.faults import WORST_FIRST, faults
 from parity.report.targets import target_tables
 from parity.report.words import shown_unit, signs_for
 from parity.result import HOST, Status
@@ -172,7 +173,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-_ORDER: Final = (Status.BROKEN, Status.ERROR, Status.UNPROVEN, Status.HELD)
+_ORDER: Final = (*WORST_FIRST, Status.HELD)
 _HEADLINES: Final[dict[Outcome, str]] = {
     "held": "HELD",
     "broken": "BROKEN",
@@ -187,20 +188,13 @@ def _clauses(number: int) -> str:
 
 
 def _faults(verdicts: Sequence[VerdictEntry], signs: Signs) -> Iterator[Padding]:
-    """Why and what next: one paragraph a reason, for one missing file must not fill the screen."""
-    grouped: dict[tuple[str, ...], list[VerdictEntry]] = {}
-    for status in _ORDER[:-1]:
-        for row in verdicts:
-            if row.status is status:
-                grouped.setdefault((row.variant, row.target, row.status, row.reason, row.next), []).append(row)
-    for rows in grouped.values():
-        first = rows[0]
-        names = [row.clause for row in rows[:_MOST_NAMED]]
-        rest = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
+    """Why and what next: one paragraph a reason."""
+    for fault in faults(verdicts):
+        first = fault.first
         place = "" if first.target == HOST else f" [{first.target}]"
         text = Text()
         text.append(f"{signs.status[first.status]} ", style=STYLES[first.status])
-        text.append(signs.text(f"{first.variant} {', '.join(names)}{rest}{place}"), style="bold")
+        text.append(signs.text(f"{first.variant} {fault.named(_MOST_NAMED)}{place}"), style="bold")
         text.append(signs.text(f" {_PAST[first.status]}: {first.reason}"))
         if first.next:
             text.append("\nnext: ", style="bold")

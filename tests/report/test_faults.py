@@ -1,0 +1,37 @@
+"""What is not held is told once a reason."""
+
+from __future__ import annotations
+
+from parity.report.faults import faults
+from parity.report.markdown import render
+from parity.result import Status
+from tests.report.records import record, verdict
+
+MISSING = {"reason": "the file is missing", "next": "build it", "value": None}
+
+
+def test_clauses_that_share_a_reason_stand_together() -> None:
+    """The worst first; another variant, place or reason is another fault."""
+    rows = [
+        verdict("f1", status=Status.ERROR, **MISSING),
+        verdict("p95", status=Status.ERROR, **MISSING),
+        verdict("p95", "fp32", Status.ERROR, **MISSING),
+        verdict("file_size", status=Status.BROKEN),
+        verdict("opset"),
+    ]
+    found = faults(rows)
+    assert [[row.clause for row in fault.rows] for fault in found] == [["file_size"], ["f1", "p95"], ["p95"]]
+
+
+def test_a_long_list_of_names_is_cut_and_counted() -> None:
+    """Nobody reads sixty names."""
+    (fault,) = faults([verdict(f"c{i}", status=Status.ERROR, **MISSING) for i in range(9)])
+    assert fault.named(2) == "c0, c1 and 7 more"
+
+
+def test_a_comment_tells_a_shared_reason_once() -> None:
+    """A run in which nothing could be measured is one row a variant, not one a clause."""
+    text = render(record([verdict(f"c{i}", status=Status.ERROR, **MISSING) for i in range(9)]))
+    head = text.partition("<details>")[0]
+    assert head.count("the file is missing") == 1
+    assert "and 3 more" in head
