@@ -27,7 +27,8 @@ from parity.gate.release import places, refuse_acceptance, refuse_idle, stored_b
 from parity.gate.stage import Stage
 from parity.gate.subject import Subject
 from parity.places import hush, shown
-from parity.report.compose import Finding, Ledger, compose
+from parity.report.again import command_of
+from parity.report.compose import Finding, Ledger, compose, relative
 from parity.report.html import require_page
 from parity.report.words import account
 from parity.result import Identity
@@ -218,12 +219,19 @@ class GateSession:
             why_unjudged=self._why_unjudged,
             interrupted=self._stopped,
             settings=self.settings,
+            command=command_of(self.config.invocation_params.args),
+            folder=self._typed_in(),
         )
         ending = Ending(self._record, self.settings, tuple(self.judged.values()), self.config.rootpath)
         ending.bring_about()
         self._notes += ending.notes
         if ending.failed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _typed_in(self) -> str:
+        """The folder in which pytest was called, from the root of the run; empty for the root itself."""
+        told = relative(self.config.invocation_params.dir, self.config.rootpath)
+        return "" if told == "." else told
 
     def show(self, terminal: pytest.TerminalReporter) -> None:
         """Show the record on the terminal."""

@@ -124,6 +124,8 @@ def compose(
     why_unjudged: Callable[[Identity], str],
     interrupted: str = "",
     settings: Settings | None = None,
+    command: Sequence[str] = (),
+    folder: str = "",
 ) -> Record:
     """Write the record of a run.
 
@@ -135,6 +137,8 @@ def compose(
         why_unjudged: Why a clause got no verdict.
         interrupted: Why the run ended early, or an empty string.
         settings: Options of the run.
+        command: The words of the command line that started it.
+        folder: Where that was typed, relative to ``root``; empty for ``root`` itself.
     """
     overrides = settings.overrides() if settings is not None else ()
     contracts: list[ContractEntry] = []
@@ -162,6 +166,8 @@ def compose(
         started=started,
         seconds=round(seconds, 3),
         interrupted=interrupted,
+        command=tuple(command),
+        folder=folder,
         environment=environment(),
         settings=_told(settings) if settings is not None else (),
         contracts=tuple(contracts),

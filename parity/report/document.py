@@ -329,6 +329,8 @@ class Record(Entry):
         started: When the run began, ISO 8601 in UTC.
         seconds: How long it took.
         interrupted: Why the run ended early; empty for a run that came to its end.
+        command: The words of the command line that started it; empty where they are not known.
+        folder: Where that was typed, relative to the root of the run; empty for the root itself.
         environment: Where it took place.
         settings: Options of the run that differ from their defaults, with where they were said.
         contracts: The contracts, in order.
@@ -343,6 +345,8 @@ class Record(Entry):
     started: str
     seconds: float = Field(ge=0)
     interrupted: str = ""
+    command: tuple[str, ...] = ()
+    folder: str = ""
     environment: Environment
     settings: tuple[Setting, ...] = ()
     contracts: tuple[ContractEntry, ...] = Field(min_length=1)

@@ -129,6 +129,8 @@ def _replaced(record: Record, entry: ContractEntry, verdicts: Sequence[VerdictEn
         started=record.started,
         seconds=record.seconds,
         interrupted=record.interrupted,
+        command=record.command,
+        folder=record.folder,
         environment=record.environment,
         settings=record.settings,
         contracts=tuple(entry if contract.name == entry.name else contract for contract in record.contracts),
