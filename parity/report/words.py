@@ -110,29 +110,39 @@ def quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT) -> str
 
 
 def comparison(row: VerdictEntry, signs: Signs) -> str:
-    """Write value against limit, e.g. ``0.921 ≥ 0.875``; what is said is true, so a broken one reads ``0.81 < 0.875``.
+    """Write value against limit, e.g. ``0.921 ≥ 0.875``; what is said is true: a broken one reads ``0.81 < 0.875``."""
+    return " ".join(filter(None, compared(row, signs)))
+
+
+def compared(row: VerdictEntry, signs: Signs) -> tuple[str, str]:
+    """Write value and limit apart, e.g. ``0.921`` and ``≥ 0.875``, each empty where there is none to tell.
 
     A number gets as many digits as it takes to be told from its limit.
     """
     stands = signs.fails if row.status is Status.BROKEN else signs.stands
     sign = stands[row.relation]
     if row.value is None:
-        return "" if row.limit is None else f"{signs.stands[row.relation]} {quantity(row.limit, row.unit)}"
+        return "", "" if row.limit is None else f"{signs.stands[row.relation]} {quantity(row.limit, row.unit)}"
     if row.limit is None:
-        return quantity(row.value, row.unit)
+        return quantity(row.value, row.unit), ""
     value, limit = quantity(row.value, row.unit), quantity(row.limit, row.unit)
     for digits in range(SIGNIFICANT + 1, 18):
         if value != limit or row.value == row.limit:
             break
         value, limit = (quantity(number, row.unit, digits=digits) for number in (row.value, row.limit))
     if row.status.passes and row.relation is Relation.EQUAL and value == limit:
-        return value
-    return f"{value} {sign} {limit}"
+        return value, ""
+    return value, f"{sign} {limit}"
 
 
 def shown_unit(unit: str) -> str:
     """The unit as it stands beside a number; bytes carry theirs already, instructions are the name of their clause."""
     return "" if unit in _SCALES else unit
+
+
+def outcome_sign(outcome: str, signs: Signs = RICH) -> str:
+    """The sign of a whole contract; of one that was not judged in full, that of what is not proven."""
+    return signs.status[Status.UNPROVEN if outcome == "unjudged" else Status(outcome)]
 
 
 def title(row: VerdictEntry, signs: Signs) -> str:

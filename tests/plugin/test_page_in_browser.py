@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
 
 EVIL = "<script><img src=x onerror=document.title='owned'>.png"
 PHONE = 390
+CONTRAST = """
+const light = (c) => c.map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const parts = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
+const over = (top, under) => top.slice(0, 3).map((v, i) => v * top[3] + under[i] * (1 - top[3]));
+const paper = (e) => { const colour = e ? parts(getComputedStyle(e).backgroundColor) : [255, 255, 255, 1];
+  return colour[3] === 1 || !e ? colour.slice(0, 3) : over(colour, paper(e.parentElement)); };
+const found = [];
+for (const e of document.querySelectorAll("body *")) {
+  const said = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+  if (!said || !e.checkVisibility() || ["SCRIPT", "OPTION"].includes(e.tagName)) continue;
+  const style = getComputedStyle(e), ink = parts(e instanceof SVGElement ? style.fill : style.color), on = paper(e);
+  const [a, b] = [light(over(ink, on)), light(on)].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
+  if (ratio < 4.5) found.push([e.tagName, e.className, ratio.toFixed(2), e.textContent.slice(0, 30)].join(" "));
+}
+return found;
+"""
 
 
 @pytest.fixture(scope="module")
@@ -132,11 +150,46 @@ def test_pointing_at_a_dot_shows_its_photograph(opened: webdriver.Chrome) -> Non
     assert not box.is_displayed()
 
 
-def test_a_dot_can_be_reached_by_keyboard(opened: webdriver.Chrome) -> None:
-    """Focus shows what the pointer shows."""
-    dot = opened.find_element(By.CSS_SELECTOR, 'figure.scores a[href^="#photograph-"]')
-    opened.execute_script("arguments[0].focus()", dot)
-    assert opened.find_element(By.ID, "photograph").is_displayed()
+def test_dots_can_be_reached_by_keyboard(opened: webdriver.Chrome) -> None:
+    """One stop for the tabulator, arrows from one to the next, each with its photograph; Escape takes it away."""
+    stops = opened.find_elements(By.CSS_SELECTOR, "figure.scores a:not([tabindex='-1'])")
+    assert len(stops) == 1
+    opened.execute_script("arguments[0].focus()", stops[0])
+    box = opened.find_element(By.ID, "photograph")
+    assert box.is_displayed()
+    first = box.text
+    opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert box.is_displayed()
+    assert box.text != first
+    opened.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not box.is_displayed()
+
+
+def test_a_clause_unfolds_to_its_reason(opened: webdriver.Chrome) -> None:
+    """By click or key, without a pointer that hovers."""
+    row = next(row for row in rows(opened) if row.get_attribute("data-status") == "held")
+    row.find_element(By.TAG_NAME, "summary").click()
+    assert row.find_element(By.TAG_NAME, "p").is_displayed()
+
+
+def test_every_control_and_drawing_has_a_name(opened: webdriver.Chrome) -> None:
+    """What is read aloud: drawings with their marks, fields, buttons, regions that scroll."""
+    assert opened.execute_script(
+        "return [...document.querySelectorAll('svg:not([aria-hidden])')].every("
+        "  s => s.getAttribute('role').startsWith('graphics-document') && s.getAttribute('aria-label'))"
+    )
+    for control in opened.find_elements(By.CSS_SELECTOR, "input, select, button, summary, nav, [role=region]"):
+        if control.is_displayed():
+            assert control.accessible_name, control.get_attribute("outerHTML")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_what_they_stand_on(opened: webdriver.Chrome, scheme: str) -> None:
+    """At least 4.5 to 1, as WCAG 2 AA asks of text, in either colours; drawings too."""
+    features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+    faint = opened.execute_script(CONTRAST)
+    assert faint == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

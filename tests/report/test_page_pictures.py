@@ -62,10 +62,10 @@ def test_times_come_with_budget_and_interval() -> None:
     assert picture is not None
     assert "p50 10.49 ms, proven 10." in picture.caption
     assert "budget 10.8 ms" in picture.caption
-    assert "budget 250 ms →" not in picture.panels[0][1]
+    assert "beyond" not in picture.panels[0][0]
     far = latency_picture(material(timing(), **row, limit=250))
     assert far is not None
-    assert "p50 budget 250 ms →" in far.panels[0][1]
+    assert far.panels[0][0] == "int8; budget beyond the drawing: p50 250 ms"
 
 
 def test_too_few_times_leave_the_interval_open() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageOps
@@ -13,43 +13,56 @@ from parity.errors import GoldenError
 from parity.golden.images import open_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
     from parity.golden.dataset import GoldenSet
 
 EDGE: Final = 96
-"""Longest edge of a thumbnail in pixels."""
+"""Longest edge of a thumbnail in pixels: of one that is only pointed at."""
+
+LARGE: Final = 160
+"""Longest edge of one that stands in the page."""
 
 _QUALITY: Final = 62
 _MOST_PIXELS: Final = 50_000_000
 
 
-def thumbnails(golden: GoldenSet | None, samples: Iterable[int], *, jobs: int = 2) -> dict[int, str]:
-    """Make thumbnails.
+class Album:
+    """Thumbnails in the making, beside whatever else is done meanwhile."""
 
-    Args:
-        golden: The golden set; ``None`` where it is not at hand.
-        samples: Places of the samples.
-        jobs: Threads; decoding leaves Python's lock.
+    def __init__(self, golden: GoldenSet | None, edges: Mapping[int, int], *, jobs: int = 2) -> None:
+        """Begin to make thumbnails.
 
-    Returns:
-        A ``data:`` address by sample. A photograph that cannot be decoded has none.
-    """
-    if golden is None:
-        return {}
-    wanted = {sample: path for sample in samples if (path := golden.photograph(sample)) is not None}
-    with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="thumbnails") as pool:
-        made = pool.map(_thumbnail, wanted.values())
-        return {sample: address for sample, address in zip(wanted, made, strict=True) if address}
+        Args:
+            golden: The golden set; ``None`` where it is not at hand.
+            edges: Longest edge in pixels, by the place of the sample.
+            jobs: Threads; decoding leaves Python's lock.
+        """
+        self._pool = ThreadPoolExecutor(max(1, jobs), thread_name_prefix="thumbnails")
+        self._made: dict[int, Future[str]] = {}
+        for sample, edge in edges.items() if golden is not None else ():
+            path = golden.photograph(sample) if golden is not None else None
+            if path is not None:
+                self._made[sample] = self._pool.submit(_thumbnail, path, edge)
+
+    def finished(self) -> dict[int, str]:
+        """Wait for the last one.
+
+        Returns:
+            A ``data:`` address by sample. A photograph that cannot be decoded has none.
+        """
+        found = {sample: address for sample, made in self._made.items() if (address := made.result())}
+        self._pool.shutdown()
+        return found
 
 
-def _thumbnail(path: Path) -> str:
+def _thumbnail(path: Path, edge: int) -> str:
     try:
         with open_image(path, _MOST_PIXELS) as image:
-            image.draft("RGB", (2 * EDGE, 2 * EDGE))  # a JPEG is decoded at an eighth of the cost
+            image.draft("RGB", (2 * edge, 2 * edge))  # a JPEG is decoded at an eighth of the cost
             small = ImageOps.exif_transpose(image).convert("RGB")
-            small.thumbnail((EDGE, EDGE), Image.Resampling.BILINEAR)
+            small.thumbnail((edge, edge), Image.Resampling.BILINEAR)
     except (GoldenError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return ""
     body = io.BytesIO()

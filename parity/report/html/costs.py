@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 
 from parity.evidence.model import Graph, Instructions, Timing
-from parity.report.html.charts import BLUE, ORANGE, VERMILION, WIDTH, Picture, draw, rows
+from parity.report.html.charts import BLUE, INK, PURPLE, WIDTH, Key, Legend, Picture, draw, rows
 from parity.report.words import quantity
 from parity.stats.quantiles import quantile_bounds, quantile_of
 
@@ -28,7 +28,7 @@ _ROOM: Final = 1.6  # a budget so many times beyond the slowest run is told in w
 
 def cost_pictures(material: Material) -> Iterator[Picture]:
     """Every picture about cost that this material gives."""
-    makers: tuple[Callable[[Material], Picture | None], ...] = (latency_picture, layers_picture, instructions_picture)
+    makers: tuple[Callable[[Material], Picture | None], ...] = (latency_picture, instructions_picture, layers_picture)
     for make in makers:
         picture = make(material)
         if picture is not None:
@@ -39,10 +39,14 @@ def cost_pictures(material: Material) -> Iterator[Picture]:
 
 
 def latency_picture(material: Material) -> Picture | None:
-    """Every steady run of every variant that was timed; its quantiles with what the runs prove of them, and budgets."""
+    """Every steady run of every variant that was timed; its quantiles with what the runs prove of them, and budgets.
+
+    The variant that it was timed in turns with stands beside it, to the same scale.
+    """
     panels: list[tuple[str, str]] = []
     told: list[str] = []
     seen = set()
+    budgeted = False
     for entry, timing in material.documents(Timing):
         name = timing.provenance.variant
         clock, confidence = _clock(material, name)
@@ -51,21 +55,42 @@ def latency_picture(material: Material) -> Picture | None:
             continue
         seen.add(name)
         budgets = _budgets(material, name)
-        marks = [
-            _mark(word, times, confidence, budgets.get(word)) for word in _QUANTILES if word in budgets or not budgets
-        ]
-        kind = "process CPU time" if clock == "cpu" else "wall time"
+        budgeted |= bool(budgets)
+        words = [word for word in _QUANTILES if word in budgets] or list(_QUANTILES)
+        others = _times(timing.versus_runs, clock) if timing.versus_runs is not None else []
+        most = max([*times, *others])
+        for who, runs, limits in ((name, times, budgets), (timing.versus, others, {})):
+            if not runs:
+                continue
+            marks = [_mark(word, runs, confidence, limits.get(word)) for word in words]
+            sentence = f"{who}: {len(runs)} runs, {'; '.join(str(mark['told']) for mark in marks)}"
+            told.append(sentence)
+            colour = _colour(material, who)
+            scale = (min([*times, *others]), most)
+            beyond = [
+                f"{mark['name']} {mark['budget']:g} ms" for mark in marks if mark["budget"] and not _near(mark, most)
+            ]
+            heading = who if who == name else f"{who}, in turns with {name}"
+            heading += f"; budget beyond the drawing: {', '.join(beyond)}" if beyond else ""
+            drawing = _histogram(
+                runs, marks, name=f"latency-{len(panels)}", label=sentence, colour=colour, within=scale
+            )
+            panels.append((heading, drawing))
+        kind = "Process CPU time" if clock == "cpu" else "Wall time"
         threads = "1 thread" if timing.threads == 1 else f"{timing.threads} threads"
-        sentence = f"{name}: {len(times)} runs, {kind}, {threads}; {'; '.join(str(mark['told']) for mark in marks)}"
-        told.append(sentence)
-        panels.append((name, _histogram(times, marks, f"latency-{len(panels)}", sentence)))
+        told[-1] += f". {kind}, {threads}"
     if not panels:
         return None
-    caption = (
-        f"{'. '.join(told)}. Below the runs: each quantile, the interval that they prove it to lie in, each end alone,"
-        " and a line for its budget; one beyond the drawing is named at its edge."
-    )
-    return Picture("latency", "Time of an inference", caption, tuple(panels))
+    how = "Below the runs: each quantile and the interval that they prove it to lie in, each end alone."
+    caption = f"{'. '.join(told)}. {how}"
+    key = (Key("budget", INK, "tick"),) if budgeted else ()
+    return Picture("latency", "Time of an inference", caption, tuple(panels), key)
+
+
+def _colour(material: Material, variant: str) -> str:
+    """A variant's own colour; that of the first for one that the contract does not know."""
+    known = material.ranked()
+    return Legend.among((variant,), known).key()[0].colour if variant in known else BLUE
 
 
 def _clock(material: Material, variant: str) -> tuple[str, float]:
@@ -104,10 +129,23 @@ def _mark(word: str, times: Sequence[float], confidence: float, budget: float | 
     }  # fmt: skip
 
 
-def _histogram(times: Sequence[float], marks: Sequence[dict[str, Any]], name: str, label: str) -> str:
+def _near(mark: dict[str, Any], slowest: float) -> bool:
+    """Whether a budget is near enough to be drawn."""
+    return mark["budget"] is not None and bool(mark["budget"] <= _ROOM * slowest)
+
+
+def _histogram(
+    times: Sequence[float],
+    marks: Sequence[dict[str, Any]],
+    *,
+    name: str,
+    label: str,
+    colour: str,
+    within: tuple[float, float],
+) -> str:
     """Counts of runs by time, and below them, on the same axis, the quantiles with their intervals and budgets."""
-    low, high = min(times), max(times)
-    counts, edges = np.histogram(times, bins=_BINS)
+    low, high = within
+    counts, edges = np.histogram(times, bins=_BINS, range=within if high > low else None)
     bars = [
         {
             "from": round(float(a), 4),
@@ -118,37 +156,26 @@ def _histogram(times: Sequence[float], marks: Sequence[dict[str, Any]], name: st
         for n, a, b in zip(counts, edges[:-1], edges[1:], strict=True)
         if n
     ]
-    near = [mark["budget"] for mark in marks if mark["budget"] is not None and mark["budget"] <= _ROOM * high]
+    near = [mark["budget"] for mark in marks if _near(mark, high)]
     scale = alt.Scale(domain=[low, max([high, *near])], nice=True)
     above = (
         alt.Chart(rows(bars))
-        .mark_bar(color=BLUE)
+        .mark_bar(color=colour)
         .encode(
             x=alt.X("from:Q", bin="binned", title=None, axis=alt.Axis(labels=False, ticks=False), scale=scale),
             x2="to:Q",
-            y=alt.Y("runs:Q", title="runs"),
+            y=alt.Y("runs:Q", title="runs", axis=alt.Axis(tickCount=4)),
             description="told:N",
         )
     )
-    beyond = [mark for mark in marks if mark["budget"] is not None and mark["budget"] not in near]
-    notes = [
-        {"at": 6 + 14 * i, "note": f"{mark['name']} budget {mark['budget']:g} ms →"} for i, mark in enumerate(beyond)
-    ]
-    told = (
-        alt.Chart(rows(notes))
-        .mark_text(align="right", baseline="top", aria=False)
-        .encode(x=alt.value(WIDTH), y=alt.Y("at:Q", scale=None), text="note:N")
-    )
-    above = (
-        alt.layer(above, *([told] if notes else [])).resolve_scale(y="independent").properties(width=WIDTH, height=130)
-    )
-    lines = [mark | {"line": mark["budget"] if mark["budget"] in near else None} for mark in marks]
+    above = above.properties(width=WIDTH, height=100)
+    lines = [mark | {"line": mark["budget"] if _near(mark, high) else None} for mark in marks]
     base = alt.Chart(rows(lines)).encode(y=alt.Y("name:N", title=None, sort=list(_QUANTILES)))
     x = alt.X("low:Q", title="ms", scale=scale)
     below = alt.layer(
-        base.mark_rule(color=BLUE, strokeWidth=5, opacity=0.45).encode(x=x, x2="high:Q", description="told:N"),
-        base.mark_point(filled=True, size=60, color=BLUE, opacity=1, aria=False).encode(x=alt.X("at:Q", scale=scale)),
-        base.mark_tick(color=VERMILION, thickness=3, size=18, aria=False).encode(x=alt.X("line:Q", scale=scale)),
+        base.mark_rule(color=colour, strokeWidth=5, opacity=0.45).encode(x=x, x2="high:Q", description="told:N"),
+        base.mark_point(filled=True, size=60, color=colour, opacity=1, aria=False).encode(x=alt.X("at:Q", scale=scale)),
+        base.mark_tick(color=INK, thickness=2, size=18, aria=False).encode(x=alt.X("line:Q", scale=scale)),
     ).properties(width=WIDTH, height=alt.Step(22))
     return draw(alt.vconcat(above, below, spacing=6), name, label)
 
@@ -164,7 +191,7 @@ def layers_picture(material: Material) -> Picture | None:
         return None
     name, reference = next((pair for pair in reversed(shown) if pair[1] in graphs), shown[-1])
     names = [name, *([reference] if reference and reference in graphs else [])]
-    sizes = {one: {layer.name: layer for layer in graphs[one].layers} for one in names}
+    sizes = {one: {_plain(layer.name): layer for layer in graphs[one].layers} for one in names}
     first = sorted(sizes[name], key=lambda layer: -max(sizes[one][layer].bytes for one in names if layer in sizes[one]))
     layers = first[:_LAYERS]
     labels = _labels(layers)
@@ -180,24 +207,31 @@ def layers_picture(material: Material) -> Picture | None:
             told = f"all others in {one}: {quantity(rest, 'bytes')}"
             values.append({"layer": _OTHERS, "variant": one, "bytes": rest, "told": told})
     order = [*labels.values(), _OTHERS]
+    legend = Legend.among(names[::-1], material.ranked())
     chart = (
         alt.Chart(rows(values))
         .mark_bar()
         .encode(
-            x=alt.X("bytes:Q", title="bytes", axis=alt.Axis(format="~s", tickCount=5)),
-            y=alt.Y("layer:N", title=None, sort=order, axis=alt.Axis(labelLimit=170)),
+            x=alt.X("bytes:Q", title="bytes", axis=alt.Axis(format="~s", tickCount=4)),
+            y=alt.Y("layer:N", title=None, sort=order, axis=alt.Axis(labelLimit=150, labelOverlap=False)),
             yOffset=alt.YOffset("variant:N", sort=names[::-1]),
-            color=alt.Color("variant:N", title=None, sort=names[::-1]),
+            color=legend.colour("variant"),
             description="told:N",
         )
-        .properties(width=WIDTH - 130, height=alt.Step(11 if len(names) > 1 else 16))
+        .properties(width=WIDTH - 100, height=alt.Step(10 if len(names) > 1 else 16))
     )
     wholes = ", ".join(
         f"{one} {quantity(sum(x.bytes for x in graphs[one].layers) + graphs[one].layers_rest, 'bytes')}"
         for one in names
     )
     caption = f"Stored tensors by the operator that uses them: {wholes}. Layers of one name stand together."
-    return Picture("layers", "Size by layer", caption, (("", draw(chart, "layers", caption)),))
+    drawing = draw(chart, "layers", caption)
+    return Picture("layers", "Size by layer", caption, (("", drawing),), legend.key("square"))
+
+
+def _plain(name: str) -> str:
+    """A layer's name as it was before it was quantised: ONNX Runtime's quantiser adds to it."""
+    return name.removesuffix("_quant")
 
 
 def _labels(names: Sequence[str]) -> dict[str, str]:
@@ -235,26 +269,23 @@ def instructions_picture(material: Material) -> Picture | None:
         return None
     panels: list[tuple[str, str]] = []
     for variant in dict.fromkeys(str(value["variant"]) for value in values):
+        colour = _colour(material, variant)
         base = alt.Chart(rows([value for value in values if value["variant"] == variant])).encode(
-            y=alt.Y("target:N", title=None)
+            y=alt.Y("target:N", title=None, axis=alt.Axis(labelOverlap=False))
         )
-        x = alt.X("n:Q", title="instructions of an inference", axis=alt.Axis(format="~s"))
+        x = alt.X("n:Q", title="instructions of an inference", axis=alt.Axis(format="~s", tickCount=5))
         chart = alt.layer(
-            base.mark_bar(color=BLUE, height=14).encode(x=x, description="told:N"),
-            base.mark_tick(color=VERMILION, thickness=3, size=22, aria=False).encode(x="limit:Q"),
-            base.mark_point(filled=True, shape="diamond", size=80, color=ORANGE, opacity=1, aria=False).encode(
+            base.mark_bar(color=colour, height=14).encode(x=x, description="told:N"),
+            base.mark_tick(color=INK, thickness=2, size=22, aria=False).encode(x="limit:Q"),
+            base.mark_point(filled=True, shape="diamond", size=80, color=PURPLE, opacity=1, aria=False).encode(
                 x="then:Q"
             ),
-        ).properties(width=WIDTH, height=alt.Step(28))
+        ).properties(width=WIDTH - 30, height=alt.Step(28))
         panels.append((variant, draw(chart, f"instructions-{len(panels)}", f"Instructions of {variant} by target")))
-    marks = (["the line is the limit"] if any(value["limit"] for value in values) else []) + (
-        ["the diamond the accepted release"] if before else []
-    )
-    caption = ". ".join(
-        ["; ".join(str(value["told"]) for value in values), *([", ".join(marks).capitalize()] if marks else []),
-         "These are counts, not times."]
-    )  # fmt: skip
-    return Picture("instructions", "Instructions by target", caption, tuple(panels))
+    key = [Key("limit", INK, "tick")] if any(value["limit"] for value in values) else []
+    key += [Key("accepted release", PURPLE, "diamond")] if before else []
+    caption = f"{'; '.join(str(value['told']) for value in values)}. These are counts, not times."
+    return Picture("instructions", "Instructions by target", caption, tuple(panels), tuple(key))
 
 
 def _limit(material: Material, variant: str, target: str, then: int | None) -> float | None:

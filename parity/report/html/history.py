@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 
 from parity.evidence.model import Files
-from parity.report.html.charts import WIDTH, Picture, draw, rows
+from parity.report.html.charts import WIDTH, Legend, Picture, draw, rows
 from parity.report.words import quantity
 from parity.stats.classification import confusion, decisions, macro_f1
 
@@ -46,7 +46,7 @@ def history_picture(material: Material, accepted: Sequence[Accepted]) -> Picture
     panels = [
         (title, drawing)
         for title, key in (("macro-F1", "f1"), ("bytes", "bytes"))
-        if (drawing := _drawn(steps, title, key)) is not None
+        if (drawing := _drawn(steps, title, key, material.ranked())) is not None
     ]
     if not panels:
         return None
@@ -59,7 +59,8 @@ def history_picture(material: Material, accepted: Sequence[Accepted]) -> Picture
         caption += f" Shown are the last {_MOST}."
     if foreign:
         caption += f" On another golden set, and so not to be compared: {', '.join(foreign)}."
-    return Picture("history", "Accepted releases", caption, tuple(panels))
+    legend = Legend.among(_drawn_variants(steps, material.ranked()), material.ranked())
+    return Picture("history", "Accepted releases", caption, tuple(panels), legend.key())
 
 
 def _this(material: Material) -> Accepted:
@@ -74,32 +75,36 @@ def _this(material: Material) -> Accepted:
     return Accepted(_THIS, material.golden.digest if material.golden is not None else "", f1, sizes)
 
 
-def _drawn(steps: Sequence[Accepted], title: str, key: str) -> str | None:
+def _drawn_variants(steps: Sequence[Accepted], known: Sequence[str]) -> tuple[str, ...]:
+    """The variants of which anything is told, in their order; one that the contract has no more is left out."""
+    told = {name for step in steps for name in (*step.f1, *step.bytes)}
+    return tuple(name for name in known if name in told)
+
+
+def _drawn(steps: Sequence[Accepted], title: str, key: str, known: Sequence[str]) -> str | None:
     values: list[dict[str, Any]] = []
     for step in steps:
         numbers: Mapping[str, float] = getattr(step, key)
         for variant, value in numbers.items():
+            if variant not in known:
+                continue
             shown = quantity(value, "bytes") if key == "bytes" else f"{value:.4f}"
             told = f"{step.name}, {variant}: {shown}"
             values.append({"release": step.name, "variant": variant, "value": value, "told": told})
     if len({value["release"] for value in values}) < 2:  # noqa: PLR2004 - one is no history
         return None
-    variants = list(dict.fromkeys(str(value["variant"]) for value in values))
-    chart = (
-        alt.Chart(rows(values))
-        .mark_line(point=alt.OverlayMarkDef(filled=True, size=60))
-        .encode(
-            x=alt.X("release:N", title=None, sort=[step.name for step in steps], axis=alt.Axis(labelAngle=-35)),
-            y=alt.Y(
-                "value:Q",
-                title=title,
-                scale=alt.Scale(zero=key == "bytes"),
-                axis=alt.Axis(format="~s") if key == "bytes" else alt.Axis(),
-            ),
-            color=alt.Color("variant:N", title=None, sort=variants),
-            strokeDash=alt.StrokeDash("variant:N", legend=None, sort=variants),
-            description="told:N",
-        )
-        .properties(width=WIDTH - 60, height=150)
+    legend = Legend.among(_drawn_variants(steps, known), known)
+    scale, axis = alt.Scale(zero=key == "bytes"), alt.Axis(tickCount=5)
+    if key == "bytes":
+        axis = alt.Axis(tickCount=5, format="~s")
+    base = alt.Chart(rows(values)).encode(
+        x=alt.X("release:N", title=None, sort=[step.name for step in steps], axis=alt.Axis(labelAngle=-35)),
+        y=alt.Y("value:Q", title=title, scale=scale, axis=axis),
+        color=legend.colour("variant"),
     )
+    lines = base.mark_line(aria=False).encode(strokeDash=legend.dash("variant"))
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(
+        shape=legend.shape("variant"), description="told:N"
+    )
+    chart = (lines + points).properties(width=WIDTH - 30, height=130)
     return draw(chart, f"history-{key}", f"{title} over the accepted releases")

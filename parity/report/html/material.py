@@ -78,6 +78,11 @@ class Material:
         known = [(name, reference) for name, reference in pairs if reference in self.outputs]
         return known[-1] if known else None
 
+    def ranked(self) -> tuple[str, ...]:
+        """Names of the variants in the order in which colours are given out: the two that are compared come first."""
+        pair = self.pair() or ()
+        return tuple(dict.fromkeys([*pair[::-1], *(variant.name for variant in self.entry.variants)]))
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, empty where the set does not know them."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from parity.report.compare import headline as comparison_headline
 from parity.report.compare import shown_factor, shown_verdict, worse
-from parity.report.html.frame import part, template
+from parity.report.html.frame import icon, part, template
 from parity.report.matrix_terminal import verdict_line
 from parity.report.words import RICH, quantity
 from parity.result import HOST
@@ -33,6 +33,7 @@ def render_matrix(merged: Merged) -> str:
         cells={(cell.runtime, cell.variant, cell.target): cell for cell in merged.cells},
         changes=[(variant, rows) for variant, rows in changes if rows],
         host=HOST,
+        icon=icon("held" if merged.outcome == "held" else "broken"),
         css=part("css"),
     )
 
@@ -59,5 +60,10 @@ def render_comparison(found: Comparison) -> str:
         for step in found.changed
     ]
     return template("comparison").render(
-        found=found, rows=rows, headline=comparison_headline(found), worse=worse(found), css=part("css")
+        found=found,
+        rows=rows,
+        headline=comparison_headline(found),
+        worse=worse(found),
+        icon=icon("broken" if worse(found) else "held"),
+        css=part("css"),
     )

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from parity.evidence.flips import reckon
-from parity.evidence.model import FlipLedger, Provenance
-from parity.report.html.album import thumbnails
-from parity.report.html.charts import placed
+from parity.report.again import again
+from parity.report.faults import faults
+from parity.report.html.album import EDGE, LARGE, Album
+from parity.report.html.charts import placed, swatch
 from parity.report.html.costs import cost_pictures
-from parity.report.html.frame import part, template
+from parity.report.html.frame import icon, part, template
+from parity.report.html.glance import glance
 from parity.report.html.history import history_picture
-from parity.report.html.pictures import quality_pictures, shown_samples, worst_samples
+from parity.report.html.material import evidence_of
+from parity.report.html.pictures import quality_pictures
+from parity.report.html.runtimes import runtimes
+from parity.report.html.samples import Flips, Moved, flips_of, moved_of
+from parity.report.html.scatter import shown_samples
 from parity.report.terminal import verdict_line
-from parity.report.words import RICH, comparison, shown_unit
+from parity.report.words import RICH, compared, outcome_sign, shown_unit
 from parity.result import HOST, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from parity.evidence.model import Flip
-    from parity.report.document import Record, VerdictEntry
+    from parity.report.document import Record, VariantEntry, VerdictEntry
+    from parity.report.faults import Fault
     from parity.report.html.charts import Picture
+    from parity.report.html.glance import Glance
     from parity.report.html.material import Material
-
-MOST_FLIPS: Final = 60
-"""Flips shown as photographs a pair; the record's ledger holds them all."""
+    from parity.report.html.runtimes import Runtimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,65 +43,34 @@ class Line:
     Attributes:
         row: The verdict.
         sign: Its sign.
-        found: Number against limit.
+        number: What was found.
+        limit: How that stands to what is demanded, with the unit of both.
         place: Where it was executed, empty for the host.
     """
 
     row: VerdictEntry
     sign: str
-    found: str
+    number: str
+    limit: str
     place: str
 
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A flip as a photograph with both decisions.
-
-    Attributes:
-        flip: The flip.
-        sample: Place of the sample in the golden set, or -1.
-    """
-
-    flip: Flip
-    sample: int
+    @property
+    def found(self) -> str:
+        """Number against limit."""
+        return " ".join(filter(None, (self.number, self.limit)))
 
 
 @dataclass(frozen=True, slots=True)
-class Flips:
-    """The flips of one variant against another.
+class Trouble:
+    """What is not held for one reason.
 
     Attributes:
-        name: The judged variant.
-        other: What it is compared to.
-        ledger: All that is known of them.
-        cards: Those that are shown.
+        lines: The clauses.
+        place: Where to find the first of them in the contract, as ``file:line``; without the line where none is known.
     """
 
-    name: str
-    other: str
-    ledger: FlipLedger
-    cards: tuple[Card, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A sample that both decide alike, but with other probabilities.
-
-    Attributes:
-        sample: Its place in the golden set.
-        name: Its name.
-        label: Its class, or an empty string.
-        decision: What both decide.
-        ours: Probability of that in the judged variant.
-        theirs: The same in its reference.
-    """
-
-    sample: int
-    name: str
-    label: str
-    decision: str
-    ours: float
-    theirs: float
+    lines: tuple[Line, ...]
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +95,36 @@ class Chapter:
     Attributes:
         material: What it is drawn from.
         headline: The verdict in one line.
+        sign: Its sign.
+        glance: The variants side by side.
         lines: The clause table.
-        failing: Those of its lines that are not held, the worst first.
+        failing: What is not held, the worst first.
         grids: Targets by clauses.
+        runtimes: Variants by versions of ONNX Runtime.
         pictures: The pictures.
         flips: The flips, by pair.
         moved: The samples that moved the most without a flip, the furthest first.
         album: Thumbnails by sample.
         names: Names of the samples that have one.
+        again: The commands that do it again.
+        files: What was judged: (variant, digest, runtime).
     """
 
     material: Material
     headline: str
+    sign: str
+    glance: Glance | None
     lines: tuple[Line, ...]
-    failing: tuple[Line, ...]
+    failing: tuple[Trouble, ...]
     grids: tuple[Grid, ...]
+    runtimes: Runtimes | None
     pictures: tuple[Picture, ...]
     flips: tuple[Flips, ...]
     moved: tuple[Moved, ...]
     album: dict[int, str]
     names: dict[int, str]
+    again: tuple[str, ...]
+    files: tuple[tuple[VariantEntry, str, str], ...]
 
 
 def render(record: Record, materials: Sequence[Material], *, jobs: int = 2) -> str:
@@ -157,7 +140,15 @@ def render(record: Record, materials: Sequence[Material], *, jobs: int = 2) -> s
     """
     chapters = [chapter(material, jobs=jobs) for material in materials]
     return template("page").render(
-        record=record, chapters=chapters, svg=_svg, data=_data, Status=Status, css=part("css"), js=part("js")
+        record=record,
+        chapters=chapters,
+        svg=_svg,
+        data=_data,
+        swatch=swatch,
+        Status=Status,
+        icon=icon(_worst(record)),
+        css=part("css"),
+        js=part("js"),
     )
 
 
@@ -165,25 +156,51 @@ def chapter(material: Material, *, jobs: int = 2) -> Chapter:
     """Prepare one contract for the page."""
     record, entry = material.record, material.entry
     lines = tuple(_line(row) for row in record.verdicts_of(entry.name))
-    order = (Status.BROKEN, Status.ERROR, Status.UNPROVEN)
-    flips = tuple(_flips(material))
-    moved = tuple(_moved(material))
-    samples = {int(i) for i in shown_samples(material)} | {c.sample for f in flips for c in f.cards if c.sample >= 0}
-    samples |= {one.sample for one in moved}
-    album = thumbnails(material.photographs, sorted(samples), jobs=jobs)
-    golden = material.golden
+    flips, moved = tuple(flips_of(material)), tuple(moved_of(material))
+    edges = dict.fromkeys((int(i) for i in shown_samples(material)), EDGE)
+    edges |= {c.sample: LARGE for f in flips for c in (*f.cards, *f.folded) if c.sample >= 0}
+    edges |= {one.sample: LARGE for one in moved}
+    thumbnails = Album(material.photographs, edges, jobs=jobs)
+    pictures = tuple(_pictures(material))  # while photographs are decoded
+    album, golden = thumbnails.finished(), material.golden
     return Chapter(
         material=material,
         headline=verdict_line(record, entry),
+        sign=outcome_sign(entry.outcome),
+        glance=glance(material),
         lines=lines,
-        failing=tuple(line for status in order for line in lines if line.row.status is status),
+        failing=tuple(_trouble(entry.file, fault) for fault in faults(record.verdicts_of(entry.name))),
         grids=tuple(_grids(lines)),
-        pictures=tuple(_pictures(material)),
+        runtimes=runtimes(material),
+        pictures=pictures,
         flips=flips,
         moved=moved,
         album=album,
         names={sample: golden.ids[sample] for sample in album} if golden is not None else {},
+        again=again(record, entry),
+        files=tuple(_files(material)),
     )
+
+
+def _worst(record: Record) -> str:
+    """The outcome that the page's icon shows."""
+    outcomes = {entry.outcome for entry in record.contracts}
+    return next((o for o in ("broken", "error", "unproven", "unjudged") if o in outcomes), "held")
+
+
+def _files(material: Material) -> Iterator[tuple[VariantEntry, str, str]]:
+    """Each variant with the digest of its file, and what ran it."""
+    sources = [e.provenance for _, e in evidence_of(material.record, material.entry.name) if not e.baseline]
+    for variant in material.entry.variants:
+        own = [source for source in sources if source is not None and source.variant == variant.name]
+        digest = next((source.artefact for source in own if source.artefact), "")
+        runtime = next((source.runtime for source in own if source.runtime and source.target == HOST), "")
+        yield variant, digest, runtime
+
+
+def _trouble(file: str, fault: Fault) -> Trouble:
+    line = fault.first.line
+    return Trouble(tuple(_line(row) for row in fault.rows), f"{file}:{line}" if line else file)
 
 
 def _pictures(material: Material) -> Iterator[Picture]:
@@ -195,8 +212,9 @@ def _pictures(material: Material) -> Iterator[Picture]:
 
 
 def _line(row: VerdictEntry) -> Line:
-    found = " ".join(filter(None, (comparison(row, RICH), shown_unit(row.unit))))
-    return Line(row, RICH.status[row.status], found, "" if row.target == HOST else row.target)
+    number, limit = compared(row, RICH)
+    told = " ".join(filter(None, (limit, shown_unit(row.unit))))
+    return Line(row, RICH.status[row.status], number, told, "" if row.target == HOST else row.target)
 
 
 def _grids(lines: Sequence[Line]) -> list[Grid]:
@@ -209,40 +227,6 @@ def _grids(lines: Sequence[Line]) -> list[Grid]:
         targets = dict.fromkeys(line.place for line in own)
         found.append(Grid(variant, clauses, tuple((t, tuple(cells.get((t, c)) for c in clauses)) for t in targets)))
     return found
-
-
-def _flips(material: Material) -> list[Flips]:
-    """Every ledger of the record; where no clause asked for one, the ledger of the pair that a reader asks about."""
-    ledgers = [
-        (entry.variant, "the accepted release" if entry.baseline else entry.versus, ledger)
-        for entry, ledger in material.documents(FlipLedger)
-    ]
-    pair, golden = material.pair(), material.golden
-    if pair is not None and golden is not None and material.contract is not None and not ledgers:
-        columns = material.photographs.columns if material.photographs is not None else {}
-        ours, theirs = (material.outputs[name] for name in pair)
-        made = reckon(material.contract, golden, columns, ours, theirs, source=Provenance(variant=pair[0]))
-        ledgers.append((*pair, made))
-    known = {name: place for place, name in enumerate(golden.ids)} if golden is not None else {}
-    rank = {"harmed": 0, "moved": 1, "unlabelled": 1, "mended": 2}
-    found = []
-    for name, other, ledger in ledgers:
-        if not ledger.failure:
-            rows = sorted(ledger.rows, key=lambda flip: (rank[flip.kind], -flip.other_margin))[:MOST_FLIPS]
-            found.append(Flips(name, other, ledger, tuple(Card(flip, known.get(flip.id, -1)) for flip in rows)))
-    return found
-
-
-def _moved(material: Material) -> Iterator[Moved]:
-    pair, golden, classes = material.pair(), material.golden, material.classes
-    ours, theirs = (material.probabilities(name) for name in pair) if pair is not None else (None, None)
-    if ours is None or theirs is None or golden is None or ours.shape[1] != len(classes):
-        return
-    for sample in (int(place) for place in worst_samples(material)):
-        decision = int(theirs[sample].argmax())
-        label = classes[int(golden.labels[sample])] if golden.labels is not None else ""
-        numbers = float(ours[sample, decision]), float(theirs[sample, decision])
-        yield Moved(sample, golden.ids[sample], label, classes[decision], *numbers)
 
 
 def _svg(drawing: str, place: str) -> Markup:

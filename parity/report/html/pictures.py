@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 import numpy as np
 
-from parity.report.html.charts import BLUE, GREY, VERMILION, WIDTH, Picture, draw, photograph, rows
+from parity.report.html.charts import BLUE, INK, VERMILION, WIDTH, Key, Legend, Picture, draw, percent, rows
+from parity.report.html.scatter import scores_picture
+from parity.result import HOST
 from parity.stats import differences
-from parity.stats.classification import confusion, decisions, flips, macro_f1
+from parity.stats.classification import confusion, decisions, f1_by_class, macro_f1
 from parity.stats.decisions import Labelled, Rules, decide_floor
 from parity.stats.measures import class_f1
 
@@ -22,137 +24,22 @@ if TYPE_CHECKING:
     from parity.evidence.model import Array
     from parity.report.html.material import Material
 
-MOST_DOTS: Final = 2000
-"""Dots of the scatter: every flip, the samples furthest apart, and a seeded choice of the rest."""
-
-MOST_WORST: Final = 12
-"""Samples shown whose probabilities moved the most, their decision apart."""
-
-_MOVED: Final = 0.01
 _BINS: Final = 5
 _MOST_COLUMNS: Final = 6
 _CURVE: Final = 21
-_ALIKE: Final = "same decision"
-_KINDS: Final = (_ALIKE, "right → wrong", "wrong → right", "another decision")
+_ANY: Final = 0.5  # a floor must be named to have its bounds reckoned; no bound depends on it
+_NARROW: Final = 210
 
 
 def quality_pictures(material: Material) -> Iterator[Picture]:
     """Every picture about quality that this material gives."""
     makers: tuple[Callable[[Material], Picture | None], ...] = (
-        scores_picture, classes_picture, noise_picture, mixture_picture, confusion_picture, capture_picture,
+        scores_picture, noise_picture, classes_picture, mixture_picture, confusion_picture, capture_picture,
     )  # fmt: skip
     for make in makers:
         picture = make(material)
         if picture is not None:
             yield picture
-
-
-def scores_picture(material: Material) -> Picture | None:
-    """Candidate's against reference's probability of the class that the reference decided for; a dot an image."""
-    pair = material.pair()
-    chosen = shown_samples(material)
-    if pair is None or not len(chosen):
-        return None
-    name, reference = pair
-    ours, theirs = material.probabilities(name), material.probabilities(reference)
-    if ours is None or theirs is None or material.golden is None:
-        return None
-    kinds, which = _kinds(material, name, reference), theirs.argmax(axis=1)
-    values = [
-        {
-            "x": round(float(theirs[i, which[i]]), 4),
-            "y": round(float(ours[i, which[i]]), 4),
-            "kind": kinds[i],
-            "to": photograph(int(i)),
-            "told": f"{material.golden.ids[i]}: {reference} {theirs[i, which[i]]:.3f}, {name} {ours[i, which[i]]:.3f}",
-        }
-        for i in sorted((int(i) for i in chosen), key=lambda i: kinds[i] != _ALIKE)
-    ]
-    present = [kind for kind in _KINDS if any(v["kind"] == kind for v in values)]
-    colours = dict(zip(_KINDS, (BLUE, VERMILION, "#009e73", "#e69f00"), strict=True))
-    shapes = dict(zip(_KINDS, ("circle", "cross", "triangle-up", "square"), strict=True))
-    dots = (
-        alt.Chart(rows(values))
-        .mark_point(filled=True, size=42, opacity=0.75)
-        .encode(
-            x=alt.X("x:Q", title=f"probability in {reference}", scale=alt.Scale(nice=True, zero=False)),
-            y=alt.Y("y:Q", title=f"the same class in {name}", scale=alt.Scale(nice=True, zero=False)),
-            color=alt.Color("kind:N", title=None, scale=alt.Scale(domain=present, range=[colours[k] for k in present])),
-            shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=present, range=[shapes[k] for k in present])),
-            href="to:N",
-            description="told:N",
-        )
-    )
-    ends = rows([{"x": value, "y": value} for value in _ends(values)])
-    line = alt.Chart(ends).mark_line(color=GREY, strokeDash=[4, 4]).encode(x="x:Q", y="y:Q")
-    total = len(theirs)
-    differ = sum(kind != _ALIKE for kind in kinds)
-    part = (
-        "" if len(values) == total else f" Shown are {len(values)} of {total}: all flips, the furthest, and a sample."
-    )
-    caption = (
-        f"Each dot is an image: on the line both say the same. {differ} of {total} are decided differently.{part}"
-        " Point at a dot, tap it or reach it by keyboard to see its photograph."
-    )
-    svg = draw(
-        (line + dots).properties(width=WIDTH, height=WIDTH),
-        "scores",
-        f"Scores of {name} against {reference}. {caption}",
-    )
-    return Picture("scores", f"{reference} against {name}, image by image", caption, (("", svg),))
-
-
-def shown_samples(material: Material) -> NDArray[np.int64]:
-    """The samples whose dots are drawn, and whose photographs the page carries; int64, ascending."""
-    pair = material.pair()
-    none = np.zeros(0, dtype=np.int64)
-    if pair is None:
-        return none
-    ours, theirs = material.probabilities(pair[0]), material.probabilities(pair[1])
-    if ours is None or theirs is None or ours.shape != theirs.shape:
-        return none
-    total = len(ours)
-    if total <= MOST_DOTS:
-        return np.arange(total)
-    differ = np.flatnonzero(ours.argmax(axis=1) != theirs.argmax(axis=1))[: MOST_DOTS // 2]
-    furthest = np.argsort(-np.abs(ours - theirs).max(axis=1), kind="stable")[: MOST_DOTS // 4]
-    drawn = np.random.default_rng(0).permutation(total)
-    chosen = dict.fromkeys(int(i) for i in np.concatenate([differ, furthest, drawn]))
-    return np.sort(np.fromiter(chosen, dtype=np.int64)[:MOST_DOTS])
-
-
-def worst_samples(material: Material) -> NDArray[np.int64]:
-    """The samples whose decision is the same although their probabilities moved the most; int64, the furthest first."""
-    pair = material.pair()
-    ours, theirs = (material.probabilities(name) for name in pair) if pair is not None else (None, None)
-    if ours is None or theirs is None or ours.shape != theirs.shape:
-        return np.zeros(0, dtype=np.int64)
-    apart = np.abs(ours - theirs).max(axis=1)
-    order = np.argsort(-apart, kind="stable")
-    kept = (ours.argmax(axis=1) == theirs.argmax(axis=1)) & (apart > _MOVED)
-    found: NDArray[np.int64] = order[kept[order]][:MOST_WORST].astype(np.int64)
-    return found
-
-
-def _kinds(material: Material, name: str, reference: str) -> list[str]:
-    """What became of each sample's decision."""
-    ours, theirs = material.scores(name), material.scores(reference)
-    if ours is None or theirs is None:
-        return []
-    mine, its = decisions(ours), decisions(theirs)
-    if material.labels is None:
-        return [_KINDS[3] if differs else _ALIKE for differs in mine != its]
-    found = flips(material.labels, mine, its)
-    kinds = [_ALIKE] * len(mine)
-    for kind, where in zip(_KINDS[1:], (found.harmed, found.mended, found.moved), strict=True):
-        for sample in where:
-            kinds[int(sample)] = kind
-    return kinds
-
-
-def _ends(values: list[dict[str, Any]]) -> tuple[float, float]:
-    numbers = [value[axis] for value in values for axis in ("x", "y")]
-    return min(numbers), max(numbers)
 
 
 def confusion_picture(material: Material) -> Picture | None:
@@ -188,74 +75,103 @@ def _matrix(counts: NDArray[np.int64], classes: tuple[str, ...], name: str, labe
             "label": classes[row],
             "decision": classes[column],
             "count": int(counts[row, column]),
-            "weight": _weight(counts, row, column, signed=signed),
-            "shown": f"{counts[row, column]:+d}" if signed and counts[row, column] else str(counts[row, column]),
+            "depth": _depth(counts, row, column, signed=signed),
+            "side": "less" if counts[row, column] < 0 else "more",
+            "shown": _shown(int(counts[row, column]), signed=signed),
             "told": f"{classes[row]} taken for {classes[column]}: {counts[row, column]}",
         }
         for row in range(len(classes))
         for column in range(len(classes))
     ]
+    more, less = (VERMILION, BLUE) if signed else (BLUE, BLUE)
     place = {
         "x": alt.X("decision:N", sort=list(classes), title="decision", axis=alt.Axis(labelAngle=-40)),
         "y": alt.Y("label:N", sort=list(classes), title="label"),
     }
-    colours = [BLUE, "#80808018", VERMILION] if signed else ["#80808018", BLUE]
-    scale = alt.Scale(domain=[-1, 0, 1] if signed else [0, 1], range=colours)
     base = alt.Chart(rows(values))
+    # Depth is opacity, and never so deep that words in the colour of the page's text could not be read on it.
     cells = base.mark_rect(stroke="#80808055").encode(
-        **place, color=alt.Color("weight:Q", legend=None, scale=scale), description="told:N"
+        **place,
+        color=alt.Color("side:N", legend=None, scale=alt.Scale(domain=["more", "less"], range=[more, less])),
+        fillOpacity=alt.FillOpacity("depth:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.03, 0.6])),
+        description="told:N",
     )
-    strong = alt.condition("abs(datum.weight) > 0.55", alt.value("#ffffff"), alt.value("currentColor"))
-    numbers = base.mark_text(aria=False).encode(**place, text="shown:N", color=strong)
+    numbers = base.mark_text(aria=False).encode(**place, text="shown:N")
     edge = max(32, min(56, 260 // max(len(classes), 1)))
     return draw((cells + numbers).properties(width=edge * len(classes), height=edge * len(classes)), name, label)
 
 
-def _weight(counts: NDArray[np.int64], row: int, column: int, *, signed: bool) -> float:
-    """Depth of a cell's colour: its share of the row, or of the largest difference, from -1 to 1."""
+def _depth(counts: NDArray[np.int64], row: int, column: int, *, signed: bool) -> float:
+    """Depth of a cell's colour: its share of the row, or of the largest difference, from 0 to 1."""
     whole = float(np.abs(counts).max()) if signed else float(counts[row].sum())
-    return round(float(counts[row, column]) / whole, 3) if whole else 0.0
+    return round(abs(float(counts[row, column])) / whole, 3) if whole else 0.0
+
+
+def _shown(count: int, *, signed: bool) -> str:
+    """A count; of a difference with its sign. What is not there is a dot, so that what is there stands out."""
+    if not count:
+        return "·"
+    return f"{count:+d}".replace("-", "\N{MINUS SIGN}") if signed else str(count)
 
 
 def classes_picture(material: Material) -> Picture | None:
-    """F1 of every class with the bounds that the samples prove, both variants beside each other."""
+    """F1 of every class with the bounds that the samples prove, both variants beside each other, and their floors."""
     pair, labels, classes = material.pair(), material.labels, material.classes
     if pair is None or labels is None or not classes or material.golden is None:
         return None
     confidence = _confidence(material)
-    values = []
+    # As the clause decides it, so that its floor and the line that is proven speak of the same.
+    rules = Rules(confidence, 1 - confidence, plan=False)
+    values: list[dict[str, Any]] = []
     for name in reversed(pair):
         scores = material.scores(name)
         if scores is None:
             return None
+        floors = _floors(material, name)
         for index, label in enumerate(classes):
             samples = Labelled(labels, scores, clusters=material.golden.clusters)
-            found = decide_floor(class_f1(len(classes), index), samples, 0.5, Rules(confidence, 1 - confidence, 2000))
+            found = decide_floor(class_f1(len(classes), index), samples, _ANY, rules)
             if math.isfinite(found.value) and found.bounds is not None:
-                low, high = found.bounds.lower, found.bounds.upper
+                low, high, floor = found.bounds.lower, found.bounds.upper, floors.get(label)
                 told = f"{label} in {name}: F1 {found.value:.3f}, from {low:.3f} to {high:.3f}"
+                told += "" if floor is None else f", at least {floor:g} is demanded"
                 value = {"class": label, "variant": name, "f1": found.value, "low": low, "high": high, "told": told}
-                values.append(value)
+                values.append(value | {"floor": floor})
     if not values:
         return None
-    base = alt.Chart(rows(values))
-    where = {
-        "y": alt.Y("class:N", sort=list(classes), title=None),
-        "yOffset": alt.YOffset("variant:N", sort=[pair[1], pair[0]]),
-        "color": alt.Color("variant:N", title=None, sort=[pair[1], pair[0]]),
-    }
-    bars = base.mark_rule(strokeWidth=2).encode(
-        **where, x=alt.X("low:Q", title="F1", scale=alt.Scale(zero=False)), x2="high:Q", description="told:N"
+    legend = Legend.among(pair[::-1], material.ranked())
+    base = alt.Chart(rows(values)).encode(
+        y=alt.Y("class:N", sort=list(classes), title=None),
+        yOffset=alt.YOffset("variant:N", sort=[pair[1], pair[0]]),
     )
-    dots = base.mark_point(filled=True, size=70, aria=False).encode(
-        **where, x="f1:Q", shape=alt.Shape("variant:N", legend=None)
-    )
+    axis = alt.X("low:Q", title="F1", scale=alt.Scale(zero=False, padding=8))
+    layers = [
+        base.mark_rule(strokeWidth=2).encode(x=axis, x2="high:Q", color=legend.colour("variant"), description="told:N"),
+        base.mark_point(filled=True, size=70, opacity=1, aria=False).encode(
+            x="f1:Q", color=legend.colour("variant"), shape=legend.shape("variant")
+        ),
+    ]
+    limited = any(value["floor"] is not None for value in values)
+    if limited:
+        floors_ = base.transform_filter("datum.floor != null")
+        layers.append(floors_.mark_tick(color=INK, thickness=2, size=16, aria=False).encode(x="floor:Q"))
     caption = (
         f"The point is the F1 on this set; the line is where it may truly lie, each end alone proven to"
-        f" {confidence:.0%}."
+        f" {100 * confidence:g} %."
     )
-    chart = (bars + dots).properties(width=WIDTH, height=46 * len(classes))
-    return Picture("classes", "F1 by class", caption, (("", draw(chart, "classes", f"F1 by class. {caption}")),))
+    chart = alt.layer(*layers).properties(width=WIDTH, height=42 * len(classes))
+    key = (*legend.key(), *([Key("demanded", INK, "tick")] if limited else []))
+    return Picture("classes", "F1 by class", caption, (("", draw(chart, "classes", f"F1 by class. {caption}")),), key)
+
+
+def _floors(material: Material, variant: str) -> dict[str, float]:
+    """The F1 that the contract demands of a variant's classes."""
+    if material.contract is None or variant not in material.contract.variants:
+        return {}
+    stated = getattr(material.contract.variants[variant].limits.get("quality"), "f1_per_class", None)
+    if isinstance(stated, dict):
+        return stated
+    return {} if stated is None else dict.fromkeys(material.classes, stated)
 
 
 def _confidence(material: Material) -> float:
@@ -265,9 +181,9 @@ def _confidence(material: Material) -> float:
 
 
 def capture_picture(material: Material) -> Picture | None:
-    """How right both are, by what the table of labels says of each image's capture."""
+    """The F1 of both, by what the table of labels says of each image's capture."""
     pair, labels, golden = material.pair(), material.labels, material.photographs
-    if pair is None or labels is None or golden is None:
+    if pair is None or labels is None or golden is None or not material.classes:
         return None
     panels: list[tuple[str, str]] = []
     for column, cells in golden.columns.items():
@@ -276,8 +192,15 @@ def capture_picture(material: Material) -> Picture | None:
             panels.append((column, _by_capture(material, pair, labels, column, numbers)))
     if not panels:
         return None
-    caption = "Share of right decisions, by fifths of the images from the least to the greatest value of each column."
-    return Picture("capture", "By capture quality", caption, tuple(panels))
+    caption = (
+        "Macro-F1 of the images in each fifth, from the least to the greatest value of a column; a point stands at the"
+        " middle image of its fifth. A fifth without a class is reckoned without it."
+    )
+    return Picture("capture", "F1 by capture quality", caption, tuple(panels), _legend(material, pair).key())
+
+
+def _legend(material: Material, pair: tuple[str, str]) -> Legend:
+    return Legend.among(pair[::-1], material.ranked())
 
 
 def _by_capture(
@@ -288,25 +211,27 @@ def _by_capture(
     values = []
     for name in reversed(pair):
         scores = material.scores(name)
-        right = decisions(scores) == labels if scores is not None else np.zeros(len(labels), bool)
+        if scores is None:
+            continue
+        decided = decisions(scores)
         for part in np.unique(place):
             inside = place == part
-            share, middle = float(right[inside].mean()), float(np.median(numbers[inside]))
-            told = f"{name}: {share:.1%} right where {column} is about {middle:.3g}, {int(inside.sum())} images"
-            values.append({"x": middle, "right": share, "variant": name, "told": told})
-    chart = (
-        alt.Chart(rows(values))
-        .mark_line(point=alt.OverlayMarkDef(filled=True, size=60))
-        .encode(
-            x=alt.X("x:Q", title=column, scale=alt.Scale(zero=False)),
-            y=alt.Y("right:Q", title="right", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False)),
-            color=alt.Color("variant:N", title=None, sort=[pair[1], pair[0]]),
-            strokeDash=alt.StrokeDash("variant:N", legend=None, sort=[pair[1], pair[0]]),
-            description="told:N",
-        )
-        .properties(width=WIDTH // 2, height=130)
+            counts = confusion(labels[inside], decided[inside], len(material.classes))
+            f1, middle = float(np.nanmean(f1_by_class(counts))), float(np.median(numbers[inside]))
+            told = f"{name}: F1 {f1:.3f} where {column} is about {middle:.3g}, {int(inside.sum())} images"
+            values.append({"x": middle, "f1": f1, "variant": name, "told": told})
+    legend = _legend(material, pair)
+    base = alt.Chart(rows(values)).encode(
+        x=alt.X("x:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5)),
+        y=alt.Y("f1:Q", title="F1", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5)),
+        color=legend.colour("variant"),
     )
-    return draw(chart, f"capture-{column}", f"Share of right decisions by {column}")
+    lines = base.mark_line(aria=False).encode(strokeDash=legend.dash("variant"))
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(
+        shape=legend.shape("variant"), description="told:N"
+    )
+    chart = (lines + points).properties(width=_NARROW, height=130)
+    return draw(chart, f"capture-{column}", f"F1 by {column}")
 
 
 def _numbers(cells: tuple[str, ...]) -> NDArray[np.float64] | None:
@@ -320,34 +245,55 @@ def _numbers(cells: tuple[str, ...]) -> NDArray[np.float64] | None:
 
 
 def noise_picture(material: Material) -> Picture | None:
-    """Signal to quantisation noise of every output, of every variant against its reference."""
+    """Signal to quantisation noise of every output, of every variant against its reference, beside what is demanded."""
     values: list[dict[str, Any]] = []
     for variant in material.entry.variants:
         ours, theirs = (material.outputs.get(name or "") for name in (variant.name, variant.reference))
         if ours is None or theirs is None:
             continue
+        least = _least_db(material, variant.name)
         for output, array in ours.arrays.items():
             level = _noise(array, theirs.arrays.get(output))
             if level is not None:
                 told = f"{output}, {variant.name} against {variant.reference}: {level:.1f} dB"
+                told += "" if least is None else f", at least {least:g} demanded"
                 values.append(
-                    {"output": output, "pair": f"{variant.name} : {variant.reference}", "db": level, "told": told}
+                    {"output": output, "pair": f"{variant.name} to {variant.reference}", "db": level, "told": told}
+                    | {"least": least, "variant": variant.name}
                 )
     if not values:
         return None
-    chart = (
-        alt.Chart(rows(values))
-        .mark_bar(height=14, color=BLUE)
-        .encode(
-            x=alt.X("db:Q", title="SQNR in dB (more is closer)"),
-            y=alt.Y("pair:N", title=None, axis=alt.Axis(labelLimit=160)),
-            row=alt.Row("output:N", title=None, header=alt.Header(labelColor="currentColor")),
-            description="told:N",
-        )
-        .properties(width=WIDTH, height=alt.Step(28))
+    legend = Legend.among(tuple(dict.fromkeys(value["variant"] for value in values)), material.ranked())
+    several = len({value["output"] for value in values}) > 1
+    for value in values:
+        value["line"] = f"{value['output']}, {value['pair']}" if several else value["pair"]
+    base = alt.Chart(rows(values)).encode(
+        y=alt.Y("line:N", title=None, sort=None, axis=alt.Axis(labelLimit=170, labelOverlap=False))
     )
+    layers = [
+        base.mark_bar(height=14).encode(
+            x=alt.X("db:Q", title="SQNR in dB: more is closer"), color=legend.colour("variant"), description="told:N"
+        )
+    ]
+    limited = any(value["least"] is not None for value in values)
+    if limited:
+        demanded = base.transform_filter("datum.least != null")
+        layers.append(demanded.mark_tick(color=INK, thickness=2, size=22, aria=False).encode(x="least:Q"))
+    chart = alt.layer(*layers).properties(width=WIDTH - (90 if several else 30), height=alt.Step(28))
     caption = "; ".join(str(value["told"]) for value in values)
-    return Picture("noise", "Noise by output", caption, (("", draw(chart, "noise", caption)),))
+    key = (Key("demanded", INK, "tick"),) if limited else ()
+    return Picture("noise", "Noise by output", f"{caption}.", (("", draw(chart, "noise", caption)),), key)
+
+
+def _least_db(material: Material, variant: str) -> float | None:
+    """The noise ratio that a clause demands of a variant on the host."""
+    found = [
+        float(row.limit)
+        for row in material.record.verdicts_of(material.entry.name)
+        if (row.variant, row.check, row.clause, row.target) == (variant, "closeness", "sqnr_db", HOST)
+        and isinstance(row.limit, int | float)
+    ]
+    return found[0] if found else None
 
 
 def _noise(ours: Array, theirs: Array | None) -> float | None:
@@ -373,18 +319,35 @@ def mixture_picture(material: Material) -> Picture | None:
     def f1(share: float) -> float:
         return macro_f1(share * phone + (1 - share) * cloud)
 
+    demanded = _demanded_of_mixture(material)
     values = [{"share": share, "f1": f1(share)} for share in np.linspace(0, 1, _CURVE).tolist()]
-    values = [value | {"told": f"offline {value['share']:.0%}: F1 {value['f1']:.4f}"} for value in values]
+    values = [value | {"told": f"offline {100 * value['share']:.0f} %: F1 {value['f1']:.4f}"} for value in values]
     here = [{"share": stated.offline_share, "f1": f1(stated.offline_share)}]
-    axes = {
-        "x": alt.X("share:Q", title="share of answers from the phone", axis=alt.Axis(format="%")),
-        "y": alt.Y("f1:Q", title="macro-F1", scale=alt.Scale(zero=False)),
-    }
-    curve = alt.Chart(rows(values)).mark_line(color=BLUE).encode(**axes, description="told:N")
-    spot = alt.Chart(rows(here)).mark_point(filled=True, size=110, color=VERMILION, shape="diamond").encode(**axes)
+    x = alt.X(**percent("share", "share of answers from the phone"))
+    y = alt.Y("f1:Q", title="macro-F1", scale=alt.Scale(zero=False, padding=8))
+    layers = [
+        alt.Chart(rows(values)).mark_line(color=BLUE, aria=False).encode(x=x, y=y),
+        alt.Chart(rows(values)).mark_point(filled=True, size=14, color=BLUE, opacity=1).encode(
+            x=x, y=y, description="told:N"
+        ),
+        alt.Chart(rows(here)).mark_point(filled=True, size=110, color=VERMILION, shape="diamond", opacity=1).encode(
+            x=x, y=y, description=alt.value("what the contract expects")
+        ),
+    ]  # fmt: skip
+    key = [Key(f"expected: {100 * stated.offline_share:g} % offline", VERMILION, "diamond")]
     caption = (
         f"From {f1(0.0):.4f} when always online to {f1(1.0):.4f} when always offline;"
-        f" the contract expects {stated.offline_share:.0%} offline, which gives {here[0]['f1']:.4f}."
+        f" the contract expects {100 * stated.offline_share:g} % offline, which gives {here[0]['f1']:.4f}."
     )
-    chart = (curve + spot).properties(width=WIDTH, height=170)
-    return Picture("mixture", "The hybrid's F1", caption, (("", draw(chart, "mixture", caption)),))
+    if demanded is not None:
+        floor = alt.Chart(rows([{"f1": demanded}])).mark_rule(color=INK, strokeDash=[6, 4], aria=False)
+        layers.append(floor.encode(y="f1:Q"))
+        key.append(Key("demanded", INK, "line"))
+        caption += f" At least {demanded:g} is demanded there."
+    chart = alt.layer(*layers).properties(width=WIDTH, height=160)
+    return Picture("mixture", "The hybrid's F1", caption, (("", draw(chart, "mixture", caption)),), tuple(key))
+
+
+def _demanded_of_mixture(material: Material) -> float | None:
+    found = [row.limit for row in material.record.verdicts_of(material.entry.name) if row.clause == "mixture_f1"]
+    return float(found[0]) if found and isinstance(found[0], int | float) else None
