@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from parity.report.faults import faults
 from parity.report.markdown import render
 from parity.result import Status
 from tests.report.records import record, verdict
 
-MISSING = {"reason": "the file is missing", "next": "build it", "value": None}
+MISSING: dict[str, Any] = {"reason": "the file is missing", "next": "build it", "value": None}
 
 
 def test_clauses_that_share_a_reason_stand_together() -> None:
