@@ -20,7 +20,7 @@ from parity.report.document import outcome
 from parity.report.foresight import foretold, oldest_demanded
 from parity.report.matrix_records import artefacts_here, measured_artefacts, open_records, release
 from parity.report.matrix_rows import rows_of
-from parity.report.merged import Cell, Merged, outcome_of
+from parity.report.merged import Cell, Merged, Number, outcome_of
 from parity.result import HOST, Status
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ class _Merging:
             reason=reason,
             next=step,
             changes=changes,
+            numbers=() if target == HOST else tuple(_numbers(rows)),
         )
 
     def _expected(self, runtime: Runtime, variant: str) -> tuple[Expected, tuple[str, ...]]:
@@ -153,6 +154,12 @@ class _Merging:
                 if isinstance(graph, Graph) and entry.variant == variant and not entry.baseline:
                     return foretold(self.contract, variant, graph, runtime.version or runtime.declared)
         return "unknown", ""
+
+
+def _numbers(rows: Sequence[VerdictEntry]) -> Iterator[Number]:
+    for row in rows:
+        if row.value is not None:
+            yield Number(clause=row.clause, value=row.value, unit=row.unit)
 
 
 Fault = tuple[str, str]

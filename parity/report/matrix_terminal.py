@@ -47,6 +47,8 @@ def draw_matrix(merged: Merged, *, width: int, colour: bool, encoding: str | Non
     _print_tables(canvas, signs, _names(merged, signs), [_marks(merged, signs), _packages(merged, signs)])
     for variant in dict.fromkeys(cell.variant for cell in merged.cells):
         _print_changes(canvas, merged, variant, signs)
+    for variant, target in dict.fromkeys((cell.variant, cell.target) for cell in merged.cells if cell.numbers):
+        _print_numbers(canvas, merged, (variant, target), signs)
     canvas.print(Text(signs.text(verdict_line(merged)), style=_GOOD if merged.outcome == "held" else _BAD))
     for paragraph in (*_told(merged, signs, agrees=False), *_told(merged, signs, agrees=True)):
         canvas.print(paragraph)
@@ -172,6 +174,18 @@ def _print_changes(canvas: Canvas, merged: Merged, variant: str, signs: Signs) -
         for group in (_answers([changes for _, changes in rows]), _beside(newest, alone=alike is None))
     ]
     _print_tables(canvas, signs, ("onnxruntime", [name for name, _ in rows]), groups)
+
+
+def _print_numbers(canvas: Canvas, merged: Merged, place: tuple[str, str], signs: Signs) -> None:
+    """Print what was measured of a variant on a target, by runtime."""
+    cells = [cell for cell in merged.cells if (cell.variant, cell.target) == place and cell.numbers]
+    columns = []
+    for clause in dict.fromkeys(number.clause for cell in cells for number in cell.numbers):
+        found = ({number.clause: number for number in cell.numbers}.get(clause) for cell in cells)
+        told = [_UNKNOWN if number is None else quantity(number.value, number.unit) for number in found]
+        columns.append((clause, [Text(signs.text(text)) for text in told]))
+    canvas.print(Text(signs.text(f"{place[0]} on {place[1]}"), style="bold"))
+    _print_tables(canvas, signs, ("onnxruntime", [Text(signs.text(cell.runtime)) for cell in cells]), [columns])
 
 
 def _answers(rows: Sequence[Changes]) -> list[tuple[str, Callable[[Changes], str]]]:

@@ -119,6 +119,7 @@ class Cell(Entry):
         reason: Why it does not agree, or why it failed as expected; empty where it is held.
         next: What to do about it.
         changes: What the runtime changes; of the host only.
+        numbers: What was measured there; of the other targets only.
     """
 
     runtime: str
@@ -134,6 +135,7 @@ class Cell(Entry):
     reason: str = ""
     next: str = ""
     changes: Changes | None = None
+    numbers: tuple[Number, ...] = ()
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:

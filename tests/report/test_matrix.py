@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from parity.checks.registry import plan
 from parity.errors import RecordError
+from parity.report.compose import substance
 from parity.report.files import read_merged, write_merged
+from parity.report.matrix_terminal import draw_matrix
 from tests.laboratories import change
-from tests.report.matrices import Cells, cell, fail, refuse
+from tests.report.matrices import VERSIONS, Cells, cell, fail, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -307,3 +310,28 @@ def test_a_merged_record_is_read_as_it_was_written(cells: Cells) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace('"outcome": "held"', '"outcome": "broken"'), "utf-8")
     with pytest.raises(RecordError, match="do not spell 'broken'"):
         read_merged(path)
+
+
+def test_what_was_measured_on_a_target_is_told_by_runtime(cells: Cells) -> None:
+    """Beside its mark, a target's cell has the numbers of its clauses; of the host other things are told."""
+    change(cells.bundle, "[limits.runtime]", "[limits.arm64]\nparity = 0.1\n[limits.runtime]")
+    change(cells.bundle, "[matrix]", '[matrix]\ntargets = ["arm64/armv8.0"]')
+    contract, clauses = cells.contract.as_cell(), {"executes", "flips", "parity"}
+
+    def execute(document: dict[str, Any]) -> None:
+        document["contracts"][0]["substance"] = substance(contract)
+        planned = [each.identity for each in plan(contract) if each.identity.target != "host"]
+        assert {identity.clause for identity in planned} == clauses
+        document["contracts"][0]["planned"] += len(planned)
+        row = next(row for row in document["verdicts"] if row["value"] is not None) | {"value": 0.03, "unit": ""}
+        columns = ("contract", "variant", "check", "clause", "target")
+        document["verdicts"] += [row | {key: getattr(identity, key) for key in columns} for identity in planned]
+
+    merged = cells.merged(*(cells.write(f"ort{name}", version, execute) for name, version in VERSIONS.items()))
+    assert merged.outcome == "held"
+    (found,) = (each for each in merged.cells if (each.runtime, each.target) == ("1.22", "arm64/armv8.0"))
+    assert {(number.clause, number.value) for number in found.numbers} == {(clause, 0.03) for clause in clauses}
+    assert found.changes is None
+    assert cell(merged, "1.22", "int8").numbers == ()
+    text = draw_matrix(merged, width=80, colour=False, encoding="utf-8")
+    assert "int8 on arm64/armv8.0\nonnxruntime   executes   parity   flips" in text
