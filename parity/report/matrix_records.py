@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from parity.report.document import EvidenceEntry, Record
 
 _RUNTIME: Final = "onnxruntime "
-_AGAIN: Final = "run `tox run -e {0}` again, and see what it says"
 _OURS: Final = "run the matrix again with the contract, the golden set and the files that ship"
 
 
@@ -32,7 +31,7 @@ class Found:
     Attributes:
         file: Its file.
         record: The record, if it is sound and of the right bundle.
-        absent: Whether the file only says why there is no record.
+        absent: Whether there is no such file, or it only says why there is no record.
         version: Version of ONNX Runtime that it speaks of, as far as that could be read.
         fault: Why it does not count; empty if it does.
         next: What to do about that.
@@ -118,15 +117,21 @@ def _open(contract: Contract, file: Path) -> Found:
             return replace(found, absent=True, fault=word.reason, next=word.next)
         record = read_record(file)
     except RecordError as error:
-        return replace(found, fault=error.reason, next=_AGAIN.format(file.stem))
+        return replace(found, absent=not file.exists(), fault=error.reason, next=_again(file))
     found = replace(found, record=record, version=_version_of(record))
     if fault := _other_contract(contract, record):
         return found.refused(fault, _OURS)
     if record.interrupted:
-        return found.refused(f"its run ended early: {record.interrupted}", _AGAIN.format(file.stem))
+        return found.refused(f"its run ended early: {record.interrupted}", _again(file))
     if not release(found.version):
-        return found.refused("it names no version of onnxruntime", _AGAIN.format(file.stem))
+        return found.refused("it names no version of onnxruntime", _again(file))
     return found
+
+
+def _again(file: Path) -> str:
+    if file.stem.startswith("ort"):
+        return f"run `tox run -e {file.stem}` again, and see what it says"
+    return "write it again with --eyerace-parity-matrix, or leave it out"
 
 
 def _version_of(record: Record) -> str:

@@ -67,7 +67,8 @@ def _runtime(seat: str, found: Found, beside: Sequence[Found]) -> Runtime:
     label = seat or found.version or found.file.stem
     shared = {"declared": seat, "version": found.version, "record": "" if found.absent else shown(found.file)}
     if found.record is None:
-        label = label if len(beside) == 1 else f"{label} · {found.file.name}"
+        name = found.file.name
+        label = name if label == found.file.stem else label if len(beside) == 1 else f"{label} · {name}"
         packages = bundled_by(found.version or seat)
         return Runtime(label=label, **shared, packages=packages, fault=found.fault, next=found.next)
     place = found.record.environment

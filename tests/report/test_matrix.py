@@ -128,6 +128,16 @@ def test_a_version_that_can_be_installed_leaves_no_word(tmp_path: Path) -> None:
     assert (done.returncode, place.exists()) == (0, False)
 
 
+def test_what_is_no_record_is_a_row_under_its_own_name(cells: Cells) -> None:
+    """A file that is none of the matrix is told by name, and one that is not there has no record."""
+    (cells.folder / "notes.json").write_text("{}", encoding="utf-8")
+    merged = cells.merged(*cells.all(), cells.folder / "notes.json", cells.folder / "nowhere.json")
+    assert [runtime.label for runtime in merged.runtimes if runtime.fault] == ["notes.json", "nowhere.json"]
+    assert [bool(runtime.record) for runtime in merged.runtimes if runtime.fault] == [True, False]
+    assert "leave it out" in cell(merged, "notes.json", "int8").next
+    assert merged.outcome == "broken"
+
+
 def _named(name: str) -> Callable[[dict[str, Any]], None]:
     def rename(document: dict[str, Any]) -> None:
         document["contracts"][0]["name"] = name
