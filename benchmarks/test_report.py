@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from parity.checks.registry import open_contract
 from parity.evidence.codec import encode
@@ -29,7 +28,7 @@ from parity.report.document import (
     VariantEntry,
     VerdictEntry,
 )
-from parity.report.files import write_record
+from parity.report.files import read_record, write_record
 from parity.result import Relation, Status
 
 if TYPE_CHECKING:
@@ -41,7 +40,10 @@ if TYPE_CHECKING:
     from benchmarks.conftest import Claims
 
 BUNDLE = Path(__file__).parent.parent / "golden"
+COMMAND = Path(sys.executable).with_name("eyerace-parity")
 MANY = 20_000
+SOME = 60
+"""Fewer clauses than a run of the EyeRace contract judges: a record of less is not the one that is meant."""
 CLASSES = ("orange", "yellow", "pearl", "bull", "split")
 CONTRACT = """
 schema = 1
@@ -97,22 +99,25 @@ class Run:
     def page(self) -> Path:
         """Draw the page as a user does, in a process of its own."""
         target = self.record.with_suffix(".html")
-        command = [sys.executable, "-m", "parity.cli", "report", str(self.record), "--html", str(target)]
-        done = subprocess.run([*command, "--cache", str(self.cache)], cwd=self.folder, capture_output=True, check=False)
+        target.unlink(missing_ok=True)
+        command = [str(COMMAND), "report", str(self.record), "--html", str(target), "--cache", str(self.cache)]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
         assert done.returncode in {0, 1}, done.stderr
+        assert target.is_file(), done.stderr
         return target
 
 
 @pytest.fixture(scope="module")
 def eyerace(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The EyeRace contract, run on its 1,200 photographs."""
+    """The EyeRace contract, run on its 1,200 photographs: all of it that needs no emulated phone."""
     folder = tmp_path_factory.mktemp("eyerace")
     run = Run(BUNDLE.parent, folder / "record.json", folder / "cache")
     command = [sys.executable, "-m", "pytest", "--eyerace-parity", str(BUNDLE / "contract.toml"), "-q"]
-    command += ["-p", "no:cacheprovider", "-k", "host or not cortex and (f1 or closeness or size or interface)"]
+    command += ["-p", "no:cacheprovider", "-k", "not arm64"]
     command += ["--eyerace-parity-record", str(run.record), "--eyerace-parity-cache", str(run.cache)]
-    subprocess.run(command, cwd=run.folder, capture_output=True, check=False)
-    assert run.record.is_file()
+    done = subprocess.run(command, cwd=run.folder, capture_output=True, check=False, text=True)
+    assert done.returncode in {0, 1}, done.stdout
+    assert len(read_record(run.record).verdicts) > SOME, done.stdout
     return run
 
 
@@ -124,9 +129,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Run:
     labels = generator.integers(0, len(CLASSES), MANY)
     (folder / "images").mkdir()
     names = [f"{number:05d}.jpg" for number in range(MANY)]
-    for name in names:
-        patch = generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        Image.fromarray(patch).resize((320, 240)).save(folder / "images" / name, quality=80)
+    # The photographs of the bundle again and again. What follows a picture's end makes each a file of its own.
+    photographs = [path.read_bytes() for path in sorted((BUNDLE / "images").iterdir())]
+    for number, name in enumerate(names):
+        (folder / "images" / name).write_bytes(photographs[number % len(photographs)] + name.encode())
     lines = [f"{name},{CLASSES[label]},{generator.random():.4f}" for name, label in zip(names, labels, strict=True)]
     (folder / "labels.csv").write_text("\n".join(["file,label,focus", *lines, ""]), encoding="utf-8")
     (folder / "contract.toml").write_text(CONTRACT, encoding="utf-8")
@@ -217,17 +223,24 @@ def test_page(
     claims.take(f"page of {which}, of {seconds} s ({load})", middle, (low, high), at_most=1.0)
     size = page.stat().st_size / 1e6 / megabytes
     claims.take(f"page of {which}, of {megabytes} MB", size, (size, size), at_most=1.0)
-    opened = sorted(_opened(browser, page) for _ in range(5))
-    claims.take(f"page of {which}, usable, of 1 s ({load})", opened[2], (opened[0], opened[-1]), at_most=1.0)
+    opened = sorted(_used(browser, page) for _ in range(5))
+    claims.take(f"page of {which}, used, of 1 s ({load})", opened[2], (opened[0], opened[-1]), at_most=1.0)
     text = page.read_text(encoding="utf-8")
     assert 'class="scores"' in text
     assert "data:image/webp" in text
     benchmark.pedantic(run.page, rounds=1)
 
 
-def _opened(browser: webdriver.Chrome, page: Path) -> float:
-    """Seconds from the address to the end of the page's load event, scripts run."""
+def _used(browser: webdriver.Chrome, page: Path) -> float:
+    """Seconds from the address to the answer of the first filter, laid out: all that a reader waits for."""
     browser.get("about:blank")
+    begin = time.perf_counter()
     browser.get(page.as_uri())
-    told = "const t = performance.timing; return t.loadEventEnd - t.navigationStart"
-    return float(browser.execute_script(told)) / 1000
+    shown = browser.execute_script(
+        "const find = document.querySelector('[data-filter=text]'); find.value = 'f1';"
+        "find.dispatchEvent(new Event('input')); document.body.getBoundingClientRect();"
+        "return document.querySelector('[data-count]').textContent"
+    )
+    taken = time.perf_counter() - begin
+    assert not shown.startswith("0 "), shown
+    return taken
