@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class Change(StrEnum):
-    """What became of a clause."""
+    """What became of a clause, the worst first: one that is no longer judged may have become anything."""
 
     WORSE = "worse"
+    GONE = "gone"
     BETTER = "better"
     MOVED = "moved"
-    GONE = "gone"
     NEW = "new"
     SAME = "same"
 
@@ -57,12 +57,12 @@ class Step:
 
     @property
     def factor(self) -> float | None:
-        """The second number over the first, where both are numbers and the first is not zero."""
+        """The second number over the first, where both are numbers of one sign and neither is zero."""
         values = [row.value if row is not None else None for row in (self.before, self.after)]
         first, second = values
         if isinstance(first, str) or isinstance(second, str) or first is None or second is None or not first:
             return None
-        return second / first
+        return second / first if second / first > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,24 @@ def compare(before: Record, after: Record, names: tuple[str, str]) -> Comparison
         after: The second.
         names: What they are called.
     """
-    first, second = ({row.identity: row for row in record.verdicts} for record in (before, after))
+    alone = len(before.contracts) == len(after.contracts) == 1
+    first, second = (_by_identity(record, after if alone else record) for record in (before, after))
     steps = [
         Step(identity, first.get(identity), second.get(identity), _change(first.get(identity), second.get(identity)))
         for identity in dict.fromkeys([*second, *first])
     ]
-    return Comparison(*names, tuple(steps), tuple(_surroundings(before, after)))
+    return Comparison(*names, tuple(steps), tuple(_surroundings(before, after, alone=alone)))
+
+
+def _by_identity(record: Record, named: Record) -> dict[Identity, VerdictEntry]:
+    """The verdicts of a record by whose they are; those of a single contract go by the name that it has in ``named``.
+
+    Who compares two runs of one contract each asks about their clauses, however the two are called.
+    """
+    if named is record:
+        return {row.identity: row for row in record.verdicts}
+    name = named.contracts[0].name
+    return {row.model_copy(update={"contract": name}).identity: row for row in record.verdicts}
 
 
 def _change(before: VerdictEntry | None, after: VerdictEntry | None) -> Change:
@@ -124,7 +136,7 @@ def _moved(before: VerdictEntry, after: VerdictEntry) -> bool:
     return abs(second - first) > _TELLING * abs(first)
 
 
-def _surroundings(before: Record, after: Record) -> Iterator[tuple[str, str, str]]:
+def _surroundings(before: Record, after: Record, *, alone: bool) -> Iterator[tuple[str, str, str]]:
     def told(record: Record) -> dict[str, str]:
         where = record.environment
         facts = {
@@ -135,8 +147,11 @@ def _surroundings(before: Record, after: Record) -> Iterator[tuple[str, str, str
         }
         facts |= where.packages
         for contract in record.contracts:
-            facts[f"contract {contract.name}"] = contract.digest[:19]
-            facts[f"outcome of {contract.name}"] = contract.outcome
+            if alone:
+                facts |= {"contract": contract.name, "its digest": contract.digest[:19], "outcome": contract.outcome}
+            else:
+                facts[f"contract {contract.name}"] = contract.digest[:19]
+                facts[f"outcome of {contract.name}"] = contract.outcome
         for entry in record.evidence.values():
             source = entry.provenance
             if source is not None and source.artefact:
@@ -228,7 +243,8 @@ def shown_factor(step: Step) -> str:
     """By what a number changed, e.g. ``× 1.5``; empty where that says nothing."""  # noqa: RUF002 - a factor
     if step.factor is None or step.change is Change.SAME or _relation(step) is Relation.EQUAL:
         return ""
-    return f"× {step.factor:.3g}"  # noqa: RUF001 - a factor
+    factor = f"{step.factor:.3g}"
+    return "" if factor == "1" else f"× {factor}"  # noqa: RUF001 - a factor
 
 
 def _relation(step: Step) -> Relation:

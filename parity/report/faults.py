@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from parity.places import listed
 from parity.result import Status
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ WORST_FIRST: Final = (Status.BROKEN, Status.ERROR, Status.UNPROVEN)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Clauses of one variant, in one place, that are not held for one and the same reason.
+    """Clauses in one place that are not held for one and the same reason.
 
     Attributes:
         rows: Their verdicts, at least one.
@@ -30,10 +31,15 @@ class Fault:
         """The verdict that speaks for all."""
         return self.rows[0]
 
-    def named(self, most: int) -> str:
-        """The clauses, cut after ``most`` of them with the number of those left out."""
-        rest = f" and {len(self.rows) - most} more" if len(self.rows) > most else ""
-        return ", ".join(row.clause for row in self.rows[:most]) + rest
+    @property
+    def by_variant(self) -> tuple[tuple[str, tuple[VerdictEntry, ...]], ...]:
+        """The verdicts of each variant."""
+        names = dict.fromkeys(row.variant for row in self.rows)
+        return tuple((name, tuple(row for row in self.rows if row.variant == name)) for name in names)
+
+    def whose(self, most: int) -> str:
+        """Variants and clauses in words; of each variant ``most`` clauses, with the number of those left out."""
+        return "; ".join(f"{name} {listed((row.clause for row in rows), most=most)}" for name, rows in self.by_variant)
 
 
 def faults(verdicts: Iterable[VerdictEntry]) -> tuple[Fault, ...]:
@@ -43,5 +49,5 @@ def faults(verdicts: Iterable[VerdictEntry]) -> tuple[Fault, ...]:
     for status in WORST_FIRST:
         for row in rows:
             if row.status is status:
-                grouped.setdefault((row.variant, row.target, row.status, row.reason, row.next), []).append(row)
+                grouped.setdefault((row.target, row.status, row.reason, row.next), []).append(row)
     return tuple(Fault(tuple(group)) for group in grouped.values())

@@ -58,13 +58,17 @@ def _contract(record: Record, contract: ContractEntry) -> Iterator[str]:
 
 
 def _failing(fault: Fault) -> str:
-    row, rest = fault.first, len(fault.rows) - _MOST_NAMED
+    row = fault.first
     why = markdown(row.reason) + (f"<br>**next:** {markdown(row.next)}" if row.next else "")
-    clauses = "<br>".join(_clause(one) for one in fault.rows[:_MOST_NAMED]) + (
-        f"<br>and {rest} more" if rest > 0 else ""
+    variants = "<br>".join(code(name) for name, _ in fault.by_variant)
+    # Of several variants each has its own clauses, and these stand in the table of all.
+    clauses = list(dict.fromkeys(_clause(one) for one in fault.rows))
+    named = clauses[:_MOST_NAMED] + ([f"and {len(clauses) - _MOST_NAMED} more"] if len(clauses) > _MOST_NAMED else [])
+    found = [_found(one) for one in fault.rows[:_MOST_NAMED]] if len(fault.by_variant) == 1 else []
+    return (
+        f"| {SIGNS[row.status]} {row.status.value} | {variants} | {'<br>'.join(named)}"
+        f" | {'<br>'.join(filter(None, found))} | {why} |\n"
     )
-    found = "<br>".join(filter(None, (_found(one) for one in fault.rows[:_MOST_NAMED])))
-    return f"| {SIGNS[row.status]} {row.status.value} | {code(row.variant)} | {clauses} | {found} | {why} |\n"
 
 
 def _all(verdicts: Sequence[VerdictEntry]) -> Iterator[str]:

@@ -194,7 +194,7 @@ def _faults(verdicts: Sequence[VerdictEntry], signs: Signs) -> Iterator[Padding]
         place = "" if first.target == HOST else f" [{first.target}]"
         text = Text()
         text.append(f"{signs.status[first.status]} ", style=STYLES[first.status])
-        text.append(signs.text(f"{first.variant} {fault.named(_MOST_NAMED)}{place}"), style="bold")
+        text.append(signs.text(f"{fault.whose(_MOST_NAMED)}{place}"), style="bold")
         text.append(signs.text(f" {_PAST[first.status]}: {first.reason}"))
         if first.next:
             text.append("\nnext: ", style="bold")

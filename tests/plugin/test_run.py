@@ -185,11 +185,14 @@ def test_collecting_alone_measures_and_writes_nothing(project: Project) -> None:
 
 
 def test_junit_carries_the_numbers(project: Project) -> None:
-    """Flat properties: value, limit, unit and status of each clause."""
+    """Flat properties: whose clause it is, value, relation, limit, unit and status."""
     project.run("-k", "int8 and sqnr_db", "--junit-xml=junit.xml", *BROKEN)
     case = next(ET.parse(project.root / "junit.xml").iter("testcase"))  # noqa: S314 - our own file
     told = {item.get("name"): item.get("value") for item in case.iter("property")}
     assert told["eyerace_parity.status"] == "broken"
+    assert told["eyerace_parity.variant"] == "int8"
+    assert told["eyerace_parity.clause"] == "sqnr_db"
+    assert told["eyerace_parity.relation"] == "≥"
     assert told["eyerace_parity.limit"] == "90.0"
     assert told["eyerace_parity.unit"] == "dB"
     assert float(told["eyerace_parity.value"] or "nan") < 90

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity.report.compare import Change, compare, draw, headline, render, worse
+from parity.report.compare import Change, compare, draw, headline, render, shown_factor, worse
 from parity.result import Relation, Status
 from tests.report.records import record, unjudged, verdict
 
@@ -46,9 +46,9 @@ def test_the_worst_comes_first() -> None:
     """A reader who stops after one line has read what matters."""
     assert [step.change for step in found().changed] == [
         Change.WORSE,
+        Change.GONE,
         Change.BETTER,
         Change.MOVED,
-        Change.GONE,
         Change.NEW,
     ]
 
@@ -65,6 +65,28 @@ def test_a_limit_that_was_loosened_is_told() -> None:
     """The same number under another limit is not the same clause."""
     (step,) = found([verdict("f1")], [verdict("f1", limit=0.5)]).steps
     assert step.change is Change.MOVED
+
+
+def test_runs_of_one_contract_each_are_compared_whatever_they_are_called() -> None:
+    """Two recipes of one model stand in two contracts, and their clauses are the same."""
+    other = record(AFTER)
+    renamed = other.model_copy(
+        update={
+            "contracts": (other.contracts[0].model_copy(update={"name": "other"}),),
+            "verdicts": tuple(row.model_copy(update={"contract": "other"}) for row in other.verdicts),
+        }
+    )
+    steps = compare(record(BEFORE), renamed, ("a", "b")).steps
+    assert [step.change for step in steps] == [step.change for step in found().steps]
+    assert ("contract", "eyes", "other") in compare(record(BEFORE), renamed, ("a", "b")).surroundings
+
+
+def test_a_number_that_stayed_has_no_factor() -> None:
+    """Only its limit moved."""
+    (step,) = found([verdict("f1")], [verdict("f1", limit=0.5)]).steps
+    assert shown_factor(step) == ""
+    (step,) = found([verdict("f1_drop", value=-0.01)], [verdict("f1_drop", value=0.02)]).steps
+    assert shown_factor(step) == ""
 
 
 def test_both_drawings_show_both_numbers() -> None:

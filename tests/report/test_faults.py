@@ -13,22 +13,24 @@ MISSING: dict[str, Any] = {"reason": "the file is missing", "next": "build it", 
 
 
 def test_clauses_that_share_a_reason_stand_together() -> None:
-    """The worst first; another variant, place or reason is another fault."""
+    """The worst first, of whatever variants; another place or reason is another fault."""
     rows = [
         verdict("f1", status=Status.ERROR, **MISSING),
         verdict("p95", status=Status.ERROR, **MISSING),
         verdict("p95", "fp32", Status.ERROR, **MISSING),
+        verdict("flips", target="arm64", status=Status.ERROR, **MISSING),
         verdict("file_size", status=Status.BROKEN),
         verdict("opset"),
     ]
     found = faults(rows)
-    assert [[row.clause for row in fault.rows] for fault in found] == [["file_size"], ["f1", "p95"], ["p95"]]
+    assert [[row.clause for row in fault.rows] for fault in found] == [["file_size"], ["f1", "p95", "p95"], ["flips"]]
+    assert found[1].whose(6) == "int8 f1, p95; fp32 p95"
 
 
 def test_a_long_list_of_names_is_cut_and_counted() -> None:
     """Nobody reads sixty names."""
     (fault,) = faults([verdict(f"c{i}", status=Status.ERROR, **MISSING) for i in range(9)])
-    assert fault.named(2) == "c0, c1 and 7 more"
+    assert fault.whose(2) == "int8 c0, c1 and 7 more"
 
 
 def test_a_comment_tells_a_shared_reason_once() -> None:

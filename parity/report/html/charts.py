@@ -154,6 +154,7 @@ def draw(chart: alt.TopLevelMixin, name: str, label: str) -> str:
         "axis": axis
         | {
             "titleFontWeight": 500,
+            "titlePadding": 8,
             "labelFontSize": _SIZE,
             "titleFontSize": _SIZE,
             "labelFlush": False,

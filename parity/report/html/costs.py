@@ -16,7 +16,7 @@ from parity.stats.quantiles import quantile_bounds, quantile_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from parity.evidence.model import Series
+    from parity.evidence.model import Layer, Series
     from parity.report.html.material import Material
 
 _BINS: Final = 40
@@ -191,18 +191,19 @@ def layers_picture(material: Material) -> Picture | None:
         return None
     name, reference = next((pair for pair in reversed(shown) if pair[1] in graphs), shown[-1])
     names = [name, *([reference] if reference and reference in graphs else [])]
-    sizes = {one: {_plain(layer.name): layer for layer in graphs[one].layers} for one in names}
+    known = [layer.name for layer in graphs[names[-1]].layers]
+    sizes = {one: _weights(graphs[one].layers, known) for one in names}
     first = sorted(sizes[name], key=lambda layer: -max(sizes[one][layer].bytes for one in names if layer in sizes[one]))
     layers = first[:_LAYERS]
     labels = _labels(layers)
     values: list[dict[str, Any]] = []
     for one in names:
         whole = sum(layer.bytes for layer in graphs[one].layers) + graphs[one].layers_rest
-        known = [(layer, sizes[one][layer]) for layer in layers if layer in sizes[one]]
-        for layer, found in known:
-            told = f"{layer} in {one}: {quantity(found.bytes, 'bytes')}, {found.operator} {found.dtype}"
-            values.append({"layer": labels[layer], "variant": one, "bytes": found.bytes, "told": told})
-        rest = whole - sum(found.bytes for _, found in known)
+        found = [(layer, sizes[one][layer]) for layer in layers if layer in sizes[one]]
+        for layer, weight in found:
+            told = f"{layer} in {one}: {quantity(weight.bytes, 'bytes')}, {weight.operator} {weight.dtype}".rstrip()
+            values.append({"layer": labels[layer], "variant": one, "bytes": weight.bytes, "told": told})
+        rest = whole - sum(weight.bytes for _, weight in found)
         if rest:
             told = f"all others in {one}: {quantity(rest, 'bytes')}"
             values.append({"layer": _OTHERS, "variant": one, "bytes": rest, "told": told})
@@ -229,9 +230,19 @@ def layers_picture(material: Material) -> Picture | None:
     return Picture("layers", "Size by layer", caption, (("", drawing),), legend.key("square"))
 
 
-def _plain(name: str) -> str:
-    """A layer's name as it was before it was quantised: ONNX Runtime's quantiser adds to it."""
-    return name.removesuffix("_quant")
+def _weights(layers: Sequence[Layer], known: Sequence[str]) -> dict[str, Layer]:
+    """Layers by the name that they have in the reference: a quantiser adds to it, and splits one layer into several.
+
+    Of ``/head/Conv`` it makes ``/head/Conv_quant``, of a ``Gemm`` a ``Gemm_MatMul`` and a ``Gemm_Add``.
+    """
+    found: dict[str, Layer] = {}
+    for layer in layers:
+        origins = [name for name in known if layer.name == name or layer.name.startswith(f"{name}_")]
+        name = max(origins, key=len, default=layer.name)
+        before = found.get(name)
+        weight = layer.bytes + (before.bytes if before is not None else 0)
+        found[name] = (before or layer).model_copy(update={"bytes": weight})
+    return found
 
 
 def _labels(names: Sequence[str]) -> dict[str, str]:

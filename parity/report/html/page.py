@@ -66,10 +66,12 @@ class Trouble:
 
     Attributes:
         lines: The clauses.
+        groups: The same by variant.
         place: Where to find the first of them in the contract, as ``file:line``; without the line where none is known.
     """
 
     lines: tuple[Line, ...]
+    groups: tuple[tuple[str, tuple[Line, ...]], ...]
     place: str
 
 
@@ -200,7 +202,9 @@ def _files(material: Material) -> Iterator[tuple[VariantEntry, str, str]]:
 
 def _trouble(file: str, fault: Fault) -> Trouble:
     line = fault.first.line
-    return Trouble(tuple(_line(row) for row in fault.rows), f"{file}:{line}" if line else file)
+    groups = tuple((name, tuple(_line(row) for row in rows)) for name, rows in fault.by_variant)
+    lines = tuple(line for _, group in groups for line in group)
+    return Trouble(lines, groups, f"{file}:{line}" if line else file)
 
 
 def _pictures(material: Material) -> Iterator[Picture]:
