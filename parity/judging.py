@@ -1,4 +1,4 @@
-"""From a planned clause to its verdict: gather what it needs, hand it over, keep what it answers.
+"""From a planned clause to its verdict: gather what it needs, hand it over, keep the answer, ask why it breaks.
 
 One clause at fault never costs the run: evidence that cannot be obtained and a check that fails of its own both end in
 a verdict ``error`` which says whose fault it is.
@@ -8,56 +8,49 @@ from __future__ import annotations
 
 import math
 import traceback
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from parity.checks.base import Findings
 from parity.errors import BaselineMissing, MeasurementError, ParityError
+from parity.evidence.source import Inquiry
 from parity.result import Judgement, Status, Verdict
 
 if TYPE_CHECKING:
     from parity.checks.base import Planned
     from parity.evidence.model import Evidence, Need
-
-E = TypeVar("E")
+    from parity.evidence.source import Source
 
 _REPORT_IT = "report it with the details below; the model is not at fault"
 _FRAMES = 3
 
 
-class Source(Protocol):
-    """Wherever evidence comes from: a laboratory that measures, or the record of a run that has."""
-
-    def obtain(self, need: Need[E]) -> E:
-        """Return the evidence that meets a need.
-
-        Raises:
-            MeasurementError: It cannot be had.
-        """
-
-    def key(self, need: Need[Any]) -> str:
-        """Name the evidence as it stands in the record.
-
-        Raises:
-            MeasurementError: What would name it cannot be read.
-        """
-
-
 def judge(planned: Planned, source: Source) -> Verdict:
     """Judge one clause. Never raises for anything that a model, a file or a check can do."""
-    keys: list[str] = []
+    asked = Inquiry(source)
+    judgement = _judged(planned, asked)
+    if _asks_why(judgement):
+        # Imported only where something is broken: a green run pays nothing for it.
+        from parity.diagnose import causes  # noqa: PLC0415
+
+        judgement = replace(judgement, causes=causes(planned, asked))
+    return Verdict(planned.identity, judgement, asked.keys, asked.needs)
+
+
+def _judged(planned: Planned, source: Source) -> Judgement:
+    """Gather what a clause needs, and hand it over."""
     found: dict[Need[Any], Evidence] = {}
     try:
         needs = planned.needs
     except Exception as error:  # noqa: BLE001 - one faulty check must not cost the run its other verdicts
-        return Verdict(planned.identity, _own_fault(f"the check {planned.clause.name!r}", error))
+        return _own_fault(f"the check {planned.clause.name!r}", error)
     for need in needs:
         try:
             found[need] = source.obtain(need)
-            keys.append(source.key(need))
         except MeasurementError as error:
-            return Verdict(planned.identity, _unmeasured(error), tuple(keys))
+            return _unmeasured(error)
         except Exception as error:  # noqa: BLE001 - as above, for whatever measures
-            return Verdict(planned.identity, _own_fault(f"the measurement of {need}", error), tuple(keys))
+            return _own_fault(f"the measurement of {need}", error)
     try:
         judgement = planned.judge(Findings(found))
     except ParityError as error:
@@ -65,7 +58,17 @@ def judge(planned: Planned, source: Source) -> Verdict:
         judgement = _unmeasured(error)
     except Exception as error:  # noqa: BLE001 - as above
         judgement = _own_fault(f"the check {planned.clause.name!r}", error)
-    return Verdict(planned.identity, _sound(judgement), tuple(keys))
+    return _sound(judgement)
+
+
+def _asks_why(judgement: Judgement) -> bool:
+    """Whether the numbers speak against the variant: they break the clause, or would if they proved what they say."""
+    if judgement.status is Status.BROKEN:
+        return True
+    value, limit = judgement.value, judgement.limit
+    if judgement.status is not Status.UNPROVEN or value is None or limit is None:
+        return False
+    return not isinstance(value, str) and not isinstance(limit, str) and not judgement.relation.holds(value, limit)
 
 
 def _unmeasured(error: ParityError) -> Judgement:

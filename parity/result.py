@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 HOST: Final = "host"
 """Target of everything that is executed on the machine and runtime of the run itself."""
@@ -55,6 +55,7 @@ class Judgement:
         reason: One sentence: what was found. Never empty unless held.
         next_step: One sentence: what to do, or what would settle it.
         details: Further lines for the failure report: worst samples, tolerance that would have passed, spread.
+        causes: Why it is likely so, the likeliest first: one sentence each with the numbers that show it.
     """
 
     status: Status
@@ -65,6 +66,7 @@ class Judgement:
     reason: str = ""
     next_step: str = ""
     details: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.status.passes and not self.reason:
@@ -102,12 +104,15 @@ class Verdict:
     Attributes:
         identity: Whose verdict it is.
         judgement: What it says.
-        evidence: Keys of the evidence that was judged, as they stand in the record.
+        evidence: Keys of the evidence that it rests on, as they stand in the record: what was judged, then what its
+            causes were found in.
+        needs: What each key of ``evidence`` answers, a ``parity.evidence.model.Need`` each, in the same order.
     """
 
     identity: Identity
     judgement: Judgement
     evidence: tuple[str, ...] = field(default=())
+    needs: tuple[Any, ...] = field(default=())
 
     @property
     def status(self) -> Status:

@@ -28,6 +28,8 @@ from parity.evidence import (
     recorded,
     repeats,
     timing,
+    trials,
+    weights,
 )
 from parity.evidence.baseline import GIVE_BASELINE, refuse_incomparable
 from parity.evidence.bench import Bench, code_digest
@@ -52,6 +54,8 @@ from parity.evidence.model import (
     Provenance,
     Repeats,
     Timing,
+    Trials,
+    Weights,
 )
 from parity.evidence.store import SCHEMA
 from parity.result import HOST
@@ -413,6 +417,8 @@ _TABLE: dict[type[Any], Measurer[Any]] = {
     Timing: Measurer(timing.provenance, timing.measure, timing.CODE, kept=False, survival=True, alone=True),
     PeerTiming: Measurer(peer.provenance, peer.measure, peer.CODE, kept=False, survival=True, alone=True),
     KnownFlips: Measurer(known.provenance, known.measure, known.CODE, kept=False),
+    Trials: Measurer(trials.provenance, trials.measure, trials.CODE, survival=True),
+    Weights: Measurer(weights.provenance, weights.measure, weights.CODE, survival=True),
     Lineage: Measurer(_lineage_provenance, _read_lineage, ("evidence/lineage.py",), kept=False),
 }
 

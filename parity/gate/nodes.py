@@ -105,6 +105,7 @@ class ClauseItem(pytest.Item):
         self.user_properties += [
             (f"eyerace_parity.{key}", told[key]) for key in _PROPERTIES if told[key] not in {None, ""}
         ]
+        self.user_properties += [("eyerace_parity.cause", cause) for cause in row.causes]
         if not row.status.passes:
             raise NotHeld(self.gate.account(row))
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from parity.contract.model import Contract
     from parity.contract.overrides import Override
     from parity.contract.settings import Settings
-    from parity.judging import Source
+    from parity.evidence.source import Source
     from parity.result import Identity, Verdict
 
 PACKAGES: Final = ("numpy", "onnx", "onnxruntime", "torch", "safetensors", "pillow", "scipy", "pydantic", "pytest")
@@ -78,11 +78,8 @@ def finding(planned: Planned, verdict: Verdict, source: Source) -> Finding:
         verdict: What came of it.
         source: Where the evidence came from; what it has obtained is at hand.
     """
-    evidence = {}
-    if verdict.evidence:
-        # Evidence is obtained in the order of the needs, and the first that is missing ends it.
-        for need, key in zip(planned.needs, verdict.evidence, strict=False):
-            evidence[key] = EvidenceEntry.of(need, source.obtain(need))
+    had = zip(verdict.needs, verdict.evidence, strict=True)
+    evidence = {key: EvidenceEntry.of(need, source.obtain(need)) for need, key in had}
     return Finding(verdict=VerdictEntry.of(verdict, line=demand_line(planned)), evidence=evidence)
 
 

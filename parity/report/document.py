@@ -27,6 +27,8 @@ from parity.evidence.model import (
     Preflight,
     Provenance,
     Timing,
+    Trials,
+    Weights,
 )
 from parity.report.answers import Answer, answers_of
 from parity.result import HOST, Identity, Relation, Status, Verdict
@@ -53,6 +55,8 @@ DOCUMENTS: Final[Mapping[str, type[Fact]]] = {
         Lineage,
         FlipLedger,
         KnownFlips,
+        Trials,
+        Weights,
     )
 }
 """Evidence that is made of numbers, by the name of its kind."""
@@ -102,6 +106,7 @@ class VerdictEntry(Row):
         reason: What was found.
         next: What to do, or what would settle it.
         details: Further lines.
+        causes: What likely caused it, the likeliest first; docs/causes.md.
         line: 1-based line of the contract that demands it, where it stands in the contract.
         evidence: Keys into the record's ``evidence``.
     """
@@ -114,6 +119,7 @@ class VerdictEntry(Row):
     reason: str = ""
     next: str = ""
     details: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
     line: int | None = None
     evidence: tuple[str, ...] = ()
 
@@ -131,6 +137,7 @@ class VerdictEntry(Row):
             reason=what.reason,
             next=what.next_step,
             details=what.details,
+            causes=what.causes,
             line=line,
             evidence=verdict.evidence,
         )

@@ -49,5 +49,5 @@ def faults(verdicts: Iterable[VerdictEntry]) -> tuple[Fault, ...]:
     for status in WORST_FIRST:
         for row in rows:
             if row.status is status:
-                grouped.setdefault((row.target, row.status, row.reason, row.next), []).append(row)
+                grouped.setdefault((row.target, row.status, row.reason, row.next, *row.causes), []).append(row)
     return tuple(Fault(tuple(group)) for group in grouped.values())

@@ -52,7 +52,8 @@ def notes(record: Record) -> Iterator[str]:
 
 def _note(contract: ContractEntry, row: VerdictEntry) -> str:
     place = f"file={workflow_property(contract.file)}" + (f",line={row.line}" if row.line else "")
-    message = title(row, RICH) + (f"\nnext: {row.next}" if row.next else "")
+    causes = "".join(f"\nlikely cause: {cause}" for cause in row.causes)
+    message = title(row, RICH) + causes + (f"\nnext: {row.next}" if row.next else "")
     name = workflow_property(f"{contract.name}: {row.identity}")
     return f"::error {place},title={name}::{workflow_message(message)}"
 

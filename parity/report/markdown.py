@@ -59,7 +59,8 @@ def _contract(record: Record, contract: ContractEntry) -> Iterator[str]:
 
 def _failing(fault: Fault) -> str:
     row = fault.first
-    why = markdown(row.reason) + (f"<br>**next:** {markdown(row.next)}" if row.next else "")
+    causes = "".join(f"<br>**likely cause:** {markdown(cause)}" for cause in row.causes)
+    why = markdown(row.reason) + causes + (f"<br>**next:** {markdown(row.next)}" if row.next else "")
     variants = "<br>".join(code(name) for name, _ in fault.by_variant)
     # Of several variants each has its own clauses, and these stand in the table of all.
     clauses = list(dict.fromkeys(_clause(one) for one in fault.rows))

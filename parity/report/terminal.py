@@ -189,6 +189,7 @@ def _clauses(number: int) -> str:
 
 def _faults(verdicts: Sequence[VerdictEntry], signs: Signs) -> Iterator[Padding]:
     """Why and what next: one paragraph a reason."""
+    told: set[tuple[str, str, tuple[str, ...]]] = set()
     for fault in faults(verdicts):
         first = fault.first
         place = "" if first.target == HOST else f" [{first.target}]"
@@ -196,6 +197,12 @@ def _faults(verdicts: Sequence[VerdictEntry], signs: Signs) -> Iterator[Padding]
         text.append(f"{signs.status[first.status]} ", style=STYLES[first.status])
         text.append(signs.text(f"{fault.whose(_MOST_NAMED)}{place}"), style="bold")
         text.append(signs.text(f" {_PAST[first.status]}: {first.reason}"))
+        cause = (first.variant, first.target, first.causes)
+        for sentence in ("as above",) if cause in told else first.causes:
+            text.append("\nlikely cause: ", style="bold")
+            text.append(signs.text(sentence))
+        if first.causes:
+            told.add(cause)
         if first.next:
             text.append("\nnext: ", style="bold")
             text.append(signs.text(first.next))

@@ -156,8 +156,9 @@ def title(row: VerdictEntry, signs: Signs) -> str:
 
 
 def account(row: VerdictEntry, signs: Signs) -> str:
-    """Tell a verdict in full: the verdict in the first line, what to do next, then every detail."""
+    """Tell a verdict in full: the verdict in the first line, likely causes, what to do next, then every detail."""
     lines = [f"{signs.status[row.status]} {title(row, signs)}"]
+    lines += [f"  likely cause: {cause}" for cause in row.causes]
     if row.next:
         lines.append(f"  next: {row.next}")
     lines += [f"  {line}" for detail in row.details for line in detail.splitlines()]

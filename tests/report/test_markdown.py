@@ -108,3 +108,13 @@ def test_only_github_is_spoken_to() -> None:
     """Elsewhere the commands would be noise."""
     assert github.listened_to({"GITHUB_ACTIONS": "true"})
     assert not github.listened_to({})
+
+
+def test_likely_causes_stand_between_reason_and_next_step() -> None:
+    """In the table and in the note, as text: a class may bear any name."""
+    row = verdict("f1", status=Status.BROKEN, causes=("<b> and `c` are exchanged",))
+    text = render(record([row]))
+    assert "<br>**likely cause:** &lt;b&gt; and" in text
+    assert text.index("likely cause") < text.index("**next:**")
+    note = next(iter(github.notes(record([row]))))
+    assert "%0Alikely cause: <b> and `c` are exchanged%0Anext: mend it" in note

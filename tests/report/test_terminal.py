@@ -198,3 +198,21 @@ def test_signs_follow_the_encoding() -> None:
     assert signs_for("utf-8") is RICH
     assert signs_for("cp1252") is PLAIN
     assert signs_for(None) is PLAIN
+
+
+def test_likely_causes_are_told_once() -> None:
+    """Several clauses of a variant break for one cause: it is read once, and told in full by each failing item."""
+    causes = ("its scores are those of fp32 × 2", "another")  # noqa: RUF001 - a factor
+    rows = [
+        verdict("f1", status=Status.BROKEN, causes=causes),
+        verdict("max_abs", status=Status.BROKEN, causes=causes),
+        verdict("cosine", status=Status.BROKEN, causes=("something else",)),
+    ]
+    text = draw(record(rows), width=80, colour=False, encoding="utf-8")
+    assert text.count("likely cause: its scores are those of fp32") == 1
+    assert text.count("likely cause: another") == 1
+    assert text.count("likely cause: as above") == 1
+    assert text.count("likely cause: something else") == 1
+    told = account(rows[0], PLAIN).splitlines()
+    assert told[1:3] == ["  likely cause: its scores are those of fp32 x 2", "  likely cause: another"]
+    assert told[3] == "  next: mend it"

@@ -1,0 +1,142 @@
+"""What layers show of a cause, on a small network whose weights are changed for real."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from parity.diagnose import layers
+from parity.evidence.model import Need, Weights
+from tests.bundles import make_image_bundle
+from tests.laboratories import laboratory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle, built."""
+    return make_image_bundle(tmp_path_factory.mktemp("layers") / "bundle", build=True)
+
+
+def causes_of(bundle: Path, variant: str, change: Callable[[onnx.ModelProto], None] | None) -> str:
+    """Change a copy of a variant's file in its place, and ask what its layers show."""
+    contract = laboratory(bundle).contract
+    path = contract.path(contract.variants[variant].path)
+    good = path.read_bytes()
+    try:
+        if change is not None:
+            model = onnx.load_from_string(good)
+            change(model)
+            path.write_bytes(model.SerializeToString())
+        reference = contract.variants[variant].reference or ""
+        compared = laboratory(bundle).obtain(Need(Weights, variant, versus=reference))
+        return "; ".join([*layers.causes(contract, variant, compared), compared.failure])
+    finally:
+        path.write_bytes(good)
+
+
+def stored(model: onnx.ModelProto, place: int, operand: int = 1) -> onnx.TensorProto:
+    """The stored weights of the layer at a place."""
+    products = [node for node in model.graph.node if node.op_type in {"Conv", "Gemm"}]
+    name = products[place].input[operand]
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    makers = {output: node for node in model.graph.node for output in node.output}
+    found: onnx.TensorProto = tensors[name] if name in tensors else tensors[makers[name].input[0]]
+    return found
+
+
+def changed(place: int, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[onnx.ModelProto], None]:
+    """Change the weights of one layer."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        tensor = stored(model, place)
+        array = np.array(numpy_helper.to_array(tensor))
+        tensor.CopyFrom(numpy_helper.from_array(change(array).astype(array.dtype), tensor.name))
+
+    return edit
+
+
+def without_channel(array: np.ndarray) -> np.ndarray:
+    """Lose the first channel."""
+    array[0] = 0
+    return array
+
+
+def with_nan(array: np.ndarray) -> np.ndarray:
+    """Lose one number."""
+    array.reshape(-1)[3] = np.nan
+    return array
+
+
+def with_bit(array: np.ndarray) -> np.ndarray:
+    """Flip the highest bit of an exponent."""
+    array.reshape(-1)[3] = 2e37
+    return array
+
+
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
+def test_a_good_file_shows_no_cause(bundle: Path, variant: str) -> None:
+    """Not even a quantised one, in which every layer differs a little."""
+    assert not causes_of(bundle, variant, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (changed(1, lambda array: array * 1.5), "are 1.5 times those of"),
+        (changed(1, without_channel), "all zero are the weights of channel 0 of"),
+        (changed(1, with_nan), "1 weight of"),
+        (changed(1, with_bit), "as if a bit had flipped"),
+        (changed(1, lambda array: array[::-1].copy()), "another order"),
+        (changed(1, np.abs), "lost their sign"),
+        (changed(1, lambda array: array + np.eye(16)[:, :, None, None] * 0.3), "differ by"),
+    ],
+    ids=["scaled", "channel", "nan", "bit", "order", "sign", "other"],
+)
+def test_what_was_done_to_a_layer_is_named(bundle: Path, change: Callable[[onnx.ModelProto], None], told: str) -> None:
+    """And which layer it was."""
+    assert told in causes_of(bundle, "fp32", change)
+    assert "/body/body.0/Conv" in causes_of(bundle, "fp32", change)
+
+
+def test_what_was_done_to_all_layers_is_named_once(bundle: Path) -> None:
+    """Rounded to float16; weights with bits that say nothing."""
+
+    def halves(model: onnx.ModelProto) -> None:
+        for place in range(3):
+            changed(place, lambda array: array.astype(np.float16).astype(np.float32))(model)
+
+    def coarse(model: onnx.ModelProto) -> None:
+        for place in range(3):
+            changed(place, lambda array: np.round(array / 16.0) * 16)(model)
+
+    assert "rounded to float16" in causes_of(bundle, "fp32", halves)
+    assert "multiples of 16" in causes_of(bundle, "int8", coarse)
+
+
+def test_ranges_and_zero_points_of_activations_are_named(bundle: Path) -> None:
+    """Scales that clip, and a tensor that is read back otherwise than it was written."""
+
+    def clipped(model: onnx.ModelProto) -> None:
+        names = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+        for tensor in model.graph.initializer:
+            if tensor.name in names:
+                array = np.array(numpy_helper.to_array(tensor)) / np.float32(8)
+                tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+    def misread(model: onnx.ModelProto) -> None:
+        quantise = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
+        model.graph.initializer.append(numpy_helper.from_array(np.array(3, np.uint8), "other"))
+        for node in model.graph.node:
+            if node.op_type == "DequantizeLinear" and node.input[0] == quantise.output[0]:
+                node.input[2] = "other"
+
+    assert "do not fit the golden samples" in causes_of(bundle, "int8", clipped)
+    assert "read back with 3" in causes_of(bundle, "int8", misread)

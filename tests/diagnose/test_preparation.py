@@ -1,0 +1,136 @@
+"""Usual mistakes of preprocessing, made on the tiny bundle and named by unmaking them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parity.checks.registry import open_contract, plan
+from parity.diagnose import causes, preparation
+from parity.evidence.model import Golden, Provenance, Trials
+from parity.evidence.suspects import Trial
+from parity.judging import judge
+from parity.report.compose import Ledger, compose, finding
+from parity.report.rejudge import judge_again
+from parity.result import Status
+from tests.bundles import make_image_bundle
+from tests.laboratories import change, laboratory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parity.checks.base import Planned
+    from parity.evidence.laboratory import Laboratory
+
+PHONE = "[preprocess.phone]\nresize = { width = 32, height = 32 }\n"
+STATED = "mean = [0.5, 0.5, 0.5]\nstd = [0.25, 0.25, 0.25]\n"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """The tiny bundle, built."""
+    return make_image_bundle(tmp_path / "bundle", build=True)
+
+
+def clause(opened: Laboratory, variant: str, name: str) -> Planned:
+    """One clause of the plan."""
+    return next(p for p in plan(opened.contract) if p.case.name == variant and p.clause.name == name)
+
+
+def on_the_phone(bundle: Path, profile: str) -> Laboratory:
+    """The bundle whose phone prepares its photographs by another profile."""
+    change(bundle, "[variants.torch]\n", f"{PHONE}{profile}\n[variants.torch]\n")
+    change(bundle, 'tier = "device"\n', 'tier = "device"\npreprocess = "phone"\n')
+    return laboratory(bundle)
+
+
+@pytest.mark.parametrize(
+    ("profile", "told"),
+    [
+        # Whoever tells red from blue by colour alone cannot tell exchanged channels from exchanged classes.
+        (f'color = "BGR"\n{STATED}', "blue in the place of red"),
+        (f"scale = 1.0\n{STATED}", "divided by 255"),
+        ("mean = [0.25, 0.25, 0.25]\nstd = [0.5, 0.5, 0.5]\n", "mean and std exchanged"),
+    ],
+    ids=["bgr", "unscaled", "exchanged"],
+)
+def test_a_mistake_of_the_phone_is_named(bundle: Path, profile: str, told: str) -> None:
+    """By what brings its answers to the cloud's."""
+    opened = on_the_phone(bundle, profile)
+    verdict = judge(clause(opened, "int8", "sqnr_db"), opened)
+    assert verdict.status is Status.BROKEN
+    assert told in verdict.judgement.causes[0]
+
+
+def test_a_mistake_of_all_is_named_by_the_labels(bundle: Path) -> None:
+    """Where there is no reference, by how many more decisions are right without it."""
+    change(bundle, "[preprocess.app]\n", '[preprocess.app]\ncolor = "BGR"\n')
+    opened = laboratory(bundle)
+    verdict = judge(clause(opened, "torch", "f1"), opened)
+    # Whoever tells red from blue by colour alone cannot tell exchanged channels from exchanged classes.
+    assert "the classes stand in reverse order" in verdict.judgement.causes[0]
+
+
+def test_what_is_held_asks_for_nothing_further(bundle: Path) -> None:
+    """A green run measures nothing to explain it."""
+    opened = laboratory(bundle)
+    planned = clause(opened, "int8", "sqnr_db")
+    verdict = judge(planned, opened)
+    assert verdict.status.passes
+    assert set(verdict.needs) == set(planned.needs)
+    assert not {"trials", "weights"} & {type(each.evidence).__name__.lower() for each in opened.documents()}
+
+
+def test_causes_come_again_when_a_record_is_judged_again(bundle: Path) -> None:
+    """They rest on evidence, which stands in the record."""
+    opened = on_the_phone(bundle, f'color = "BGR"\n{STATED}')
+    planned = clause(opened, "int8", "sqnr_db")
+    ledger = Ledger(opened.contract, (planned,))
+    verdict = judge(planned, opened)
+    ledger.enter(finding(planned, verdict, opened))
+    record = compose([ledger], root=bundle, started="", seconds=0, why_unjudged=lambda _: "")
+    contract = open_contract(bundle / "contract.toml")
+    again = judge_again(record, contract, opened._bench.store)
+    row = next(row for row in again.verdicts if row.clause == "sqnr_db")
+    assert row.causes == verdict.judgement.causes
+    assert row.causes
+
+
+def test_a_diagnosis_that_fails_costs_no_verdict(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict stands as it is, without a cause."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no diagnosis")
+
+    monkeypatch.setattr("parity.diagnose.answers.causes", fail)
+    monkeypatch.setattr("parity.diagnose.layers.causes", fail)
+    monkeypatch.setattr("parity.diagnose.preparation.causes", fail)
+    opened = on_the_phone(bundle, f'color = "BGR"\n{STATED}')
+    verdict = judge(clause(opened, "int8", "sqnr_db"), opened)
+    assert verdict.status is Status.BROKEN
+    assert verdict.judgement.causes == ()
+
+
+def test_clauses_that_speak_for_themselves_are_not_explained(bundle: Path) -> None:
+    """Sizes, interfaces, times."""
+    opened = laboratory(bundle)
+    assert causes(clause(opened, "int8", "file_size"), opened) == ()
+
+
+def test_luck_is_no_cause() -> None:
+    """A few more right decisions, or answers a little nearer, name nothing."""
+    import numpy as np
+
+    labels = np.zeros(32, np.int64)
+    golden = Golden("", tuple(map(str, range(32))), ("a", "b"), labels)
+
+    def tried(right: int, apart: float | None) -> Trials:
+        stated = Trial(prepared="", decisions=(0,) * 20 + (1,) * 12, apart=None if apart is None else 1.0)
+        other = Trial(prepared="otherwise", decisions=(0,) * right + (1,) * (32 - right), apart=apart)
+        return Trials(provenance=Provenance(variant="x"), samples=tuple(range(32)), size=9.0, trials=(stated, other))
+
+    assert not preparation.causes("x", "", tried(24, None), golden)
+    assert preparation.causes("x", "", tried(32, None), golden)
+    assert not preparation.causes("x", "y", tried(20, 0.8), golden)
+    assert preparation.causes("x", "y", tried(20, 0.5), golden)
