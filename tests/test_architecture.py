@@ -15,16 +15,18 @@ PACKAGE = Path(__file__).parent.parent / "parity"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("parity.result", "parity.errors", "parity.progress", "parity.places", "parity.digests"),
     ("parity.contract",),
-    ("parity.evidence.model", "parity.stats"),
+    ("parity.evidence.base", "parity.evidence.suspects", "parity.evidence.model", "parity.stats"),
     ("parity.compatibility",),
     ("parity.golden",),
     ("parity.runners", "parity.emulation"),
     ("parity.recipes",),
     ("parity.evidence",),
     ("parity.checks",),
+    ("parity.diagnose",),
     ("parity.judging",),
     ("parity.report",),
     ("parity.release",),
+    ("parity.selftest",),
     ("parity.cli",),
     ("parity.plugin", "parity.gate"),
 )
@@ -33,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 RESERVED = {
     "torch": ("parity.runners", "parity.recipes"),
     "onnxruntime": ("parity.runners", "parity.recipes", "parity.cli"),
-    "onnx": ("parity.recipes", "parity.evidence", "parity.cli"),
+    "onnx": ("parity.recipes", "parity.evidence", "parity.selftest", "parity.cli"),
     "rich": ("parity.report", "parity.cli"),
 }
 

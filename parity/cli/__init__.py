@@ -55,6 +55,7 @@ COMMANDS = {
     "release": "keep a release that later candidates are judged against, and look at those that are",
     "flips": "list the images that two variants decide differently, and accept those that are known",
     "arm64": "bring, show or remove what the emulated processors need, without root",
+    "selftest": "prove that the gate sees what it claims to see, by faults planted in a copy of the bundle",
     "clauses": "list everything that a contract can demand",
     "doctor": "say what this machine can and cannot do, and how to get it",
 }

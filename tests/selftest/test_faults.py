@@ -1,0 +1,171 @@
+"""The self-test on a tiny bundle: it sees faults, names causes, and exposes a gate that does not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parity.checks.closeness import closeness
+from parity.checks.registry import open_contract
+from parity.cli import main
+from parity.evidence.store import Store
+from parity.progress import SilentProgress
+from parity.result import Judgement, Status
+from parity.selftest.faults import CATALOGUE
+from parity.selftest.model import FAMILIES, Answer
+from parity.selftest.trial import Examiner
+from tests.bundles import make_image_bundle, make_tensor_bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parity.selftest.model import Outcome
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle, built."""
+    return make_image_bundle(tmp_path_factory.mktemp("selftest") / "bundle", build=True)
+
+
+def examine(bundle: Path, *names: str) -> list[Outcome]:
+    """Plant some faults in a bundle."""
+    contract = open_contract(bundle / "contract.toml")
+    examiner = Examiner(contract, Store(bundle.parent / "store"), 1, SilentProgress())
+    found = [examiner.examine(fault) for fault in CATALOGUE if fault.name in names]
+    examiner.close()
+    assert len(found) == len(names)
+    return found
+
+
+def test_the_catalogue_is_whole() -> None:
+    """Sixty faults and more over all families, each with a name of its own, an expectation and a cause."""
+    names = [fault.name for fault in CATALOGUE]
+    assert len(names) >= 60
+    assert len(set(names)) == len(names)
+    assert {fault.family for fault in CATALOGUE} == set(FAMILIES)
+    for fault in CATALOGUE:
+        assert fault.expected or fault.witnesses, fault.name
+        assert fault.summary
+        re.compile(fault.cause)
+        assert not fault.named_in(""), f"{fault.name}: a cause that an empty text names"
+
+
+CAUGHT = (
+    "preprocessing-unscaled",
+    "preprocessing-mean-std-exchanged",
+    "labels-reversed",
+    "export-opset",
+    "export-external-data",
+    "export-axis-lost",
+    "export-input-renamed",
+    "export-softmax-added",
+    "export-unused-import",
+    "export-baked-in",
+    "export-torn",
+    "export-missing",
+    "export-stale",
+    "export-other-checkpoint",
+    "weights-layer-scaled",
+    "weights-channel-zeroed",
+    "weights-bit-flipped",
+    "weights-nan",
+    "quantisation-zero-point",
+    "quantisation-nothing",
+    "quantisation-clipped",
+    "runtime-foreign-operator",
+    "runtime-provider",
+    "cost-bigger-file",
+    "hybrid-label-order",
+    "hybrid-scale",
+)
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_planted_fault_is_caught_for_its_cause(bundle: Path, name: str) -> None:
+    """Its clauses turn red, and a reason names it."""
+    before = {path: path.read_bytes() for path in sorted(bundle.rglob("*")) if path.is_file() and path.suffix != ".pyc"}
+    (outcome,) = examine(bundle, name)
+    assert outcome.answer is Answer.CAUGHT, (outcome.cause, outcome.blind, [v.judgement for v in outcome.red])
+    after = {path: path.read_bytes() for path in sorted(bundle.rglob("*")) if path.is_file() and path.suffix != ".pyc"}
+    assert before == after, "the bundle was written to"
+
+
+def test_what_a_bundle_has_not_cannot_be_damaged(tmp_path: Path) -> None:
+    """A set of tensors is not prepared, and this contract demands no size: both are said."""
+    bundle = make_tensor_bundle(tmp_path / "bundle", build=True)
+    found = examine(bundle, "preprocessing-bgr", "cost-bigger-file", "export-opset")
+    bgr, opset, size = found  # as they stand in the catalogue
+    assert bgr.answer is Answer.UNFIT
+    assert "prepared already" in bgr.cause
+    assert size.answer is Answer.UNCOVERED
+    assert "file_size" in size.cause
+    assert opset.answer is Answer.CAUGHT
+
+
+def test_a_weakened_contract_is_exposed(bundle: Path, tmp_path: Path) -> None:
+    """Tolerances a hundred times as wide let faults pass."""
+    weak = make_image_bundle(tmp_path / "weak", build=True)
+    text = (weak / "contract.toml").read_text(encoding="utf-8")
+    for old, new in (
+        ("max_abs = 1e-4\ntop1_agreement = 1.0", "max_abs = 1e-2"),
+        ("sqnr_db = 20.0\ntop1_agreement = 0.95", "sqnr_db = -20.0"),
+        ("f1 = 0.9\n", "f1 = 0.0\n"),
+        ("f1_drop = 0.0\n", ""),
+        ("f1_drop = 0.2\n", "f1_drop = 1.0\n"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (weak / "contract.toml").write_text(text, encoding="utf-8")
+    names = ("weights-halves", "hybrid-scale", "preprocessing-mean-std-exchanged")
+    assert {outcome.answer for outcome in examine(bundle, *names)} == {Answer.CAUGHT}
+    assert {outcome.answer for outcome in examine(weak, *names)} == {Answer.MISSED}
+
+
+def test_a_broken_check_is_exposed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clause that holds whatever happens."""
+    held = Judgement(Status.HELD)
+    broken = [
+        replace(clause, judge=lambda *_: held) if clause.name == "max_abs" else clause for clause in closeness.clauses
+    ]
+    (sound,) = examine(bundle, "weights-halves")
+    assert sound.answer is Answer.CAUGHT
+    monkeypatch.setattr(closeness, "clauses", broken)
+    (blind,) = examine(bundle, "weights-halves")
+    assert blind.answer is Answer.MISSED
+
+
+def test_the_command_lists_chooses_and_ends_as_it_says(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--list`` is a line a fault; ``-k`` chooses; a fault that is missed ends with 1; an unknown name with 4."""
+    common = ["selftest", "--contract", str(bundle / "contract.toml"), "--cache", str(tmp_path / "store")]
+    assert main(["selftest", "--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(CATALOGUE)
+    assert main([*common, "-k", "export-opset", "-k", "export-torn"]) == 0
+    told = capsys.readouterr().out
+    assert "export-opset" in told
+    assert "ALL SEEN; 2 caught" in told
+    assert main([*common, "-k", "no-such-fault"]) == 4
+    wide = ["--set", "variants.fp32.limits.closeness.max_abs=1000", "--set", "variants.fp32.limits.quality.f1_drop=1"]
+    wide += ["--set", "variants.fp32.limits.closeness.top1_agreement=0", "--set", "variants.fp32.limits.quality.f1=0"]
+    assert main([*common, *wide, "-k", "weights-halves"]) == 1
+    assert "NOT ALL SEEN; 1 missed" in capsys.readouterr().out
+
+
+def test_nothing_is_proven_by_faults_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No fault that could be planted: not a success."""
+    bundle = make_tensor_bundle(tmp_path / "bundle", build=True)
+    common = ["selftest", "--contract", str(bundle / "contract.toml"), "--cache", str(tmp_path / "store")]
+    assert main([*common, "-k", "preprocessing"]) == 1
+    assert "NOTHING PROVEN" in capsys.readouterr().out
+
+
+def test_a_bundle_without_artefacts_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to damage, and the way out is said."""
+    bundle = make_image_bundle(tmp_path / "bundle")
+    assert main(["selftest", "--contract", str(bundle / "contract.toml")]) == 4
+    assert "eyerace-parity export" in capsys.readouterr().err
