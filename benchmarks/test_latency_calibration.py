@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,7 +76,8 @@ def test_a_proof_is_wrong_no_more_often_than_promised(draw: Draw, quantile: floa
             f"| {100 * held:.1f} % | {100 * broken:.1f} % | {100 * unproven:.1f} % | {runs:.0f} |"
         )
         if share >= 1.0:
-            assert held <= allowed
+            # The p95 is what contracts state: there, the seeded trials keep to the 5 % themselves.
+            assert held <= (0.05 if quantile == 0.95 else allowed)
         if share <= 1.0:
             assert broken <= allowed
         if share <= 0.9 and quantile <= 0.95:
@@ -112,8 +112,27 @@ def test_the_exact_chances() -> None:
 # ---- the shipped model beside busy processes -------------------------------------------------------------------------
 
 
+def run_of_int8(folder: Path, *options: str) -> dict[str, tuple[str, object]]:
+    """What a whole run says of the EyeRace int8 file: status and value by clause and target."""
+    record = folder / "record.json"
+    record.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "--eyerace-parity", "golden/contract.toml::int8", "-q"]
+    command += ["-p", "no:cacheprovider", "--eyerace-parity-record", str(record), *options]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    rows = json.loads(record.read_text(encoding="utf-8"))["verdicts"]
+    return {f"{row['clause']} on {row['target']}": (row["status"], row.get("value")) for row in rows}
+
+
 @pytest.fixture
-def busy() -> Iterator[None]:
+def quiet_p95(tmp_path: Path) -> float:
+    """The p95 of the int8 file in ms before anything keeps the machine busy; the run also fills the store."""
+    value = run_of_int8(tmp_path)["p95 on host"][1]
+    assert isinstance(value, float)
+    return value
+
+
+@pytest.fixture
+def busy(quiet_p95: float) -> Iterator[None]:  # noqa: ARG001 - it must have been measured before
     """Four processes that do nothing but work."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
     yield
@@ -125,26 +144,16 @@ def busy() -> Iterator[None]:
 @pytest.mark.skipif(
     "EYERACE_PARITY_BUSY" not in os.environ, reason="EYERACE_PARITY_BUSY=1 fills the machine for minutes"
 )
-@pytest.mark.parametrize("tight", [False, True], ids=["250 ms", "1.15 times the p95"])
-def test_busy_processes_do_not_change_the_verdict(busy: None, tmp_path: Path, tight: bool) -> None:  # noqa: ARG001, FBT001
-    """Four busy processes, 20 runs, one answer: for the contract's budget and for one a little above the measured."""
-    times = int(os.environ.get("EYERACE_PARITY_TIMES", "20"))
-    budget = float(os.environ.get("EYERACE_PARITY_P95", "0")) * 1.15 if tight else 250.0
-    if not budget:
-        pytest.skip("EYERACE_PARITY_P95 names the p95 of a quiet machine in ms")
-    verdicts = []
-    for number in range(times):
-        record = tmp_path / f"{number}.json"
-        subprocess.run(
-            [
-                sys.executable, "-m", "pytest", "--eyerace-parity", "golden/contract.toml::int8::p95", "-q",
-                "--eyerace-parity-record", str(record),
-                "--eyerace-parity-set", f"variants.int8.limits.latency.p95_ms={budget}",
-            ],
-            cwd=ROOT, capture_output=True, check=False,
-        )  # fmt: skip
-        row = next(row for row in json.loads(record.read_text())["verdicts"] if row["clause"] == "p95")
-        verdicts.append((row["status"], row["value"], re.search(r"\d+ of \d+ runs", row["reason"])))
-        print(number, *verdicts[-1][:2], row["reason"])
-    assert len({status for status, *_ in verdicts}) == 1
-    assert verdicts[0][0] == "held"
+@pytest.mark.parametrize("tight", [False, True], ids=["as stated", "1.25 times the quiet p95"])
+def test_busy_processes_do_not_change_the_verdict(quiet_p95: float, busy: None, tmp_path: Path, tight: bool) -> None:  # noqa: ARG001, FBT001
+    """Four busy processes, 20 runs, one answer to every clause; for a budget a little above the quiet p95, too."""
+    budget = [f"--eyerace-parity-set=variants.int8.limits.latency.p95_ms={1.25 * quiet_p95}"] if tight else []
+    answers = []
+    for number in range(int(os.environ.get("EYERACE_PARITY_TIMES", "20"))):
+        found = run_of_int8(tmp_path, *budget)
+        answers.append({clause: status for clause, (status, _) in found.items()})
+        told = {name: found[f"{name} on host"] for name in ("p95", "latency_ratio", "peak_memory", "cold_start_ms")}
+        print(number, told, [clause for clause, status in answers[-1].items() if status != "held"])
+    print(f"quiet p95 {quiet_p95:.2f} ms; {len(answers)} runs of {len(answers[0])} clauses")
+    assert set(answers[0].values()) == {"held"}
+    assert [answer for answer in answers if answer != answers[0]] == []

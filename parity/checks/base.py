@@ -165,16 +165,20 @@ class Family(Generic[L]):
         name: The ``check`` of its verdicts, and the key of its limits in a contract.
         limits: Type of its limits.
         elsewhere: Whether it is judged on each of the contract's targets, and not on the host.
+        in_cells: Whether a cell of the matrix over runtimes judges it, too.
         clauses: What has been registered by :meth:`clause`.
     """
 
     name: str
     limits: type[L]
     elsewhere: bool = False
+    in_cells: bool = True
     clauses: list[Clause[L]] = field(default_factory=list)
 
     def cases(self, case: Case) -> tuple[Case, ...]:
         """The cases that this family judges of a variant: the host's own, or one for each target that executes it."""
+        if case.contract.cell and not self.in_cells:
+            return ()
         if not self.elsewhere:
             return (case,)
         contract = case.contract

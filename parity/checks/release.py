@@ -2,6 +2,7 @@
 
 The release answers from what was saved of it; where its artefact is at hand, its times are taken in turns with the
 candidate's. Without a release every clause here is ``unproven``: nothing holds for want of something to compare with.
+A cell of the matrix judges none of it: what differs there is the runtime, and not the candidate.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class ReleaseLimits(Limits):
         return Asked((Question("ratio", 1.0 + self.latency_growth, _MEDIAN, "cpu", self.confidence or confidence),))
 
 
-release = Family("release", ReleaseLimits)
+release = Family("release", ReleaseLimits, in_cells=False)
 
 
 def _answers(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:

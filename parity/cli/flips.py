@@ -48,33 +48,46 @@ def run(options: argparse.Namespace) -> int:
     """List or accept flips."""
     from parity.report.files import read_record  # noqa: PLC0415 - only once it is needed
 
-    contract = contract_of(options)
-    found = list(_chosen(options, contract, read_record(options.record)))
+    contract, record = contract_of(options), read_record(options.record)
+    found = list(_chosen(options, contract, record))
     if options.action == "accept":
         return _accept(options, contract, found)
+    return _show(contract, record, found)
+
+
+def _show(contract: Contract, record: Record, found: list[tuple[str, str, Flip]]) -> int:
+    """Show flips, what is known of each, and what is known and has gone."""
+    from parity.checks.words import counted  # noqa: PLC0415 - only once it is needed
+    from parity.report.known import accepted_in, gone  # noqa: PLC0415
+
+    known = {(entry.variant, entry.against, entry.id): entry for entry in accepted_in(record, contract.name)}
     for variant, against, row in found:
-        capture = ", ".join(f"{column} {cell}" for column, cell in row.capture.items())
+        capture = "".join(f"; {column} {cell}" for column, cell in row.capture.items())
         label, before = row.label or "no label", f"{row.other_margin:.4g}"
+        entry = known.get((variant, against, row.id))
+        stands = entry is not None and entry.decision in {"", row.decision}
+        accepted = f"; accepted until {entry.expires}: {entry.reason}" if entry is not None and stands else ""
         say(
             f"{variant} against {against}: {row.id}: {label}: {row.other} → {row.decision} ({row.kind}),"
-            f" by {row.margin:.4g} where it was {before}{f'; {capture}' if capture else ''}"
+            f" by {row.margin:.4g} where it was {before}{capture}{accepted}"
         )
-    print(f"{len(found)} flips")
+    told = next(entry for entry in record.contracts if entry.name == contract.name)
+    for line in gone(record, told):
+        say(line)
+    say(counted(len(found), "flip"))
     return 0
 
 
 def _chosen(options: argparse.Namespace, contract: Contract, record: Record) -> Iterator[tuple[str, str, Flip]]:
     """Flips of a record that the options choose: variant, what it is compared to, and the flip."""
-    from parity.contract.flips import BASELINE  # noqa: PLC0415 - only once it is needed
-    from parity.evidence.model import FlipLedger  # noqa: PLC0415
+    from parity.evidence.model import FlipLedger  # noqa: PLC0415 - only once it is needed
+    from parity.report.known import against_of, ledgers_of  # noqa: PLC0415
 
-    keys = {key for row in record.verdicts_of(contract.name) for key in row.evidence}
-    entries = [entry for key, entry in record.evidence.items() if key in keys]
-    ledgers = [entry for entry in entries if isinstance(entry.document, FlipLedger)]
+    ledgers = ledgers_of(record, contract.name)
     if not ledgers:
         raise RecordError(f"{shown(options.record)} holds no flips of {contract.name}", next_step=_RUN)
     for entry in ledgers:
-        against = BASELINE if entry.baseline else entry.versus
+        against = against_of(entry)
         wanted = options.variant in {None, entry.variant} and options.against in {None, against}
         if wanted and isinstance(entry.document, FlipLedger):
             yield from ((entry.variant, against, row) for row in entry.document.rows)

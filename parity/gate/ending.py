@@ -11,6 +11,7 @@ from parity.gate.release import accept
 from parity.places import shown
 from parity.report import github
 from parity.report.files import write_record
+from parity.report.known import gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,6 +46,7 @@ class Ending:
         """Do all that was asked for; what cannot be done keeps nothing else from being done."""
         troubles = dict.fromkeys(filter(None, (subject.trouble for subject in self.subjects)))
         self.notes += [f"eyerace-parity: measurements could not be kept for the next run: {told}" for told in troubles]
+        self.notes += [f"eyerace-parity: {line}" for each in self.record.contracts for line in gone(self.record, each)]
         if github.listened_to():
             # A summary that cannot be written is no reason for a red gate.
             self._try(self._summarise, red=False)

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from parity.stats.planning import Sight
 
 _DROPS: Final = frozenset({"f1_drop", "micro_f1_drop", "accuracy_drop"})
+_SURE: Final = 0.99
 _CLASS_DROPS: Final = frozenset({"f1_drop_per_class"})
 
 
 def in_words(contract: Contract, planned: Sequence[Planned]) -> str:
-    """Say which drop the golden set resolves, and which margins of the contract lie below it.
+    """Say which drop the golden set resolves, the power of the contract's margins, and which are too small for it.
 
     Args:
         contract: The contract.
@@ -45,7 +46,10 @@ def in_words(contract: Contract, planned: Sequence[Planned]) -> str:
         f"{_points(max(seen.class_margins))} in one class (confidence {stated.confidence:g}, power {POWER:g}, "
         f"if {100 * stated.assumed_flips:g} % of the decisions flip)"
     )
-    blind = [f"{name} = {margin:g}" for name, margin, of_class in margins if _beneath(contract, seen, margin, of_class)]
+    powers = {f"{name} = {margin:g}": _power(contract, seen, margin, of_class) for name, margin, of_class in margins}
+    told = listed([f"{name}: {_percent(power)}" for name, power in powers.items()])
+    line = f"{line}; power of the contract's margins: {told}"
+    blind = [name for name, power in powers.items() if power < POWER]
     return f"{line}; too small to count on: {listed(blind)}" if blind else line
 
 
@@ -63,12 +67,17 @@ def _margins(planned: Planned) -> Iterator[tuple[str, float, str | None]]:
         yield name, demand, "" if key in _CLASS_DROPS else None
 
 
-def _beneath(contract: Contract, seen: Sight, margin: float, of_class: str | None) -> bool:
-    """Whether a margin is smaller than what the set resolves."""
+def _power(contract: Contract, seen: Sight, margin: float, of_class: str | None) -> float:
+    """Chance that a model which loses nothing holds a margin: of all classes together, of one, or of the worst one."""
     if of_class is None:
-        return margin < seen.margin
-    each = dict(zip(contract.classes, seen.class_margins, strict=True))
-    return margin < (each[of_class] if of_class else max(each.values()))
+        return seen.power(margin)
+    asked = [contract.classes.index(of_class)] if of_class else range(len(contract.classes))
+    return min(seen.power(margin, each) for each in asked)
+
+
+def _percent(power: float) -> str:
+    """A chance in per cent; never called certain."""
+    return "> 99 %" if power > _SURE else f"{100 * power:.0f} %"
 
 
 def _points(share: float) -> str:

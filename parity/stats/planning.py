@@ -33,20 +33,68 @@ _NEAR: Final = 1.02
 
 
 @dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a set resolves of one statistic, macro-F1 or the F1 of a class.
+
+    Attributes:
+        error: Standard error of its drop.
+        worst: What one further worst cluster weighs.
+        unseen: What could be proven if nothing flipped at all: never less.
+        confidence: Confidence of the proof.
+    """
+
+    error: float
+    worst: float
+    unseen: float
+    confidence: float
+
+    @property
+    def margin(self) -> float:
+        """Smallest margin that is resolved at :data:`POWER`."""
+        normal = NormalDist()
+        errors = normal.inv_cdf(self.confidence) + normal.inv_cdf(POWER)
+        return min(1.0, max(errors * self.error + self.worst, self.unseen))
+
+    def power(self, margin: float) -> float:
+        """Chance that a model which loses nothing is proven to lose less than a margin."""
+        if margin < self.unseen:
+            return 0.0
+        if not self.error:
+            return 1.0
+        normal = NormalDist()
+        return normal.cdf((margin - self.worst) / self.error - normal.inv_cdf(self.confidence))
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
     """What a labelled set can resolve.
 
     Attributes:
         samples: Number of samples.
         clusters: Number of clusters.
-        margin: Smallest drop of macro-F1 that is resolved.
-        class_margins: Smallest drop of each class's F1, in the order of the classes; infinite without samples.
+        whole: Of macro-F1; ``None`` where a class has no samples.
+        classes: Of each class's F1, in the order of the classes; ``None`` without samples.
     """
 
     samples: int
     clusters: int
-    margin: float
-    class_margins: tuple[float, ...]
+    whole: Resolution | None
+    classes: tuple[Resolution | None, ...]
+
+    @property
+    def margin(self) -> float:
+        """Smallest drop of macro-F1 that is resolved; infinite where it is not defined."""
+        return self.whole.margin if self.whole else math.inf
+
+    @property
+    def class_margins(self) -> tuple[float, ...]:
+        """Smallest drop of each class's F1; infinite without samples."""
+        return tuple(each.margin if each else math.inf for each in self.classes)
+
+    def power(self, margin: float, of_class: int | None = None) -> float:
+        """Chance that a model which loses nothing is proven to lose less than a margin of macro-F1, or of a class."""
+        seen = self.whole if of_class is None else self.classes[of_class]
+        return seen.power(margin) if seen else 0.0
 
 
 def sight(
@@ -65,31 +113,25 @@ def sight(
     keys = np.unique(owner * classes + labels)
     counts = np.bincount(keys % classes, minlength=classes)
     # An F1 loses half a sample's weight where its own is missed, and half where another's is taken for it.
-    of_class = tuple(_resolved(2.0 * int(count), flips, confidence) for count in counts)
+    of_class = tuple(_resolution(2.0 * int(count), flips, confidence) for count in counts)
     # The mean of independent classes: their spreads add in squares, and the one worst cluster falls into one of them.
     present = counts[counts > 0]
-    margin = math.inf
+    whole = None
     if len(present) == classes:
         alike = classes * classes / float((1.0 / present).sum())
         rarest = float(present.min()) * classes
-        margin = _resolved(alike, flips, confidence, rarest=rarest)
-    return Sight(len(labels), len(np.unique(owner)), margin, of_class)
+        whole = _resolution(alike, flips, confidence, rarest=rarest)
+    return Sight(len(labels), len(np.unique(owner)), whole, of_class)
 
 
-def _resolved(clusters: float, flips: float, confidence: float, *, rarest: float | None = None) -> float:
-    """Smallest margin at :data:`POWER`: so many standard errors, and what one further worst cluster weighs.
-
-    Never less than what could be proven if nothing flipped at all.
-    """
+def _resolution(clusters: float, flips: float, confidence: float, *, rarest: float | None = None) -> Resolution | None:
+    """What so many clusters resolve; ``None`` where there are none."""
     if clusters <= 0:
-        return math.inf
-    normal = NormalDist()
-    errors = normal.inv_cdf(confidence) + normal.inv_cdf(POWER)
-    foreseen = errors * math.sqrt(flips / clusters) + 1.0 / ((rarest or clusters) + 1.0)
+        return None
     # Without a single flip the bound is that of none among so many; on few clusters the exact test halves the chance.
     chance = (1.0 - confidence) / (2.0 if clusters < SMALL else 1.0)
     unseen: float = 1.0 - chance ** (1.0 / (rarest or clusters))
-    return min(1.0, max(foreseen, unseen))
+    return Resolution(math.sqrt(flips / clusters), 1.0 / ((rarest or clusters) + 1.0), unseen, confidence)
 
 
 def times_to_settle(settled: Callable[[float], bool]) -> float | None:

@@ -188,11 +188,37 @@ def test_a_ratio_is_of_the_same_target() -> None:
 def test_growth_is_against_the_release(now: int, status: Status, told: str) -> None:
     """Two percent is allowed, a tenth of a percent over it is not; to take fewer is no fault."""
     read = on_targets({"instructions_growth": 0.02})
-    then = counts(150_000_000, 150_000_000, runtime="onnxruntime 1.31.0")
-    judgement = judge(read, "instructions_growth", counts(now, now, runtime="onnxruntime 1.32.0"), release=then)
+    judgement = judge(read, "instructions_growth", counts(now, now), release=counts(150_000_000, 150_000_000))
     assert judgement.status is status
     assert told in judgement.reason
-    assert "the release was counted with onnxruntime 1.31.0, this with onnxruntime 1.32.0" in judgement.details
+
+
+def test_counts_of_two_runtimes_do_not_compare() -> None:
+    """Another runtime has other kernels: nothing is proven of the file, unless it is the release's to the byte."""
+    read = on_targets({"instructions_growth": 0.02})
+    then, now = "onnxruntime 1.31.0", "onnxruntime 1.32.0"
+    for steady in (150_000_000, 300_000_000):
+        release = made_of("sha256:then", counts(steady, steady, runtime=then))
+        ours = made_of("sha256:now", counts(150_000_000, 150_000_000, runtime=now))
+        judgement = judge(read, "instructions_growth", ours, release=release)
+        assert judgement.status is Status.UNPROVEN
+        assert f"counted with {then}, this one with {now}" in judgement.reason
+        assert f"judge with {then}" in judgement.next_step
+        same = judge(read, "instructions_growth", made_of("sha256:then", ours), release=release)
+        assert (same.status, same.value) == (Status.HELD, 0.0)
+        assert any(f"the release's own file, which was counted with {then}" in line for line in same.details)
+
+
+def made_of(artefact: str, found: Instructions) -> Instructions:
+    """The same counts, of a file with this digest."""
+    return found.model_copy(update={"provenance": found.provenance.model_copy(update={"artefact": artefact})})
+
+
+def test_a_cell_of_the_matrix_has_no_growth() -> None:
+    """There the runtime is another than the release's, by intent."""
+    read = on_targets({"instructions_growth": 0.02, "instructions": "1 G"})
+    cell = read.model_copy(update={"matrix": read.matrix.model_copy(update={"targets": (OLD,)})}).as_cell()
+    assert planned(cell, "instructions", "instructions_growth") == [("instructions", OLD)]
 
 
 @pytest.mark.parametrize("clause", ["instructions", "load_instructions"])

@@ -204,3 +204,9 @@ def test_every_clause_needs_the_release() -> None:
     assert len(names) == len(everything)
     for name in names:
         assert any(need.baseline for need in planned(read, "int8", name).needs), name
+
+
+def test_a_cell_of_the_matrix_is_no_candidate() -> None:
+    """What differs from one cell to the next is the runtime; the release is for the whole gate."""
+    read = contract({"int8": {"release": {"f1_drop": 0.1, "size_growth": 0.1}, "size": {"file_size": 1000}}})
+    assert clauses(read, "int8") - clauses(read.as_cell(), "int8") == {"release_f1_drop", "release_size_growth"}

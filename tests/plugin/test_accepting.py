@@ -329,7 +329,16 @@ def test_known_flips_are_accepted_until_their_last_day(project: Project, capsys:
 
     gone = first.replace(name, "gone.jpg")
     file.write_text("\n[[flip]]\n".join([head, first, gone, *rest]), encoding="utf-8")
-    assert project.run(*only).ret == 0
+    result = project.run(*only)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*accepted, but no flip of int8 against fp32 any more: gone.jpg; take it out*"])
+    where = ["--record", str(project.root / "build/parity/record.json"), "--contract", str(project.contract)]
+    capsys.readouterr()
+    assert main(["flips", "list", *where]) == 0
+    listed = capsys.readouterr().out
+    assert f"{name}: " in listed
+    assert "; accepted until 2999-12-31: old camera" in listed
+    assert "no flip of int8 against fp32 any more: gone.jpg" in listed
     assert any("gone.jpg" in line and "no flip any more" in line for line in project.record().verdicts[0].details)
 
     file.write_text(whole.replace("2999-12-31", "2001-01-01"), encoding="utf-8")

@@ -7,7 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from parity.stats.planning import sight, times_to_settle
+from parity.result import Status
+from parity.stats.decisions import Rules, decide_drop
+from parity.stats.planning import POWER, sight, times_to_settle
+from tests.stats.simulated import MEASURE, World
 
 
 def seen(samples: int, classes: int = 5, flips: float = 0.02, confidence: float = 0.95, each: int = 1) -> float:
@@ -44,6 +47,27 @@ def test_a_class_without_samples_leaves_nothing_to_resolve():
     """Where a class is missing there is no macro-F1."""
     found = sight(np.array([0, 0, 1]), 3, flips=0.02, confidence=0.95)
     assert (found.margin, found.class_margins[2]) == (math.inf, math.inf)
+
+
+def test_the_power_of_a_margin():
+    """At the margin that is resolved it says so; a wider one has more; one that nothing could prove has none."""
+    found = sight(np.repeat(np.arange(5), 240), 5, flips=0.02, confidence=0.95)
+    assert found.power(found.margin) == pytest.approx(POWER)
+    assert found.power(found.class_margins[0], 0) == pytest.approx(POWER)
+    assert found.power(2 * found.margin) > found.power(found.margin) > found.power(0.7 * found.margin) > 0
+    assert found.power(1e-3) == 0
+    assert sight(np.array([0, 0, 1]), 3, flips=0.02, confidence=0.95).power(0.5) == 0
+
+
+def test_power_is_what_simulations_find():
+    """Of models that lose nothing, 2 % flipped in balance, as many are proven within 2 points as foretold."""
+    random, trials, held = np.random.default_rng(0), 200, 0
+    foretold = sight(np.repeat(np.arange(5), 100), 5, flips=0.02, confidence=0.95).power(0.02)
+    for trial in range(trials):
+        world = World(500, 1, harmed=0.01, mended=0.01)
+        decision = decide_drop(MEASURE, world.draw(random), 0.02, Rules(draws=400, seed=trial, plan=False))
+        held += decision.status is Status.HELD
+    assert held / trials == pytest.approx(foretold, abs=0.12)
 
 
 def test_the_number_that_settles_is_found():
