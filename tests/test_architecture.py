@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "parity"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("parity.result", "parity.errors", "parity.progress", "parity.places", "parity.digests"),
     ("parity.contract",),
-    ("parity.evidence.base", "parity.evidence.suspects", "parity.evidence.model", "parity.stats"),
+    ("parity.evidence.model", "parity.stats"),
     ("parity.compatibility",),
     ("parity.golden",),
     ("parity.runners", "parity.emulation"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from parity.contract.model import Contract
-    from parity.evidence.suspects import LayerPair, Span, Weights
+    from parity.evidence.model import LayerPair, Span, Weights
 
 _IN_FLOAT: Final = 1e-4
 """Relative error of weights in float that a recipe may leave: folding rounds."""

@@ -10,8 +10,7 @@ import numpy as np
 from parity.checks.words import figure
 
 if TYPE_CHECKING:
-    from parity.evidence.model import Golden, Trials
-    from parity.evidence.suspects import Trial
+    from parity.evidence.model import Golden, Trial, Trials
 
 _SURE: Final = 1e-3
 """Chance at most that so many more right decisions come by luck."""

@@ -13,8 +13,8 @@ import numpy as np
 from parity.contract.data import ImageSet, Preprocess
 from parity.errors import MeasurementError, ParityError
 from parity.evidence.feeding import rows_of
+from parity.evidence.model import Trial, Trials
 from parity.evidence.outputs import CODE as OUTPUTS_CODE
-from parity.evidence.suspects import Trial, Trials
 from parity.runners.open import open_runner
 from parity.stats.classification import decisions
 

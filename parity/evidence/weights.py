@@ -16,7 +16,7 @@ import numpy as np
 from parity.contract.variants import ExportRecipe, OnnxVariant
 from parity.errors import MeasurementError, ParityError
 from parity.evidence.feeding import batch_of
-from parity.evidence.suspects import LayerPair, Span, Weights
+from parity.evidence.model import LayerPair, Span, Weights
 from parity.runners import worker
 from parity.runners.artefacts import contents
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from parity.evidence.base import Need, Provenance
     from parity.evidence.bench import Bench
+    from parity.evidence.model import Need, Provenance
 
     Floats = NDArray[np.float64]
 

@@ -8,8 +8,7 @@ import pytest
 
 from parity.checks.registry import open_contract, plan
 from parity.diagnose import causes, preparation
-from parity.evidence.model import Golden, Provenance, Trials
-from parity.evidence.suspects import Trial
+from parity.evidence.model import Golden, Provenance, Trial, Trials
 from parity.judging import judge
 from parity.report.compose import Ledger, compose, finding
 from parity.report.rejudge import judge_again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.evidence.base import Fact, Provenance
+from parity.evidence.model.base import Fact, Provenance
 
 
 class Trial(Fact):
