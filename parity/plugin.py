@@ -138,6 +138,11 @@ class Hooks:
         self.session.receive(report)
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Let no further interrupt cost the record."""
+        self.session.patience.begin()
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
         """Write the record."""
         self.session.finish(session, int(exitstatus))

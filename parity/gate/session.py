@@ -22,6 +22,7 @@ from parity.contract.settings import OPTIONS, resolve
 from parity.errors import ContractError, RecipeError
 from parity.gate.discovery import Discovery, discover, refuse_namesakes
 from parity.gate.ending import Ending
+from parity.gate.interrupts import Patience
 from parity.gate.nodes import ClauseItem, ContractFile
 from parity.gate.release import places, refuse_acceptance, refuse_idle, stored_baseline
 from parity.gate.stage import Stage
@@ -63,6 +64,7 @@ class GateSession:
         added: Those of ``judged`` that pytest's arguments do not lead to.
         only_marked: Whether tests that are not marked ``parity`` are left out.
         worker: Whether this is an xdist worker.
+        patience: Holds back interrupts after the first one.
     """
 
     config: pytest.Config
@@ -73,6 +75,7 @@ class GateSession:
     added: tuple[Path, ...]
     only_marked: bool
     worker: bool
+    patience: Patience = field(default_factory=Patience, init=False)
     _selected: set[Identity] = field(default_factory=set, init=False)
     _stopped: str = field(default="", init=False)
     _record: Record | None = field(default=None, init=False)
@@ -243,6 +246,7 @@ class GateSession:
         for subject in (*self.judged.values(), *self.known.values()):
             subject.close()
         self.stage.close()
+        self.patience.end()
 
     # xdist --------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,46 @@
+"""Ctrl-C, once it was heard: the record is written first, and whoever presses again is told so.
+
+A second interrupt would otherwise land in the middle of that, end pytest with a traceback and cost the record.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_AT_ONCE = 2
+"""Further interrupts, after which the run is ended as it is."""
+
+
+class Patience:
+    """Holds back interrupts from the first one to the end of the run."""
+
+    def __init__(self) -> None:
+        self._before: Any = None
+        self._further = 0
+
+    def begin(self) -> None:
+        """Hold further interrupts back; elsewhere than in the main thread nobody may."""
+        if threading.current_thread() is threading.main_thread() and self._before is None:
+            with suppress(ValueError):
+                self._before = signal.signal(signal.SIGINT, self._hear)
+
+    def end(self) -> None:
+        """Let interrupts through again."""
+        if self._before is not None:
+            with suppress(ValueError):
+                signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        self._further += 1
+        if self._further >= _AT_ONCE:
+            raise KeyboardInterrupt
+        with suppress(OSError, ValueError):
+            sys.stderr.write("\neyerace-parity: the record is being written; interrupt once more to end at once\n")
