@@ -12,7 +12,7 @@ from parity.contract.base import Limits
 from parity.errors import ArtefactError, BaselineMissing, ContractError
 from parity.evidence.model import Files, Need, Provenance
 from parity.judging import judge
-from parity.result import Judgement, Status
+from parity.result import Judgement, Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,3 +128,26 @@ def test_an_interruption_is_no_verdict() -> None:
     """Ctrl-C ends the run."""
     with pytest.raises(KeyboardInterrupt):
         judge(planned(lambda *_: Judgement(Status.HELD)), Shelf(KeyboardInterrupt()))  # type: ignore[arg-type]
+
+
+UNPROVEN = Judgement(Status.UNPROVEN, 0.89, 0.90, Relation.AT_LEAST, reason="too few samples")
+
+
+@pytest.mark.parametrize(
+    ("judgement", "told"),
+    [
+        (Judgement(Status.HELD, 1.0, 2.0, Relation.AT_MOST), ()),
+        (Judgement(Status.ERROR, reason="it could not be measured"), ()),
+        (replace(UNPROVEN, value=0.91), ()),
+        (replace(UNPROVEN, value=None), ()),
+        (replace(UNPROVEN, value="opset 18", limit="opset 17"), ()),
+        (UNPROVEN, ("why",)),
+        (Judgement(Status.BROKEN, reason="it is too big"), ("why",)),
+    ],
+)
+def test_only_what_the_numbers_speak_against_is_asked_why(
+    judgement: Judgement, told: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is green, could not be measured, or only lacks proof asks for nothing more than it needs."""
+    monkeypatch.setattr("parity.diagnose.causes", lambda *_: ("why",))
+    assert judge(planned(lambda *_: judgement), Shelf()).judgement == replace(judgement, causes=told)

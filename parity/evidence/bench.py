@@ -89,6 +89,10 @@ class Bench:
         """Whether a variant needs torch to run."""
         return self.contract.variants[variant].kind in TORCH_KINDS
 
+    def stands_in(self, variant: str) -> bool:
+        """Whether recorded outputs are to be used instead of the variant itself."""
+        return self.is_torch(variant) and (self.recorded or not torch_runtime.installed())
+
     def runtime(self, variant: str) -> str:
         """Name and version of what executes a variant, without importing it."""
         return torch_runtime.runtime() if self.is_torch(variant) else onnx_runtime.runtime()

@@ -59,7 +59,6 @@ from parity.evidence.model import (
 )
 from parity.evidence.store import SCHEMA
 from parity.result import HOST
-from parity.runners import torch as torch_runtime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,7 +243,7 @@ class Laboratory:
         if need.kind is Golden:
             return cast("E", self._golden())
         source = self._source(need)
-        if need.kind is Outputs and self._stands_in(need):
+        if need.kind is Outputs and self._bench.stands_in(need.variant):
             return cast("E", recorded.read(self._bench.contract, need.variant, source))
         measurer = _measurer(need.kind)
         if not measurer.kept:
@@ -302,10 +301,6 @@ class Laboratory:
         if recall(self._bench.store, Golden, key) is None:
             keep(self._bench.store, key, facts)  # so that a record can be judged again without the images
         return facts
-
-    def _stands_in(self, need: Need[Any]) -> bool:
-        """Whether recorded outputs are to be used instead of the variant itself."""
-        return self._bench.is_torch(need.variant) and (self._bench.recorded or not torch_runtime.installed())
 
     def _source(self, need: Need[Any]) -> Provenance:
         if need not in self._sources:

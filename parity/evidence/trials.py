@@ -12,17 +12,19 @@ import numpy as np
 
 from parity.contract.data import ImageSet, Preprocess
 from parity.errors import MeasurementError, ParityError
+from parity.evidence import outputs, recorded
 from parity.evidence.feeding import rows_of
-from parity.evidence.model import Trial, Trials
+from parity.evidence.model import Need, Outputs, Trial, Trials
 from parity.evidence.outputs import CODE as OUTPUTS_CODE
+from parity.golden.preprocess import profile_digest
 from parity.runners.open import open_runner
 from parity.stats.classification import decisions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from parity.evidence.bench import Bench
-    from parity.evidence.model import Array, Need, Provenance
+    from parity.evidence.model import Array, Provenance
     from parity.runners.base import Runner
 
 SAMPLES: Final = 32
@@ -42,6 +44,9 @@ def provenance(bench: Bench, need: Need[Trials]) -> Provenance:
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
     if need.versus:
         settings |= {"versus": need.versus, "versus_artefact": bench.artefact(need.versus)}
+        settings |= {"versus_recorded": "yes"} if bench.stands_in(need.versus) else {}
+    # What the contract prepares otherwise elsewhere is tried too.
+    settings |= {f"profile.{name}": profile_digest(profile) for name, profile in bench.contract.preprocess.items()}
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
@@ -56,12 +61,10 @@ def measure(bench: Bench, need: Need[Trials], source: Provenance) -> Trials:
     if stated is None or not isinstance(bench.contract.golden, ImageSet):
         raise MeasurementError("the golden set holds tensors, which nobody prepares")
     samples = _chosen(bench)
-    reference = (
-        _answers(bench, need.versus, bench.contract.preprocess_of(need.versus), samples) if need.versus else None
-    )
+    reference = _answers(bench, need.versus, samples) if need.versus else None
     size = None if reference is None else _size(reference)
     trials = []
-    ways = [("", stated, None), *_ways(stated)]
+    ways = [("", stated, None), *_ways(stated, bench.contract.preprocess)]
     with (
         open_runner(bench.contract, need.variant, threads=1) as runner,
         bench.progress.task(f"{need.variant}: usual mistakes of preprocessing", len(ways)) as task,
@@ -104,7 +107,13 @@ def _chosen(bench: Bench) -> tuple[int, ...]:
     return tuple(sorted(index for _, index in sorted(turns)[:SAMPLES]))
 
 
-def _answers(bench: Bench, variant: str, profile: Preprocess | None, samples: tuple[int, ...]) -> Array:
+def _answers(bench: Bench, variant: str, samples: tuple[int, ...]) -> Array:
+    """What the reference answers to the samples, or what was recorded of it."""
+    if bench.stands_in(variant):
+        source = outputs.provenance(bench, Need(Outputs, variant))
+        kept = recorded.read(bench.contract, variant, source).arrays[bench.contract.scores_output]
+        return kept[list(samples)]
+    profile = bench.contract.preprocess_of(variant)
     with open_runner(bench.contract, variant, threads=1) as runner:
         found = _run(bench, variant, runner, profile=profile, samples=samples)
     if found is None:
@@ -139,8 +148,13 @@ def _run(
 # ---- the usual mistakes ----------------------------------------------------------------------------------------------
 
 
-def _ways(stated: Preprocess) -> Iterator[tuple[str, Preprocess, Callable[[Array], Array] | None]]:
-    """All ways but the stated one: what is said of each, the profile, and what is done to the tensor afterwards."""
+def _ways(
+    stated: Preprocess, profiles: Mapping[str, Preprocess]
+) -> Iterator[tuple[str, Preprocess, Callable[[Array], Array] | None]]:
+    """All ways but the stated one: what is said of each, the profile, and what is done to the tensor afterwards.
+
+    Of equals the first is named: one thing that is changed says more than the profile which has it.
+    """
     for told, changes in _profiles(stated):
         try:
             other = Preprocess.model_validate(stated.model_dump() | changes)
@@ -151,6 +165,10 @@ def _ways(stated: Preprocess) -> Iterator[tuple[str, Preprocess, Callable[[Array
     if stated.color != "L":
         yield "as a buffer of [height, width, channels] (HWC) read as [channels, height, width]", stated, _scrambled
         yield "as a buffer of [channels, height, width] (CHW) read as [height, width, channels]", stated, _unscrambled
+
+    for name, profile in profiles.items():
+        if profile != stated:
+            yield f"by the profile {name!r} of the contract", profile, None
 
 
 def _profiles(stated: Preprocess) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,7 +8,8 @@ import pytest
 
 from parity.checks.registry import open_contract, plan
 from parity.diagnose import causes, preparation
-from parity.evidence.model import Golden, Provenance, Trial, Trials
+from parity.evidence.model import Golden, Need, Outputs, Provenance, Trial, Trials
+from parity.evidence.recorded import write
 from parity.judging import judge
 from parity.report.compose import Ledger, compose, finding
 from parity.report.rejudge import judge_again
@@ -42,6 +43,25 @@ def on_the_phone(bundle: Path, profile: str) -> Laboratory:
     change(bundle, "[variants.torch]\n", f"{PHONE}{profile}\n[variants.torch]\n")
     change(bundle, 'tier = "device"\n', 'tier = "device"\npreprocess = "phone"\n')
     return laboratory(bundle)
+
+
+def test_a_profile_that_differs_in_several_things_is_told_from_the_right_one(bundle: Path) -> None:
+    """No single mistake explains it, but the contract itself says how the others are prepared."""
+    opened = on_the_phone(bundle, "scale = 0.02\nmean = [0.0, 2.0, 1.0]\nstd = [2.0, 1.0, 0.5]\n")
+    (sentence,) = causes(clause(opened, "int8", "sqnr_db"), opened)
+    assert "prepared by the profile 'app' of the contract" in sentence
+
+
+def test_recorded_answers_stand_in_for_a_reference_without_torch(bundle: Path) -> None:
+    """Where torch is not installed the mistake is named all the same, by what torch answered when it was."""
+    change(bundle, 'tier = "cloud"\n', 'tier = "cloud"\npreprocess = "phone"\n')
+    opened = on_the_phone(bundle, "mean = [0.25, 0.25, 0.25]\nstd = [0.5, 0.5, 0.5]\n")
+    write(opened.contract, opened.obtain(Need(Outputs, "torch")))
+    without = laboratory(bundle, store=bundle.parent / "another", use_recorded=True)
+    source = without.obtain(Need(Trials, "fp32", versus="torch")).provenance
+    assert source.settings["versus_recorded"] == "yes"
+    (sentence,) = causes(clause(without, "fp32", "max_abs"), without)
+    assert "mean and std exchanged" in sentence
 
 
 @pytest.mark.parametrize(
