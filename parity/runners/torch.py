@@ -9,9 +9,14 @@ those whose maker you trust, as with any model file.
 from __future__ import annotations
 
 import logging
+import os
+import pickle
+import sys
+import threading
 import warnings
+from contextlib import contextmanager
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from parity.contract.callables import load_callable
 from parity.contract.variants import TorchExportVariant, TorchScriptVariant, TorchVariant
@@ -20,7 +25,7 @@ from parity.runners.artefacts import artefact
 from parity.runners.base import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from parity.contract.model import Contract
@@ -193,9 +198,60 @@ def _program(torch: Any, path: Path) -> Any:
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
     try:
-        return torch.export.load(str(path)).module()
+        with _without_code_of_the_file():
+            _refuse_libraries(path)
+            return torch.export.load(str(path)).module()
     finally:
         logger.setLevel(level)
+
+
+_FORCE: Final = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+"""By this torch opens every pickle as weights only, where its own loader asks for more."""
+
+_OF_DATA = threading.local()
+"""Whether this thread reads a file whose pickles must not find anything to call."""
+
+_HOOKED = threading.Lock()
+
+
+def _refuse_pickle(event: str, _arguments: object) -> None:
+    if event == "pickle.find_class" and getattr(_OF_DATA, "reading", False):
+        message = "weights_only: a pickle in the file names something to call"
+        raise pickle.UnpicklingError(message)
+
+
+@contextmanager
+def _without_code_of_the_file() -> Iterator[None]:
+    """Let nothing that is unpickled meanwhile run code.
+
+    ``torch.export.load`` opens pickles without restraint when a file asks for it. Python tells its audit hooks before
+    a pickle gets hold of anything; a hook stays for good, so it is added once and acts only in here.
+    """
+    if _HOOKED.acquire(blocking=False):  # never released: one hook is enough
+        sys.addaudithook(_refuse_pickle)
+    before = os.environ.get(_FORCE)
+    os.environ[_FORCE] = "1"
+    _OF_DATA.reading = True
+    try:
+        yield
+    finally:
+        _OF_DATA.reading = False
+        if before is None:
+            os.environ.pop(_FORCE, None)
+        else:
+            os.environ[_FORCE] = before
+
+
+def _refuse_libraries(path: Path) -> None:
+    """Refuse a program with compiled code in it, which torch would load as a library.
+
+    Raises:
+        RuntimeError: It has, or it is no archive.
+    """
+    reader = _import("torch.export.pt2_archive._package").PT2ArchiveReader(str(path))
+    if any("aotinductor" in name or name.endswith((".so", ".dll", ".dylib", ".o")) for name in reader.get_file_names()):
+        message = "weights_only: it holds a compiled library"
+        raise RuntimeError(message)
 
 
 def _check_keys(module: Any, weights: Mapping[str, Any], name: str) -> None:
@@ -233,9 +289,9 @@ def _opened(name: str, what: str, open_it: Callable[[], Any]) -> Any:
     """Open a file, turning whatever a reader may raise on foreign bytes into one readable error."""
     try:
         return open_it()
-    except MeasurementError:
+    except (MeasurementError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # a reader written in Rust panics with an exception that is no Exception
         text = " ".join(str(error).split())
         if "weights_only" in text or "Weights only" in text:
             raise ArtefactError(
