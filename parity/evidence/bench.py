@@ -25,7 +25,7 @@ from parity.golden.preprocess import profile_digest
 from parity.result import HOST
 from parity.runners import onnxruntime as onnx_runtime
 from parity.runners import torch as torch_runtime
-from parity.runners.external import external_locations
+from parity.runners.external import external_locations, lies_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -193,8 +193,7 @@ def artefact_digest(contract: Contract, variant: str) -> str:
 
 def inside(contract: Contract, path: Path, location: str) -> Path | None:
     """Place a file of external data, or ``None`` where it leads outside the bundle: such a file is never opened."""
-    place = (path.parent / location).resolve()
-    return place if place.is_relative_to(contract.root.resolve()) else None
+    return lies_inside(contract.root, path, location)
 
 
 def code_digest(*places: str) -> str:

@@ -29,6 +29,7 @@ _PATHS: Final[dict[str, dict[int, str]]] = {
     "tensor": {13: "entry"},
 }
 _MAX_DEPTH: Final = 100
+_VARINT_BITS: Final = 70
 
 _METADATA: Final = 14
 """Field of a model that holds one metadata property."""
@@ -73,6 +74,22 @@ def locations_in(content: Content) -> tuple[str, ...]:
                 deeper.append((begin, stop, inner, depth + 1))
         pending += reversed(deeper)
     return tuple(found)
+
+
+def lies_inside(bundle: Path, path: Path, location: str) -> Path | None:
+    """Place a file of external data, links followed; ``None`` where it leads outside the bundle, or nowhere at all.
+
+    Args:
+        bundle: The bundle's folder.
+        path: The model.
+        location: What the model says, relative to where it stands.
+    """
+    try:
+        place = (path.parent / location).resolve()
+        place.is_file()  # a name that no system takes is told here, and not by whoever opens it
+        return place if place.is_relative_to(bundle.resolve()) else None
+    except (OSError, ValueError, RuntimeError):  # a NUL, a name that is too long, links in a circle
+        return None
 
 
 def metadata_of(path: Path) -> dict[str, str]:
@@ -130,4 +147,6 @@ def _varint(content: Content, position: int, end: int) -> tuple[int, int]:
         if not byte & 0x80:
             return value, position
         shift += 7
+        if shift >= _VARINT_BITS:
+            break  # no number of protobuf is longer: reading on would take a time that grows with the square
     return 0, end

@@ -10,7 +10,7 @@ from parity.evidence.model import PortFact
 from parity.runners import worker
 from parity.runners.artefacts import artefact, contents
 from parity.runners.base import Runner
-from parity.runners.external import locations_in
+from parity.runners.external import external_locations, lies_inside, locations_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,9 @@ def model_of(contract: Contract, variant: str) -> bytes | Path:
     if contract.variants[variant].kind == "ort":
         _require_ort(contract, variant)
     if not contract.interface.single_file:
-        return artefact(contract, variant)
+        path = artefact(contract, variant)
+        _refuse_outside(contract, variant, path)
+        return path
     content = contents(contract, variant)
     if outside := locations_in(content):
         raise ArtefactError(
@@ -57,6 +59,20 @@ def model_of(contract: Contract, variant: str) -> bytes | Path:
             next_step="export it as one file, or set interface.single_file = false if the app opens it by its path",
         )
     return content
+
+
+def _refuse_outside(contract: Contract, variant: str, path: Path) -> None:
+    """Refuse external data that lead out of the bundle: older runtimes open whatever place a file names."""
+    try:
+        outside = [place for place in external_locations(path) if lies_inside(contract.root, path, place) is None]
+    except OSError as error:
+        reason = f"{variant}: {path.name} cannot be read: {error.strerror or error}"
+        raise ArtefactError(reason, next_step="check the file's permissions") from error
+    if outside:
+        raise ArtefactError(
+            f"{variant}: its external data {', '.join(map(repr, outside))} lie outside the bundle, and are not opened",
+            next_step="move them into the bundle, or export the model as one file",
+        )
 
 
 def _require_ort(contract: Contract, variant: str) -> None:
