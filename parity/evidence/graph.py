@@ -47,13 +47,27 @@ def read_graph(contract: Contract, variant: str) -> Graph:
     if contract.variants[variant].kind != "onnx":
         provenance = Provenance(variant=variant)
         return Graph(provenance=provenance, failure=f"{shown(path)} is no ONNX file, so its graph cannot be seen")
+    return read_file(path, contract.root, variant)
+
+
+def read_file(path: Path, bundle: Path, variant: str = "") -> Graph:
+    """Read the facts of a file.
+
+    Args:
+        path: The file.
+        bundle: The folder in which its external data must lie.
+        variant: Name of the variant that it is.
+
+    Raises:
+        ArtefactError: The file is missing or cannot be read.
+    """
     content, failure = _contents(path)
     provenance = Provenance(variant=variant, artefact=bytes_digest(content))
     if failure:
         return Graph(provenance=provenance, failure=failure)
     try:
         model = _parsed(content)
-        return _facts(model, provenance, path, contract.root)
+        return _facts(model, provenance, path, bundle)
     except _Unreadable as error:
         return Graph(provenance=provenance, failure=str(error))
     except Exception as error:  # noqa: BLE001 - whatever a hostile file provokes is a finding about the file

@@ -361,6 +361,7 @@ def _failures_told(need: Need[Any]) -> Iterator[None]:
 
 GRAPH_CODE = (
     "evidence/graph.py",
+    "evidence/graph_apart.py",
     "evidence/layers.py",
     "evidence/macs.py",
     "evidence/shapes.py",
@@ -378,9 +379,9 @@ def _graph_provenance(bench: Bench, need: Need[Graph]) -> Provenance:
 
 
 def _read_graph(bench: Bench, need: Need[Graph], source: Provenance) -> Graph:
-    from parity.evidence.graph import read_graph  # noqa: PLC0415 - it imports onnx
+    from parity.evidence.graph_apart import graph_of  # noqa: PLC0415 - only where nothing is known of the file
 
-    return read_graph(bench.contract, need.variant).model_copy(update={"provenance": source})
+    return graph_of(bench.contract, need.variant).model_copy(update={"provenance": source})
 
 
 def _lineage_provenance(bench: Bench, need: Need[Lineage]) -> Provenance:

@@ -1,0 +1,49 @@
+"""An ONNX file's facts, read where a crash is an answer: protobuf, checker and shape inference are native code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parity.errors import MeasurementError, RecordError
+from parity.evidence.codec import decode
+from parity.evidence.graph import read_file, read_graph
+from parity.evidence.model import Graph, Provenance
+from parity.runners.apart import answer_stream, read_apart
+from parity.runners.artefacts import artefact
+
+if TYPE_CHECKING:
+    from parity.contract.model import Contract
+
+
+def graph_of(contract: Contract, variant: str) -> Graph:
+    """Read the facts of a variant's file, as :func:`parity.evidence.graph.read_graph` does, in another process.
+
+    A file that kills its reader gives a :class:`Graph` whose ``failure`` says so.
+
+    Raises:
+        ArtefactError: The file is missing or cannot be read.
+    """
+    stated = contract.variants[variant]
+    if stated.kind != "onnx":
+        return read_graph(contract, variant)
+    path = artefact(contract, variant)
+    provenance = Provenance(variant=variant)
+    try:
+        answer = read_apart(__name__, (str(path), str(contract.root)), name=stated.path.as_posix())
+        return decode(Graph, answer).model_copy(update={"provenance": provenance})
+    except (MeasurementError, RecordError) as error:
+        return Graph(provenance=provenance, failure=error.reason)
+
+
+def main() -> None:
+    """Read one file and write down what it says."""
+    stream = answer_stream()
+    path, bundle = map(Path, sys.argv[1:])
+    with stream:
+        stream.write(read_file(path, bundle).model_dump_json().encode("utf-8"))
+
+
+if __name__ == "__main__":
+    main()
