@@ -27,7 +27,7 @@ from parity.runners.answers import Hello, Loaded, Ran, Times
 from parity.runners.processes import end_group, new_group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from parity.contract.variants import Session
@@ -54,6 +54,18 @@ _SHELL_SIGNALS: Final = range(129, 193)
 def local_command(python: str | Path = sys.executable) -> tuple[str, ...]:
     """The plainest command: a Python on this machine that has numpy and onnxruntime."""
     return (str(python), str(WORKER))
+
+
+def _whole(number: object) -> int:
+    """A count as a guest tells it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 1 << 63:
+        message = f"{str(number)[:60]!r} is no count"
+        raise ValueError(message)
+    return number
 
 
 class Guest:
@@ -186,12 +198,16 @@ class Guest:
             import numpy as np  # noqa: PLC0415 - a guest is started only where something is measured
 
             arrays["model"] = np.frombuffer(model, np.uint8)
-        answer, _ = self._ask("load", f"loading {session}", header, arrays, refused=ArtefactError)
-        ports = {side: tuple(PortFact.model_validate(port) for port in answer[side]) for side in ("inputs", "outputs")}
-        counted = next(iter(self._counted(answer, f"loading {session}")), None)
-        return Loaded(
-            answer["wall_ns"], answer["cpu_ns"], answer["baseline"], answer["peak"], **ports, instructions=counted
-        )
+        step = f"loading {session}"
+        answer, _ = self._ask("load", step, header, arrays, refused=ArtefactError)
+        with self._understood(step):
+            inputs, outputs = (
+                tuple(PortFact.model_validate(port) for port in answer[s]) for s in ("inputs", "outputs")
+            )
+            spent = (_whole(answer["wall_ns"]), _whole(answer["cpu_ns"]))
+            baseline = None if answer["baseline"] is None else _whole(answer["baseline"])
+            counted = next(iter(self._counted(answer, step)), None)
+            return Loaded(*spent, baseline, _whole(answer["peak"]), inputs, outputs, counted)
 
     def run(self, session: str, feeds: Mapping[str, Array], *, count: bool = False) -> Ran:
         """Run a session once.
@@ -206,9 +222,12 @@ class Guest:
                 counts them, or several threads ran.
             WorkerDied: The guest died of it.
         """
-        answer, outputs = self._ask("run", f"running {session}", {"session": session, "count": count}, feeds)
-        counted = next(iter(self._counted(answer, f"running {session}")), None)
-        return Ran(outputs, answer["wall_ns"], answer["cpu_ns"], answer["peak"], counted)
+        step = f"running {session}"
+        answer, outputs = self._ask("run", step, {"session": session, "count": count}, feeds)
+        with self._understood(step):
+            counted = next(iter(self._counted(answer, step)), None)
+            spent = (_whole(answer["wall_ns"]), _whole(answer["cpu_ns"]))
+            return Ran(outputs, *spent, _whole(answer["peak"]), counted)
 
     def count(self, session: str, feeds: Mapping[str, Array], runs: int) -> tuple[int, ...]:
         """Run a session several times and count the instructions of each run.
@@ -220,7 +239,8 @@ class Guest:
         step = f"counting {session}"
         header = {"session": session, "count": True, "runs": runs}
         answer, _ = self._ask("run", step, header, feeds, seconds=runs * self._answer_seconds)
-        return self._counted(answer, step)
+        with self._understood(step):
+            return self._counted(answer, step)
 
     def time(self, feeds: Mapping[str, Mapping[str, Array]], runs: int) -> Times:
         """Run several sessions in turn, A B A B.
@@ -236,7 +256,12 @@ class Guest:
         arrays = {f"{place}/{name}": value for place, fed in enumerate(feeds.values()) for name, value in fed.items()}
         step = f"timing {' and '.join(feeds)}"
         _, times = self._ask("time", step, {"sessions": list(feeds), "runs": runs}, arrays)
-        return Times(times["wall_ns"], times["cpu_ns"])  # type: ignore[arg-type]
+        with self._understood(step):
+            wall, cpu = times["wall_ns"], times["cpu_ns"]
+            if any(taken.shape != (len(feeds), runs) or taken.dtype.kind not in "iu" for taken in (wall, cpu)):
+                message = "times of other sessions or runs"
+                raise ValueError(message)
+            return Times(wall, cpu)  # type: ignore[arg-type]
 
     def drop(self, session: str) -> None:
         """Free a session."""
@@ -250,7 +275,17 @@ class Guest:
                 " so its instructions cannot be counted",
                 next_step="use one thread, and keep libraries from starting their own (OMP_NUM_THREADS=1)",
             )
-        return tuple(int(number) for number in answer.get("instructions", ()))
+        return tuple(_whole(number) for number in answer.get("instructions", ()))
+
+    @contextlib.contextmanager
+    def _understood(self, step: str) -> Iterator[None]:
+        """Tell an answer that is a whole frame, and says what cannot be, from a fault of our own."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            sentence = " ".join(str(error).split())[:200]
+            self.close()
+            raise self._foreign(f"an answer that makes no sense ({sentence})", step) from error
 
     # ---- the conversation --------------------------------------------------------------------------------------------
 
@@ -344,7 +379,7 @@ class Guest:
             while True:
                 try:
                     self._answers.put(worker.read_frame(stream))
-                except (worker.Closed, worker.FrameError, OSError, ValueError) as ending:
+                except (worker.Closed, worker.FrameError, OSError, ValueError, MemoryError) as ending:
                     self._answers.put(ending)
                     return
 

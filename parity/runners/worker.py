@@ -50,6 +50,9 @@ MAX_HEADER = 1 << 24
 MAX_PAYLOAD = 1 << 33
 """No frame is larger than these many bytes; a host would otherwise believe any length."""
 
+CHUNK = 1 << 24
+"""Bytes that are set aside at once for what a frame says is coming."""
+
 MAX_SENTENCE = 300
 """Characters of a runtime's message that reach the user."""
 
@@ -164,7 +167,7 @@ def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
         header = json.loads(bytes(text).decode("utf-8"))
         described = header.pop("arrays")
         return header, _arrays(described, payload)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FrameError(f"a frame whose header cannot be read: {error}") from error
 
 
@@ -204,11 +207,13 @@ def _arrays(described: Sequence[Mapping[str, Any]], payload: bytearray) -> Array
 
 def _read(stream: IO[bytes], size: int, *, start: bool = False) -> bytearray:
     """Read exactly ``size`` bytes; a stream may hand them over in pieces."""
-    content = bytearray(size)
-    view = memoryview(content)
+    content = bytearray(min(size, CHUNK))
     done = 0
     while done < size:
-        got = stream.readinto(view[done:])  # type: ignore[attr-defined]
+        if done == len(content):  # what a frame says of its size is believed as far as it has come
+            content.extend(bytes(min(size - done, max(done, CHUNK))))
+        with memoryview(content) as view:
+            got = stream.readinto(view[done:])  # type: ignore[attr-defined]
         if not got:
             if start and not done:
                 raise Closed
