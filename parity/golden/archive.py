@@ -89,7 +89,7 @@ def _check_directory(members: Sequence[zipfile.ZipInfo], max_bytes: int, place: 
             f"{place} holds {total} bytes decompressed, more than golden.max_bytes = {max_bytes}",
             next_step="split the file, or raise golden.max_bytes",
         )
-    if len({member.filename for member in members}) < len(members):
+    if len({member.filename.removesuffix(".npy") for member in members}) < len(members):
         raise GoldenError(f"{place} holds two arrays of the same name", next_step=_NEXT)
 
 
@@ -107,6 +107,8 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str) -> Me
             f"{place}: {member.filename} holds pickled Python objects, which are never loaded: they can run any code",
             next_step="store arrays of numbers",
         )
+    if any(extent < 0 for extent in shape):
+        raise GoldenError(f"{place}: {member.filename} has the shape {list(shape)}", next_step=_NEXT)
     if stated != member.file_size:
         raise GoldenError(
             f"{place}: {member.filename} has {member.file_size} bytes, but its header speaks of {stated}",

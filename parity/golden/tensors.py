@@ -215,6 +215,9 @@ def _port_problems(archive: Archive, port: Port, place: str) -> list[str]:
     problems = []
     if member.dtype != np.dtype(port.dtype):
         problems.append(f"{place}: {port.name!r} is {member.dtype}, but the interface says {port.dtype}")
+    if 0 in member.shape[1:]:
+        # It takes no bytes to claim any number of such samples.
+        problems.append(f"{place}: {port.name!r} has shape {list(member.shape)}: a sample of it is empty")
     if not fits:
         shape = ", ".join(str(extent) for extent in wanted)
         problems.append(f"{place}: {port.name!r} has shape {list(member.shape)}, but the interface says [{shape}]")

@@ -74,8 +74,7 @@ def unpack(body: bytes, place: str) -> tuple[tuple[str, ...], dict[str, Array]]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
-                raise RecordError(f"{place} holds more than {_MAX_BYTES} bytes: these are no answers of a release")
+            _refuse_size(archive, place)
             ids = tuple(str(name) for name in json.loads(archive.read(_IDS)))
             answers: dict[str, Array] = {}
             for member in archive.namelist():
@@ -83,9 +82,16 @@ def unpack(body: bytes, place: str) -> tuple[tuple[str, ...], dict[str, Array]]:
                     with archive.open(member) as file:
                         array = np.lib.format.read_array(file, allow_pickle=False)
                     answers[member.removesuffix(_SUFFIX)] = array
-    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except RecordError:
+        raise
+    except Exception as error:  # hostile bytes make their readers raise anything, even TokenError
         raise RecordError(f"{place} holds no answers of a release: {error}") from error
     return ids, answers
+
+
+def _refuse_size(archive: zipfile.ZipFile, place: str) -> None:
+    if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
+        raise RecordError(f"{place} holds more than {_MAX_BYTES} bytes: these are no answers of a release")
 
 
 def _add(archive: zipfile.ZipFile, name: str, body: bytes) -> None:
