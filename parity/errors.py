@@ -18,7 +18,15 @@ reaches a terminal never needs its traceback.
 
 from __future__ import annotations
 
+import re
 import signal as signals
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def harmless(text: str) -> str:
+    """Write a text from a file so that it cannot steer a terminal: control characters become ``?``."""
+    return _CONTROL.sub("?", text)
 
 
 class ParityError(Exception):
@@ -30,9 +38,10 @@ class ParityError(Exception):
     """
 
     def __init__(self, reason: str, *, next_step: str = "") -> None:
+        reason = harmless(reason)
         super().__init__(reason)
         self.reason = reason
-        self.next_step = next_step
+        self.next_step = harmless(next_step)
 
     def __str__(self) -> str:
         return f"{self.reason}\n  next: {self.next_step}" if self.next_step else self.reason

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from parity.checks.base import Findings
-from parity.errors import BaselineMissing, MeasurementError, ParityError
+from parity.errors import BaselineMissing, MeasurementError, ParityError, harmless
 from parity.evidence.source import Inquiry
 from parity.result import Judgement, Status, Verdict
 
@@ -86,7 +86,13 @@ def _own_fault(who: str, error: Exception) -> Judgement:
 
 
 def _sound(judgement: Judgement) -> Judgement:
-    """Refuse a judgement that holds something which is not a number: no check may pass on a NaN."""
+    """Refuse a judgement that holds something which is not a number: no check may pass on a NaN.
+
+    What a file says of itself stands in reasons, and must not steer the terminal that shows them.
+    """
+    judgement = replace(
+        judgement, reason=harmless(judgement.reason), details=tuple(harmless(line) for line in judgement.details)
+    )
     numbers = [number for number in (judgement.value, judgement.limit) if isinstance(number, float)]
     if judgement.status.passes and any(math.isnan(number) for number in numbers):
         return Judgement(

@@ -50,8 +50,8 @@ def read_model(path: Path) -> ReadModel:
     from google.protobuf.message import DecodeError  # noqa: PLC0415
 
     try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError) as error:
+        model = onnx.load(path, format="protobuf", load_external_data=False)
+    except (DecodeError, ValueError, OSError) as error:
         raise ContractError(f"{shown(path)} is not an ONNX model: {error}") from None
     if not model.graph.output:
         raise ContractError(f"{shown(path)} is not an ONNX model: it has no outputs")
@@ -104,8 +104,11 @@ class Bundle:
     def _classes(self) -> list[str]:
         if self.labels is None:
             return []
-        with self.labels.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+        try:
+            with self.labels.open(encoding="utf-8-sig", newline="") as file:
+                rows = list(csv.DictReader(file, strict=True))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ContractError(f"{shown(self.labels)} is no table of labels: {error}") from None
         if not rows or "label" not in rows[0] or "file" not in rows[0]:
             raise ContractError(f"{shown(self.labels)}: columns 'file' and 'label' are needed")
         return list(dict.fromkeys(row["label"] for row in rows))

@@ -53,7 +53,10 @@ def read(contract: Contract) -> FlipFile:
         where = ".".join(str(part) for part in told["loc"])
         message = f"{place}: {where}: {told['msg']}"
         raise ValueError(message) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        message = f"{place}: arrays or tables are nested too deep"
+        raise ValueError(message) from None
+    except ValueError as error:  # not UTF-8, not TOML, or a number with too many digits
         message = f"{place} is not TOML: {error}"
         raise ValueError(message) from None
     seen: set[tuple[str, ...]] = set()

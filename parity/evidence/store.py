@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ MAX_BYTES: Final = 2 << 30
 
 _FORMAT: Final = "eyerace-parity evidence"
 _SUFFIX: Final = ".evidence"
+_KEY: Final = re.compile(r"(?:release )?(?:sha256:)?[^/\\:\x00]{1,200}")
+"""What a key may look like: never like a path."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,8 @@ class Store:
 
     def read(self, kind: str, key: str) -> bytes | None:
         """Return an entry's body, or ``None`` if there is no whole entry of this kind and key."""
+        if not _KEY.fullmatch(key) or not kind.isalpha():
+            return None  # a record names keys, too, and a record may say anything
         path = self._path(kind, key)
         try:
             content = path.read_bytes()

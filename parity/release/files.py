@@ -128,10 +128,13 @@ def read(folder: Path) -> Stored:
         )
     try:
         release = Release.model_validate(content)
+        _ = release.digest
     except ValidationError as error:
         told = error.errors()[0]
         where = ".".join(str(part) for part in told["loc"])
         raise RecordError(f"{shown(path)}: {where}: {told['msg']}", next_step=_SAVE_AGAIN) from None
+    except ValueError as error:  # a number that JSON does not know
+        raise RecordError(f"{shown(path)} is torn: {error}", next_step=_SAVE_AGAIN) from None
     if not release.digest_of_answers:
         return Stored(folder, release, (), {})
     archive = folder / ANSWERS
@@ -207,6 +210,7 @@ def _head(model: BaseModel) -> dict[str, Any]:
 def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode("utf-8")  # half a character can be written in JSON only
     except OSError as error:
         raise RecordError(f"{shown(path)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN) from error
     except (ValueError, RecursionError) as error:

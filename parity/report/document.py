@@ -364,6 +364,9 @@ class Record(Entry):
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         """Hold every contract to its rows: as many as planned, each once, and the outcome that they spell."""
+        if len({contract.name for contract in self.contracts}) < len(self.contracts):
+            message = "two contracts bear the same name"
+            raise ValueError(message)
         for contract in self.contracts:
             judged, missing = self.verdicts_of(contract.name), self.unjudged_of(contract.name)
             rows = [row.identity for row in judged] + [row.identity for row in missing]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +25,11 @@ E = TypeVar("E", bound=Entry)
 
 _HEAD = 200
 """Bytes of a file among which a record says what it is."""
+
+_MOST_DIGITS = 40
+"""Digits of the largest whole number in a record; no count and no size has more."""
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _RUN = "run `pytest --eyerace-parity` to write a new one"
 _MERGE = "merge the records again: eyerace-parity report RECORD… --merged PATH"
@@ -162,7 +168,10 @@ def _read(path: Path, kind: type[E], mark: str, known: int, again: str) -> E:
 def _content(path: Path, again: str) -> Mapping[str, Any]:
     place = shown(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, parse_int=_whole)
+        if _SURROGATE.search(text):  # half a character can be written in JSON, and nowhere else
+            json.dumps(content, ensure_ascii=False).encode("utf-8")
     except FileNotFoundError:
         raise RecordError(f"{place}: there is no such record", next_step=again) from None
     except OSError as error:
@@ -172,6 +181,13 @@ def _content(path: Path, again: str) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise RecordError(f"{place} is no record of eyerace-parity", next_step=again)
     return content
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        message = "a number in it has too many digits"
+        raise ValueError(message)
+    return int(digits)
 
 
 def _speakable(value: Any) -> Any:

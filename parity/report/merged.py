@@ -195,6 +195,10 @@ class Merged(Entry):
         if {cell.runtime for cell in self.cells} != set(labels):
             message = "a row has no cells, or a cell no row"
             raise ValueError(message)
+        columns = {(cell.variant, cell.target) for cell in self.cells}
+        if len(self.cells) != len(labels) * len(columns):
+            message = "a row lacks a cell that another has"
+            raise ValueError(message)
         if absent := set(self.asked) - {runtime.declared for runtime in self.runtimes}:
             message = f"declared, but without a row: {', '.join(sorted(absent))}"
             raise ValueError(message)

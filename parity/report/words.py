@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from parity.errors import harmless
 from parity.result import Relation, Status
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Signs:
 
     def text(self, text: str) -> str:
         """Write any text so that the stream can take it."""
+        text = harmless(text)
         if not self.plain:
             return text
         return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
