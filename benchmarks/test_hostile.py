@@ -29,7 +29,9 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Yard:
     """Sound files of every kind."""
     root = tmp_path_factory.mktemp("yard")
     return make_yard(
-        make_image_bundle(root / "images", build=True), make_tensor_bundle(root / "tensors", build=True), root
+        make_image_bundle(root / "built-images", build=True),
+        make_tensor_bundle(root / "built-tensors", build=True),
+        root,
     )
 
 

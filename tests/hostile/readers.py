@@ -206,13 +206,14 @@ def _tensors(yard: Yard, path: Path) -> object:
     return opened.facts(), [opened.feeds(number, None) for number in range(len(opened))]
 
 
-def _record(yard: Yard, path: Path) -> object:
+def _record(yard: Yard, path: Path) -> None:
     contract = str(yard.images / "contract.toml")
     command("report", str(path))
     command("report", str(path), "--markdown")
     command("report", "--compare", str(path), str(yard.images / "record.json"))
     command("judge", str(path), "--contract", contract, "--cache", str(yard.store))
-    return command("flips", "list", "--record", str(path), "--contract", contract)
+    with contextlib.suppress(RecordError):  # this contract judges no flips
+        command("flips", "list", "--record", str(path), "--contract", contract)
 
 
 def _matrix(yard: Yard, path: Path) -> object:
@@ -257,7 +258,7 @@ def _torn_entry(_yard: Yard, path: Path) -> object:
     place = path.parent / "entries" / "graph" / path.name
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, place)
-    return _absent_or(Store(path.parent / "entries").read("graph", path.stem))
+    return _absent_or(Store(path.parent / "entries").read("graph", f"sha256:{path.stem}"))
 
 
 def _absent_or(found: object) -> object:
