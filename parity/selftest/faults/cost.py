@@ -23,7 +23,7 @@ _MEGABYTE = 1 << 20
 _FEW = 8
 _SIDE_OF_PRODUCTS = 512
 _PRODUCTS = 1000
-_SIDE = 3000
+_SIDE = 4000
 
 
 def _identity(outputs: int, inputs: int, side: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
