@@ -15,6 +15,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,8 @@ _FORMAT: Final = "eyerace-parity evidence"
 _SUFFIX: Final = ".evidence"
 _KEY: Final = re.compile(r"(?:release )?(?:sha256:)?[^/\\:\x00]{1,200}")
 """What a key may look like: never like a path."""
+_WRITING: Final = ".writing-"
+_DAY: Final = 86_400.0
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class Store:
         path = self._path(kind, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_WRITING)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(_head(kind, key, body) + b"\n")
@@ -148,6 +151,7 @@ class Store:
         Returns:
             Bytes that were freed.
         """
+        self._sweep()
         limit = self.max_bytes if max_bytes is None else max_bytes
         entries = sorted(self._entries(), key=lambda entry: entry[0])
         excess = sum(size for _, size, _ in entries) - limit
@@ -159,6 +163,13 @@ class Store:
                 path.unlink()
                 freed += size
         return freed
+
+    def _sweep(self) -> None:
+        """Remove what runs that were killed while they wrote have left; nobody writes for a day."""
+        for path in self.folder.glob(f"*/{_WRITING}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _DAY:
+                    path.unlink()
 
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / kind / f"{_stem(key)}{_SUFFIX}"

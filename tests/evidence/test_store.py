@@ -129,6 +129,19 @@ def claim_and_note(folder: Path, note: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="fork is the quick way to a second process")
+def test_tidying_sweeps_up_after_runs_that_were_killed(store: Store) -> None:
+    """A file that a run was writing when it was killed goes after a day; one that is being written now stays."""
+    store.write("outputs", "sha256:" + "a" * 64, b"body")
+    old, new = (store.folder / "outputs" / f".writing-{name}" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1_000_000, 1_000_000))
+    store.tidy()
+    assert not old.exists()
+    assert new.exists()
+    assert store.read("outputs", "sha256:" + "a" * 64) == b"body"
+
+
 def test_two_processes_do_not_hold_one_key(tmp_path: Path) -> None:
     """Two runs that want the same measurement take turns."""
     context = multiprocessing.get_context("spawn")
