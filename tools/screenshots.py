@@ -1,13 +1,14 @@
 """Pictures of the page for README and docs, drawn from records of real runs.
 
-``python tools/screenshots.py RECORD…``: each record gives two files in the folder: its page on a wide light
-screen and on a dark phone. Needs Chromium with its driver, the extra ``html``, and selenium. Run it where the run was:
-photographs come from the bundle, arrays from the cache.
+``python tools/screenshots.py RECORD…``: each record gives three files in the folder: the top of its page on a wide
+light screen, its pictures there, and its top on a dark phone. Needs Chromium with its driver, the extra ``html``, and
+selenium. Run it where the run was: photographs come from the bundle, arrays from the cache.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import io
 import shutil
 import sys
@@ -34,26 +35,43 @@ MOST_BYTES: Final = 250_000
 """Largest file that is worth its place in a repository."""
 
 _COLOURS: Final = (256, 128, 64, 32)
+_RARE: Final = Image.Quantize.MAXCOVERAGE  # a mark of few pixels keeps its colour
+_MARGIN: Final = 16
+_MEASURE: Final = """
+const [selector, most] = arguments, part = document.querySelector(selector || "main");
+if (!part) return null;
+const box = part.getBoundingClientRect();
+// It ends where something ends, if that leaves enough of it.
+const ends = [...part.querySelectorAll("figure, header, section, .failing > li, tr")];
+const whole = Math.max(...ends.map((e) => e.getBoundingClientRect().bottom - box.top).filter((end) => end <= most));
+return [box.top + scrollY, box.height <= most ? box.height : whole > most / 2 ? whole : most];
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a page is looked at on.
+    """What a page is looked at on, and which part of it.
 
     Attributes:
         name: End of the file's name.
         width: In pixels.
-        height: The most of the page that is shown, in pixels.
+        height: The most of the part that is shown, in pixels.
         scheme: ``light`` or ``dark``.
+        part: Selector of the part; the page from its top where it is empty.
     """
 
     name: str
     width: int
     height: int
     scheme: str
+    part: str = ""
 
 
-SCREENS: Final = (Screen("wide", 1200, 2600, "light"), Screen("phone", 390, 2000, "dark"))
+SCREENS: Final = (
+    Screen("wide", 1200, 1600, "light"),
+    Screen("pictures", 1200, 1500, "light", ".pictures"),
+    Screen("phone", 390, 1500, "dark"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,8 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 page = Path(folder) / f"{file.stem}.html"
                 write_page(page, read_record(file), Store(settings.cache), Path.cwd(), accepted=accepted_of)
                 for screen in SCREENS:
+                    picture = _photographed(browser, page, screen)
+                    if picture is None:
+                        print(f"{file}: nothing to photograph for {screen.name}")
+                        continue
                     target = options.folder / f"{file.stem}-{screen.name}.png"
-                    target.write_bytes(squeezed(_photographed(browser, page, screen)))
+                    target.write_bytes(squeezed(picture))
                     print(f"{target}: {target.stat().st_size} bytes")
         except ParityError as error:
             print(f"screenshots: {error}", file=sys.stderr)
@@ -102,20 +124,22 @@ def _browser(binary: str, driver: str, folder: Path) -> webdriver.Chrome:
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
 
 
-def _photographed(browser: webdriver.Chrome, page: Path, screen: Screen) -> bytes:
-    """The top of a page as PNG."""
-
-    def size(height: int) -> None:
-        metrics = {"width": screen.width, "height": height, "deviceScaleFactor": 1, "mobile": screen.width < 500}  # noqa: PLR2004
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
+def _photographed(browser: webdriver.Chrome, page: Path, screen: Screen) -> bytes | None:
+    """A part of a page as PNG; ``None`` where the page has no such part."""
     scheme = {"features": [{"name": "prefers-color-scheme", "value": screen.scheme}]}
+    metrics = {"width": screen.width, "height": 900, "deviceScaleFactor": 1, "mobile": screen.width < 500}  # noqa: PLR2004
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
-    size(800)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.get(page.resolve().as_uri())
-    whole: int = browser.execute_script("return document.documentElement.scrollHeight")
-    size(min(whole, screen.height))
-    return browser.get_screenshot_as_png()
+    box: list[float] | None = browser.execute_script(_MEASURE, screen.part, screen.height - 2 * _MARGIN)
+    if box is None:
+        return None
+    top, height = max(0.0, box[0] - _MARGIN), box[1] + 2 * _MARGIN
+    clip = {"x": 0, "y": top, "width": screen.width, "height": height, "scale": 1}
+    taken = browser.execute_cdp_cmd(
+        "Page.captureScreenshot", {"format": "png", "clip": clip, "captureBeyondViewport": True}
+    )
+    return base64.b64decode(taken["data"])
 
 
 def squeezed(picture: bytes, most: int = MOST_BYTES) -> bytes:
@@ -124,7 +148,7 @@ def squeezed(picture: bytes, most: int = MOST_BYTES) -> bytes:
     content = b""
     for colours in _COLOURS:
         body = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).save(body, "PNG", optimize=True)
+        image.quantize(colours, method=_RARE, dither=Image.Dither.NONE).save(body, "PNG", optimize=True)
         content = body.getvalue()
         if len(content) <= most:
             break

@@ -13,6 +13,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
+from parity.report.compare import compare
+from parity.report.html import write_comparison_page, write_matrix_page
+from parity.result import Status
+from tests.report.records import matrix, record, verdict
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -202,6 +207,27 @@ def test_a_phone_needs_no_sideways_scrolling(opened: webdriver.Chrome, scheme: s
     ink, paper = opened.execute_script("const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]")
     darkest = min(ink, paper, key=lambda colour: sum(int(part) for part in colour[4:-1].split(",")[:3]))
     assert darkest == (paper if scheme == "dark" else ink)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["matrix", "comparison"])
+def test_the_other_pages_fit_too(tmp_path: Path, browser: webdriver.Chrome, kind: str, scheme: str) -> None:
+    """A matrix and two records side by side: no complaint, no sideways scrolling, words that can be read, no script."""
+    page = tmp_path / "page.html"
+    if kind == "matrix":
+        write_matrix_page(page, matrix(EVIL))
+    else:
+        before, after = record([verdict("f1")]), record([verdict("f1", status=Status.BROKEN), verdict(EVIL)])
+        write_comparison_page(page, compare(before, after, (EVIL, "after")))
+    features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+    width(browser, PHONE)
+    browser.get(page.as_uri())
+    assert browser.get_log("browser") == []
+    assert browser.title != "owned"
+    assert EVIL in browser.find_element(By.TAG_NAME, "main").text
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE
+    assert browser.execute_script(CONTRAST) == []
 
 
 @pytest.mark.parametrize("opened", [EVIL], indirect=True)

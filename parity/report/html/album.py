@@ -60,7 +60,7 @@ class Album:
 def _thumbnail(path: Path, edge: int) -> str:
     try:
         with open_image(path, _MOST_PIXELS) as image:
-            image.draft("RGB", (2 * edge, 2 * edge))  # a JPEG is decoded at an eighth of the cost
+            image.draft("RGB", (edge, edge))  # a JPEG is decoded no larger than it takes, at a part of the cost
             small = ImageOps.exif_transpose(image).convert("RGB")
             small.thumbnail((edge, edge), Image.Resampling.BILINEAR)
     except (GoldenError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
