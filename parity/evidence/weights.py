@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -44,6 +45,10 @@ _FAINT: Final = 0.01
 """Share of the usual square of a channel's size."""
 _ABSURD: Final = 16.0
 """A single weight that lies so many times the largest of its layer apart is no rounding."""
+
+
+_EXPORTS: Final[dict[tuple[str, str], bytes]] = {}
+_EXPORTING: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +117,19 @@ def _reference(bench: Bench, need: Need[Weights]) -> tuple[onnx.ModelProto, str]
     recipe = variant.recipe if isinstance(variant, OnnxVariant) else None
     if not isinstance(recipe, ExportRecipe) or recipe.source != need.versus or find_spec("torch") is None:
         raise MeasurementError(f"{need.versus} cannot be laid beside {need.variant}: it is no ONNX file")
+    return _read(_exported(bench, need.versus)), f"a fresh export of {need.versus}"
+
+
+def _exported(bench: Bench, source: str) -> bytes:
+    """Export a torch variant, once for all files that are laid beside it in this process."""
     from parity.recipes.export import export  # noqa: PLC0415 - it imports torch
 
-    return export(contract, need.versus), f"a fresh export of {need.versus}"
+    key = (bench.artefact(source), bench.contract.interface.model_dump_json())
+    with _EXPORTING:
+        if key not in _EXPORTS:
+            _EXPORTS.clear()  # one is enough, and it may be large
+            _EXPORTS[key] = export(bench.contract, source).SerializeToString()
+        return _EXPORTS[key]
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from parity.golden.dataset import open_golden
 from parity.judging import judge
 from parity.result import HOST, Identity, Judgement, Status, Verdict
 from parity.selftest.model import Answer, Expected, Fault, Outcome, Unfit
+from parity.selftest.remembered import Memory, Remembered
 from parity.selftest.workshop import Workshop, name_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Examiner:
     _held: dict[Identity, Judgement] = field(default_factory=dict, init=False)
     _golden: dict[str, GoldenSet] = field(default_factory=dict, init=False)
     _reddened: set[Identity] = field(default_factory=set, init=False)
+    _memory: Memory = field(default_factory=Memory, init=False)
 
     def __post_init__(self) -> None:
         """Plan the good contract.
@@ -219,7 +221,7 @@ class Examiner:
         """Open a golden set, and read its files once for all contracts that share it."""
         shared = contract.model_dump_json(include={"golden", "classes", "preprocess", "interface"})
         if shared not in self._golden:
-            self._golden[shared] = open_golden(contract)
+            self._golden[shared] = Remembered(open_golden(contract), self._memory)
         return self._golden[shared]
 
 
