@@ -25,11 +25,17 @@ _REPORT_IT = "report it with the details below; the model is not at fault"
 _FRAMES = 3
 
 
-def judge(planned: Planned, source: Source) -> Verdict:
-    """Judge one clause. Never raises for anything that a model, a file or a check can do."""
+def judge(planned: Planned, source: Source, *, explain: bool = True) -> Verdict:
+    """Judge one clause. Never raises for anything that a model, a file or a check can do.
+
+    Args:
+        planned: The clause.
+        source: Where its evidence comes from.
+        explain: Whether likely causes of what is broken are looked for, which takes further evidence.
+    """
     asked = Inquiry(source)
     judgement = _judged(planned, asked)
-    if _asks_why(judgement):
+    if explain and _asks_why(judgement):
         # Imported only where something is broken: a green run pays nothing for it.
         from parity.diagnose import causes  # noqa: PLC0415
 

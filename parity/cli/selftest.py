@@ -112,8 +112,8 @@ def _show(outcomes: Sequence[Outcome], *, markdown: bool) -> None:
         (
             outcome.fault.name,
             outcome.answer.value,
-            ", ".join(map(str, outcome.expected)) or "-",
-            listed(dict.fromkeys(f"{v.identity.variant}:{v.identity.clause}" for v in outcome.red), most=5) or "-",
+            listed(map(str, outcome.expected), most=3) or "-",
+            listed(dict.fromkeys(f"{v.identity.variant}:{v.identity.clause}" for v in outcome.red), most=4) or "-",
             _cut(outcome.cause) or "no reason names it",
         )
         for outcome in outcomes

@@ -176,7 +176,7 @@ def _limit(examiner: Examiner, dose: Dose, variant: str, clauses: Sequence[Plann
         unseen = 0
         for trial in range(trials):
             source = worsened(strength, trial)
-            unseen += all(judge(each, source).status.passes for each in clauses)
+            unseen += all(judge(each, source, explain=False).status.passes for each in clauses)
             if unseen > (1 - SURE) * trials:
                 return False
         return True
@@ -185,7 +185,7 @@ def _limit(examiner: Examiner, dose: Dose, variant: str, clauses: Sequence[Plann
     if strength is None:
         return Limit(dose, variant, None)
     source = worsened(strength, 0)
-    red = [each.clause.name for each in clauses if not judge(each, source).status.passes]
+    red = [each.clause.name for each in clauses if not judge(each, source, explain=False).status.passes]
     return Limit(dose, variant, strength, tuple(red))
 
 
@@ -269,7 +269,7 @@ def _longer(counted: Instructions, share: float, *_: object) -> Instructions:
 
 
 def _percent(what: str) -> Callable[[float], str]:
-    return lambda share: f"{100 * share:.2g} % {what}" if share < 1 else f"{share:.2g} times {what}"
+    return lambda share: f"{100 * share:.2g} % {what}" if share < 1 else f"{100 * share:.0f} % {what}"
 
 
 _FIXED: Final = frozenset({Files, Footprint, Instructions})
@@ -294,11 +294,11 @@ DOSES: Final = (
         lambda share: f"{100 * share:.2g} % more wrong decisions",
     ),
     Dose("noise", Outputs, frozenset(), 1e-7, 10, _noisy, _percent("noise on the answers")),
-    Dose("scale", Outputs, frozenset(), 1e-7, 100, _scaled, _percent("on all scores")),
-    Dose("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("bigger file")),
-    Dose("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("slower inference")),
+    Dose("scale", Outputs, frozenset(), 1e-7, 100, _scaled, _percent("more on all scores")),
+    Dose("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("more bytes in the file")),
+    Dose("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("more time for an inference")),
     Dose("memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory")),
-    Dose("cold start", Footprint, frozenset({"memory"}), 1e-2, 1000, _colder, _percent("slower start")),
+    Dose("cold start", Footprint, frozenset({"memory"}), 1e-2, 1000, _colder, _percent("more time to start")),
     Dose("instructions", Instructions, frozenset(), 1e-3, 10, _longer, _percent("more instructions"), target=True),
 )
 """What is looked for by worsening evidence."""

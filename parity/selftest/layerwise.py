@@ -141,6 +141,6 @@ def _red(examiner: Examiner, contract: Contract, name: str) -> bool:
         and any(need.kind is Outputs for need in each.needs)
     ]  # fmt: skip
     try:
-        return any(not judge(each, laboratory).status.passes for each in wanted)
+        return any(not judge(each, laboratory, explain=False).status.passes for each in wanted)
     finally:
         laboratory.close()
