@@ -41,6 +41,8 @@ _PRODUCTS: Final = frozenset({"Conv", "Gemm", "MatMul", "ConvInteger", "MatMulIn
 _SUFFIX: Final = "_quant"
 _MOST_ZEROED: Final = 5
 _TENTH: Final = 10
+_UNKNOWN: Final = -1
+"""Scales that stand nowhere beside the weights."""
 _FAINT: Final = 0.01
 """Share of the usual square of a channel's size."""
 _ABSURD: Final = 16.0
@@ -60,7 +62,7 @@ class _Layer:
         weight: Its weights as numbers, output channels first.
         bias: Its bias, or ``None``.
         step: Greatest common divisor of the stored integers; 0 for floats.
-        scales: How many scales; 0 for floats.
+        scales: How many scales; 0 for floats, -1 where they stand elsewhere.
     """
 
     name: str
@@ -148,6 +150,10 @@ def _pairs(ours: Sequence[_Layer], theirs: Sequence[_Layer]) -> Iterator[LayerPa
 
 def _pair(ours: _Layer, theirs: _Layer) -> LayerPair:
     here, there = ours.weight, theirs.weight
+    if ours.scales == _UNKNOWN:
+        # Dynamic operators multiply their integers out elsewhere: what they stand for is known up to a factor.
+        norm = float(np.vdot(here, here))
+        here = here * (float(np.vdot(here, there)) / norm if norm else 1.0)
     bad = int(np.count_nonzero(~np.isfinite(here)))
     here = np.where(np.isfinite(here), here, 0.0)
     odd, clean = _odd(here, there)
@@ -176,7 +182,7 @@ def _pair(ours: _Layer, theirs: _Layer) -> LayerPair:
         bias_error=bias_error,
         bias_lost=bias_lost,
         step=ours.step,
-        scales=ours.scales,
+        scales=max(ours.scales, 1) if ours.step else ours.scales,
     )
 
 
@@ -235,6 +241,8 @@ def _layers(model: onnx.ModelProto) -> Iterator[_Layer]:
         if read is None:
             continue
         weight, step, scales = read
+        if node.op_type.endswith("Integer"):
+            scales = _UNKNOWN
         transposed = node.op_type in {"MatMul", "MatMulInteger", "QLinearMatMul"} or (
             node.op_type == "Gemm" and not any(a.name == "transB" and a.i for a in node.attribute)
         )

@@ -11,6 +11,8 @@ from onnx import numpy_helper
 
 from parity.diagnose import layers
 from parity.evidence.model import Need, Weights
+from parity.progress import SilentProgress
+from parity.recipes.build import build_variant
 from tests.bundles import make_image_bundle
 from tests.laboratories import laboratory
 
@@ -85,6 +87,21 @@ def with_bit(array: np.ndarray) -> np.ndarray:
 def test_a_good_file_shows_no_cause(bundle: Path, variant: str) -> None:
     """Not even a quantised one, in which every layer differs a little."""
     assert not causes_of(bundle, variant, None)
+
+
+def test_a_dynamically_quantised_file_shows_no_cause(tmp_path: Path) -> None:
+    """Its integers are multiplied out elsewhere, and no wrong scale is read into them."""
+    bundle = make_image_bundle(tmp_path / "bundle")
+    text = (bundle / "contract.toml").read_text(encoding="utf-8")
+    static = text[text.index("[variants.int8.recipe]") : text.index("[variants.int8.limits.closeness]")]
+    dynamic = '[variants.int8.recipe]\nkind = "quantize_dynamic"\nsource = "fp32"\nweight_type = "int8"\n\n'
+    (bundle / "contract.toml").write_text(text.replace(static, dynamic), encoding="utf-8")
+    contract = laboratory(bundle).contract
+    build_variant(contract, "int8", SilentProgress())
+    compared = laboratory(bundle).obtain(Need(Weights, "int8", versus="fp32"))
+    assert len(compared.layers) >= 2
+    assert max(layer.error for layer in compared.layers) < 0.1
+    assert layers.causes(contract, "int8", compared) == []
 
 
 @pytest.mark.parametrize(
