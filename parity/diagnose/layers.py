@@ -56,7 +56,6 @@ def causes(contract: Contract, variant: str, compared: Weights) -> list[str]:
         *_ranges(variant, compared.spans),
         *_single(layers, compared),
     ]
-    return found
 
 
 def _threshold(layer: LayerPair) -> float:
