@@ -57,7 +57,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("eyerace_parity") or config.getoption("help", default=False):
         return
     from parity.errors import ParityError  # noqa: PLC0415 - nothing is imported without the switch
-    from parity.gate.session import open_session  # noqa: PLC0415
+    from parity.gate.interrupts import held_back  # noqa: PLC0415
+
+    with held_back():
+        from parity.gate.session import open_session  # noqa: PLC0415
 
     try:
         session = open_session(config)

@@ -8,14 +8,37 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 _AT_ONCE = 2
 """Further interrupts, after which the run is ended as it is."""
+
+
+def _may_be_heard() -> bool:
+    """Whether Ctrl-C means here what it usually does: in a background job, say, it is ignored, and stays so."""
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return usual and threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Hold Ctrl-C back until the block ends: one that cuts an import off comes out as an error of what was imported."""
+    if not _may_be_heard():
+        yield
+        return
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 class Patience:
@@ -27,9 +50,8 @@ class Patience:
 
     def begin(self) -> None:
         """Hold further interrupts back; elsewhere than in the main thread nobody may."""
-        if threading.current_thread() is threading.main_thread() and self._before is None:
-            with suppress(ValueError):
-                self._before = signal.signal(signal.SIGINT, self._hear)
+        if self._before is None and _may_be_heard():
+            self._before = signal.signal(signal.SIGINT, self._hear)
 
     def end(self) -> None:
         """Let interrupts through again."""
