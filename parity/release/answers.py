@@ -76,6 +76,7 @@ def unpack(body: bytes, place: str) -> tuple[tuple[str, ...], dict[str, Array]]:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             _refuse_size(archive, place)
             ids = tuple(str(name) for name in json.loads(archive.read(_IDS)))
+            "".join(ids).encode("utf-8")  # half a character can be written in JSON, and nowhere else
             answers: dict[str, Array] = {}
             for member in archive.namelist():
                 if member.endswith(_SUFFIX):

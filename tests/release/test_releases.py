@@ -414,3 +414,12 @@ def test_the_name_and_what_it_follows_are_no_finding() -> None:
     assert one.substance == two.substance
     assert one.digest != two.digest
     assert Provenance(variant="").golden == ""
+
+
+def test_half_a_character_in_a_name_is_refused() -> None:
+    """JSON can write it, and no digest can be made of it."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr("ids.json", '["a.jpg", "\\ud800"]')
+    with pytest.raises(RecordError, match="no answers of a release"):
+        answers.unpack(body.getvalue(), "answers.npz")
