@@ -40,8 +40,6 @@ TRIALS: Final = 20
 _STEPS: Final = 9
 _CLOSE: Final = 1.1
 
-Worsen = "Callable[[Any, float, np.random.Generator, Golden], Any]"
-
 
 @dataclass(frozen=True, slots=True)
 class Dose:

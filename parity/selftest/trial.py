@@ -116,6 +116,9 @@ class Examiner:
                 outcome = Outcome(fault, Answer.UNFIT, cause=str(error))
             except ParityError as error:
                 outcome = Outcome(fault, Answer.FAILED, cause=str(error))
+            except Exception as error:  # noqa: BLE001 - an edit meets models of every kind; one must not cost all others
+                told = f"planting it failed: {type(error).__name__}: {error}"
+                outcome = Outcome(fault, Answer.FAILED, cause=told)
         return replace(outcome, seconds=time.monotonic() - clock)
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from tests.bundles import make_image_bundle, make_tensor_bundle
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from parity.contract.model import Contract
     from parity.selftest.model import Outcome
 
 
@@ -104,6 +105,20 @@ def test_what_a_bundle_has_not_cannot_be_damaged(tmp_path: Path) -> None:
     assert size.answer is Answer.UNCOVERED
     assert "file_size" in size.cause
     assert opset.answer is Answer.CAUGHT
+
+
+def test_a_fault_that_cannot_be_planted_costs_no_other(bundle: Path) -> None:
+    """Whatever an edit stumbles over is told of that fault, and is no success."""
+
+    def stumble(_workshop: object) -> Contract:
+        raise IndexError("list index out of range")
+
+    contract = open_contract(bundle / "contract.toml")
+    examiner = Examiner(contract, Store(bundle.parent / "store"), 1, SilentProgress())
+    outcome = examiner.examine(replace(CATALOGUE[0], plant=stumble))
+    assert outcome.answer is Answer.FAILED
+    assert not outcome.answer.passes
+    assert "IndexError" in outcome.cause
 
 
 def test_a_weakened_contract_is_exposed(bundle: Path, tmp_path: Path) -> None:
