@@ -29,7 +29,7 @@ E = TypeVar("E")
 
 @dataclass(slots=True)
 class Subject:
-    """A contract under judgement. It is the source of its own evidence (:class:`parity.judging.Source`).
+    """A contract under judgement. It is the source of its own evidence (:class:`parity.evidence.source.Source`).
 
     Attributes:
         ledger: The contract, its plan, and what has been found.
