@@ -54,12 +54,8 @@ __all__ = [
     "Weights",
 ]
 
-Evidence = (
-    Outputs
-    | Repeats
-    | Execution
-    | Golden
-    | Graph
+_Numbers = (
+    Graph
     | Files
     | Preflight
     | Footprint
@@ -72,21 +68,9 @@ Evidence = (
     | Trials
     | Weights
 )
+
+Evidence = Outputs | Repeats | Execution | Golden | _Numbers
 """Every kind of evidence."""
 
-Document = Annotated[
-    Graph
-    | Files
-    | Preflight
-    | Footprint
-    | Timing
-    | PeerTiming
-    | Instructions
-    | Lineage
-    | FlipLedger
-    | KnownFlips
-    | Trials
-    | Weights,
-    Field(union_mode="smart"),
-]
+Document = Annotated[_Numbers, Field(union_mode="smart")]
 """The kinds that are made of numbers."""
