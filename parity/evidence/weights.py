@@ -193,7 +193,7 @@ def _off(rows: Floats, others: Floats) -> tuple[int, ...]:
     few = order[: max(1, len(order) // _TENTH)]
     worst = [int(channel) for channel in few if apart[channel] > 0]
     most = float(apart[worst].sum()) > (1 - 1 / _TENTH) * float(apart.sum())
-    return tuple(worst[:_MOST_ZEROED]) if len(order) > _TENTH and worst and most else ()
+    return tuple(worst[:_MOST_ZEROED]) if len(order) > 1 and worst and most else ()
 
 
 def _odd(here: Floats, there: Floats) -> tuple[str, Floats]:

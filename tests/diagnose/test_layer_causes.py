@@ -71,6 +71,12 @@ def without_channel(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def one_channel_off(array: np.ndarray) -> np.ndarray:
+    """Scale one channel, as a fold that went wrong would."""
+    array[2] *= 1.5
+    return array
+
+
 def with_nan(array: np.ndarray) -> np.ndarray:
     """Lose one number."""
     array.reshape(-1)[3] = np.nan
@@ -109,13 +115,14 @@ def test_a_dynamically_quantised_file_shows_no_cause(tmp_path: Path) -> None:
     [
         (changed(1, lambda array: array * 1.5), "are 1.5 times those of"),
         (changed(1, without_channel), "all zero are the weights of channel 0 of"),
+        (changed(1, one_channel_off), "channel 2 of /body/body.0/Conv bears nearly all"),
         (changed(1, with_nan), "1 weight of"),
         (changed(1, with_bit), "as if a bit had flipped"),
         (changed(1, lambda array: array[::-1].copy()), "another order"),
         (changed(1, np.abs), "lost their sign"),
         (changed(1, lambda array: array + np.eye(16)[:, :, None, None] * 0.3), "differ by"),
     ],
-    ids=["scaled", "channel", "nan", "bit", "order", "sign", "other"],
+    ids=["scaled", "channel", "one", "nan", "bit", "order", "sign", "other"],
 )
 def test_what_was_done_to_a_layer_is_named(bundle: Path, change: Callable[[onnx.ModelProto], None], told: str) -> None:
     """And which layer it was."""

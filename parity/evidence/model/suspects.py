@@ -45,8 +45,8 @@ class LayerPair(Fact):
         factor: The number that the reference's weights are best multiplied by to become the variant's.
         residual: What then remains of ``error``.
         by_channel: What remains of it where each output channel has a factor of its own.
-        off: Output channels, at most a tenth of them, that bear nine tenths of the squared difference; at most five are
-            named.
+        off: Output channels, at most a tenth of them or one, that bear nine tenths of the squared difference; at most
+            five are named.
         zeroed: Output channels that are all zero here and not there; at most five.
         not_finite: Weights that are NaN or infinite.
         odd: Where a single weight differs as if a bit had flipped, in words; or an empty text.
