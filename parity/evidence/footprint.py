@@ -30,6 +30,7 @@ PROCESSES: Final = 3
 CODE: Final = (
     "evidence/footprint.py",
     "evidence/feeding.py",
+    "runners/conversation.py",
     "runners/guest.py",
     "runners/worker.py",
     "runners/onnxruntime.py",

@@ -27,7 +27,8 @@ from parity.evidence.selection import Selection
 from parity.evidence.targets import runtime_of_the_run
 from parity.places import listed
 from parity.result import HOST
-from parity.runners.guest import START_SECONDS, Guest, local_command
+from parity.runners.conversation import START_SECONDS
+from parity.runners.guest import Guest, local_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

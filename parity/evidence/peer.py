@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 RUNS: Final = 100
 """Steady runs of each: enough to prove a median that lies a little off its limit."""
 
-CODE: Final = ("evidence/peer.py", "evidence/feeding.py", "runners/guest.py", "runners/worker.py")
+CODE: Final = (
+    "evidence/peer.py",
+    "evidence/feeding.py",
+    "runners/conversation.py",
+    "runners/guest.py",
+    "runners/worker.py",
+)
 
 _TURN: Final = 5
 _SESSION: Final = "model"

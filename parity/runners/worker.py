@@ -123,7 +123,7 @@ def write_frame(stream: IO[bytes], header: Mapping[str, Any], arrays: Mapping[st
     parts: list[memoryview] = []
     described: list[dict[str, Any]] = []
     for name, given in arrays.items():
-        array, dtype = _little_endian(given)
+        array, dtype = sendable(given)
         parts += [array, memoryview(bytes(-array.nbytes % ALIGNMENT))]
         described.append({"name": name, "dtype": dtype, "shape": list(given.shape)})
     text = json.dumps({**header, "arrays": described}).encode("utf-8")
@@ -171,7 +171,12 @@ def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
         raise FrameError(f"a frame whose header cannot be read: {error}") from error
 
 
-def _little_endian(array: np.ndarray[Any, Any]) -> tuple[memoryview, str]:
+def sendable(array: np.ndarray[Any, Any]) -> tuple[memoryview, str]:
+    """Lay an array out as frames carry it: its bytes, little-endian, and its element type.
+
+    Raises:
+        Refused: Its elements are no numbers.
+    """
     import numpy as np  # noqa: PLC0415 - the worker answers even where numpy is missing
 
     dtype = array.dtype.newbyteorder("<")
@@ -464,7 +469,7 @@ class Worker:
                 raise BadRequest(message)  # noqa: TRY301 - one way to answer
             body, results = operation(header, arrays)
             for value in results.values():
-                _little_endian(value)  # an answer that cannot be sent is a refusal, not a torn frame
+                sendable(value)  # an answer that cannot be sent is a refusal, not a torn frame
         except Refused as error:
             return {"ok": False, "kind": "refused", "error": str(error)}, {}
         except ImportError as error:
@@ -558,9 +563,8 @@ class Worker:
         return self._sessions[name]
 
 
-def main() -> NoReturn:
-    """Take the standard streams for the protocol and serve."""
-    os.environ.update(QUIET)
+def take_streams() -> tuple[IO[bytes], IO[bytes]]:
+    """Take the standard streams for the protocol; whoever prints or reads from now on gets others."""
     if sys.platform == "win32":
         import msvcrt  # noqa: PLC0415 - Windows only
 
@@ -572,7 +576,13 @@ def main() -> NoReturn:
     os.dup2(quiet, 0)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    sys.exit(Worker(source, sink).serve())
+    return source, sink
+
+
+def main() -> NoReturn:
+    """Take the standard streams and serve."""
+    os.environ.update(QUIET)
+    sys.exit(Worker(*take_streams()).serve())
 
 
 if __name__ == "__main__":
