@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from parity.contract.settings import OPTIONS
+from parity.contract.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from parity.cli.options import say, settings_of
-from parity.contract.settings import OPTIONS
+from parity.contract.options import OPTIONS
 from parity.errors import ContractError, MeasurementError
 from parity.places import shown
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from parity.contract.settings import OPTIONS, resolve
+from parity.contract.options import OPTIONS
+from parity.contract.settings import resolve
 from parity.errors import ContractError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from parity.contract.model import Contract
     from parity.contract.settings import Settings
@@ -65,11 +68,22 @@ def say(line: str, stream: TextIO | None = None) -> None:
     print(signs_for(stream.encoding).text(line), file=stream)
 
 
-def laboratory_of(contract: Contract, settings: Settings, progress: Progress) -> Laboratory:
+@contextmanager
+def laboratory_of(contract: Contract, settings: Settings, progress: Progress) -> Iterator[Laboratory]:
     """Open the laboratory that measures for a command, over the same store as the gate's."""
-    from parity.evidence.laboratory import Laboratory  # noqa: PLC0415 - only once it is needed
+    from parity.evidence.assistant import Assistant  # noqa: PLC0415 - only once it is needed
+    from parity.evidence.laboratory import Laboratory  # noqa: PLC0415
     from parity.evidence.store import Store  # noqa: PLC0415
     from parity.golden.dataset import open_golden  # noqa: PLC0415
 
     settings = settings.under(contract)
-    return Laboratory(contract, open_golden, Store(settings.cache), jobs=settings.jobs, progress=progress)
+    assistant = None if settings.in_process else Assistant()
+    laboratory = Laboratory(
+        contract, open_golden, Store(settings.cache), jobs=settings.jobs, progress=progress, assistant=assistant
+    )
+    try:
+        yield laboratory
+    finally:
+        laboratory.close()
+        if assistant is not None:
+            assistant.close()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_contract(parser, "cache", "jobs", "progress")
+    add_contract(parser, "cache", "jobs", "in_process", "progress")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,11 +36,9 @@ def run(options: argparse.Namespace) -> int:
             next_step="pip install 'eyerace-parity[torch]', or record on a machine that has it",
         )
     settings = settings_of(options)
-    with rich_progress(settings.progress) as progress:
-        laboratory = laboratory_of(contract, settings, progress)
+    with rich_progress(settings.progress) as progress, laboratory_of(contract, settings, progress) as laboratory:
         for name in names:
             outputs = laboratory.obtain(Need(Outputs, name))
             path = write(contract, outputs)
             print(f"{name}: {shown(path)}, {outputs.expected} samples, {outputs.provenance.runtime}")
-        laboratory.close()
     return 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
@@ -55,9 +56,12 @@ def read_limits(value: object, table: type[Model] | None) -> object:
     return {name: getattr(read, name) for name in value}
 
 
+NAME: Final = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+"""What a name looks like that a file can give."""
+
 Name = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64),
+    StringConstraints(pattern=NAME.pattern, max_length=64),
     Field(description="a name of letters, digits, '_', '-' and '.', at most 64 of them"),
 ]
 """A name that can stand in a test id: no ``::``, no brackets, no blanks."""

@@ -1,8 +1,7 @@
-"""How a run is done, as against what must hold: each option known once, each value with where it came from.
+"""How a run is done, as against what must hold: the value of every option, with where it came from.
 
-The table :data:`OPTIONS` makes pytest's options and ini keys, the command line's arguments and the environment's
-variables. The order is: command line, environment, ini, contract, default. Imported when pytest starts, so it imports
-nothing heavy.
+The order is: command line, environment, ini, contract, default. Imported when pytest starts, so it imports nothing
+heavy.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from parity.contract.options import OPTIONS, Kind, Option
 from parity.errors import ContractError
 
 if TYPE_CHECKING:
@@ -29,116 +28,6 @@ CONTRACT: Final = "contract"
 DEFAULT: Final = "default"
 
 
-class Kind(Enum):
-    """What an option holds, and so how its text is read."""
-
-    FLAG = "flag"
-    PATH = "path"
-    PATHS = "paths"
-    TEXT = "text"
-    TEXTS = "texts"
-    COUNT = "count"
-    CHOICE = "choice"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option, in all its spellings.
-
-    Attributes:
-        name: Field of :class:`Settings`.
-        kind: What it holds.
-        help: One line for help texts, without the default.
-        default: Default for help texts.
-        choices: What may stand there, for a choice.
-        metavar: Placeholder for help texts.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    default: str
-    choices: tuple[str, ...] = ()
-    metavar: str | None = None
-
-    @property
-    def ini(self) -> str:
-        """Key in pytest's ini file."""
-        return f"eyerace_parity_{self.name}"
-
-    @property
-    def dest(self) -> str:
-        """Attribute of the parsed command line."""
-        return self.ini
-
-    @property
-    def ini_type(self) -> str:
-        """Type of the ini key, for pytest's ``addini``; texts are read by this module, so its errors are the same."""
-        return "linelist" if self.several else "string"
-
-    @property
-    def environment(self) -> str:
-        """Environment variable; several values are separated as ``PATH`` is, those of ``set`` by line breaks."""
-        return self.ini.upper()
-
-    @property
-    def several(self) -> bool:
-        """Whether it holds several values."""
-        return self.kind in {Kind.PATHS, Kind.TEXTS}
-
-    def flag(self, prefix: str = "--eyerace-parity-") -> str:
-        """Spelling on a command line."""
-        return prefix + self.name.replace("_", "-")
-
-    def argument(self) -> dict[str, Any]:
-        """Keyword arguments for ``add_argument`` (argparse) and ``addoption`` (pytest); absent options are ``None``."""
-        words = f"{self.help} (default: {self.default})"
-        common: dict[str, Any] = {"dest": self.dest, "default": None, "help": words}
-        if self.kind is Kind.FLAG:
-            return common | {"action": "store_const", "const": "true"}
-        if self.several:
-            return common | {"action": "append", "metavar": self.metavar}
-        if self.choices:
-            return common | {"choices": self.choices}
-        return common | {"metavar": self.metavar}
-
-
-OPTIONS: Final = (
-    Option("contract", Kind.PATHS, "contract to judge; may be repeated", "golden/contract.toml, else parity.toml",
-           metavar="FILE"),
-    Option("set", Kind.TEXTS, "set a value of the contract, e.g. variants.int8.limits.quality.f1=0.9; may be repeated",
-           "nothing", metavar="KEY=VALUE"),
-    Option("record", Kind.PATH, "where the record of the run is written", "build/parity/record.json", metavar="FILE"),
-    Option("html", Kind.PATH, "write the record as one HTML page too", "no page", metavar="FILE"),
-    Option("no_record", Kind.FLAG, "write no record", "a record is written"),
-    Option("cache", Kind.PATH, "folder of measurements that need not be taken again", "the user's cache folder",
-           metavar="FOLDER"),
-    Option("jobs", Kind.COUNT, "how much is measured side by side: a number, or auto for the usable cores", "auto",
-           metavar="N"),
-    Option("recorded", Kind.FLAG, "use recorded reference outputs even where torch is installed",
-           "only where torch is missing"),
-    Option("rebuild", Kind.FLAG, "build artefacts again that are missing or stale", "only missing ones are built"),
-    Option("offline", Kind.FLAG, "fetch nothing from a network", "off"),
-    Option("arm64", Kind.CHOICE, "samples that the contract's targets run: those chosen, or all (before a release)",
-           "chosen", choices=("chosen", "all")),
-    Option("arm64_home", Kind.PATH, "folder of the emulated arm64 userland", "the user's cache folder",
-           metavar="FOLDER"),
-    Option("sysroot", Kind.PATH, "arm64 userland of your own", "one is installed", metavar="FOLDER"),
-    Option("qemu", Kind.PATH, "folder of qemu-aarch64 and qemu-x86_64 of your own",
-           "the machine's, else one is installed", metavar="FOLDER"),
-    Option("wheels", Kind.PATH, "folder of aarch64 wheels of your own", "they are fetched", metavar="FOLDER"),
-    Option("matrix", Kind.FLAG, "run what [matrix] says for one runtime of many", "off"),
-    Option("peer", Kind.PATH, "a Python with another onnxruntime, to take times in turns with", "none",
-           metavar="PYTHON"),
-    Option("baseline", Kind.TEXT, "the release to judge against: its name, or its folder", "the contract's",
-           metavar="RELEASE"),
-    Option("accept", Kind.TEXT, "accept what was measured as a release of this name", "nothing is accepted",
-           metavar="NAME"),
-    Option("progress", Kind.CHOICE, "show progress of long work", "auto", choices=("auto", "always", "never")),
-)  # fmt: skip
-"""Every option there is."""
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The options of one run, with where each value came from.
@@ -152,6 +41,7 @@ class Settings:
         cache: Folder of the evidence store.
         jobs: How much is measured side by side.
         recorded: Whether recorded reference outputs are used even where torch is installed.
+        in_process: Whether this process measures what native code could take it down by.
         rebuild: Whether stale artefacts are built again; missing ones always are.
         offline: Whether nothing may be fetched from a network.
         arm64: Which samples the contract's targets run: ``chosen`` or ``all``.
@@ -176,6 +66,7 @@ class Settings:
     cache: Path
     jobs: int
     recorded: bool
+    in_process: bool
     rebuild: bool
     offline: bool
     arm64: Literal["chosen", "all"]
@@ -337,6 +228,7 @@ def _defaults(root: Path) -> dict[str, Any]:
         "cache": user_cache_path("eyerace-parity", appauthor=False),
         "jobs": usable_cores(),
         "recorded": False,
+        "in_process": False,
         "rebuild": False,
         "offline": False,
         "arm64": "chosen",

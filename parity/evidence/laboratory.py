@@ -12,59 +12,26 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from parity.digests import json_digest
 from parity.errors import BaselineMissing, MeasurementError, ParityError
-from parity.evidence import (
-    execution,
-    files,
-    flips,
-    footprint,
-    instructions,
-    known,
-    outputs,
-    peer,
-    recorded,
-    repeats,
-    timing,
-    trials,
-    weights,
-)
+from parity.evidence import flips, footprint, recorded
 from parity.evidence.baseline import GIVE_BASELINE, refuse_incomparable
-from parity.evidence.bench import Bench, code_digest
+from parity.evidence.bench import Bench
 from parity.evidence.elsewhere import Elsewhere
 from parity.evidence.kept import keep, recall
 from parity.evidence.lane import KINDS
-from parity.evidence.model import (
-    Execution,
-    Fact,
-    Files,
-    FlipLedger,
-    Footprint,
-    Golden,
-    Graph,
-    Instructions,
-    KnownFlips,
-    Lineage,
-    Need,
-    Outputs,
-    PeerTiming,
-    Preflight,
-    Provenance,
-    Repeats,
-    Timing,
-    Trials,
-    Weights,
-)
-from parity.evidence.store import SCHEMA
+from parity.evidence.measurers import content_key, golden_key, measurer_of
+from parity.evidence.model import Fact, FlipLedger, Golden, Need, Outputs, Preflight, Provenance
 from parity.result import HOST
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from parity.contract.model import Contract
+    from parity.evidence.assistant import Assistant
     from parity.evidence.baseline import Baseline
+    from parity.evidence.measurers import Measurer
     from parity.evidence.model import Evidence
     from parity.evidence.store import Store
     from parity.evidence.targets import Equipment
@@ -74,27 +41,6 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 Opener = Callable[["Contract"], "GoldenSet"]
-
-
-@dataclass(frozen=True, slots=True)
-class Measurer(Generic[E]):
-    """How one kind of evidence is obtained.
-
-    Attributes:
-        provenance: Says where it will come from, without measuring.
-        measure: Measures it.
-        code: Files of this package whose change makes earlier measurements worthless.
-        kept: Whether the store may answer instead; never for times.
-        survival: Whether an ONNX variant is evaluated in this process, and must have survived in another first.
-        alone: Whether nothing else may be measured on this machine meanwhile.
-    """
-
-    provenance: Callable[[Bench, Need[E]], Provenance]
-    measure: Callable[[Bench, Need[E], Provenance], E]
-    code: tuple[str, ...] = ()
-    kept: bool = True
-    survival: bool = False
-    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +85,7 @@ class Laboratory:
         peer_python: A Python, or the folder of its environment, with another ONNX Runtime to take times in turns with.
         equipment: How a worker is started on a target; without it, only the host executes.
         everything: Whether targets run all golden samples, and not those that are chosen.
+        assistant: Who does what native code could take a process down by; without one, this process does.
     """
 
     def __init__(
@@ -154,8 +101,11 @@ class Laboratory:
         peer_python: Path | None = None,
         equipment: Equipment | None = None,
         everything: bool = False,
+        assistant: Assistant | None = None,
     ) -> None:
-        self._bench = Bench(contract, golden_opener, store, max(1, jobs), progress, use_recorded, peer_python)
+        self._bench = Bench(
+            contract, golden_opener, store, max(1, jobs), progress, use_recorded, peer_python, assistant
+        )
         self._baseline = baseline
         self._elsewhere = Elsewhere(self._bench, equipment, answers=self.obtain, key=content_key, everything=everything)
         self._found: dict[Need[Any], Measured | Unmeasured] = {}
@@ -245,7 +195,7 @@ class Laboratory:
         source = self._source(need)
         if need.kind is Outputs and self._bench.stands_in(need.variant):
             return cast("E", recorded.read(self._bench.contract, need.variant, source))
-        measurer = _measurer(need.kind)
+        measurer = measurer_of(need.kind)
         if not measurer.kept:
             return self._measure(need, measurer, source)
         key = content_key(need.kind, source)
@@ -264,13 +214,21 @@ class Laboratory:
     def _measure(self, need: Need[E], measurer: Measurer[E], source: Provenance) -> E:
         if measurer.survival:
             for variant in filter(None, (need.variant, need.versus)):
-                if not self._bench.is_torch(variant):
-                    footprint.require_survival(self._bench, self.obtain(Need(Preflight, variant, need.target)))
+                self._require_survival(variant, need, measurer)
         # What is neither kept nor taken alone only reads files: it disturbs nobody, and no lock is imported for it.
         quick = not measurer.kept and not measurer.alone
         turn = nullcontext() if quick else self._bench.store.turn(alone=measurer.alone)
         with turn, _failures_told(need):
+            if measurer.apart and self._bench.assistant is not None:
+                return self._bench.assistant.measure(self._bench, need, source)
             return measurer.measure(self._bench, need, source)
+
+    def _require_survival(self, variant: str, need: Need[Any], measurer: Measurer[Any]) -> None:
+        """See a variant survive elsewhere before it is executed here, or with an assistant whom others need, too."""
+        if not self._bench.is_torch(variant):
+            footprint.require_survival(self._bench, self.obtain(Need(Preflight, variant, need.target)))
+        elif self._bench.assistant is not None and not measurer.apart:
+            self.obtain(Need(Outputs, variant, need.target))
 
     def _of_baseline(self) -> Baseline:
         if self._baseline is None:
@@ -307,7 +265,7 @@ class Laboratory:
             if need.kind in KINDS:
                 self._sources[need] = self._elsewhere.provenance(need)
             else:
-                self._sources[need] = _measurer(need.kind).provenance(self._bench, need)
+                self._sources[need] = measurer_of(need.kind).provenance(self._bench, need)
         return self._sources[need]
 
     def _key_of(self, need: Need[Any], evidence: Any) -> str:
@@ -316,31 +274,6 @@ class Laboratory:
         if isinstance(evidence, Golden):
             return golden_key(evidence.digest)
         return content_key(need.kind, evidence.provenance)
-
-
-# ---- what is kept ----------------------------------------------------------------------------------------------------
-
-
-def content_key(kind: type[Any], source: Provenance) -> str:
-    """Key of a measurement: the digest of all that could have changed it, our own code included."""
-    stated = source.model_dump(mode="json", exclude={"cached"})
-    code = code_digest(*(flips.CODE if kind is FlipLedger else _measurer(kind).code))
-    return json_digest({"schema": SCHEMA, "kind": kind.__name__, "code": code, "source": stated})
-
-
-def golden_key(digest: str) -> str:
-    """Key of a golden set's own facts."""
-    return json_digest({"schema": SCHEMA, "kind": Golden.__name__, "golden": digest})
-
-
-def is_timed(kind: type[Any]) -> bool:
-    """Whether measurements of a kind speak of one machine at one time, and so of no other."""
-    return kind in _TABLE and _TABLE[kind].alone
-
-
-def is_kept(kind: type[Any]) -> bool:
-    """Whether measurements of a kind depend on content alone: then they mean the same on another day."""
-    return kind in _TABLE and _TABLE[kind].kept
 
 
 @contextmanager
@@ -354,73 +287,3 @@ def _failures_told(need: Need[Any]) -> Iterator[None]:
     except OSError as error:
         reason = f"the system refused to let {need} be measured: {error.strerror or error}"
         raise MeasurementError(reason, next_step="free what is short, then run again") from error
-
-
-# ---- the table -------------------------------------------------------------------------------------------------------
-
-
-GRAPH_CODE = (
-    "evidence/graph.py",
-    "evidence/graph_apart.py",
-    "evidence/layers.py",
-    "evidence/macs.py",
-    "evidence/shapes.py",
-    "evidence/signatures.py",
-    "compatibility/kernels.py",
-    "compatibility/table.py",
-    "compatibility/runtimes.json",
-)
-
-
-def _graph_provenance(bench: Bench, need: Need[Graph]) -> Provenance:
-    from importlib.metadata import version  # noqa: PLC0415
-
-    return bench.provenance(need.variant, target=need.target, runtime="", settings={"onnx": version("onnx")})
-
-
-def _read_graph(bench: Bench, need: Need[Graph], source: Provenance) -> Graph:
-    from parity.evidence.graph_apart import graph_of  # noqa: PLC0415 - only where nothing is known of the file
-
-    return graph_of(bench.contract, need.variant).model_copy(update={"provenance": source})
-
-
-def _lineage_provenance(bench: Bench, need: Need[Lineage]) -> Provenance:
-    return bench.provenance(need.variant, target=need.target, runtime="")
-
-
-def _read_lineage(bench: Bench, need: Need[Lineage], source: Provenance) -> Lineage:
-    from parity.evidence.lineage import read_lineage  # noqa: PLC0415
-
-    return read_lineage(bench.contract, need.variant).model_copy(update={"provenance": source})
-
-
-def _by_the_lane(_bench: Bench, need: Need[Any], *_source: Provenance) -> NoReturn:
-    message = f"{need} is executed by the lane, together with all else that is expected"
-    raise LookupError(message)
-
-
-_TABLE: dict[type[Any], Measurer[Any]] = {
-    Execution: Measurer(_by_the_lane, _by_the_lane, execution.CODE),
-    Instructions: Measurer(_by_the_lane, _by_the_lane, instructions.CODE),
-    Outputs: Measurer(outputs.provenance, outputs.measure, outputs.CODE, survival=True),
-    Repeats: Measurer(repeats.provenance, repeats.measure, repeats.CODE, survival=True),
-    Graph: Measurer(_graph_provenance, _read_graph, GRAPH_CODE),
-    Files: Measurer(files.provenance, files.measure, files.CODE),
-    Preflight: Measurer(footprint.preflight_provenance, footprint.measure_preflight, footprint.CODE),
-    Footprint: Measurer(
-        footprint.footprint_provenance, footprint.measure_footprint, footprint.CODE, kept=False, alone=True
-    ),
-    Timing: Measurer(timing.provenance, timing.measure, timing.CODE, kept=False, survival=True, alone=True),
-    PeerTiming: Measurer(peer.provenance, peer.measure, peer.CODE, kept=False, survival=True, alone=True),
-    KnownFlips: Measurer(known.provenance, known.measure, known.CODE, kept=False),
-    Trials: Measurer(trials.provenance, trials.measure, trials.CODE, survival=True),
-    Weights: Measurer(weights.provenance, weights.measure, weights.CODE, survival=True),
-    Lineage: Measurer(_lineage_provenance, _read_lineage, ("evidence/lineage.py",), kept=False),
-}
-
-
-def _measurer(kind: type[E]) -> Measurer[E]:
-    if kind not in _TABLE:
-        message = f"the laboratory does not know how to measure {kind.__name__}"
-        raise LookupError(message)
-    return _TABLE[kind]

@@ -21,9 +21,11 @@ import numpy as np
 
 from parity.errors import MeasurementError
 from parity.evidence import machine
+from parity.evidence.assistant import Handed
 from parity.evidence.disturbance import Watch
 from parity.evidence.feeding import batch_of
 from parity.evidence.model import Need, Provenance, Series, Timing
+from parity.evidence.preparing import times
 from parity.evidence.questions import asked_of
 from parity.runners.guest import Guest, local_command
 from parity.runners.onnxruntime import model_of
@@ -40,9 +42,11 @@ if TYPE_CHECKING:
 
 CODE: Final = (
     "evidence/timing.py",
+    "evidence/preparing.py",
     "evidence/questions.py",
     "evidence/disturbance.py",
     "evidence/feeding.py",
+    "runners/conversation.py",
     "runners/guest.py",
     "runners/worker.py",
 )
@@ -223,7 +227,12 @@ def _preprocessing(bench: Bench, variant: str, asked: Asked) -> Series | None:
     if profile is None:
         return None
     golden = bench.golden()
-    return _series(lambda turn: golden.feeds(turn % len(golden), profile), asked, "preprocessing")
+
+    def take(begin: int, end: int) -> Array:
+        # Where another process prepares the samples, it takes the times, too.
+        return golden.times(begin, end, profile) if isinstance(golden, Handed) else times(golden, begin, end, profile)
+
+    return _series(take, asked, "preprocessing")
 
 
 def _deciding(bench: Bench, outputs: Mapping[str, Array], asked: Asked) -> Series | None:
@@ -232,28 +241,28 @@ def _deciding(bench: Bench, outputs: Mapping[str, Array], asked: Asked) -> Serie
         return None
     scores = np.asarray(outputs[bench.contract.scores_output], np.float64)
 
-    def decide(_turn: int) -> None:
-        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        (powers / powers.sum(axis=-1, keepdims=True)).argmax(axis=-1)
-
-    return _series(decide, asked, "postprocessing")
-
-
-def _series(work: Callable[[int], object], asked: Asked, part: Part) -> Series:
-    """Time some work of this process's own thread, until all that is asked of it is proven."""
-    began, times = time.perf_counter(), np.zeros((2, 0), np.int64)
-    for before, look in pairwise((0, *looks_until(asked.max_runs))):
-        more = np.zeros((2, look - before), np.int64)
-        for turn in range(look - before):
+    def take(begin: int, end: int) -> Array:
+        taken = np.zeros((2, end - begin), np.int64)
+        for place in range(end - begin):
             wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
-            work(before + turn)
-            more[1, turn] = time.thread_time_ns() - cpu
-            more[0, turn] = time.perf_counter_ns() - wall
-        times = np.concatenate([times, more], axis=1)
-        settled = all(question.settled(times[1 if question.clock == "cpu" else 0] / 1e6) for question in asked.of(part))
+            powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            (powers / powers.sum(axis=-1, keepdims=True)).argmax(axis=-1)
+            taken[1, place] = time.thread_time_ns() - cpu
+            taken[0, place] = time.perf_counter_ns() - wall
+        return taken
+
+    return _series(take, asked, "postprocessing")
+
+
+def _series(take: Callable[[int, int], Array], asked: Asked, part: Part) -> Series:
+    """Take times of a part of the work, int64 [2, n] in ns a look, until all that is asked of it is proven."""
+    began, taken = time.perf_counter(), np.zeros((2, 0), np.int64)
+    for before, look in pairwise((0, *looks_until(asked.max_runs))):
+        taken = np.concatenate([taken, take(before, look)], axis=1)
+        settled = all(question.settled(taken[1 if question.clock == "cpu" else 0] / 1e6) for question in asked.of(part))
         if settled or time.perf_counter() - began > asked.max_seconds:
             break
-    return Series(wall_ms=_ms(times[0]), cpu_ms=_ms(times[1]))
+    return Series(wall_ms=_ms(taken[0]), cpu_ms=_ms(taken[1]))
 
 
 def _ms(nanoseconds: Array) -> tuple[float, ...]:

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from parity.checks.registry import open_contract, plan
-from parity.contract.settings import OPTIONS, resolve
+from parity.contract.options import OPTIONS
+from parity.contract.settings import resolve
 from parity.errors import ContractError, RecipeError
+from parity.gate.assistance import Assistance
 from parity.gate.discovery import Discovery, discover, refuse_namesakes
 from parity.gate.ending import Ending
 from parity.gate.interrupts import Patience
@@ -64,6 +66,7 @@ class GateSession:
         added: Those of ``judged`` that pytest's arguments do not lead to.
         only_marked: Whether tests that are not marked ``parity`` are left out.
         worker: Whether this is an xdist worker.
+        assistance: Who measures what could take this process down.
         patience: Holds back interrupts after the first one.
     """
 
@@ -75,6 +78,7 @@ class GateSession:
     added: tuple[Path, ...]
     only_marked: bool
     worker: bool
+    assistance: Assistance
     patience: Patience = field(default_factory=Patience, init=False)
     _selected: set[Identity] = field(default_factory=set, init=False)
     _stopped: str = field(default="", init=False)
@@ -93,7 +97,7 @@ class GateSession:
         """
         found = self.judged.get(file) or self.known.get(file)
         if found is None:
-            found = self.known[file] = _open(file, self.settings, self.stage, self.config)
+            found = self.known[file] = _open(file, self.settings, self.stage, self.config, self.assistance)
         return found
 
     def judge(self, item: pytest.Item, subject: Subject, planned: Planned) -> Finding:
@@ -245,6 +249,7 @@ class GateSession:
         """Free everything."""
         for subject in (*self.judged.values(), *self.known.values()):
             subject.close()
+        self.assistance.close()
         self.stage.close()
         self.patience.end()
 
@@ -299,6 +304,7 @@ def open_session(config: pytest.Config) -> GateSession:
     settings = _settings(config)
     told = getattr(config, "workerinput", {}).get(WORKER_KEY)
     stage = Stage(config, settings, worker=told is not None)
+    assistance = Assistance(wanted=not settings.in_process)
     unbuilt: dict[str, dict[str, list[str]]] = {}
     if told is None:
         _refuse_folder(settings)
@@ -310,7 +316,8 @@ def open_session(config: pytest.Config) -> GateSession:
         known, added = (tuple(Path(file) for file in said[key]) for key in ("known", "added"))
         found = Discovery(tuple(Path(file) for file in unbuilt), known, added, said["only_marked"])
     judged, known_ones = (
-        {file: _open(file, settings, stage, config) for file in files} for files in (found.contracts, found.known)
+        {file: _open(file, settings, stage, config, assistance) for file in files}
+        for files in (found.contracts, found.known)
     )
     refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])
     refuse_idle(settings, tuple(judged.values()))
@@ -319,7 +326,15 @@ def open_session(config: pytest.Config) -> GateSession:
             name: RecipeError(reason, next_step=next_step) for name, (reason, next_step) in reasons.items()
         }
     return GateSession(
-        config, settings, stage, judged, known_ones, found.added, found.only_marked, worker=told is not None
+        config,
+        settings,
+        stage,
+        judged,
+        known_ones,
+        found.added,
+        found.only_marked,
+        worker=told is not None,
+        assistance=assistance,
     )
 
 
@@ -333,7 +348,7 @@ def _settings(config: pytest.Config) -> Settings:
     )
 
 
-def _open(file: Path, settings: Settings, stage: Stage, config: pytest.Config) -> Subject:
+def _open(file: Path, settings: Settings, stage: Stage, config: pytest.Config, assistance: Assistance) -> Subject:
     """Open a contract and plan it.
 
     Raises:
@@ -352,7 +367,7 @@ def _open(file: Path, settings: Settings, stage: Stage, config: pytest.Config) -
     # Under xdist the workers share what was granted.
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     baseline = stored_baseline(contract, planned, own, places(config))
-    return Subject(Ledger(contract, planned), own, stage, max(1, own.jobs // workers), baseline)
+    return Subject(Ledger(contract, planned), own, stage, max(1, own.jobs // workers), assistance, baseline)
 
 
 def _refuse_folder(settings: Settings) -> None:

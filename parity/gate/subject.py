@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from parity.evidence.laboratory import Laboratory
     from parity.evidence.model import Need
     from parity.evidence.store import Store
+    from parity.gate.assistance import Assistance
     from parity.progress import Progress
     from parity.release.files import Stored
     from parity.report.compose import Finding
@@ -36,6 +37,7 @@ class Subject:
         settings: Options of the run, as they stand for this contract.
         progress: Who hears of long work.
         jobs: How much may be measured side by side in this process.
+        assistance: Who measures what could take this process down.
         baseline: The accepted release to compare with; or the name of one that is not there yet; or an empty text.
         unbuilt: Why a variant could not be built, by its name.
     """
@@ -44,6 +46,7 @@ class Subject:
     settings: Settings
     progress: Progress
     jobs: int
+    assistance: Assistance
     baseline: Stored | str = ""
     unbuilt: dict[str, RecipeError] = field(default_factory=dict)
     _expected: tuple[Planned, ...] = field(default=(), init=False)
@@ -93,6 +96,7 @@ class Subject:
             baseline=source_of(self.baseline, contract, measurer(self._open)) if compare else None,
             equipment=emulation(contract, self.settings, self.progress),
             everything=self.settings.arm64 == "all",
+            assistant=self.assistance.get(),
         )
 
     @property

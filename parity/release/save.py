@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from parity.checks.registry import plan
 from parity.errors import ParityError, RecordError
 from parity.evidence.bench import artefact_digest
-from parity.evidence.laboratory import is_kept, is_timed
+from parity.evidence.measurers import is_kept, is_timed
 from parity.evidence.model import Golden, Need, Outputs
 from parity.places import listed, shown
 from parity.release.answers import digest_of, narrowed

@@ -7,7 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from parity.contract.settings import OPTIONS, Kind
+from parity.contract.options import OPTIONS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

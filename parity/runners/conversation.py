@@ -139,7 +139,7 @@ class Conversation:
                 thread.start()
             except RuntimeError as error:  # no memory for its stack, or too many threads
                 reason = f"{self.name} cannot be talked to: {error}"
-                raise MeasurementError(reason, next_step="free memory, or raise the limit that holds it back") from error
+                raise MeasurementError(reason, next_step="free memory, or raise its limit") from error
             self._threads.append(thread)
 
     @property

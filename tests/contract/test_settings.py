@@ -13,7 +13,8 @@ import pytest
 
 from parity.contract import settings as settings_room
 from parity.contract.load import load_contract
-from parity.contract.settings import OPTIONS, Kind, Settings, resolve, usable_cores
+from parity.contract.options import OPTIONS, Kind
+from parity.contract.settings import Settings, resolve, usable_cores
 from parity.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT
 from tests.limits import FAMILIES

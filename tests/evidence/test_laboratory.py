@@ -15,7 +15,8 @@ import pytest
 from parity.errors import ArtefactError, BaselineMissing, GoldenError, MeasurementError
 from parity.evidence import files, footprint, outputs
 from parity.evidence.kept import recall
-from parity.evidence.laboratory import Laboratory, content_key
+from parity.evidence.laboratory import Laboratory
+from parity.evidence.measurers import content_key
 from parity.evidence.model import (
     Files,
     Footprint,
@@ -112,7 +113,7 @@ def test_a_change_of_our_own_code_is_a_change(image_bundle: Path, monkeypatch) -
     source = place.obtain(Need(Files, "fp32")).provenance
     before = content_key(Files, source)
     assert recall(Store(image_bundle.parent / "store"), Files, before) is not None
-    monkeypatch.setattr("parity.evidence.laboratory.code_digest", lambda *places: f"edited {places}")
+    monkeypatch.setattr("parity.evidence.measurers.code_digest", lambda *places: f"edited {places}")
     assert content_key(Files, source) != before
 
 

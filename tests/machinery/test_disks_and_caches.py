@@ -145,7 +145,7 @@ def test_too_little_memory_is_an_error_and_no_crash(run: Run) -> None:
     contract.write_text(contract.read_text(encoding="utf-8").replace("[variants.torch]\n", limits, 1), encoding="utf-8")
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+        resource.setrlimit(resource.RLIMIT_AS, (200 << 20, 200 << 20))
 
     code, said = run.finish("-k", "fp32", before=limit)
     assert code != 0, said

@@ -59,7 +59,7 @@ def test_the_plugin_imports_nothing_heavy_into_a_run(pytester: pytest.Pytester) 
             ours = {name for name in sys.modules if name.partition(".")[0] == "parity"}
             assert ours <= {
                 "parity", "parity.plugin", "parity.gate", "parity.gate.fixtures", "parity.errors",
-                "parity.contract", "parity.contract.settings",
+                "parity.contract", "parity.contract.options", "parity.contract.settings",
             }
             assert not {"pydantic", "numpy", "onnx", "onnxruntime", "torch", "rich", "scipy"} & set(sys.modules)
         """

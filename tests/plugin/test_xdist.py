@@ -76,7 +76,8 @@ from pathlib import Path
 
 import pytest
 
-from parity.evidence import laboratory
+from parity.evidence import measurers
+from parity.evidence.assistant import Assistant
 
 NOTE = Path(__file__).with_name("note")
 
@@ -86,18 +87,21 @@ def note(kind, began):
         file.write(f"{kind} {os.getpid()} {began} {time.monotonic()}\\n")
 
 
-def noted(kind, measurer):
-    def measure(*arguments):
+def noted(kind, work):
+    def noting(*arguments):
         began = time.monotonic()
         try:
-            return measurer.measure(*arguments)
+            return work(*arguments)
         finally:
-            note(kind.__name__, began)
+            note(kind or arguments[2].kind.__name__, began)
 
-    return dataclasses.replace(measurer, measure=measure)
+    return noting
 
 
-laboratory._TABLE.update({kind: noted(kind, one) for kind, one in laboratory._TABLE.items() if one.kept or one.alone})
+for kind, one in measurers.TABLE.items():
+    if one.alone:
+        measurers.TABLE[kind] = dataclasses.replace(one, measure=noted(kind.__name__, one.measure))
+Assistant.measure = noted("", Assistant.measure)
 
 
 @pytest.hookimpl(wrapper=True)

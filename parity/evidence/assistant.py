@@ -1,0 +1,262 @@
+"""The assistant: a process that does for the laboratory what a file could take a process down by.
+
+Decoding photographs, opening checkpoints, parsing models and executing them is native code at work on what somebody
+else made. The assistant does it, is started when it is first needed, and serves the whole run; when it dies, the death
+is evidence that could not be obtained, told with its signal and the samples under way, and the next need gets another
+assistant. Its other side is :mod:`parity.evidence.assisting`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from threading import RLock
+from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from parity import errors
+from parity.contract.carry import packed
+from parity.errors import MeasurementError, WorkerDied
+from parity.evidence.codec import decode
+from parity.golden.base import GoldenSet
+from parity.runners.conversation import Conversation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from parity.contract.data import Preprocess
+    from parity.evidence.bench import Bench
+    from parity.evidence.model import Array, Golden, Need, Provenance
+    from parity.progress import Progress, Task
+
+E = TypeVar("E")
+
+SILENCE_SECONDS: Final = 900.0
+"""How long it may neither answer nor tell of progress: a large checkpoint takes minutes to open."""
+
+PLACE: Final = struct.Struct("<q")
+"""One slot of the slate: the number of the sample that a thread has begun, from 1; 0 for none."""
+
+SLOTS: Final = 1024
+"""Threads that have a slot; no more samples are ever evaluated side by side."""
+
+_PROGRAM: Final = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from parity.evidence.assisting import main; main()"
+)
+"""The same modules are found there as here, whoever has changed the path."""
+
+_TOLD_SAMPLES: Final = 4
+
+
+class Assistant:
+    """Measures in a process that may die. Calls from several threads are served one after the other.
+
+    Args:
+        silence_seconds: Longest wait for an answer or a sign of progress.
+    """
+
+    def __init__(self, *, silence_seconds: float = SILENCE_SECONDS) -> None:
+        self._silence_seconds = silence_seconds
+        self._talk: _Talk | None = None
+        self._lock = RLock()
+
+    def measure(self, bench: Bench, need: Need[E], source: Provenance) -> E:
+        """Measure what a need asks for; see the measurer of its kind for what else is raised.
+
+        Raises:
+            WorkerDied: The assistant died of it, or fell silent.
+            MeasurementError: It cannot be measured.
+        """
+        asked = {"variant": need.variant, "target": need.target, "versus": need.versus, "baseline": need.baseline}
+        header = {"kind": need.kind.__name__, "need": asked, "source": source.model_dump(mode="json")}
+        _, results = self._ask(bench, "measure", f"measuring {need}", header, progress=bench.progress)
+        return decode(need.kind, results["evidence"].tobytes())
+
+    def feeds(self, bench: Bench, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """Decode and preprocess a golden sample; see :meth:`GoldenSet.feeds`.
+
+        Raises:
+            WorkerDied: The assistant died of it.
+            GoldenError: It cannot be decoded.
+        """
+        header = {"index": index, "profile": None if profile is None else profile.model_dump(mode="json")}
+        return self._ask(bench, "feeds", "preparing a golden sample", header)[1]
+
+    def times(self, bench: Bench, begin: int, end: int, profile: Preprocess | None) -> Array:
+        """Time the preparation of golden samples; see :func:`parity.evidence.preparing.times`.
+
+        Raises:
+            WorkerDied: The assistant died of it.
+            GoldenError: A sample cannot be decoded.
+        """
+        header = {"begin": begin, "end": end, "profile": None if profile is None else profile.model_dump(mode="json")}
+        return self._ask(bench, "times", "timing the preparation of golden samples", header)[1]["times"]
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        with self._lock:
+            talk, self._talk = self._talk, None
+            if talk is not None:
+                talk.dismiss()
+
+    def _ask(
+        self, bench: Bench, operation: str, step: str, header: Mapping[str, Any], *, progress: Progress | None = None
+    ) -> tuple[dict[str, Any], dict[str, Array]]:
+        with self._lock:
+            talk = self._talking()
+            with _Heard(progress) as heard:
+                try:
+                    return talk.request(operation, step, {**header, **_carried(bench)}, heard.hear)
+                except WorkerDied as error:
+                    raise _with_samples(error, talk.under_way(), bench) from error
+
+    def _talking(self) -> _Talk:
+        """The conversation with the one that lives, or with a new one."""
+        if self._talk is not None and self._talk.ended:
+            self.close()
+        if self._talk is None:
+            talk = _Talk(self._silence_seconds)
+            try:
+                talk.greet({"slate": str(talk.slate)})
+            except BaseException:
+                talk.dismiss()
+                raise
+            self._talk = talk
+        return self._talk
+
+
+class Handed(GoldenSet):
+    """A golden set whose samples an assistant prepares.
+
+    Args:
+        golden: The set itself, opened and checked here.
+        bench: What it belongs to.
+        assistant: Who prepares them.
+    """
+
+    def __init__(self, golden: GoldenSet, bench: Bench, assistant: Assistant) -> None:
+        self._golden = golden
+        self._bench = bench
+        self._assistant = assistant
+        self.digest = golden.digest
+        self.ids = golden.ids
+        self.columns = golden.columns
+
+    def facts(self) -> Golden:
+        """What is known of the set without a model."""
+        return self._golden.facts()
+
+    def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """One prepared sample; see :meth:`GoldenSet.feeds`."""
+        return self._assistant.feeds(self._bench, index, profile)
+
+    def times(self, begin: int, end: int, profile: Preprocess | None) -> Array:
+        """What preparing samples takes; see :func:`parity.evidence.preparing.times`."""
+        return self._assistant.times(self._bench, begin, end, profile)
+
+    def photograph(self, index: int) -> Path | None:
+        """Where the photograph of a sample lies."""
+        return self._golden.photograph(index)
+
+
+class _Talk(Conversation):
+    """The conversation with one assistant, from its start to its end."""
+
+    def __init__(self, silence_seconds: float) -> None:
+        command = (sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path))
+        super().__init__(command, name="the process that measures", folder=Path.cwd(), answer_seconds=silence_seconds)
+        self._desk = tempfile.TemporaryDirectory(prefix="eyerace-parity-", ignore_cleanup_errors=True)
+        self.slate = Path(self._desk.name) / "slate"
+        self.slate.write_bytes(bytes(PLACE.size * SLOTS))
+
+    def under_way(self) -> tuple[int, ...]:
+        """Samples that were begun, by their places, those of threads that are no longer at work not among them."""
+        with contextlib.suppress(OSError):
+            places = {number - 1 for (number,) in PLACE.iter_unpack(self.slate.read_bytes()) if number > 0}
+            return tuple(sorted(places))
+        return ()
+
+    def request(
+        self, operation: str, step: str, header: Mapping[str, Any], hear: Any
+    ) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Ask for something and wait for it, hearing of progress."""
+        return self._ask(operation, step, header, hear=hear)
+
+    def dismiss(self) -> None:
+        """End it, and clear its desk."""
+        self.close()
+        self._desk.cleanup()
+
+    def _refusal(self, body: Mapping[str, Any], step: str, refused: type[MeasurementError]) -> Exception:
+        """Raise here what was raised there."""
+        kind = getattr(errors, str(body.get("kind")), None)
+        if isinstance(kind, type) and issubclass(kind, MeasurementError):
+            reason, next_step = str(body.get("error")), str(body.get("next_step", ""))
+            if issubclass(kind, WorkerDied):
+                return kind(reason, signal=body.get("signal"), next_step=next_step)
+            return kind(reason, next_step=next_step)
+        if body.get("kind") == "fault":
+            return RuntimeError(f"{self.name} failed while {step}:\n{body.get('error')}")
+        return super()._refusal(body, step, refused)
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        """Hand on what is said: a factory may print, and pytest shows it where it shows what tests print."""
+        with stream:
+            while line := stream.readline(4096):
+                text = line.decode("utf-8", errors="replace")
+                self._said.append(text.strip()[:200])
+                with contextlib.suppress(OSError, ValueError):
+                    sys.stderr.write(errors.harmless(text))
+
+
+class _Heard:
+    """What is heard of progress, shown as if the work were done here."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._tasks = ExitStack()
+        self._task: Task | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tasks.close()
+
+    def hear(self, told: Any) -> None:
+        """Take a sign of progress: ``{"task": label, "total": n}``, ``{"advance": n}`` or ``{"done": true}``."""
+        if self._progress is None:
+            return
+        if "task" in told:
+            self._task = self._tasks.enter_context(self._progress.task(str(told["task"]), told["total"]))
+        elif "advance" in told and self._task is not None:
+            self._task.advance(int(told["advance"]))
+        elif "done" in told:
+            self._tasks.close()
+            self._task = None
+
+
+def _carried(bench: Bench) -> dict[str, Any]:
+    """What the assistant must know of the bench."""
+    return {
+        "contract": packed(bench.contract),
+        "jobs": bench.jobs,
+        "recorded": bench.recorded,
+        "path": sys.path,
+    }
+
+
+def _with_samples(error: WorkerDied, places: tuple[int, ...], bench: Bench) -> WorkerDied:
+    """Name the samples that were under way."""
+    names = bench.golden().ids
+    known = [names[place] for place in places if place < len(names)]
+    if not known:
+        return error
+    rest = f" and {len(known) - _TOLD_SAMPLES} more" if len(known) > _TOLD_SAMPLES else ""
+    reason = f"{error.reason}; under way: {', '.join(known[:_TOLD_SAMPLES])}{rest}"
+    next_step = "take these samples out, or the file: one of them kills what reads it"
+    return WorkerDied(reason, signal=error.signal, next_step=next_step)
