@@ -158,6 +158,10 @@ class Handed(GoldenSet):
         """What preparing samples takes; see :func:`parity.evidence.preparing.times`."""
         return self._assistant.times(self._bench, begin, end, profile)
 
+    def identity(self, index: int) -> str:
+        """Digest of one sample as it lies there."""
+        return self._golden.identity(index)
+
     def photograph(self, index: int) -> Path | None:
         """Where the photograph of a sample lies."""
         return self._golden.photograph(index)

@@ -93,6 +93,10 @@ class Noted(GoldenSet):
         self._slate.note(index + 1)
         return self._golden.feeds(index, profile)
 
+    def identity(self, index: int) -> str:
+        """Digest of one sample as it lies there."""
+        return self._golden.identity(index)
+
     def photograph(self, index: int) -> Path | None:
         """Where the photograph of a sample lies."""
         return self._golden.photograph(index)

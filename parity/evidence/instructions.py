@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from parity.digests import bytes_digest, json_digest
+from parity.digests import json_digest
 from parity.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
 from parity.evidence.execution import THREADS, Failed, died, prepare
 from parity.evidence.feeding import batch_of
 from parity.evidence.model import Instructions
+from parity.golden.preprocess import profile_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ def provenance(bench: Bench, need: Need[Instructions], identity: Mapping[str, st
     """
     settings = bench.session_settings(need.variant, threads=THREADS) | {
         "repeats": f"{REPEATS} sessions, {STEADY} later runs each",
-        "input": _digest(_feeds(bench, need.variant)),
+        "input": _first_sample(bench, need.variant),
     }
     found = bench.provenance(need.variant, target=need.target, settings=settings | dict(identity))
     return found.model_copy(update={"machine": ""})  # an emulated processor is the same on every machine
@@ -167,7 +168,10 @@ def _feeds(bench: Bench, variant: str) -> dict[str, Array]:
     return batch_of(bench.contract, variant, golden, (0,))
 
 
-def _digest(feeds: Mapping[str, Array]) -> str:
-    return json_digest(
-        {name: [array.dtype.str, list(array.shape), bytes_digest(array.tobytes())] for name, array in feeds.items()}
-    )
+def _first_sample(bench: Bench, variant: str) -> str:
+    """Digest of the first sample and of what prepares it; nothing is decoded for it."""
+    if not len(bench.golden()):
+        raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
+    profile = bench.contract.preprocess_of(variant)
+    prepared = "" if profile is None else profile_digest(profile)
+    return json_digest({"sample": bench.golden().identity(0), "profile": prepared, "by": bench.decoding_settings()})

@@ -53,6 +53,14 @@ class GoldenSet(ABC):
             GoldenError: The sample cannot be decoded or is not what the interface takes.
         """
 
+    @abstractmethod
+    def identity(self, index: int) -> str:
+        """Digest of one sample as it lies there, before it is decoded.
+
+        Raises:
+            GoldenError: It cannot be read.
+        """
+
     def photograph(self, index: int) -> Path | None:  # noqa: ARG002 - what is no photograph has none
         """Where the photograph of a sample lies; ``None`` for a set of tensors."""
         return None

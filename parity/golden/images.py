@@ -58,6 +58,7 @@ class ImageGolden(GoldenSet):
             wanted = {sizes[row.file] for row in table.rows}
             _check_training(table, digests, training_digests(contract.path(spec.training), wanted), spec.training)
         self._table = table
+        self._digests = tuple(digests[row.file] for row in table.rows)
         self.ids = tuple(row.file for row in table.rows)
         self.columns = {name: table.column(place) for place, name in enumerate(table.header)}
         self.digest = rows_digest((row.file, digests[row.file], row.label, row.cluster) for row in table.rows)
@@ -85,6 +86,10 @@ class ImageGolden(GoldenSet):
             ) from None
         self._check_shape(tensor, path)
         return {self._port.name: tensor}
+
+    def identity(self, index: int) -> str:
+        """Digest of a photograph's bytes."""
+        return self._digests[index]
 
     def photograph(self, index: int) -> Path:
         """Where the photograph of a sample lies."""

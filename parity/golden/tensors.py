@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from parity.digests import file_digest, rows_digest
+from parity.digests import bytes_digest, file_digest, json_digest, rows_digest
 from parity.errors import GoldenError
 from parity.evidence.model import Golden
 from parity.golden.archive import Archive, read_archive, read_arrays
@@ -72,6 +72,15 @@ class TensorGolden(GoldenSet):
         row = index - self._starts[file]
         # Copied, so that a sample does not keep its whole file in memory.
         return {name: np.array(array[row], order="C") for name, array in self._arrays(file).items()}
+
+    def identity(self, index: int) -> str:
+        """Digest of a sample's arrays."""
+        return json_digest(
+            {
+                name: [array.dtype.str, list(array.shape), bytes_digest(array.tobytes())]
+                for name, array in self.feeds(index, None).items()
+            }
+        )
 
     def _arrays(self, file: int) -> dict[str, Array]:
         """Inputs of one file, from memory if it was among the last; one thread reads, the others wait for it."""

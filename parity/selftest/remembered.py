@@ -67,6 +67,10 @@ class Remembered(GoldenSet):
             self._memory.keep(key, found)
         return dict(found)
 
+    def identity(self, index: int) -> str:
+        """Digest of one sample as it lies there."""
+        return self._golden.identity(index)
+
     def photograph(self, index: int) -> Path | None:
         """Where the photograph of a sample lies."""
         return self._golden.photograph(index)
