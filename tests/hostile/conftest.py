@@ -9,12 +9,15 @@ import pytest
 from tests.hostile.readers import make_yard
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.hostile.readers import Yard
 
 
 @pytest.fixture(scope="session")
-def yard(_built_bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Yard:
+def yard(_built_bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     """The yard; nobody writes into it."""
-    return make_yard(_built_bundles["images"], _built_bundles["tensors"], tmp_path_factory.mktemp("yard"))
+    made = make_yard(_built_bundles["images"], _built_bundles["tensors"], tmp_path_factory.mktemp("yard"))
+    yield made
+    made.assistant.close()

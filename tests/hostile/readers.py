@@ -11,19 +11,27 @@ import io
 import os
 import shutil
 import sys
+import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import onnxruntime
+import torch
 from PIL import Image
+from pydantic import TypeAdapter
 
 from parity.checks.registry import open_contract, plan
 from parity.cli import main
-from parity.errors import ContractError, ParityError, RecordError
+from parity.contract.variants import Variant
+from parity.errors import ContractError, MeasurementError, ParityError, RecordError
 from parity.evidence import known, recorded
+from parity.evidence.assistant import Assistant
 from parity.evidence.bench import Bench, artefact_digest
 from parity.evidence.codec import encode
 from parity.evidence.kept import recall
+from parity.evidence.laboratory import Laboratory
 from parity.evidence.model import Evidence, KnownFlips, Need, Outputs
 from parity.evidence.store import Store
 from parity.golden.dataset import open_golden
@@ -34,16 +42,20 @@ from parity.release import files as releases
 from parity.release.save import acceptance, make
 from parity.report.compose import Ledger, compose, finding
 from parity.report.files import write_merged, write_record
+from parity.result import Status
 from parity.runners import worker
 from parity.runners.external import external_locations
 from parity.runners.guest import Guest
 from parity.runners.onnxruntime import model_of
+from parity.runners.torch import load_module
 from tests.hostile import mutations
 from tests.laboratories import laboratory
 from tests.report.matrices import make_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from parity.contract.model import Contract
 
 ESCAPES: Final = ("\x1b[2J", "\x1b]0;", "\x07")
 """What no file may say to the user's terminal."""
@@ -63,6 +75,7 @@ class Yard:
         tensors: The unlabelled bundle.
         store: The evidence of ``images``.
         evidence: A piece of every kind that the store keeps, by key.
+        assistant: Who measures, as in the gate.
     """
 
     root: Path
@@ -70,6 +83,7 @@ class Yard:
     tensors: Path
     store: Path
     evidence: dict[str, Evidence]
+    assistant: Assistant
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +132,8 @@ def make_yard(built_images: Path, built_tensors: Path, root: Path) -> Yard:
     guest_says(root)
     for key, piece in evidence.items():
         (root / f"{type(piece).__name__}-{key[-8:]}.entry").write_bytes(encode(piece))
-    return Yard(root, images, tensors, store.folder, evidence)
+    write_models(images)
+    return Yard(root, images, tensors, store.folder, evidence, Assistant())
 
 
 def ending(reader: Reader, yard: Yard, path: Path) -> str:
@@ -337,6 +352,84 @@ def _onnx_bytes(yard: Yard, path: Path) -> object:
     return model_of(contract, "int8")
 
 
+MODELS: Final = {
+    "tiny.safetensors": "torch",
+    "tiny.pt": "torch",
+    "tiny.ts": "torchscript",
+    "tiny.pt2": "torch_export",
+    "tiny.ort": "ort",
+    "tiny.int8.onnx": "onnx",
+}
+"""Kind of the variant that each file is of."""
+
+
+def write_models(bundle: Path) -> None:
+    """Write the tiny classifier in every form that a variant can have, beside those that its contract names."""
+    module = load_module(open_contract(bundle / "contract.toml"), "torch")
+    ones = torch.ones(1, 3, 32, 32)
+    torch.save(module.state_dict(), bundle / "tiny.pt")
+    with warnings.catch_warnings(action="ignore"):
+        torch.jit.trace(module, ones).save(str(bundle / "tiny.ts"))
+    torch.export.save(torch.export.export(module, (ones,)), bundle / "tiny.pt2")
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(bundle / "tiny.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(str(bundle / "build" / "tiny.int8.onnx"), options, providers=["CPUExecutionProvider"])
+
+
+def _stated(yard: Yard, path: Path) -> Contract:
+    """The contract with a file in the place of one of its variants, one sample a time where the file takes no more."""
+    contract = open_contract(yard.images / "contract.toml")
+    kind = MODELS[path.name]
+    name = "int8" if kind in {"onnx", "ort"} else "torch"
+    fields = {key: value for key, value in contract.variants[name] if key in {"tier", "factory"}}
+    if kind != "torch":
+        fields.pop("factory", None)
+    stated = TypeAdapter(Variant).validate_python({"kind": kind, "path": path, **fields})
+    golden = contract.golden.model_copy(update={"batch": 1})
+    return contract.model_copy(update={"variants": {**contract.variants, name: stated}, "golden": golden})
+
+
+def _model(yard: Yard, path: Path) -> object:
+    """A model's answers to the golden set, measured as the gate measures them."""
+    contract = _stated(yard, path)
+    name = "int8" if MODELS[path.name] in {"onnx", "ort"} else "torch"
+    with tempfile.TemporaryDirectory() as store:
+        own = Laboratory(
+            contract, open_golden, Store(Path(store)), jobs=1, progress=SilentProgress(), assistant=yard.assistant
+        )
+        return own.obtain(Need(Outputs, name))
+
+
+def _verdicts(yard: Yard, path: Path) -> object:
+    """All verdicts of a variant: what could not be measured is never held."""
+    contract = open_contract(yard.images / "contract.toml")
+    stated = contract.variants["int8"].model_copy(update={"path": path})
+    contract = contract.model_copy(update={"variants": {**contract.variants, "int8": stated}})
+    with tempfile.TemporaryDirectory() as store:
+        own = Laboratory(
+            contract, open_golden, Store(Path(store)), jobs=1, progress=SilentProgress(), assistant=yard.assistant
+        )
+        try:
+            own.obtain(Need(Outputs, "int8"))
+            failure = None
+        except MeasurementError as error:
+            failure = error
+        for planned in plan(contract):
+            if planned.case.name != "int8":
+                continue
+            verdict = judge(planned, own)
+            if "itself failed" in verdict.judgement.reason:
+                raise Unclear(verdict.judgement.reason)
+            rests = any(need.kind is Outputs and need.variant == "int8" for need in planned.needs)
+            if rests and failure is not None and verdict.judgement.status is Status.HELD:
+                message = f"{verdict.identity} is held of answers that nobody has: {failure.reason}"
+                raise Unclear(message)
+    if failure is not None:
+        raise failure
+    return contract
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 READERS: Final = (
@@ -381,4 +474,17 @@ READERS: Final = (
         (mutations.protobuf, mutations.protobuf),
         1000,
     ),
+    Reader(
+        "safetensors",
+        lambda y: [y.images / "tiny.safetensors"],
+        _model,
+        (mutations.safetensors, mutations.safetensors),
+        1000,
+    ),
+    Reader("state dict .pt", lambda y: [y.images / "tiny.pt"], _model, (mutations.zipped(),) * 2, 1000),
+    Reader("TorchScript", lambda y: [y.images / "tiny.ts"], _model, (mutations.zipped(),) * 2, 300),
+    Reader("torch.export .pt2", lambda y: [y.images / "tiny.pt2"], _model, (mutations.zipped(),) * 2, 200),
+    Reader(".ort executed", lambda y: [y.images / "tiny.ort"], _model, (), 200),
+    Reader("ONNX executed", lambda y: [y.images / "build" / "tiny.int8.onnx"], _model, (mutations.protobuf,) * 2, 200),
+    Reader("verdicts", lambda y: [y.images / "build" / "tiny.int8.onnx"], _verdicts, (mutations.protobuf,) * 2, 100),
 )
