@@ -169,7 +169,10 @@ def test_golden_evaluation_on_two_cores(benchmark: BenchmarkFixture, claims: Cla
 
 
 def test_unchanged_run(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Path) -> None:
-    """A run after no change, times and memory apart, against an empty pytest run that imports onnxruntime."""
+    """A run after no change, times and memory apart, against an empty pytest run that imports onnxruntime.
+
+    It judges more than ninety clauses again, those of five targets and of a release among them.
+    """
     (tmp_path / "test_empty.py").write_text("import onnxruntime\n\ndef test_nothing():\n    pass\n", encoding="utf-8")
     gate = ["--eyerace-parity", str(BUNDLE / "contract.toml"), "-q", "-k", MEASURED_EVERY_TIME]
     gate += ["--eyerace-parity-cache", str(tmp_path / "store"), "--eyerace-parity-no-record"]
@@ -185,7 +188,7 @@ def test_unchanged_run(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Pa
         lambda: run(gate, BUNDLE.parent),
         lambda: run(["-q", "test_empty.py"], tmp_path),
         rounds=7,
-        at_most=2.0,
+        at_most=4.0,
     )
     benchmark.pedantic(run, (gate, BUNDLE.parent), rounds=1)
 

@@ -18,6 +18,7 @@ import importlib
 import importlib.machinery
 import sys
 import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from parity.errors import ContractError
 from parity.places import did_you_mean, listed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
 _lock = threading.RLock()
@@ -125,7 +126,8 @@ def _local_sources(root: Path, name: str) -> dict[str, bytes]:
     return sources
 
 
-def _imports(source: bytes, file: Path, root: Path) -> Iterator[str]:
+@lru_cache(maxsize=256)
+def _imports(source: bytes, file: Path, root: Path) -> tuple[str, ...]:
     """Dotted names of all modules that a source may import; of ``from a import b`` both ``a`` and ``a.b``."""
     try:
         tree = ast.parse(source, str(file))
@@ -133,15 +135,16 @@ def _imports(source: bytes, file: Path, root: Path) -> Iterator[str]:
         line = getattr(error, "lineno", None) or 1
         raise ContractError(f"{shown(file)}:{line}: not Python: {error}", next_step="correct the module") from None
     package = file.parent.relative_to(root).parts
+    names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *(node.module.split(".") if node.module else [])])
-            if base:
-                yield base
-            yield from (f"{base}.{alias.name}".lstrip(".") for alias in node.names if alias.name != "*")
+            names += [base] if base else []
+            names += (f"{base}.{alias.name}".lstrip(".") for alias in node.names if alias.name != "*")
+    return tuple(names)
 
 
 def _foreign_source(name: str) -> dict[str, bytes]:
