@@ -171,7 +171,7 @@ class _Talk(Conversation):
     """The conversation with one assistant, from its start to its end."""
 
     def __init__(self, silence_seconds: float) -> None:
-        command = (sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path))
+        command = (sys.executable, "-P", "-c", _PROGRAM, json.dumps(_path()))
         super().__init__(command, name="the process that measures", folder=Path.cwd(), answer_seconds=silence_seconds)
         self._desk = tempfile.TemporaryDirectory(prefix="eyerace-parity-", ignore_cleanup_errors=True)
         self.slate = Path(self._desk.name) / "slate"
@@ -250,8 +250,13 @@ def _carried(bench: Bench) -> dict[str, Any]:
         "contract": packed(bench.contract),
         "jobs": bench.jobs,
         "recorded": bench.recorded,
-        "path": sys.path,
+        "path": _path(),
     }
+
+
+def _path() -> list[str]:
+    """Where modules are looked for; whoever puts something else than texts there has it passed on as such."""
+    return [str(place) for place in sys.path]
 
 
 def _with_samples(error: WorkerDied, places: tuple[int, ...], bench: Bench) -> WorkerDied:
