@@ -102,16 +102,15 @@ def obtain(tier: Tier, runtime: Runtime, sources: Sources, *, offline: bool, pro
         return _native(tier, runtime)
     _require_host(tier)
     parts = _find(tier, runtime, sources)
-    if lacking := _lacking(tier, runtime, parts):
-        if offline:
-            raise MeasurementError(
-                f"{tier.name} cannot be run: {' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not "
-                "installed, and nothing may be fetched",
-                next_step=f"run `{INSTALL}` once, with a network",
-            )
+    lacking = _lacking(tier, runtime, sources, parts)
+    if lacking and offline:
+        raise MeasurementError(
+            f"{tier.name} cannot be run: {' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not "
+            "installed, and nothing may be fetched",
+            next_step=f"run `{INSTALL}` once, with a network",
+        )
+    if lacking or not parts.ready(tier):
         parts = _install(tier, runtime, sources, progress)
-    elif parts.site is not None and not parts.site.compiled.is_dir():
-        parts = _install(tier, runtime, sources, progress)  # nothing is fetched: only compiled
     if tier.architecture == "x86_64":
         return _on_this_python(tier, runtime, sources, parts)
     return _on_the_userland(tier, sources, parts)
@@ -122,7 +121,7 @@ def missing(tier: Tier, runtime: Runtime, sources: Sources) -> tuple[str, ...]:
     if _is_native(tier):
         return ()
     _require_host(tier)
-    return _lacking(tier, runtime, _find(tier, runtime, sources))
+    return _lacking(tier, runtime, sources, _find(tier, runtime, sources))
 
 
 # ---- what is there ---------------------------------------------------------------------------------------------------
@@ -136,6 +135,12 @@ class _Parts:
     userland: Userland | None = None
     site: Site | None = None
 
+    def ready(self, tier: Tier) -> bool:
+        """Whether nothing has to be unpacked or compiled, either."""
+        if tier.architecture == "x86_64":
+            return self.emulator is not None
+        return self.emulator is not None and self.site is not None and self.site.compiled.is_dir()
+
 
 def _find(tier: Tier, runtime: Runtime, sources: Sources) -> _Parts:
     home = Home(sources.home)
@@ -147,11 +152,14 @@ def _find(tier: Tier, runtime: Runtime, sources: Sources) -> _Parts:
     return _Parts(emulator, userland, site)
 
 
-def _lacking(tier: Tier, runtime: Runtime, parts: _Parts) -> tuple[str, ...]:
+def _lacking(tier: Tier, runtime: Runtime, sources: Sources, parts: _Parts) -> tuple[str, ...]:
+    """What has to be fetched; the user's own wheels only have to be unpacked."""
     lacking = [f"qemu-{tier.architecture}"] if parts.emulator is None else []
     if tier.architecture == "aarch64":
         lacking += [f"the {USERLAND}"] if parts.userland is None else []
-        lacking += [f"onnxruntime {runtime.onnxruntime} for arm64"] if parts.site is None else []
+        lacking += (
+            [f"onnxruntime {runtime.onnxruntime} for arm64"] if parts.site is None and sources.wheels is None else []
+        )
     return tuple(lacking)
 
 

@@ -128,6 +128,20 @@ def test_ones_own_parts_are_not_missing(bare: Sources, root: Path, tmp_path: Pat
 
 
 @linux
+def test_ones_own_wheels_need_no_network(bare: Sources, root: Path, tmp_path: Path) -> None:  # noqa: F811 - a fixture
+    """They are unpacked offline, too; these are empty, and so they are refused for what they are."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for name in ("onnxruntime", "numpy"):
+        (wheels / f"{name}-1.0-cp311-cp311-manylinux_2_28_aarch64.whl").touch()
+    own = Sources(bare.home, sysroot=root, qemu=fake(tmp_path / "own").parent, wheels=wheels)
+    assert missing(KNOWN[OLD], OWN, own) == ()
+    with pytest.raises(MeasurementError) as told:
+        toolkit(KNOWN[OLD], own)
+    assert "fetched" not in told.value.reason
+
+
+@linux
 def test_an_emulator_that_cannot_count_still_executes(bare: Sources, tmp_path: Path) -> None:
     """The reason goes with the toolkit; and no path of this machine is part of what evidence is kept under."""
     own = Sources(bare.home, qemu=fake(tmp_path / "own", "qemu-x86_64").parent)
