@@ -48,6 +48,7 @@ def causes(contract: Contract, variant: str, compared: Weights) -> list[str]:
         return []
     found = [
         *_broken(layers, compared.against),
+        *(f"{sentence}: no number can be quantised with that" for sentence in compared.unscaled[:1]),
         *(f"{sentence}: the tensor is not what it was" for sentence in compared.mismatched[:1]),
         *_whole(layers, compared.against),
     ]

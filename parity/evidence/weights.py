@@ -100,7 +100,12 @@ def measure(bench: Bench, need: Need[Weights], source: Provenance) -> Weights:
         except Exception as error:  # noqa: BLE001 - a damaged file is read here: whatever it causes is no fault of the run
             return Weights(provenance=source, failure=f"{type(error).__name__}: {error}")
     return Weights(
-        provenance=source, against=against, layers=tuple(layers), spans=spans, mismatched=tuple(_mismatched(ours))
+        provenance=source,
+        against=against,
+        layers=tuple(layers),
+        spans=spans,
+        unscaled=tuple(_unscaled(ours)),
+        mismatched=tuple(_mismatched(ours)),
     )
 
 
@@ -344,6 +349,20 @@ def _seen(
                 before = spans.get(name, (low, high))
                 spans[name] = (min(low, before[0]), max(high, before[1]))
     return spans
+
+
+def _unscaled(model: onnx.ModelProto) -> Iterator[str]:
+    """Tensors that are quantised or read back with a scale that is no positive number."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    told = set()
+    for node in model.graph.node:
+        if node.op_type not in {"QuantizeLinear", "DequantizeLinear"} or node.input[1] not in tensors:
+            continue
+        scale = _array(tensors[node.input[1]]).astype(np.float64).reshape(-1)
+        wrong = scale[~(np.isfinite(scale) & (scale > 0))]
+        if wrong.size and node.input[1] not in told:
+            told.add(node.input[1])
+            yield f"{node.input[0]} has the scale {wrong[0]:.6g}"
 
 
 def _mismatched(model: onnx.ModelProto) -> Iterator[str]:

@@ -145,6 +145,20 @@ def test_what_was_done_to_all_layers_is_named_once(bundle: Path) -> None:
     assert "multiples of 16" in causes_of(bundle, "int8", coarse)
 
 
+@pytest.mark.parametrize("scale", [np.nan, np.inf, 0.0, -0.5])
+def test_a_scale_of_activations_that_is_none_is_named(bundle: Path, scale: float) -> None:
+    """The weights are whole, so only the scale itself can be named."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        writer = [node for node in model.graph.node if node.op_type == "QuantizeLinear"][1]
+        tensor = next(tensor for tensor in model.graph.initializer if tensor.name == writer.input[1])
+        tensor.CopyFrom(numpy_helper.from_array(np.array(scale, np.float32), tensor.name))
+
+    told = causes_of(bundle, "int8", edit)
+    assert f"has the scale {scale:.6g}" in told
+    assert told.count("has the scale") == 1
+
+
 def test_ranges_and_zero_points_of_activations_are_named(bundle: Path) -> None:
     """Scales that clip, and a tensor that is read back otherwise than it was written."""
 

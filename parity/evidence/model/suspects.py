@@ -104,6 +104,7 @@ class Weights(Fact):
         failure: Why it could not be compared; everything else is then empty.
         layers: In the order of the graph.
         spans: Ranges of quantised activations, in the order of the graph.
+        unscaled: Tensors whose scale is no positive number, in words.
         mismatched: Tensors that are read back with another zero point or scale than they were written with, in words.
     """
 
@@ -112,4 +113,5 @@ class Weights(Fact):
     failure: str = ""
     layers: tuple[LayerPair, ...] = ()
     spans: tuple[Span, ...] = ()
+    unscaled: tuple[str, ...] = ()
     mismatched: tuple[str, ...] = ()
