@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from parity.contract.model import Contract
-    from parity.evidence.assistant import Assistant
     from parity.evidence.store import Store
     from parity.golden.dataset import GoldenSet
     from parity.progress import Progress
@@ -57,7 +56,6 @@ class Bench:
         progress: Who hears of long work.
         recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
         peer: A Python, or the folder of its environment, with another ONNX Runtime; ``None`` for none.
-        assistant: Who prepares golden samples in this process's place; ``None`` where this process does.
     """
 
     contract: Contract
@@ -67,7 +65,6 @@ class Bench:
     progress: Progress
     recorded: bool = False
     peer: Path | None = None
-    assistant: Assistant | None = None
     _golden: GoldenSet | GoldenError | None = field(default=None, init=False)
     _artefacts: dict[str, str] = field(default_factory=dict, init=False)
     _lock: RLock = field(default_factory=RLock, init=False)
@@ -81,20 +78,12 @@ class Bench:
         with self._lock:
             if self._golden is None:
                 try:
-                    self._golden = self._open()
+                    self._golden = self.opener(self.contract)
                 except GoldenError as error:
                     self._golden = error
             if isinstance(self._golden, GoldenError):
                 raise self._golden
             return self._golden
-
-    def _open(self) -> GoldenSet:
-        golden = self.opener(self.contract)
-        if self.assistant is None:
-            return golden
-        from parity.evidence.assistant import Handed  # noqa: PLC0415 - only where one is at hand
-
-        return Handed(golden, self, self.assistant)
 
     def is_torch(self, variant: str) -> bool:
         """Whether a variant needs torch to run."""

@@ -103,14 +103,20 @@ class Laboratory:
         everything: bool = False,
         assistant: Assistant | None = None,
     ) -> None:
-        self._bench = Bench(
-            contract, golden_opener, store, max(1, jobs), progress, use_recorded, peer_python, assistant
-        )
+        self._assistant = assistant
+        opener = golden_opener if assistant is None else self._handed(golden_opener, assistant)
+        self._bench = Bench(contract, opener, store, max(1, jobs), progress, use_recorded, peer_python)
         self._baseline = baseline
         self._elsewhere = Elsewhere(self._bench, equipment, answers=self.obtain, key=content_key, everything=everything)
         self._found: dict[Need[Any], Measured | Unmeasured] = {}
         self._sources: dict[Need[Any], Provenance] = {}
         self._lock = RLock()
+
+    def _handed(self, opener: Opener, assistant: Assistant) -> Opener:
+        """Open golden sets whose samples an assistant prepares."""
+        from parity.evidence.assistant import Handed  # noqa: PLC0415 - only where there is one
+
+        return lambda contract: Handed(opener(contract), self._bench, assistant)
 
     @property
     def contract(self) -> Contract:
@@ -219,15 +225,15 @@ class Laboratory:
         quick = not measurer.kept and not measurer.alone
         turn = nullcontext() if quick else self._bench.store.turn(alone=measurer.alone)
         with turn, _failures_told(need):
-            if measurer.apart and self._bench.assistant is not None:
-                return self._bench.assistant.measure(self._bench, need, source)
+            if measurer.apart and self._assistant is not None:
+                return self._assistant.measure(self._bench, need, source)
             return measurer.measure(self._bench, need, source)
 
     def _require_survival(self, variant: str, need: Need[Any], measurer: Measurer[Any]) -> None:
         """See a variant survive elsewhere before it is executed here, or with an assistant whom others need, too."""
         if not self._bench.is_torch(variant):
             footprint.require_survival(self._bench, self.obtain(Need(Preflight, variant, need.target)))
-        elif self._bench.assistant is not None and not measurer.apart:
+        elif self._assistant is not None and not measurer.apart:
             self.obtain(Need(Outputs, variant, need.target))
 
     def _of_baseline(self) -> Baseline:
