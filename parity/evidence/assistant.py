@@ -22,7 +22,7 @@ from parity import errors
 from parity.contract.carry import packed
 from parity.errors import MeasurementError, WorkerDied
 from parity.evidence.codec import decode
-from parity.golden.base import GoldenSet
+from parity.golden.base import Wrapped
 from parity.runners.conversation import Conversation
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from parity.contract.data import Preprocess
     from parity.evidence.bench import Bench
-    from parity.evidence.model import Array, Golden, Need, Provenance
+    from parity.evidence.model import Array, Need, Provenance
+    from parity.golden.base import GoldenSet
     from parity.progress import Progress, Task
 
 E = TypeVar("E")
@@ -129,7 +130,7 @@ class Assistant:
         return self._talk
 
 
-class Handed(GoldenSet):
+class Handed(Wrapped):
     """A golden set whose samples an assistant prepares.
 
     Args:
@@ -139,16 +140,9 @@ class Handed(GoldenSet):
     """
 
     def __init__(self, golden: GoldenSet, bench: Bench, assistant: Assistant) -> None:
-        self._golden = golden
+        super().__init__(golden)
         self._bench = bench
         self._assistant = assistant
-        self.digest = golden.digest
-        self.ids = golden.ids
-        self.columns = golden.columns
-
-    def facts(self) -> Golden:
-        """What is known of the set without a model."""
-        return self._golden.facts()
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """One prepared sample; see :meth:`GoldenSet.feeds`."""
@@ -157,14 +151,6 @@ class Handed(GoldenSet):
     def times(self, begin: int, end: int, profile: Preprocess | None) -> Array:
         """What preparing samples takes; see :func:`parity.evidence.preparing.times`."""
         return self._assistant.times(self._bench, begin, end, profile)
-
-    def identity(self, index: int) -> str:
-        """Digest of one sample as it lies there."""
-        return self._golden.identity(index)
-
-    def photograph(self, index: int) -> Path | None:
-        """Where the photograph of a sample lies."""
-        return self._golden.photograph(index)
 
 
 class _Talk(Conversation):

@@ -30,7 +30,7 @@ from parity.evidence.codec import encode
 from parity.evidence.measurers import TABLE, measurer_of
 from parity.evidence.model import Need, Provenance
 from parity.evidence.store import Store
-from parity.golden.base import GoldenSet
+from parity.golden.base import Wrapped
 from parity.golden.dataset import open_golden
 from parity.places import hush
 from parity.runners import worker
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from parity.contract.model import Contract
-    from parity.evidence.model import Array, Golden
+    from parity.evidence.model import Array
+    from parity.golden.base import GoldenSet
 
 MEASURED: Final = {kind.__name__: kind for kind, measurer in TABLE.items() if measurer.apart}
 """What it can measure, by the name of the kind."""
@@ -77,32 +78,17 @@ class Slate:
             self._own = threading.local()
 
 
-class Noted(GoldenSet):
+class Noted(Wrapped):
     """A golden set that notes which sample is begun."""
 
     def __init__(self, golden: GoldenSet, slate: Slate) -> None:
-        self._golden = golden
+        super().__init__(golden)
         self._slate = slate
-        self.digest = golden.digest
-        self.ids = golden.ids
-        self.columns = golden.columns
-
-    def facts(self) -> Golden:
-        """What is known of the set without a model."""
-        return self._golden.facts()
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """One prepared sample; see :meth:`GoldenSet.feeds`."""
         self._slate.note(index + 1)
         return self._golden.feeds(index, profile)
-
-    def identity(self, index: int) -> str:
-        """Digest of one sample as it lies there."""
-        return self._golden.identity(index)
-
-    def photograph(self, index: int) -> Path | None:
-        """Where the photograph of a sample lies."""
-        return self._golden.photograph(index)
 
 
 class Told:

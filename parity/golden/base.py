@@ -66,6 +66,36 @@ class GoldenSet(ABC):
         return None
 
 
+class Wrapped(GoldenSet):
+    """A golden set that is another one in all that a subclass does not change.
+
+    Args:
+        golden: The other.
+    """
+
+    def __init__(self, golden: GoldenSet) -> None:
+        self._golden = golden
+        self.digest = golden.digest
+        self.ids = golden.ids
+        self.columns = golden.columns
+
+    def facts(self) -> Golden:
+        """What is known of the set without a model."""
+        return self._golden.facts()
+
+    def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """One prepared sample; see :meth:`GoldenSet.feeds`."""
+        return self._golden.feeds(index, profile)
+
+    def identity(self, index: int) -> str:
+        """Digest of one sample as it lies there."""
+        return self._golden.identity(index)
+
+    def photograph(self, index: int) -> Path | None:
+        """Where the photograph of a sample lies."""
+        return self._golden.photograph(index)
+
+
 def refuse(problems: Sequence[str], next_step: str) -> None:
     """Raise one error of all problems of a kind, if there is any.
 

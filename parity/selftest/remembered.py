@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from parity.golden.base import GoldenSet
+from parity.golden.base import Wrapped
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from parity.contract.data import Preprocess
-    from parity.evidence.model import Array, Golden
+    from parity.evidence.model import Array
+    from parity.golden.base import GoldenSet
 
 ROOM: Final = 1 << 30
 """Bytes of prepared samples that are kept; what does not fit is prepared again."""
@@ -39,7 +38,7 @@ class Memory:
             self.samples[key] = feeds
 
 
-class Remembered(GoldenSet):
+class Remembered(Wrapped):
     """A golden set that gives what it has prepared before.
 
     Args:
@@ -48,15 +47,8 @@ class Remembered(GoldenSet):
     """
 
     def __init__(self, golden: GoldenSet, memory: Memory) -> None:
-        self._golden = golden
+        super().__init__(golden)
         self._memory = memory
-        self.digest = golden.digest
-        self.ids = golden.ids
-        self.columns = golden.columns
-
-    def facts(self) -> Golden:
-        """What is known of the set without a model."""
-        return self._golden.facts()
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """One prepared sample; see :meth:`GoldenSet.feeds`."""
@@ -66,11 +58,3 @@ class Remembered(GoldenSet):
             found = self._golden.feeds(index, profile)
             self._memory.keep(key, found)
         return dict(found)
-
-    def identity(self, index: int) -> str:
-        """Digest of one sample as it lies there."""
-        return self._golden.identity(index)
-
-    def photograph(self, index: int) -> Path | None:
-        """Where the photograph of a sample lies."""
-        return self._golden.photograph(index)
