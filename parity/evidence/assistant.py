@@ -199,7 +199,7 @@ class _Talk(Conversation):
             while line := stream.readline(4096):
                 text = line.decode("utf-8", errors="replace")
                 self._said.append(text.strip()[:200])
-                with contextlib.suppress(OSError, ValueError):
+                with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or a program without one
                     sys.stderr.write(errors.harmless(text))
 
 
