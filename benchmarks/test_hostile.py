@@ -17,7 +17,8 @@ import pytest
 
 from tests.bundles import make_image_bundle, make_tensor_bundle
 from tests.hostile import mutations
-from tests.hostile.readers import READERS, Reader, Unclear, Yard, ending, make_yard
+from tests.hostile.readers import READERS
+from tests.hostile.yard import Reader, Unclear, Yard, ending, make_yard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

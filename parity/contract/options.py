@@ -28,7 +28,7 @@ class Option:
     """One option, in all its spellings.
 
     Attributes:
-        name: Field of :class:`Settings`.
+        name: Field of :class:`parity.contract.settings.Settings`.
         kind: What it holds.
         help: One line for help texts, without the default.
         default: Default for help texts.
@@ -55,7 +55,7 @@ class Option:
 
     @property
     def ini_type(self) -> str:
-        """Type of the ini key, for pytest's ``addini``; texts are read by this module, so its errors are the same."""
+        """Type of the ini key, for pytest's ``addini``; texts are read as all others are, with the same errors."""
         return "linelist" if self.several else "string"
 
     @property

@@ -84,17 +84,17 @@ class Assistant:
             WorkerDied: The assistant died of it.
             GoldenError: It cannot be decoded.
         """
-        header = {"index": index, "profile": None if profile is None else profile.model_dump(mode="json")}
+        header = {"index": index, "profile": _written(profile)}
         return self._ask(bench, "feeds", "preparing a golden sample", header)[1]
 
     def times(self, bench: Bench, begin: int, end: int, profile: Preprocess | None) -> Array:
-        """Time the preparation of golden samples; see :func:`parity.evidence.preparing.times`.
+        """Time the preparation of golden samples; see :func:`parity.evidence.stopwatch.preparation`.
 
         Raises:
             WorkerDied: The assistant died of it.
             GoldenError: A sample cannot be decoded.
         """
-        header = {"begin": begin, "end": end, "profile": None if profile is None else profile.model_dump(mode="json")}
+        header = {"begin": begin, "end": end, "profile": _written(profile)}
         return self._ask(bench, "times", "timing the preparation of golden samples", header)[1]["times"]
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class Handed(Wrapped):
         return self._assistant.feeds(self._bench, index, profile)
 
     def times(self, begin: int, end: int, profile: Preprocess | None) -> Array:
-        """What preparing samples takes; see :func:`parity.evidence.preparing.times`."""
+        """What preparing samples takes; see :func:`parity.evidence.stopwatch.preparation`."""
         return self._assistant.times(self._bench, begin, end, profile)
 
 
@@ -189,6 +189,10 @@ class _Talk(Conversation):
             if issubclass(kind, WorkerDied):
                 return kind(reason, signal=body.get("signal"), next_step=next_step)
             return kind(reason, next_step=next_step)
+        if body.get("kind") == MemoryError.__name__:
+            return MemoryError()
+        if body.get("kind") == OSError.__name__:
+            return OSError(body.get("errno"), body.get("error"))
         if body.get("kind") == "fault":
             return RuntimeError(f"{self.name} failed while {step}:\n{body.get('error')}")
         return super()._refusal(body, step, refused)
@@ -238,6 +242,10 @@ def _carried(bench: Bench) -> dict[str, Any]:
         "recorded": bench.recorded,
         "path": _path(),
     }
+
+
+def _written(profile: Preprocess | None) -> dict[str, Any] | None:
+    return None if profile is None else profile.model_dump(mode="json")
 
 
 def _path() -> list[str]:

@@ -23,12 +23,12 @@ import numpy as np
 from parity.contract.carry import unpacked
 from parity.contract.data import Preprocess
 from parity.errors import GoldenError, MeasurementError, ParityError, WorkerDied
-from parity.evidence import preparing
 from parity.evidence.assistant import PLACE, SLOTS
 from parity.evidence.bench import Bench
 from parity.evidence.codec import encode
 from parity.evidence.measurers import TABLE, measurer_of
 from parity.evidence.model import Need, Provenance
+from parity.evidence.stopwatch import preparation
 from parity.evidence.store import Store
 from parity.golden.base import Wrapped
 from parity.golden.dataset import open_golden
@@ -145,7 +145,7 @@ class Assisting:
             "measure": self._measure,
             "feeds": lambda header: self._bench(header).golden().feeds(int(header["index"]), _profile(header)),
             "times": lambda header: {
-                "times": preparing.times(
+                "times": preparation(
                     self._bench(header).golden(), int(header["begin"]), int(header["end"]), _profile(header)
                 )
             },
@@ -178,11 +178,14 @@ class Assisting:
         except ParityError as error:
             return _failure(error), {}
         except MemoryError:
-            reason = "there was not enough memory"
-            return _failure(MeasurementError(reason, next_step="lower golden.batch or the number of jobs")), {}
+            return {"ok": False, "kind": MemoryError.__name__}, {}
         except OSError as error:
-            reason = f"the system refused: {error.strerror or error}"
-            return _failure(MeasurementError(reason, next_step="free what is short, then run again")), {}
+            return {
+                "ok": False,
+                "kind": OSError.__name__,
+                "errno": error.errno,
+                "error": error.strerror or str(error),
+            }, {}
         except Exception:  # noqa: BLE001 - a fault of ours, told on the other side
             return {"ok": False, "kind": "fault", "error": traceback.format_exc()}, {}
         return {"ok": True, "protocol": worker.PROTOCOL}, arrays

@@ -1,8 +1,8 @@
 """The laboratory: whoever needs evidence asks here, and gets it measured, kept from before, or told why not.
 
-One table says how each kind is measured, where it comes from, and whether it may be kept. Everything else is the same
-for all kinds: look at what this run has, then at the store, then measure. What could not be measured is remembered like
-what could: a variant that does not load is tried once, not once a clause.
+One table (:mod:`parity.evidence.measurers`) says how each kind is measured, where it comes from, and whether it may be
+kept. Everything else is the same for all kinds: look at what this run has, then at the store, then measure. What could
+not be measured is remembered like what could: a variant that does not load is tried once, not once a clause.
 """
 
 from __future__ import annotations

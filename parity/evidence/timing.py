@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -25,8 +26,8 @@ from parity.evidence.assistant import Handed
 from parity.evidence.disturbance import Watch
 from parity.evidence.feeding import batch_of
 from parity.evidence.model import Need, Provenance, Series, Timing
-from parity.evidence.preparing import times
 from parity.evidence.questions import asked_of
+from parity.evidence.stopwatch import preparation, timed
 from parity.runners.guest import Guest, local_command
 from parity.runners.onnxruntime import model_of
 from parity.runners.open import open_runner
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 CODE: Final = (
     "evidence/timing.py",
-    "evidence/preparing.py",
+    "evidence/stopwatch.py",
     "evidence/questions.py",
     "evidence/disturbance.py",
     "evidence/feeding.py",
@@ -230,7 +231,9 @@ def _preprocessing(bench: Bench, variant: str, asked: Asked) -> Series | None:
 
     def take(begin: int, end: int) -> Array:
         # Where another process prepares the samples, it takes the times, too.
-        return golden.times(begin, end, profile) if isinstance(golden, Handed) else times(golden, begin, end, profile)
+        if isinstance(golden, Handed):
+            return golden.times(begin, end, profile)
+        return preparation(golden, begin, end, profile)
 
     return _series(take, asked, "preprocessing")
 
@@ -241,17 +244,11 @@ def _deciding(bench: Bench, outputs: Mapping[str, Array], asked: Asked) -> Serie
         return None
     scores = np.asarray(outputs[bench.contract.scores_output], np.float64)
 
-    def take(begin: int, end: int) -> Array:
-        taken = np.zeros((2, end - begin), np.int64)
-        for place in range(end - begin):
-            wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
-            powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-            (powers / powers.sum(axis=-1, keepdims=True)).argmax(axis=-1)
-            taken[1, place] = time.thread_time_ns() - cpu
-            taken[0, place] = time.perf_counter_ns() - wall
-        return taken
+    def decide(_turn: int) -> None:
+        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        (powers / powers.sum(axis=-1, keepdims=True)).argmax(axis=-1)
 
-    return _series(take, asked, "postprocessing")
+    return _series(partial(timed, decide), asked, "postprocessing")
 
 
 def _series(take: Callable[[int, int], Array], asked: Asked, part: Part) -> Series:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hostile.readers import make_yard
+from tests.hostile.yard import make_yard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.hostile.readers import Yard
+    from tests.hostile.yard import Yard
 
 
 @pytest.fixture(scope="session")

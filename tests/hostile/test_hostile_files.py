@@ -36,7 +36,8 @@ from parity.runners.guest import Guest
 from parity.runners.onnxruntime import model_of
 from parity.runners.torch import load_module
 from tests.hostile import mutations
-from tests.hostile.readers import READERS, SAYING, Reader, Yard, ending
+from tests.hostile.readers import READERS, SAYING
+from tests.hostile.yard import Reader, Yard, ending
 from tests.laboratories import change, laboratory
 from tests.onnx_files import write_linear
 
