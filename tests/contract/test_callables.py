@@ -138,6 +138,10 @@ def test_the_digest_follows_what_is_imported_and_runs_nothing(tmp_path):
             file.write("\n# changed\n")
         seen.add(source_digest(tmp_path, "parity_model:now"))
     assert len(seen) == 5
+    model = tmp_path / "parity_model.py"
+    model.write_text(model.read_text(encoding="utf-8").replace("# changed", "# altered"), encoding="utf-8")
+    seen.add(source_digest(tmp_path, "parity_model:now"))
+    assert len(seen) == 6, "as long as before, and not the same"
     (tmp_path / "parity_stranger.py").write_text("changed = 1", encoding="utf-8")
     assert source_digest(tmp_path, "parity_model:Net") in seen
     assert not any(name.startswith("parity_model") for name in sys.modules)

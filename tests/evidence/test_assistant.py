@@ -16,6 +16,7 @@ import pytest
 
 from parity.checks.registry import open_contract
 from parity.contract.carry import packed, unpacked
+from parity.contract.overrides import parse_override
 from parity.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
 from parity.evidence.assistant import Assistant
 from parity.evidence.codec import encode
@@ -65,7 +66,14 @@ def test_the_evidence_is_the_same(bundle: str, request: pytest.FixtureRequest, a
 @pytest.mark.parametrize("bundle", ["image_bundle", "tensor_bundle"])
 def test_a_contract_arrives_as_it_left(bundle: str, request: pytest.FixtureRequest) -> None:
     """All but its limits, the artefact of a release among its variants."""
-    contract = open_contract(request.getfixturevalue(bundle) / "contract.toml").as_cell()
+    stated = (
+        "session.intra_op_threads=3",
+        "session.optimisation=basic",
+        "golden.max_bytes=123456",
+        "statistics.seed=9",
+    )
+    overrides = [parse_override(text, "a test") for text in stated]
+    contract = open_contract(request.getfixturevalue(bundle) / "contract.toml", overrides).as_cell()
     former = contract.variants["int8"].model_copy(update={"path": Path("releases/first.onnx").absolute()})
     contract = contract.model_copy(update={"variants": {**contract.variants, "int8@first": former}})
     found = unpacked(json.loads(json.dumps(packed(contract))))
@@ -188,6 +196,30 @@ def test_errors_keep_their_kind(image_bundle: Path, assistant: Assistant) -> Non
     here, there = (raised(laboratory(image_bundle, assistant=one), "fp32") for one in (None, assistant))
     assert type(there) is type(here) is GoldenError
     assert str(there) == str(here)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("MemoryError()", "there was not enough memory to measure outputs/torch/host"),
+        ("OSError(28, 'No space left on device')", "refused to let outputs/torch/host be measured: No space left on"),
+    ],
+)
+def test_what_the_machine_refuses_is_told_as_without_one(
+    image_bundle: Path, assistant: Assistant, raised: str, told: str
+) -> None:
+    """A machine that is full there is no fault of the model, and none of the program."""
+    path = image_bundle / "tiny_classifier.py"
+    lines = (
+        "from parity.evidence import outputs",
+        "def rows_of(*_):",
+        f"    raise {raised}",
+        "outputs.rows_of = rows_of",
+    )
+    path.write_text(path.read_text(encoding="utf-8") + "\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(MeasurementError, match=told) as caught:
+        laboratory(image_bundle, assistant=assistant).obtain(Need(Outputs, "torch"))
+    assert caught.value.next_step
 
 
 def test_a_fault_of_ours_is_told_with_its_traceback(image_bundle: Path, assistant: Assistant) -> None:

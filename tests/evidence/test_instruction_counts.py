@@ -14,7 +14,7 @@ from parity.evidence.instructions import IDENTITY, REPEATS, STEADY, count, measu
 from parity.evidence.model import Instructions, Need, Provenance
 from parity.runners.guest import Guest, local_command
 from tests.emulators import counting, x86_command
-from tests.laboratories import bench
+from tests.laboratories import bench, change
 from tests.runners.test_guest import impostor
 
 if TYPE_CHECKING:
@@ -50,6 +50,39 @@ def test_a_variant_is_counted_and_repeats(guest: Guest, image_bundle: Path) -> N
     assert (found.failure, found.unavailable, found.signal) == ("", "", None)
     again = measure(bench(image_bundle), guest, NEED, source(image_bundle))
     assert min(again.steady) / min(found.steady) == pytest.approx(1, abs=0.005)
+
+
+def input_of(bundle: Path) -> str:
+    """What names the sample that is counted."""
+    return source(bundle).settings["input"]
+
+
+def test_another_photograph_or_preparation_is_another_count(image_bundle: Path) -> None:
+    """The first one is named by what it is, and by what prepares it; another that changes changes nothing."""
+    before = input_of(image_bundle)
+    first, *others = sorted((image_bundle / "images").iterdir())
+    photographs = [path.read_bytes() for path in (first, others[0])]
+    others[-1].write_bytes(others[-1].read_bytes() + b"more")
+    assert input_of(image_bundle) == before
+    first.write_bytes(photographs[1])
+    others[0].write_bytes(photographs[0])
+    assert input_of(image_bundle) != before
+    first.write_bytes(photographs[0])
+    others[0].write_bytes(photographs[1])
+    assert input_of(image_bundle) == before
+    change(image_bundle, "mean = [0.5, 0.5, 0.5]", "mean = [0.4, 0.5, 0.5]")
+    assert input_of(image_bundle) != before
+
+
+def test_other_tensors_are_another_count(tensor_bundle: Path) -> None:
+    """Named by their numbers."""
+    before = input_of(tensor_bundle)
+    archive = min((tensor_bundle / "golden").glob("*.npz"))
+    with np.load(archive) as loaded:
+        arrays = dict(loaded)
+    arrays["features"][0, 0] += 1
+    np.savez(archive, **arrays)
+    assert input_of(tensor_bundle) != before
 
 
 def test_a_file_that_is_refused_is_a_finding(guest: Guest, image_bundle: Path) -> None:

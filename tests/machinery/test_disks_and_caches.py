@@ -152,3 +152,4 @@ def test_too_little_memory_is_an_error_and_no_crash(run: Run) -> None:
     assert run.left_behind() == []
     if run.record_file.is_file():
         assert all(row.status is not Status.HELD for row in run.record.verdicts if row.clause == "from_bytes")
+        assert not [row.reason for row in run.record.verdicts if "itself failed" in row.reason]
