@@ -5,6 +5,7 @@ Drawn from the record alone. It is as wide as it is told to be, and says with si
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 _RATIO: Final = "×"  # noqa: RUF001 - a factor, as the checks write it
 _SHORT_UNIT: Final = 4
 _MOST_NAMED: Final = 6
+_NAME: Final = 16
+"""Letters of a clause's name that have room in a line of a narrow table."""
+_ROOMY: Final = 100
+"""Columns from which every name has."""
 _PAST: Final = {
     Status.HELD: "held",
     Status.BROKEN: "broken",
@@ -58,7 +63,7 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
             console.print(Text(signs.text(contract.name), style="bold"))
         on_host = [row for row in verdicts if row.target == HOST]
         for names in _columns(contract, console.width) if on_host else ():
-            console.print(_table(names, on_host, unjudged, signs))
+            console.print(_table(names, on_host, unjudged, signs, narrow=console.width < _ROOMY))
             console.print()
         for table in target_tables(verdicts, unjudged, width=console.width, signs=signs):
             console.print(table)
@@ -88,7 +93,14 @@ def _columns(contract: ContractEntry, width: int) -> Iterator[Sequence[str]]:
         yield names[start : start + fit]
 
 
-def _table(names: Sequence[str], verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], signs: Signs) -> Table:
+def _table(
+    names: Sequence[str],
+    verdicts: Sequence[VerdictEntry],
+    unjudged: Sequence[Unjudged],
+    signs: Signs,
+    *,
+    narrow: bool,
+) -> Table:
     table = grid("clause", names, signs)
     cells = {(row.check, row.clause, row.target, row.variant): row for row in verdicts}
     missing = {(row.check, row.clause, row.target, row.variant) for row in unjudged}
@@ -99,7 +111,7 @@ def _table(names: Sequence[str], verdicts: Sequence[VerdictEntry], unjudged: Seq
             table.add_row(Text(signs.text(check), style="bold"))
         found = [cells[*key, name] for name in names if (*key, name) in cells]
         table.add_row(
-            _label(key, found, signs),
+            _label(key, found, signs, narrow=narrow),
             *(cell(cells.get((*key, name)), (*key, name) in missing, signs) for name in names),
         )
     return table
@@ -126,17 +138,29 @@ def _rows(verdicts: Sequence[VerdictEntry], names: Sequence[str]) -> list[tuple[
     return [row for check in checks for row in rows if row[0] == check]
 
 
-def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Signs) -> Text:
+def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Signs, *, narrow: bool) -> Text:
     _, clause, target = key
     units = {shown_unit(row.unit) for row in found if row.value is not None or row.limit is not None}
     unit = units.pop() if len(units) == 1 else ""
-    label = Text(f"  {signs.text(clause)}")
+    lines = _in_lines(clause) if narrow else [clause]
+    label = Text("\n".join(signs.text(line) for line in ("  " + lines[0], *("    " + line for line in lines[1:]))))
     if target != HOST:
         label.append(f" [{signs.text(target)}]", style="cyan")
     told = clause.endswith(f"_{unit.lower()}")  # `sqnr_db` needs no dB beside it
     if not told and (unit.startswith(_RATIO) or 0 < len(unit) <= _SHORT_UNIT):
-        label.append(f" {signs.text(unit)}", style="dim")
+        apart = "\n    " if narrow and len(f"{lines[-1]} {unit}") > _NAME else " "
+        label.append(f"{apart}{signs.text(unit)}", style="dim")
     return label
+
+
+def _in_lines(clause: str) -> list[str]:
+    """Break a long name where its words end, not where the column does."""
+    lines = [""]
+    for word in re.findall(r"[^_]*_|[^_]+$", clause):
+        if lines[-1] and len(lines[-1] + word) > _NAME:
+            lines.append("")
+        lines[-1] += word
+    return lines
 
 
 def _verdict_line(

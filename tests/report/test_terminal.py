@@ -48,6 +48,26 @@ def test_none_of_what_must_not_be_is_a_bare_sign(limit: int, value: int, cell: s
     assert f"  {cell}" in lines
 
 
+@pytest.mark.parametrize(
+    ("clause", "unit", "lines"),
+    [
+        ("calibration_shift", "points", ["  calibration_", "    shift"]),
+        ("release_f1_drop_per_class", "points", ["  release_f1_drop_", "    per_class"]),
+        ("preprocess_p95", "ms", ["  preprocess_p95", "    ms"]),
+        ("p95", "ms", ["  p95 ms"]),
+    ],
+)
+def test_a_long_name_breaks_where_its_words_end(clause: str, unit: str, lines: list[str]) -> None:
+    """Nobody can search for half a word; a wide terminal breaks nothing."""
+    rows = [verdict(clause, name, unit=unit) for name in ("torch", "fp32", "int8")]
+    made = record(rows, variants=["torch", "fp32", "int8"])
+    narrow = draw(made, width=80, colour=False, encoding="utf-8").splitlines()
+    at = next(number for number, line in enumerate(narrow) if line.startswith(lines[0]))
+    assert [line.partition("✓")[0].rstrip() for line in narrow[at : at + len(lines)]] == lines
+    unbroken = f"  {clause} {unit}" if unit == "ms" else f"  {clause} "
+    assert any(line.startswith(unbroken) for line in draw(made, width=120, colour=False, encoding="utf-8").splitlines())
+
+
 def test_a_run_that_judged_nothing_draws_no_empty_table() -> None:
     """Interrupted before its first clause, it has a verdict and no rows."""
     text = draw(record([], [unjudged("f1")]), width=80, colour=False, encoding="utf-8")
