@@ -7,25 +7,30 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
+from parity.checks.base import Findings
 from parity.checks.registry import open_contract, plan
 from parity.emulation.tiers import KNOWN
 from parity.emulation.toolkit import Sources, obtain
 from parity.errors import MeasurementError
-from parity.evidence.model import Execution, Need
+from parity.evidence.model import Execution, Instructions, Need
 from parity.evidence.targets import Emulation, runtime_of_the_run
 from parity.judging import judge
 from parity.progress import SilentProgress
 from parity.recipes.build import build_variant
 from parity.result import HOST, Status
+from tests.checks.evidence_factory import contract
 from tests.emulators import home, lacking
 from tests.equipment import OLD, X86
 from tests.laboratories import change, laboratory
 from tests.onnx_files import write_linear
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from parity.emulation.toolkit import Toolkit
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 
 NEW = "arm64/armv8.2"
 LIAR = "arm64/liar"
+FP32 = {"fp32": {"kind": "onnx", "path": "fp32.onnx", "reference": "torch", "tier": "device"}}
 
 
 class Installed:
@@ -149,3 +155,57 @@ def test_wrong_results_of_one_processor_are_seen(image_bundle: Path) -> None:
     found = judged(lab)
     assert found["parity", OLD].status is Status.HELD
     assert found["parity", tier.name].status is Status.BROKEN
+
+
+def counted(bundle: Path) -> Instructions:
+    """What the bundle's fp32 costs on the oldest tier."""
+    found = laboratory(bundle, equipment=Installed(bundle)).obtain(Need(Instructions, "fp32", OLD))
+    assert found.steady, found.unavailable or found.failure
+    return found
+
+
+def rewritten(bundle: Path, change_graph: Callable[[onnx.ModelProto], None]) -> Path:
+    """Change the bundle's fp32."""
+    path = bundle / "build" / "tiny.fp32.onnx"
+    model = onnx.load(path)
+    change_graph(model)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+    return bundle
+
+
+def with_more_layers(model: onnx.ModelProto) -> None:
+    """Two small convolutions before the first layer, which change no number: about 5 % of what all others cost."""
+    first = model.graph.node[0]
+    kernel = numpy_helper.from_array(np.eye(3, dtype=np.float32)[:, :, np.newaxis, np.newaxis], "more.weight")
+    model.graph.initializer.append(kernel)
+    model.graph.node.insert(0, onnx.helper.make_node("Conv", [first.input[0], "more.weight"], ["once"], name="once"))
+    more = onnx.helper.make_node("Conv", ["once", "more.weight"], ["more"], name="more")
+    first.input[0] = "more"
+    model.graph.node.insert(1, more)
+
+
+def as_of_another_day(model: onnx.ModelProto) -> None:
+    """What differs between two exports of the same module: everything that is said, nothing that is computed."""
+    model.producer_version = "another"
+    model.doc_string = "exported again"
+
+
+def test_more_layers_are_a_regression_and_a_new_export_is_none(image_bundle: Path) -> None:
+    """Counted in real guests, judged against what was counted of the release."""
+    limits = {"instructions_growth": 0.02}
+    read = contract({"fp32": {"arm64": limits}}, variants=FP32, targets={"run": [OLD], "variants": ["fp32"]})
+    item = next(planned for planned in plan(read) if planned.identity.clause == "instructions_growth")
+    targeted(image_bundle, OLD)
+    release = counted(image_bundle)
+
+    def judged_against_it(found: Instructions) -> Judgement:
+        assert found.provenance.artefact != release.provenance.artefact
+        return item.judge(Findings({need: release if need.baseline else found for need in item.needs}))
+
+    again = judged_against_it(counted(rewritten(image_bundle, as_of_another_day)))
+    assert again.status is Status.HELD, again.reason
+    regressed = judged_against_it(counted(rewritten(image_bundle, with_more_layers)))
+    assert regressed.status is Status.BROKEN, regressed.reason
+    assert isinstance(regressed.value, float)
+    assert 0.03 < regressed.value < 0.08
