@@ -9,7 +9,7 @@ import numpy as np
 
 from parity.checks.words import figure
 from parity.places import listed
-from parity.stats.classification import confusion, decisions, macro_f1
+from parity.stats.classification import confusion, decisions, dependence, macro_f1
 from parity.stats.differences import log_softmax
 
 if TYPE_CHECKING:
@@ -36,12 +36,16 @@ _GAIN: Final = 0.2
 """By how much another order of the classes must raise F1."""
 _NO_BETTER: Final = 0.1
 """F1 above chance below which answers and labels have nothing to do with each other."""
+_BY_CHANCE: Final = 3.0
+"""Standard deviates up to which a dependence may be luck."""
 _ENOUGH: Final = 50
 _SAME: Final = 0.99
 _STILL: Final = 1e-6
 _SURE: Final = 0.9
 _MANY: Final = 10
 _SHARE: Final = 0.04
+_WITNESS: Final = 0.6
+"""Share of all samples that must be decided as labelled before single labels are doubted."""
 """Share of samples that sure and joint errors must be before labels are doubted."""
 
 
@@ -168,7 +172,9 @@ def _labels(
         return [_order_in_words(variant, order, classes, now, then)]
     chance = 1.0 / count
     shares = np.bincount(decided, minlength=count) / len(decided)
-    if now < chance + _NO_BETTER and len(labels) >= _ENOUGH and shares.max() < _SAME and _decisive(scores):
+    # Decisions that are wrong in a pattern depend on the labels: it is the samples or the model that changed.
+    unrelated = now < chance + _NO_BETTER and dependence(counts) < _BY_CHANCE
+    if unrelated and len(labels) >= _ENOUGH and shares.max() < _SAME and _decisive(scores):
         told = f"macro-F1 {figure(now)}, by chance {figure(chance)}"
         spread = "although they are spread over the classes: the labels look shuffled against the samples"
         return [f"the decisions of {variant} have nothing to do with the labels ({told}), {spread}"]
@@ -183,7 +189,8 @@ def _against_labels(ours: Floats, theirs: Array, labels: Indices) -> str:
     decided = decisions(ours)
     sure = np.minimum(*(np.exp(log_softmax(scores.astype(np.float64))).max(axis=1) for scores in (ours, theirs)))
     doubtful = np.flatnonzero((decided == decisions(theirs)) & (decided != labels) & (sure > _SURE))
-    if len(doubtful) < max(_MANY, _SHARE * len(labels)):
+    # Whoever is mostly wrong is no witness against a label.
+    if len(doubtful) < max(_MANY, _SHARE * len(labels)) or (decided == labels).mean() < _WITNESS:
         return ""
     return (
         f"{len(doubtful)} of {len(labels)} samples are decided against their label by both variants, each more than"

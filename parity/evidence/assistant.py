@@ -51,6 +51,8 @@ _PROGRAM: Final = (
 """The same modules are found there as here, whoever has changed the path."""
 
 _TOLD_SAMPLES: Final = 4
+_FROM_OUTSIDE: Final = frozenset({9, 15})
+"""Signals by which nobody kills himself: SIGKILL and SIGTERM, the one that a system short of memory sends."""
 
 
 class Assistant:
@@ -262,4 +264,6 @@ def _with_samples(error: WorkerDied, places: tuple[int, ...], bench: Bench) -> W
     rest = f" and {len(known) - _TOLD_SAMPLES} more" if len(known) > _TOLD_SAMPLES else ""
     reason = f"{error.reason}; under way: {', '.join(known[:_TOLD_SAMPLES])}{rest}"
     next_step = "take these samples out, or the file: one of them kills what reads it"
+    if error.signal in _FROM_OUTSIDE:
+        next_step = "run again with more memory, or with fewer --eyerace-parity-jobs or a smaller golden.batch"
     return WorkerDied(reason, signal=error.signal, next_step=next_step)

@@ -40,6 +40,26 @@ def confusion(labels: Indices, decided: Indices, classes: int) -> Indices:
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 
+def dependence(counts: Indices) -> float:
+    """Say how surely decisions depend on labels: Pearson's test of independence of rows and columns.
+
+    Args:
+        counts: Confusion matrix [classes, classes]; empty rows and columns are left out.
+
+    Returns:
+        The deviate of a standard normal variable that chi-square corresponds to (Wilson & Hilferty 1931, "The
+        distribution of chi-square"): above 3 by chance once in 740 times; 0 where there is nothing to compare.
+    """
+    table = counts[counts.any(axis=1)][:, counts.any(axis=0)].astype(np.float64)
+    freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
+    if freedom < 1:
+        return 0.0
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    statistic = float((np.square(table - expected) / expected).sum())
+    spread = 2.0 / (9.0 * freedom)
+    return float(((statistic / freedom) ** (1 / 3) - (1.0 - spread)) / spread**0.5)
+
+
 def f1_by_class(counts: Indices | NDArray[np.float64]) -> NDArray[np.float64]:
     """F1 of every class: 2·TP / (2·TP + FP + FN), as van Rijsbergen's effectiveness with equal weights.
 

@@ -78,6 +78,19 @@ def test_labels_that_are_wrong_are_told_from_a_model_that_is(scores: np.ndarray,
     assert "shuffled" not in of(lost, scores, labels)
 
 
+def test_wrong_in_a_pattern_accuses_no_label(labels: np.ndarray) -> None:
+    """Swapped channels take one class for another: F1 is near chance, and labels and decisions still go together."""
+    random = np.random.default_rng(4)
+    many = np.tile(labels, 5)
+    taken = np.where(
+        random.random(len(many)) < 0.17, (many + 1) % len(CLASSES), random.integers(0, len(CLASSES), len(many))
+    )
+    sure = np.eye(len(CLASSES))[taken] * 6
+    assert not causes("int8", sure, "", None, golden(many))
+    assert "shuffled" in causes("int8", sure, "", None, golden(random.permutation(many)))[0]
+    assert not causes("int8", sure, "fp32", sure, golden(many)), "two that are mostly wrong are no witnesses"
+
+
 def test_nothing_is_said_of_what_cannot_be_read(scores: np.ndarray, labels: np.ndarray) -> None:
     """No scores, NaN, a single number a sample, other shapes, no labels."""
     broken = scores.copy()

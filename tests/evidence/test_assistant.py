@@ -93,7 +93,16 @@ def test_a_death_is_told_with_its_samples_and_survived(image_bundle: Path, assis
     assert "measuring outputs/torch/host" in told.value.reason
     names = bench(image_bundle).golden().ids
     assert any(name in told.value.reason.partition("under way: ")[2] for name in names)
+    assert "take these samples out" in told.value.next_step
     assert lab.obtain(Need(Outputs, "int8")).expected == len(names)
+
+
+def test_a_kill_from_outside_accuses_no_sample(image_bundle: Path, assistant: Assistant) -> None:
+    """A system that is short of memory kills what is large; what it worked on is told, and not blamed."""
+    damage(image_bundle, "if self.number == 3: os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(WorkerDied, match=r"SIGKILL .*under way: ") as told:
+        laboratory(image_bundle, assistant=assistant).obtain(Need(Outputs, "torch"))
+    assert "more memory" in told.value.next_step
 
 
 def test_a_photograph_that_kills_its_decoder_is_named(image_bundle: Path, assistant: Assistant) -> None:

@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chi2_contingency, norm
 
-from parity.stats.classification import Indices, accuracy, confusion, decisions, f1_by_class, flips, macro_f1, micro_f1
+from parity.stats.classification import (
+    Indices,
+    accuracy,
+    confusion,
+    decisions,
+    dependence,
+    f1_by_class,
+    flips,
+    macro_f1,
+    micro_f1,
+)
 
 CLASSES = 4
 pairs = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=60)
@@ -52,6 +63,20 @@ def test_micro_f1_and_accuracy_are_the_share_of_right_decisions(rows):
     share = sum(label == decided for label, decided in rows) / len(rows)
     assert accuracy(counts) == pytest.approx(share)
     assert micro_f1(counts) == pytest.approx(share)
+
+
+def test_dependence_is_that_of_pearsons_test():
+    """Beside scipy's: the same tail, as far as a normal approximation goes; chance is passed as often as it should."""
+    random = np.random.default_rng(0)
+    deviates = []
+    for _ in range(400):
+        counts = confusion(random.integers(0, CLASSES, 300), random.integers(0, CLASSES, 300), CLASSES)
+        deviates.append(dependence(counts))
+        tail = float(chi2_contingency(counts, correction=False).pvalue)
+        assert norm.sf(deviates[-1]) == pytest.approx(tail, abs=0.004)
+    assert 0.02 < np.mean(np.array(deviates) > norm.isf(0.05)) < 0.09
+    assert dependence(np.diag([30, 30, 30, 30])) > 10
+    assert dependence(np.array([[5, 0], [7, 0]])) == 0.0
 
 
 @given(pairs, st.randoms(use_true_random=False))
