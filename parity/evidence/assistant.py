@@ -66,6 +66,7 @@ class Assistant:
         self._silence_seconds = silence_seconds
         self._talk: _Talk | None = None
         self._lock = RLock()
+        self._abandoned = 0
 
     def measure(self, bench: Bench, need: Need[E], source: Provenance) -> E:
         """Measure what a need asks for; see the measurer of its kind for what else is raised.
@@ -99,6 +100,15 @@ class Assistant:
         header = {"begin": begin, "end": end, "profile": _written(profile)}
         return self._ask(bench, "times", "timing the preparation of golden samples", header)[1]["times"]
 
+    def abandon(self) -> None:
+        """Fail whoever waits for an answer, or for his turn to ask, from any thread: the run is being ended.
+
+        A later call is served again, by another process.
+        """
+        self._abandoned += 1
+        if (talk := self._talk) is not None:
+            talk.close()
+
     def close(self) -> None:
         """End the process, if there is one."""
         with self._lock:
@@ -109,13 +119,22 @@ class Assistant:
     def _ask(
         self, bench: Bench, operation: str, step: str, header: Mapping[str, Any], *, progress: Progress | None = None
     ) -> tuple[dict[str, Any], dict[str, Array]]:
-        with self._lock:
+        before = self._abandoned
+        with self._lock, _Heard(progress) as heard:
+            self._refuse_abandoned(before)
             talk = self._talking()
-            with _Heard(progress) as heard:
-                try:
-                    return talk.request(operation, step, {**header, **_carried(bench)}, heard.hear)
-                except WorkerDied as error:
+            self._refuse_abandoned(before)  # nobody may have been there to be ended
+            try:
+                return talk.request(operation, step, {**header, **_carried(bench)}, heard.hear)
+            except MeasurementError as error:
+                self._refuse_abandoned(before)
+                if isinstance(error, WorkerDied):
                     raise _with_samples(error, talk.under_way(), bench) from error
+                raise
+
+    def _refuse_abandoned(self, before: int) -> None:
+        if self._abandoned != before:
+            raise MeasurementError("the run was ended early", next_step="run again")
 
     def _talking(self) -> _Talk:
         """The conversation with the one that lives, or with a new one."""

@@ -33,13 +33,21 @@ class Elsewhere:
         answers: Gives the host's answers to the golden set.
         key: Makes a content key of where evidence comes from.
         everything: Whether all samples are run, and none chosen.
+        abandon: Called when a run is being ended; see :class:`parity.evidence.lane.Lane`.
     """
 
     def __init__(
-        self, bench: Bench, equipment: Equipment | None, *, answers: Answers, key: Key, everything: bool
+        self,
+        bench: Bench,
+        equipment: Equipment | None,
+        *,
+        answers: Answers,
+        key: Key,
+        everything: bool,
+        abandon: Callable[[], None],
     ) -> None:
         self._bench = bench
-        self._lane = Lane(bench, equipment)
+        self._lane = Lane(bench, equipment, abandon)
         self._answers = answers
         self._key = key
         self._everything = everything

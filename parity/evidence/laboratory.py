@@ -107,7 +107,14 @@ class Laboratory:
         opener = golden_opener if assistant is None else self._handed(golden_opener, assistant)
         self._bench = Bench(contract, opener, store, max(1, jobs), progress, use_recorded, peer_python)
         self._baseline = baseline
-        self._elsewhere = Elsewhere(self._bench, equipment, answers=self.obtain, key=content_key, everything=everything)
+        self._elsewhere = Elsewhere(
+            self._bench,
+            equipment,
+            answers=self.obtain,
+            key=content_key,
+            everything=everything,
+            abandon=(lambda: None) if assistant is None else assistant.abandon,
+        )
         self._found: dict[Need[Any], Measured | Unmeasured] = {}
         self._sources: dict[Need[Any], Provenance] = {}
         self._lock = RLock()

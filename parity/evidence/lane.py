@@ -31,7 +31,7 @@ from parity.runners.conversation import START_SECONDS
 from parity.runners.guest import Guest, local_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from parity.evidence.bench import Bench
     from parity.evidence.targets import Equipment
@@ -94,10 +94,12 @@ class Lane:
     Attributes:
         bench: What is measured.
         equipment: How a worker is started on a target; ``None`` where only the host can be had.
+        abandon: Called when the run is being ended, so that no thread waits for a sample that never comes.
     """
 
     bench: Bench
     equipment: Equipment | None
+    abandon: Callable[[], None] = lambda: None
     _done: int = field(default=0, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
@@ -169,8 +171,9 @@ class Lane:
         return list(shifts.values())
 
     def close(self) -> None:
-        """End all guests that are still at work."""
+        """End all guests that are still at work, and whatever their threads wait for."""
         self._stop.set()
+        self.abandon()
         with self._lock:
             guests = tuple(self._guests)
         for guest in guests:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -312,6 +313,72 @@ def test_ctrl_c_ends_all_guests(bundle: Path, tmp_path: Path) -> None:
     found = [int(path.name) for path in pids.iterdir()]
     assert len(found) == 2
     assert not any(alive(pid) for pid in found)
+
+
+CTRL_C_WHILE_A_SAMPLE_HANGS = """
+import signal, sys
+from pathlib import Path
+from parity.evidence.assistant import Assistant
+from parity.evidence.model import Execution, Need, Outputs
+from tests.equipment import Local, OLD, X86
+from tests.laboratories import laboratory
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+bundle, mark = map(Path, sys.argv[1:])
+assistant = Assistant()
+lab = laboratory(bundle, equipment=Local(), jobs=2, assistant=assistant)
+lab.obtain(Need(Outputs, "int8"))
+mark.touch()
+needs = [Need(Execution, "int8", target) for target in (OLD, X86)]
+lab.expect(needs)
+try:
+    lab.obtain(needs[0])
+except KeyboardInterrupt:
+    assistant.close()
+    sys.exit(77)
+"""
+
+HANGING_PHOTOGRAPHS = """
+import os
+import time
+from pathlib import Path
+
+from parity.golden import images
+
+decode = images.open_image
+
+
+def hanging(path, max_pixels):
+    if Path({mark!r}).exists():
+        Path({pid!r}).write_text(str(os.getpid()))
+        time.sleep(600)
+    return decode(path, max_pixels)
+
+
+images.open_image = hanging
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
+def test_ctrl_c_waits_for_no_sample(bundle: Path, tmp_path: Path) -> None:
+    """Two guests' threads want a photograph that is never decoded: the first waits for it, the second for its turn."""
+    mark, pid = tmp_path / "mark", tmp_path / "pid"
+    module = tmp_path / "site" / "sitecustomize.py"  # which each Python that is started imports
+    module.parent.mkdir()
+    module.write_text(HANGING_PHOTOGRAPHS.format(mark=str(mark), pid=str(pid)), encoding="utf-8")
+    root = Path(__file__).parent.parent.parent
+    command = [sys.executable, "-c", CTRL_C_WHILE_A_SAMPLE_HANGS, str(bundle), str(mark)]
+    run = subprocess.Popen(command, cwd=root, env=os.environ | {"PYTHONPATH": str(module.parent)})
+    until = time.monotonic() + 60
+    while not pid.exists() and time.monotonic() < until and run.poll() is None:
+        time.sleep(0.1)
+    time.sleep(0.5)  # the second guest has started by now
+    run.send_signal(signal.SIGINT)
+    try:
+        assert run.wait(30) == 77
+    finally:
+        run.kill()
+    assert not alive(int(pid.read_text(encoding="utf-8")))
 
 
 def alive(pid: int) -> bool:
