@@ -1,9 +1,9 @@
 """The assistant: a process that does for the laboratory what a file could take a process down by.
 
-Decoding photographs, opening checkpoints, parsing models and executing them is native code at work on what somebody
-else made. The assistant does it, is started when it is first needed, and serves the whole run; when it dies, the death
-is evidence that could not be obtained, told with its signal and the samples under way, and the next need gets another
-assistant. Its other side is :mod:`parity.evidence.assisting`.
+Decoding photographs, opening checkpoints, parsing models, executing and making them is native code at work on what
+somebody else made. The assistant does it, is started when it is first needed, and serves the whole run; when it dies,
+the death is evidence that could not be obtained, or a file that could not be built, told with its signal and the
+samples under way, and whoever asks next gets another assistant. Its other side is :mod:`parity.evidence.assisting`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from parity import errors
 from parity.contract.carry import packed
-from parity.errors import MeasurementError, WorkerDied
+from parity.errors import MeasurementError, RecipeError, WorkerDied
 from parity.evidence.codec import decode
 from parity.golden.base import Wrapped
 from parity.runners.conversation import Conversation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from parity.contract.data import Preprocess
+    from parity.contract.model import Contract
     from parity.evidence.bench import Bench
     from parity.evidence.model import Array, Need, Provenance
     from parity.golden.base import GoldenSet
@@ -77,7 +78,8 @@ class Assistant:
         """
         asked = {"variant": need.variant, "target": need.target, "versus": need.versus, "baseline": need.baseline}
         header = {"kind": need.kind.__name__, "need": asked, "source": source.model_dump(mode="json")}
-        _, results = self._ask(bench, "measure", f"measuring {need}", header, progress=bench.progress)
+        header |= _about(bench)
+        results = self._ask("measure", f"measuring {need}", header, progress=bench.progress, golden=bench.golden)
         return decode(need.kind, results["evidence"].tobytes())
 
     def feeds(self, bench: Bench, index: int, profile: Preprocess | None) -> dict[str, Array]:
@@ -87,8 +89,8 @@ class Assistant:
             WorkerDied: The assistant died of it.
             GoldenError: It cannot be decoded.
         """
-        header = {"index": index, "profile": _written(profile)}
-        return self._ask(bench, "feeds", "preparing a golden sample", header)[1]
+        header = {"index": index, "profile": _written(profile), **_about(bench)}
+        return self._ask("feeds", "preparing a golden sample", header, golden=bench.golden)
 
     def times(self, bench: Bench, begin: int, end: int, profile: Preprocess | None) -> Array:
         """Time the preparation of golden samples; see :func:`parity.evidence.stopwatch.preparation`.
@@ -97,8 +99,20 @@ class Assistant:
             WorkerDied: The assistant died of it.
             GoldenError: A sample cannot be decoded.
         """
-        header = {"begin": begin, "end": end, "profile": _written(profile)}
-        return self._ask(bench, "times", "timing the preparation of golden samples", header)[1]["times"]
+        header = {"begin": begin, "end": end, "profile": _written(profile), **_about(bench)}
+        step = "timing the preparation of golden samples"
+        return self._ask("times", step, header, golden=bench.golden)["times"]
+
+    def make(self, contract: Contract, variant: str, progress: Progress) -> bytes:
+        """Make the content of a variant's file; see :func:`parity.recipes.build.content_of`.
+
+        Raises:
+            RecipeError: The recipe cannot be carried out.
+            WorkerDied: The assistant died of it, or fell silent.
+            MeasurementError: What it is made from cannot be opened or run.
+        """
+        header = {"contract": packed(contract), "path": _path(), "variant": variant}
+        return self._ask("make", f"building {variant}", header, progress=progress)["content"].tobytes()
 
     def abandon(self) -> None:
         """Fail whoever waits for an answer, or for his turn to ask, from any thread: the run is being ended.
@@ -117,19 +131,25 @@ class Assistant:
                 talk.dismiss()
 
     def _ask(
-        self, bench: Bench, operation: str, step: str, header: Mapping[str, Any], *, progress: Progress | None = None
-    ) -> tuple[dict[str, Any], dict[str, Array]]:
+        self,
+        operation: str,
+        step: str,
+        header: Mapping[str, Any],
+        *,
+        progress: Progress | None = None,
+        golden: Callable[[], GoldenSet] | None = None,
+    ) -> dict[str, Array]:
         before = self._abandoned
         with self._lock, _Heard(progress) as heard:
             self._refuse_abandoned(before)
             talk = self._talking()
             self._refuse_abandoned(before)  # nobody may have been there to be ended
             try:
-                return talk.request(operation, step, {**header, **_carried(bench)}, heard.hear)
+                return talk.request(operation, step, header, heard.hear)
             except MeasurementError as error:
                 self._refuse_abandoned(before)
-                if isinstance(error, WorkerDied):
-                    raise _with_samples(error, talk.under_way(), bench) from error
+                if isinstance(error, WorkerDied) and golden is not None:
+                    raise _with_samples(error, talk.under_way(), golden()) from error
                 raise
 
     def _refuse_abandoned(self, before: int) -> None:
@@ -191,11 +211,9 @@ class _Talk(Conversation):
             return tuple(sorted(places))
         return ()
 
-    def request(
-        self, operation: str, step: str, header: Mapping[str, Any], hear: Any
-    ) -> tuple[dict[str, Any], dict[str, Array]]:
+    def request(self, operation: str, step: str, header: Mapping[str, Any], hear: Any) -> dict[str, Array]:
         """Ask for something and wait for it, hearing of progress."""
-        return self._ask(operation, step, header, hear=hear)
+        return self._ask(operation, step, header, hear=hear)[1]
 
     def dismiss(self) -> None:
         """End it, and clear its desk."""
@@ -205,7 +223,7 @@ class _Talk(Conversation):
     def _refusal(self, body: Mapping[str, Any], step: str, refused: type[MeasurementError]) -> Exception:
         """Raise here what was raised there."""
         kind = getattr(errors, str(body.get("kind")), None)
-        if isinstance(kind, type) and issubclass(kind, MeasurementError):
+        if isinstance(kind, type) and issubclass(kind, (MeasurementError, RecipeError)):
             reason, next_step = str(body.get("error")), str(body.get("next_step", ""))
             if issubclass(kind, WorkerDied):
                 return kind(reason, signal=body.get("signal"), next_step=next_step)
@@ -255,7 +273,7 @@ class _Heard:
             self._task = None
 
 
-def _carried(bench: Bench) -> dict[str, Any]:
+def _about(bench: Bench) -> dict[str, Any]:
     """What the assistant must know of the bench."""
     return {
         "contract": packed(bench.contract),
@@ -274,9 +292,9 @@ def _path() -> list[str]:
     return [str(place) for place in sys.path]
 
 
-def _with_samples(error: WorkerDied, places: tuple[int, ...], bench: Bench) -> WorkerDied:
+def _with_samples(error: WorkerDied, places: tuple[int, ...], golden: GoldenSet) -> WorkerDied:
     """Name the samples that were under way."""
-    names = bench.golden().ids
+    names = golden.ids
     known = [names[place] for place in places if place < len(names)]
     if not known:
         return error

@@ -1,4 +1,4 @@
-"""The assistant's other side: it measures what it is asked to, until it is told to leave or the gate is gone.
+"""The assistant's other side: it measures and makes what it is asked to, until it is told to leave or the gate is gone.
 
 Requests and answers are the frames of :mod:`parity.runners.worker`. On the way to an answer it tells of progress; which
 samples its threads have begun stands on the slate, a file that outlives it.
@@ -22,7 +22,7 @@ import numpy as np
 
 from parity.contract.carry import unpacked
 from parity.contract.data import Preprocess
-from parity.errors import GoldenError, MeasurementError, ParityError, WorkerDied
+from parity.errors import GoldenError, MeasurementError, ParityError, RecipeError, WorkerDied
 from parity.evidence.assistant import PLACE, SLOTS
 from parity.evidence.bench import Bench
 from parity.evidence.codec import encode
@@ -33,6 +33,7 @@ from parity.evidence.store import Store
 from parity.golden.base import Wrapped
 from parity.golden.dataset import open_golden
 from parity.places import hush
+from parity.recipes.build import content_of
 from parity.runners import worker
 
 if TYPE_CHECKING:
@@ -140,9 +141,11 @@ class Assisting:
         self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._slate: Slate | None = None
         self._benches: dict[str, Bench] = {}
+        self._progress = Told(lambda told: worker.write_frame(self._sink, {"told": told}, {}))
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Array]]] = {
             "hello": self._hello,
             "measure": self._measure,
+            "make": self._make,
             "feeds": lambda header: self._bench(header).golden().feeds(int(header["index"]), _profile(header)),
             "times": lambda header: {
                 "times": preparation(
@@ -204,6 +207,11 @@ class Assisting:
         evidence = measurer_of(kind).measure(bench, Need(kind, **header["need"]), source)
         return {"evidence": np.frombuffer(encode(evidence), np.uint8)}
 
+    def _make(self, header: dict[str, Any]) -> dict[str, Array]:
+        sys.path[:] = header["path"]
+        content = content_of(unpacked(header["contract"]), header["variant"], self._progress)
+        return {"content": np.frombuffer(content, np.uint8)}
+
     def _bench(self, header: dict[str, Any]) -> Bench:
         """The bench of a contract, with its golden set opened once."""
         sys.path[:] = header["path"]
@@ -213,9 +221,8 @@ class Assisting:
             if len(self._benches) >= BENCHES:
                 self._benches.clear()
             nowhere = Store(contract.root)  # nothing is kept here: who asks keeps it
-            progress = Told(lambda told: worker.write_frame(self._sink, {"told": told}, {}))
             self._benches[known] = Bench(
-                contract, self._open, nowhere, int(header["jobs"]), progress, bool(header["recorded"])
+                contract, self._open, nowhere, int(header["jobs"]), self._progress, bool(header["recorded"])
             )
         return self._benches[known]
 
@@ -239,7 +246,8 @@ def _failure(error: ParityError) -> dict[str, Any]:
     told = {"error": error.reason, "next_step": error.next_step}
     if isinstance(error, WorkerDied):
         told["signal"] = error.signal  # type: ignore[assignment]
-    kind = type(error).__name__ if isinstance(error, MeasurementError) else MeasurementError.__name__
+    known = isinstance(error, MeasurementError | RecipeError)
+    kind = type(error).__name__ if known else MeasurementError.__name__
     return {"ok": False, "kind": kind, **told}
 
 

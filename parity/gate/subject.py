@@ -162,10 +162,12 @@ class Subject:
         Returns:
             Its file, or why there is none.
         """
-        from parity.recipes.build import build_variant  # noqa: PLC0415 - as above
+        from parity.recipes.build import build_variant, content_of  # noqa: PLC0415 - as above
 
+        assistant = self.assistance.get()
+        make = content_of if assistant is None else assistant.make
         try:
-            return build_variant(self.contract, name, self.progress)
+            return build_variant(self.contract, name, self.progress, make)
         except ParityError as error:
             reason = error.reason if isinstance(error, RecipeError) else f"{name} cannot be built: {error.reason}"
             self.unbuilt[name] = RecipeError(reason, next_step=error.next_step)

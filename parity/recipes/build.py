@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from parity.contract.model import Contract
     from parity.contract.variants import Recipe
     from parity.progress import Progress
+
+Maker = Callable[["Contract", str, "Progress"], bytes]
+"""Makes the content of a variant's file; see :func:`content_of`."""
 
 _LOCK: Final = ".eyerace-parity.lock"
 """Beside the artefacts: whoever builds holds it, so that two runs do not build at once."""
@@ -38,8 +42,36 @@ def missing_artefacts(contract: Contract) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build_variant(contract: Contract, variant: str, progress: Progress) -> Path:
+def content_of(contract: Contract, name: str, progress: Progress) -> bytes:
+    """Make the content of a variant's file in this process, from sources that are there.
+
+    Raises:
+        RecipeError: The recipe cannot be carried out.
+        MeasurementError: What it is made from cannot be opened or run.
+    """
+    # Here, because importing them costs seconds and most runs build nothing.
+    from parity.recipes.export import export  # noqa: PLC0415
+    from parity.recipes.onnx_file import seal  # noqa: PLC0415
+    from parity.recipes.quantise import quantise  # noqa: PLC0415
+
+    recipe = _recipe(contract, name)
+    assert recipe is not None  # noqa: S101 - the caller has looked
+    # Before the work: if a source changes meanwhile, the stamp shows that the artefact is of the older one.
+    stamp = _stamp(contract, name, recipe)
+    if not isinstance(recipe, ExportRecipe):
+        return seal(quantise(contract, recipe, progress), stamp)
+    with progress.task(f"exporting {name}", None):
+        return seal(export(contract, recipe.source), stamp)
+
+
+def build_variant(contract: Contract, variant: str, progress: Progress, make: Maker = content_of) -> Path:
     """Build a variant by its recipe, and before it every source that is missing. A file that is there is replaced.
+
+    Args:
+        contract: The contract.
+        variant: Name of the variant.
+        progress: Who hears of it.
+        make: Makes the content, here or in a process that may die.
 
     Returns:
         The path of the artefact.
@@ -62,20 +94,23 @@ def build_variant(contract: Contract, variant: str, progress: Progress) -> Path:
                     next_step="put it there; there is no recipe for it",
                 )
         elif name == variant or not path.is_file():
-            _build_alone(contract, name, progress)
+            _build_alone(contract, name, progress, make)
     return _path(contract, variant)
 
 
-def _build_alone(contract: Contract, name: str, progress: Progress) -> None:
+def _build_alone(contract: Contract, name: str, progress: Progress, make: Maker) -> None:
     """Build one variant while no other run builds in the same folder."""
     path = _path(contract, name)
     was_there = path.is_file()
     lock = _locked(contract, name, progress)
     try:
         if was_there or not path.is_file():  # else the run that was waited for has built it
-            _make(contract, name, path, progress)
+            _write(path, make(contract, name, progress))
     except MeasurementError as error:
         raise RecipeError(f"{name} cannot be built: {error.reason}", next_step=error.next_step) from error
+    except MemoryError as error:
+        reason = f"{name} cannot be built: there was not enough memory for it"
+        raise RecipeError(reason, next_step="free memory, or build it elsewhere and bring the file") from error
     finally:
         lock.release()
 
@@ -99,21 +134,9 @@ def _locked(contract: Contract, name: str, progress: Progress) -> BaseFileLock:
     return lock
 
 
-def _make(contract: Contract, name: str, path: Path, progress: Progress) -> None:
-    # Here, because importing them costs seconds and most runs build nothing.
-    from parity.recipes.export import export  # noqa: PLC0415
-    from parity.recipes.onnx_file import seal, written_atomically  # noqa: PLC0415
-    from parity.recipes.quantise import quantise  # noqa: PLC0415
+def _write(path: Path, content: bytes) -> None:
+    from parity.recipes.onnx_file import written_atomically  # noqa: PLC0415 - knows onnx, and most runs build nothing
 
-    recipe = _recipe(contract, name)
-    assert recipe is not None  # noqa: S101 - the caller has looked
-    # Before the work: if a source changes meanwhile, the stamp shows that the artefact is of the older one.
-    stamp = _stamp(contract, name, recipe)
-    if isinstance(recipe, ExportRecipe):
-        with progress.task(f"exporting {name}", None):
-            content = seal(export(contract, recipe.source), stamp)
-    else:
-        content = seal(quantise(contract, recipe, progress), stamp)
     with written_atomically(path) as part:
         part.write_bytes(content)
 

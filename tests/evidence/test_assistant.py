@@ -17,10 +17,13 @@ import pytest
 from parity.checks.registry import open_contract
 from parity.contract.carry import packed, unpacked
 from parity.contract.overrides import parse_override
-from parity.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
+from parity.errors import ArtefactError, GoldenError, MeasurementError, RecipeError, WorkerDied
 from parity.evidence.assistant import Assistant
 from parity.evidence.codec import encode
 from parity.evidence.model import Need, Outputs, Preflight, Repeats, Timing, Trials, Weights
+from parity.progress import SilentProgress
+from parity.recipes.build import content_of
+from parity.result import Status
 from tests.laboratories import bench, laboratory
 from tests.machinery.runs import run_of
 
@@ -43,7 +46,7 @@ def damage(bundle: Path, body: str) -> None:
     path = bundle / "tiny_classifier.py"
     text = path.read_text(encoding="utf-8").replace("super().__init__()", "super().__init__()\n        self.number = 0")
     text = text.replace("features = self", f"self.number += 1\n        {body}\n        features = self")
-    path.write_text("import os, signal, time\n" + text, encoding="utf-8")
+    path.write_text("import os, signal, time, traceback\n" + text, encoding="utf-8")
 
 
 def needs(bundle: str) -> list[Need[Any]]:
@@ -278,6 +281,50 @@ def test_what_a_factory_prints_is_handed_on(
     laboratory(image_bundle, assistant=assistant).obtain(Need(Outputs, "torch"))
     assistant.close()
     assert "blots ?[31mseen" in capsys.readouterr().err
+
+
+WHILE_IT_IS_MADE = "if any(frame.name == 'content_of' for frame in traceback.extract_stack()): "
+"""The module is traced, not only run."""
+
+
+def test_a_file_is_the_same_whoever_made_it(image_bundle: Path, assistant: Assistant) -> None:
+    """An export and a quantisation, byte for byte, and both are heard of."""
+    contract = open_contract(image_bundle / "contract.toml")
+    for name in ("fp32", "int8"):
+        heard = Heard()
+        assert assistant.make(contract, name, heard) == content_of(contract, name, SilentProgress())
+        assert heard.labels
+
+
+def test_a_death_while_a_file_is_made_costs_its_clauses_and_no_run(image_bundle: Path, tmp_path: Path) -> None:
+    """What cannot be built says by which signal; what is there is judged, and no half of a file is left."""
+    damage(image_bundle, WHILE_IT_IS_MADE + "os.kill(os.getpid(), signal.SIGSEGV)")
+    (image_bundle / "build" / "tiny.fp32.onnx").unlink()
+    run = run_of(image_bundle, tmp_path)
+    code, said = run.finish("-k", "torch and f1 or fp32 and max_abs or int8 and valid")
+    assert code == 1, said
+    verdicts = {(row.variant, row.clause): row for row in run.record.verdicts}
+    lost = verdicts["fp32", "max_abs"]
+    assert lost.status is Status.ERROR
+    assert "fp32 cannot be built: the process that measures died of SIGSEGV" in lost.reason
+    assert "while building fp32" in lost.reason
+    assert verdicts["int8", "valid"].status is Status.HELD
+    assert verdicts["torch", "f1"].status is Status.HELD
+    assert run.half_written() == []
+    assert run.left_behind() == []
+
+
+def test_what_a_recipe_cannot_do_is_said_as_ever(image_bundle: Path, assistant: Assistant) -> None:
+    """The same error with the same next step, wherever the file was to be made."""
+    damage(image_bundle, WHILE_IT_IS_MADE + "raise ValueError('no such thing')")
+    contract = open_contract(image_bundle / "contract.toml")
+    errors = []
+    for make in (content_of, assistant.make):
+        with pytest.raises((RecipeError, MeasurementError)) as told:
+            make(contract, "fp32", SilentProgress())
+        errors.append((type(told.value), told.value.reason, told.value.next_step))
+    assert errors[0] == errors[1]
+    assert "no such thing" in errors[0][1]
 
 
 def test_ended_twice_and_used_again(image_bundle: Path, assistant: Assistant) -> None:
