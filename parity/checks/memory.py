@@ -1,8 +1,9 @@
-"""Memory and cold start, measured in fresh processes that load the artefact from bytes as the app does."""
+"""Memory and cold start, measured in fresh processes that load the artefact from bytes as the app does; and leaks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -11,9 +12,10 @@ from parity.checks.size import Bytes
 from parity.checks.words import against, cannot_judge, counted, figure, volume
 from parity.contract.base import Limits, Positive
 from parity.contract.variants import TORCH_KINDS
-from parity.evidence.model import Footprint, Need
+from parity.evidence.model import Footprint, Need, Soak
+from parity.evidence.questions import SOAK_RUNS
 from parity.places import listed
-from parity.result import Judgement, Relation
+from parity.result import Judgement, Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,18 @@ class MemoryLimits(Limits):
     cold_start_ms: Positive | None = Field(
         default=None, description="Longest wall time of creating a session from bytes, in ms."
     )
+    memory_leak: Bytes | None = Field(
+        default=None,
+        description="Largest growth of resident memory over many further runs in one process, once each sample was run "
+        'and all is warm, e.g. "1 MB".',
+    )
+    leak_runs: Annotated[int, Field(ge=20, le=1_000_000)] = Field(
+        default=SOAK_RUNS, description="Over how many runs; a smaller leak per run needs more of them to be seen."
+    )
+
+    def soak_runs(self) -> int | None:
+        """Say over how many runs memory must be seen (:class:`parity.evidence.questions.AsksForSoak`)."""
+        return None if self.memory_leak is None else self.leak_runs
 
 
 memory = Family("memory", MemoryLimits)
@@ -85,6 +99,45 @@ def cold_start_ms(case: Case, limits: MemoryLimits, findings: Findings) -> Judge
             f"sessions created in {listed([figure(ms) for ms in footprint.create_ms])} ms",
             f"first runs after it in {listed([figure(ms) for ms in footprint.first_ms])} ms",
         ],
+    )
+
+
+def _soak_needs(case: Case, _limits: MemoryLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Soak),)
+
+
+@memory.clause("memory_leak", limit="memory_leak", needs=_soak_needs, unfit=_unfit)
+def memory_leak(case: Case, limits: MemoryLimits, findings: Findings) -> Judgement:
+    """Run after run, memory grows no further than allowed."""
+    soak = findings[case.need(Soak)]
+    held = soak.resident_bytes
+    few = len(held) < 2  # noqa: PLR2004 - growth lies between two readings
+    if few or min(held) <= 0 or soak.runs <= 0:
+        return cannot_judge(f"no process told what {case.name} holds run after run", "measure again")
+    limit = int(limits.memory_leak or 0)
+    if soak.runs < limits.leak_runs:
+        return Judgement(
+            Status.UNPROVEN,
+            None,
+            limit,
+            Relation.AT_MOST,
+            "bytes",
+            f"{case.name} was run {counted(soak.runs, 'time')} only, and {limits.leak_runs} are asked for",
+            "measure again",
+        )
+    grown = held[-1] - held[0]
+    parts = sum(after > before for before, after in pairwise(held))
+    each = f", {volume(grown / soak.runs)} a run" if grown > 0 else ""
+    return against(
+        Relation.AT_MOST,
+        limit,
+        max(0, grown),
+        unit="bytes",
+        found=f"{case.name} holds {volume(max(0, grown))} more memory after {counted(soak.runs, 'further run')}{each};"
+        f" it grew in {parts} of {len(held) - 1} parts",
+        next_step="raise leak_runs to see whether it ends; if not, see whether another version of onnxruntime"
+        " keeps as much, and look for operators whose output's size depends on the data",
+        details=[f"held after each part: {listed([volume(size) for size in held], most=len(held))}"],
     )
 
 

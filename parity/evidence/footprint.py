@@ -137,23 +137,42 @@ def require_survival(bench: Bench, preflight: Preflight) -> None:
     raise refusal(bench.contract, variant, preflight.failure)
 
 
-def _prepare(bench: Bench, variant: str) -> tuple[bytes | Path | ArtefactError, dict[str, Array]]:
-    """Read the model and the first golden sample. A file that is there but cannot be read is evidence, not an error."""
+def model_to_load(bench: Bench, variant: str) -> bytes | Path:
+    """Read what a process of its own is to load.
+
+    Raises:
+        MeasurementError: It is a torch variant.
+        ArtefactError: There is no file, or it cannot be read.
+    """
     if bench.is_torch(variant):
         raise MeasurementError(
             f"{variant} runs in torch; loading, cold start and memory are measured of ONNX Runtime variants only",
             next_step="state these limits for the ONNX variants",
         )
+    return model_of(bench.contract, variant)
+
+
+def first_feeds(bench: Bench, variant: str, most: int) -> list[dict[str, Array]]:
+    """Prepare the first golden samples, each as the inputs of one inference.
+
+    Raises:
+        GoldenError: There is none, or one cannot be read.
+    """
     golden = bench.golden()
     if not len(golden):
         raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
-    contract = bench.contract
-    feeds = batch_of(contract, variant, golden, (0,))
-    artefact(contract, variant)
+    return [batch_of(bench.contract, variant, golden, (place,)) for place in range(min(most, len(golden)))]
+
+
+def _prepare(bench: Bench, variant: str) -> tuple[bytes | Path | ArtefactError, dict[str, Array]]:
+    """Read the model and the first golden sample. A file that is there but cannot be read is evidence, not an error."""
+    feeds = first_feeds(bench, variant, 1)
     try:
-        return model_of(contract, variant), feeds
+        model: bytes | Path | ArtefactError = model_to_load(bench, variant)
     except ArtefactError as error:
-        return error, feeds
+        artefact(bench.contract, variant)  # one that is not there is an error of its own
+        model = error
+    return model, feeds[0]
 
 
 def _try(bench: Bench, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]) -> Trial:

@@ -16,6 +16,7 @@ from parity.evidence import (
     outputs,
     peer,
     repeats,
+    soak,
     timing,
     trials,
     weights,
@@ -37,6 +38,7 @@ from parity.evidence.model import (
     Preflight,
     Provenance,
     Repeats,
+    Soak,
     Timing,
     Trials,
     Weights,
@@ -133,6 +135,7 @@ TABLE: dict[type[Any], Measurer[Any]] = {
     Footprint: Measurer(
         footprint.footprint_provenance, footprint.measure_footprint, footprint.CODE, kept=False, alone=True
     ),
+    Soak: Measurer(soak.provenance, soak.measure, soak.CODE, kept=False, survival=True, alone=True),
     Timing: Measurer(timing.provenance, timing.measure, timing.CODE, kept=False, survival=True, alone=True),
     PeerTiming: Measurer(peer.provenance, peer.measure, peer.CODE, kept=False, survival=True, alone=True),
     KnownFlips: Measurer(known.provenance, known.measure, known.CODE, kept=False),

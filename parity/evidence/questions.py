@@ -1,7 +1,7 @@
-"""What a contract wants to know of a series of times: so that a measurement knows when it may stop.
+"""What a contract wants to know of a series of runs: so that a measurement knows when it may stop.
 
-The types of the limits live above this room. So limits that ask something of times say it themselves
-(:class:`AsksOfTimes`), and whoever measures collects their questions from the contract.
+The types of the limits live above this room. So limits that ask something of times or of memory say it themselves
+(:class:`AsksOfTimes`, :class:`AsksForSoak`), and whoever measures collects their questions from the contract.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ MAX_RUNS = 2000
 
 MAX_SECONDS = 120.0
 """Seconds after which it ends."""
+
+SOAK_RUNS = 200
+"""Runs over which memory is watched, where no limit says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +107,19 @@ def asked_of(contract: Contract, variant: str, versus: str) -> Asked:
         max(asked.max_runs for asked in found),
         max(asked.max_seconds for asked in found),
     )
+
+
+@runtime_checkable
+class AsksForSoak(Protocol):
+    """Limits that ask for many runs in one process."""
+
+    def soak_runs(self) -> int | None:
+        """Say over how many runs memory is to be watched, or ``None`` where these limits ask for no such thing."""
+
+
+def runs_of_soak(contract: Contract, variant: str) -> int:
+    """Over how many runs a contract wants the memory of a variant watched: the most that any of its limits asks."""
+    asked = [
+        limits.soak_runs() for limits in contract.variants[variant].limits.values() if isinstance(limits, AsksForSoak)
+    ]
+    return max((runs for runs in asked if runs is not None), default=SOAK_RUNS)

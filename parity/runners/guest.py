@@ -155,6 +155,13 @@ class Guest(Conversation):
                 raise ValueError(message)
             return Times(wall, cpu)  # type: ignore[arg-type]
 
+    def resident(self) -> int | None:
+        """Resident memory of the process now, in bytes; ``None`` where the system does not tell."""
+        step = "telling its memory"
+        answer, _ = self._ask("memory", step)
+        with self._understood(step):
+            return None if answer["current"] is None else _whole(answer["current"])
+
     def drop(self, session: str) -> None:
         """Free a session."""
         self._ask("drop", f"freeing {session}", {"session": session})

@@ -365,6 +365,21 @@ def _memory_of_linux(*, reset: bool) -> dict[str, Any]:
     }
 
 
+def resident() -> dict[str, int]:
+    """Resident memory of this process in bytes, counted page by page, where the system does that.
+
+    Linux adds up what it tells elsewhere in batches, a part on each processor: on many it is off by megabytes.
+
+    Returns:
+        ``current``, or nothing where only :func:`memory` knows it.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open("/proc/self/smaps_rollup", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            sizes = [line.split() for line in file if line.startswith("Rss:")]
+        return {"current": int(sizes[0][1]) * 1024}
+    return {}
+
+
 def _memory_of_windows() -> dict[str, Any]:
     import ctypes  # noqa: PLC0415 - Windows only
 
@@ -442,7 +457,7 @@ class Worker:
             "load": self._load,
             "run": self._run,
             "time": self._time,
-            "memory": lambda header, _: (memory(reset=bool(header.get("reset"))), {}),
+            "memory": lambda header, _: ({**memory(reset=bool(header.get("reset"))), **resident()}, {}),
             "drop": self._drop,
             "bye": lambda _header, _arrays: ({}, {}),
         }

@@ -16,7 +16,18 @@ import numpy as np
 
 from parity.checks.base import Rests
 from parity.evidence import flips
-from parity.evidence.model import Files, FlipLedger, Footprint, Golden, Instructions, Need, Outputs, Series, Timing
+from parity.evidence.model import (
+    Files,
+    FlipLedger,
+    Footprint,
+    Golden,
+    Instructions,
+    Need,
+    Outputs,
+    Series,
+    Soak,
+    Timing,
+)
 from parity.judging import judge
 from parity.places import listed
 from parity.result import HOST
@@ -262,6 +273,14 @@ def _colder(footprint: Footprint, share: float, *_: object) -> Footprint:
     return footprint.model_copy(update={"create_ms": tuple(ms * (1 + share) for ms in footprint.create_ms)})
 
 
+def _leaking(soak: Soak, kilobytes: float, *_: object) -> Soak:
+    """Let every run keep a few kilobytes."""
+    last = len(soak.resident_bytes) - 1
+    kept = [round(1000 * kilobytes * soak.runs * part / last) for part in range(last + 1)]
+    held = tuple(size + more for size, more in zip(soak.resident_bytes, kept, strict=True))
+    return soak.model_copy(update={"resident_bytes": held})
+
+
 def _longer(counted: Instructions, share: float, *_: object) -> Instructions:
     return counted.model_copy(update={"steady": tuple(round(count * (1 + share)) for count in counted.steady)})
 
@@ -270,7 +289,7 @@ def _percent(what: str) -> Callable[[float], str]:
     return lambda share: f"{100 * share:.2g} % {what}" if share < 1 else f"{100 * share:.0f} % {what}"
 
 
-_FIXED: Final = frozenset({Files, Footprint, Instructions})
+_FIXED: Final = frozenset({Files, Footprint, Soak, Instructions})
 
 DOSES: Final = (
     Dose(
@@ -297,6 +316,7 @@ DOSES: Final = (
     Dose("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("more time for an inference")),
     Dose("memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory")),
     Dose("cold start", Footprint, frozenset({"memory"}), 1e-2, 1000, _colder, _percent("more time to start")),
+    Dose("leak", Soak, frozenset({"memory"}), 1e-2, 1e6, _leaking, lambda size: f"{size:.2g} kB that every run keeps"),
     Dose("instructions", Instructions, frozenset(), 1e-3, 10, _longer, _percent("more instructions"), target=True),
 )
 """What is looked for by worsening evidence."""

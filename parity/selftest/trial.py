@@ -25,6 +25,7 @@ from parity.evidence.model import (
     Lineage,
     Outputs,
     PeerTiming,
+    Soak,
     Timing,
 )
 from parity.golden.dataset import open_golden
@@ -247,7 +248,7 @@ def _is_measured(need: Need[Any], measured: set[tuple[type[Any], str]]) -> bool:
     return need.kind not in _TIMED and (need.kind, need.variant) in measured
 
 
-_TIMED: Final = frozenset({Timing, PeerTiming, Footprint})
+_TIMED: Final = frozenset({Timing, PeerTiming, Footprint, Soak})
 """Kinds that are measured anew for every variant, and so only where they are expected."""
 
 

@@ -23,6 +23,7 @@ from parity.evidence.model import (
     Provenance,
     Repeats,
     Series,
+    Soak,
     Timing,
 )
 
@@ -175,6 +176,12 @@ def footprint(variant: str = "int8", **fields: Any) -> Footprint:
         "peak_bytes": (10_000_000, 12_000_000, 11_000_000),
     }
     return Footprint(provenance=Provenance(variant=variant), **(base | fields))
+
+
+def soak(variant: str = "int8", **fields: Any) -> Soak:
+    """A hundred runs that keep nothing."""
+    base: dict[str, Any] = {"runs": 100, "resident_bytes": (100_000_000, 100_000_000, 100_000_000)}
+    return Soak(provenance=Provenance(variant=variant), **(base | fields))
 
 
 def files(variant: str, size: int, deflated: int | None = None) -> Files:

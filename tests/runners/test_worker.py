@@ -152,3 +152,17 @@ def test_memory_is_told_in_bytes() -> None:
     told = worker.memory(reset=True)
     assert told["peak"] > 1 << 20
     assert told["current"] is None or told["current"] <= worker.memory()["peak"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this system counts no pages")
+def test_what_is_held_now_is_counted_page_by_page() -> None:
+    """A buffer that is filled counts, to the page; one that is freed does not."""
+    size = 64 << 20
+    before = worker.resident()["current"]
+    held = bytearray(size)
+    held[:: 1 << 12] = b"x" * len(held[:: 1 << 12])
+    with_it = worker.resident()["current"]
+    del held
+    after = worker.resident()["current"]
+    assert abs(with_it - before - size) < 1 << 20
+    assert abs(after - before) < 1 << 20

@@ -16,7 +16,16 @@ from pydantic import Field
 from parity.evidence.model.answers import Execution, Golden, Outputs, Repeats
 from parity.evidence.model.artefacts import Files, Graph, Layer, Lineage, PortFact, Signature
 from parity.evidence.model.base import Array, Fact, Need, Provenance
-from parity.evidence.model.costs import Disturbance, Footprint, Instructions, PeerTiming, Preflight, Series, Timing
+from parity.evidence.model.costs import (
+    Disturbance,
+    Footprint,
+    Instructions,
+    PeerTiming,
+    Preflight,
+    Series,
+    Soak,
+    Timing,
+)
 from parity.evidence.model.flips import Flip, FlipLedger, KnownFlips
 from parity.evidence.model.suspects import LayerPair, Span, Trial, Trials, Weights
 
@@ -47,6 +56,7 @@ __all__ = [
     "Repeats",
     "Series",
     "Signature",
+    "Soak",
     "Span",
     "Timing",
     "Trial",
@@ -59,6 +69,7 @@ _Numbers = (
     | Files
     | Preflight
     | Footprint
+    | Soak
     | Timing
     | PeerTiming
     | Instructions

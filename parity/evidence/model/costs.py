@@ -53,6 +53,21 @@ class Footprint(Fact):
     outputs: tuple[PortFact, ...] = ()
 
 
+class Soak(Fact):
+    """What one process holds while it runs the artefact many times.
+
+    Attributes:
+        provenance: Where it came from.
+        runs: Runs between the first reading and the last.
+        resident_bytes: Resident memory after each sample was run once and the process is warm, then after each of as
+            many equal parts of the runs as there are further readings.
+    """
+
+    provenance: Provenance
+    runs: int
+    resident_bytes: tuple[int, ...]
+
+
 class Series(Fact):
     """Times of one variant, in the order they were taken; no run is ever dropped.
 

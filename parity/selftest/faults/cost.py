@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from parity.contract.variants import Session
+from parity.runners.worker import create_session, infer
 from parity.selftest.edits import after_output, before_input, constant, node
 from parity.selftest.faults.quantisation import in_place_of_static
 from parity.selftest.model import Fault, Role, Unfit, on
@@ -24,6 +26,8 @@ _FEW = 8
 _SIDE_OF_PRODUCTS = 512
 _PRODUCTS = 3000
 _SIDE = 4000
+_TURNS = 1024
+_FLOATS_A_TURN = 32 * 1024
 
 
 def _identity(outputs: int, inputs: int, side: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -95,6 +99,53 @@ def _memory(model: onnx.ModelProto) -> None:
     before_input(model, nodes)
 
 
+def _turn_counter(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Nodes that make ``/selftest/turn``: how often the session has been run.
+
+    A graph remembers nothing from run to run, but for its random numbers: with a seed, they are the same in each
+    session. What the runtime draws is written down beforehand, and looked up run by run.
+    """
+    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - only where a model is edited
+
+    one = np.ones(1, np.float32)
+    draw = node("RandomUniformLike", ["/selftest/one"], ["/selftest/drawn"], seed=float(_SEED))
+    drawn = helper.make_tensor_value_info("/selftest/drawn", TensorProto.FLOAT, [1])
+    alone = helper.make_model(
+        helper.make_graph([draw], "draws", [], [drawn], [numpy_helper.from_array(one, "/selftest/one")]),
+        opset_imports=model.opset_import,
+        ir_version=model.ir_version,
+    )
+    session = create_session(alone.SerializeToString(), Session().model_dump(mode="json"))
+    draws = [infer(session, {})["/selftest/drawn"] for _ in range(_TURNS)]
+    constant(model, "/selftest/one", one)
+    constant(model, "/selftest/draws", np.concatenate(draws))
+    return [
+        draw,
+        node("Sub", ["/selftest/draws", "/selftest/drawn"], ["/selftest/apart"]),
+        node("Abs", ["/selftest/apart"], ["/selftest/distance"]),
+        node("ArgMin", ["/selftest/distance"], ["/selftest/turn"], axis=0, keepdims=1),
+    ]
+
+
+def leak(model: onnx.ModelProto) -> None:
+    """Take 128 KiB more in each run than in the one before, which the runtime's arena never gives back."""
+    counter = _turn_counter(model)
+    constant(model, "/selftest/first", np.ones(1, np.int64))
+    constant(model, "/selftest/floats", np.array([_FLOATS_A_TURN], np.int64))
+
+    def nodes(good: str, given: str) -> list[onnx.NodeProto]:
+        return [
+            *counter,
+            node("Add", ["/selftest/turn", "/selftest/first"], ["/selftest/turns"]),
+            node("Mul", ["/selftest/turns", "/selftest/floats"], ["/selftest/size"]),
+            node("ConstantOfShape", ["/selftest/size"], ["/selftest/kept"]),
+            node("ReduceMax", ["/selftest/kept"], ["/selftest/zero"], keepdims=0),
+            node("Add", [good, "/selftest/zero"], [given]),
+        ]
+
+    after_output(model, nodes)
+
+
 def _large_photographs(workshop: Workshop) -> Contract:
     """Hand over photographs as the sensor took them, on a few samples, for only their cost is looked at."""
     from PIL import Image  # noqa: PLC0415 - only here
@@ -150,6 +201,13 @@ FAULTS = (
         lambda workshop: workshop.edited(Role.DEVICE, _memory),
         on(Role.DEVICE, "peak_memory"),
         r"memory",
+    ),
+    Fault(
+        "cost-leak",
+        "each inference takes more memory than the one before",
+        lambda workshop: workshop.edited(Role.DEVICE, leak),
+        on(Role.DEVICE, "memory_leak"),
+        r"more memory after .* a run",
     ),
     Fault(
         "cost-preprocessing",

@@ -1,0 +1,58 @@
+"""What the reading of memory itself is worth: ``pytest benchmarks/test_memory.py``; docs/memory.md shows it.
+
+A file that keeps nothing must read as one that keeps nothing, and one that keeps a known amount as that amount.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parity.checks.registry import open_contract
+from parity.evidence import soak
+from parity.evidence.bench import Bench
+from parity.evidence.model import Need, Soak
+from parity.evidence.store import Store
+from parity.golden.dataset import open_golden
+from parity.progress import SilentProgress
+from parity.selftest.faults.cost import leak
+from parity.selftest.model import Role
+from parity.selftest.workshop import Workshop
+
+if TYPE_CHECKING:
+    from benchmarks.conftest import Claims
+    from parity.contract.model import Contract
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+PROCESSES = 10
+MEGABYTE = 1_000_000
+TAKEN_MORE = 128 * 1024
+"""Bytes that each run of the planted leak takes more than the one before."""
+
+
+def growths(contract: Contract, variant: str, store: Path) -> tuple[list[float], int]:
+    """Bytes that each of several processes holds more after its runs, and how many runs there were."""
+    bench, need = Bench(contract, open_golden, Store(store), 1, SilentProgress()), Need(Soak, variant)
+    found = [soak.measure(bench, need, soak.provenance(bench, need)) for _ in range(PROCESSES)]
+    return [float(each.resident_bytes[-1] - each.resident_bytes[0]) for each in found], found[0].runs
+
+
+@pytest.mark.parametrize(("file", "variant"), [("contract", "fp32"), ("contract", "int8"), ("article", "int8")])
+def test_what_keeps_nothing(claims: Claims, tmp_path: Path, file: str, variant: str) -> None:
+    """No process of a sound file holds a megabyte more at the end."""
+    found, runs = growths(open_contract(GOLDEN / f"{file}.toml"), variant, tmp_path)
+    name = f"MB more after {runs} runs, {variant} of {file}.toml"
+    claims.take(name, median(found) / MEGABYTE, (min(found) / MEGABYTE, max(found) / MEGABYTE), at_most=1.0)
+    assert max(found) < MEGABYTE
+
+
+def test_what_keeps_more_and_more(claims: Claims, tmp_path: Path) -> None:
+    """Of a planted leak, each process shows at least what the file takes more in its last run than in its first."""
+    good = open_contract(GOLDEN / "contract.toml")
+    contract = Workshop(good, tmp_path, SilentProgress()).edited(Role.DEVICE, leak)
+    found, runs = growths(contract, "int8", tmp_path / "store")
+    shares = [grown / (runs * TAKEN_MORE) for grown in found]
+    claims.take(f"growth seen / taken, {runs} runs", median(shares), (min(shares), max(shares)), at_least=0.95)
