@@ -57,8 +57,7 @@ def run(options: argparse.Namespace) -> int:
     faults = _chosen(CATALOGUE, options.chosen or [])
     if options.list:
         for fault in faults:
-            clauses = ", ".join(map(str, fault.expected))
-            say(f"{fault.name}: {fault.summary} ({clauses})")
+            say(f"{fault.name}: {fault.summary} ({_watched(fault)})")
         return 0
     contract = contract_of(options)
     settings = settings_of(options).under(contract)
@@ -66,6 +65,13 @@ def run(options: argparse.Namespace) -> int:
     if options.clean is not None:
         return _repeat(options, contract, settings)
     return _plant(options, contract, settings, () if options.no_faults else faults)
+
+
+def _watched(fault: Fault) -> str:
+    """Name the clauses that must see a fault, and those of which one must."""
+    musts, witnesses = (list(map(str, clauses)) for clauses in (fault.expected, fault.witnesses))
+    one_of = [f"one of {listed(witnesses, most=3)}"] if witnesses else []
+    return " and ".join([", ".join(musts)] * bool(musts) + one_of)
 
 
 def _plant(options: argparse.Namespace, contract: Contract, settings: Settings, faults: Sequence[Fault]) -> int:

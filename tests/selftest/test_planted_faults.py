@@ -95,6 +95,45 @@ def test_a_planted_fault_is_caught_for_its_cause(bundle: Path, name: str) -> Non
     assert before == after, "the bundle was written to"
 
 
+def bundle_with(folder: Path, limits: str) -> Path:
+    """A tiny bundle whose phone variant is held to further limits."""
+    bundle = make_image_bundle(folder / "bundle", build=True)
+    place, before = bundle / "contract.toml", "[variants.int8.limits.size]"
+    text = place.read_text(encoding="utf-8")
+    assert before in text
+    place.write_text(text.replace(before, f"{limits}\n\n{before}"), encoding="utf-8")
+    return bundle
+
+
+def test_a_planted_leak_is_caught_run_by_run(tmp_path: Path) -> None:
+    """A graph that takes more in each run: the same answers, and memory that nobody gives back."""
+    bundle = bundle_with(tmp_path, "[variants.int8.limits.memory]\nmemory_leak = '1 MB'\nleak_runs = 40")
+    (outcome,) = examine(bundle, "cost-leak")
+    assert outcome.answer is Answer.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
+    assert [verdict.identity.clause for verdict in outcome.red] == ["memory_leak"], "the answers are as before"
+    assert "it grew in 10 of 10 parts" in outcome.cause
+
+
+def test_an_older_app_is_seen_and_named(tmp_path: Path) -> None:
+    """A runtime of which nothing is known is no proof that the file loads on it; without the demand nobody looks."""
+    bundle = bundle_with(tmp_path, "[variants.int8.limits.compatibility]\nmin_onnxruntime = '1.16'")
+    (outcome,) = examine(bundle, "runtime-older-app")
+    assert outcome.answer is Answer.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
+    assert "the table does not hold onnxruntime 1.4" in outcome.cause
+    (unasked,) = examine(make_image_bundle(tmp_path / "unasked", build=True), "runtime-older-app")
+    assert unasked.answer is Answer.UNCOVERED
+
+
+def test_the_list_says_who_must_see_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    """Clauses that must turn red, and those of which one must; never nobody."""
+    assert main(["selftest", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(CATALOGUE)
+    assert not [line for line in lines if line.endswith("()")]
+    assert any("(float:inference_mode)" in line for line in lines)
+    assert any("(one of device:max_abs," in line for line in lines)
+
+
 def test_what_a_bundle_has_not_cannot_be_damaged(tmp_path: Path) -> None:
     """A set of tensors is not prepared, and this contract demands no size: both are said."""
     bundle = make_tensor_bundle(tmp_path / "bundle", build=True)

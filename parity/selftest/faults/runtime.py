@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from parity.compatibility.predict import predict
+from parity.evidence.graph_apart import graph_of
 from parity.selftest.edits import after_output, node
 from parity.selftest.model import Fault, Role, Unfit, on
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from parity.selftest.workshop import Workshop
 
 _NEW_OPSET = 23
+_UNKNOWN_RUNTIME = "1.4.0"
+"""Older than any that has been measured."""
 
 
 def _session(workshop: Workshop, **changes: Any) -> Contract:
@@ -42,6 +46,18 @@ def _threads(workshop: Workshop) -> Contract:
 
 def _provider(workshop: Workshop) -> Contract:
     return _session(workshop, providers=("NnapiExecutionProvider",))
+
+
+def _older_app(workshop: Workshop) -> Contract:
+    """Let an app that is still out have the newest runtime on board that is not known to load the file."""
+    name = workshop.name(Role.DEVICE)
+    limits = workshop.contract.variants[name].limits
+    if getattr(limits.get("compatibility"), "min_onnxruntime", None) is None:
+        return workshop.contract  # whoever demands nothing of runtimes cannot see it
+    lacking = predict(graph_of(workshop.contract, name)).hindrance
+    version = _UNKNOWN_RUNTIME if lacking is None else str(lacking.version)
+    older = limits["compatibility"].model_copy(update={"min_onnxruntime": version})
+    return workshop.with_variant(Role.DEVICE, limits={**limits, "compatibility": older})
 
 
 def _newer_opset(workshop: Workshop) -> Contract:
@@ -88,6 +104,13 @@ FAULTS = (
         _newer_opset,
         on(Role.DEVICE, "opset", "oldest_runtime", "flutter_runtime"),
         r"opset",
+    ),
+    Fault(
+        "runtime-older-app",
+        "an app that is still out has an older runtime on board than the file needs",
+        _older_app,
+        on(Role.DEVICE, "oldest_runtime"),
+        r"onnxruntime [\d.]+ (takes up to|reads|knows no|has no kernel)|the table does not hold onnxruntime",
     ),
     Fault(
         "runtime-foreign-operator",
