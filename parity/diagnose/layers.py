@@ -5,11 +5,12 @@ A quantised layer always differs a little. Only what stands out from that is nam
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from parity.checks.words import counted, figure
-from parity.contract.variants import OnnxVariant, QuantiseStaticRecipe
+from parity.contract.variants import ExportRecipe, OnnxVariant, QuantiseStaticRecipe
 from parity.places import listed
 
 if TYPE_CHECKING:
@@ -126,6 +127,12 @@ def _recipe(contract: Contract, variant: str, layers: Sequence[LayerPair]) -> It
     """Where the file is not what its recipe says."""
     stated = contract.variants[variant]
     recipe = stated.recipe if isinstance(stated, OnnxVariant) else None
+    patterns = () if recipe is None or isinstance(recipe, ExportRecipe) else recipe.exclude
+    kept = [layer.name for layer in layers if layer.scales and any(fnmatchcase(layer.name, p) for p in patterns)]
+    if kept:
+        yield f"{listed(kept, most=3)} {'is' if len(kept) == 1 else 'are'} quantised, although the recipe excludes" + (
+            " it: it should be in float" if len(kept) == 1 else " them: they should be in float"
+        )
     if not isinstance(recipe, QuantiseStaticRecipe) or not recipe.per_channel:
         return
     quantised = [layer for layer in layers if layer.scales]

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from parity.contract.variants import OnnxVariant
 from parity.diagnose import layers
 from parity.evidence.model import Need, Weights
 from parity.progress import SilentProgress
@@ -178,3 +179,23 @@ def test_ranges_and_zero_points_of_activations_are_named(bundle: Path) -> None:
 
     assert "do not fit the golden samples" in causes_of(bundle, "int8", clipped)
     assert "read back with 3" in causes_of(bundle, "int8", misread)
+
+
+@pytest.mark.parametrize(("pattern", "told"), [("*/Gemm", "/head/Gemm is quantised"), ("*/Conv", ""), ("nothing*", "")])
+def test_a_layer_that_the_recipe_excludes(bundle: Path, pattern: str, told: str) -> None:
+    """Only what the recipe leaves in float, and only where the file stores it in integers."""
+    lab = laboratory(bundle)
+    stated = lab.contract.variants["int8"]
+    assert isinstance(stated, OnnxVariant)
+    assert stated.recipe is not None
+    recipe = stated.recipe.model_copy(update={"exclude": (pattern,)})
+    variants = {**lab.contract.variants, "int8": stated.model_copy(update={"recipe": recipe})}
+    contract = lab.contract.model_copy(update={"variants": variants})
+    compared = lab.obtain(Need(Weights, "int8", versus="fp32"))
+    in_float = tuple(
+        layer.model_copy(update={"scales": 0}) if "Conv" in layer.name else layer for layer in compared.layers
+    )
+    found = layers.causes(contract, "int8", compared.model_copy(update={"layers": in_float}))
+    assert [cause for cause in found if "excludes" in cause] == (
+        [f"{told}, although the recipe excludes it: it should be in float"] if told else []
+    )

@@ -13,6 +13,7 @@ from parity.checks.registry import open_contract
 from parity.cli import main
 from parity.evidence.store import Store
 from parity.progress import SilentProgress
+from parity.recipes.build import build_variant, missing_artefacts
 from parity.result import Judgement, Status
 from parity.selftest.faults import CATALOGUE
 from parity.selftest.model import FAMILIES, Answer
@@ -95,6 +96,13 @@ def test_a_planted_fault_is_caught_for_its_cause(bundle: Path, name: str) -> Non
     assert before == after, "the bundle was written to"
 
 
+def build(bundle: Path) -> None:
+    """Build what the contract's recipes name."""
+    contract = open_contract(bundle / "contract.toml")
+    for name in missing_artefacts(contract):
+        build_variant(contract, name, SilentProgress())
+
+
 def bundle_with(folder: Path, limits: str) -> Path:
     """A tiny bundle whose phone variant is held to further limits."""
     bundle = make_image_bundle(folder / "bundle", build=True)
@@ -103,6 +111,38 @@ def bundle_with(folder: Path, limits: str) -> Path:
     assert before in text
     place.write_text(text.replace(before, f"{limits}\n\n{before}"), encoding="utf-8")
     return bundle
+
+
+def test_a_lost_softmax_is_caught(tmp_path: Path) -> None:
+    """A model whose exported form ends before its softmax; one that has none is no place for this fault."""
+    bundle = make_image_bundle(tmp_path / "bundle")
+    module = bundle / "tiny_classifier.py"
+    text = module.read_text(encoding="utf-8")
+    assert "return self.head(features)" in text
+    module.write_text(text.replace("self.head(features)", "self.head(features).softmax(-1)"), encoding="utf-8")
+    build(bundle)
+    (outcome,) = examine(bundle, "export-softmax-lost")
+    assert outcome.answer is Answer.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
+    assert "the softmax was lost" in outcome.cause
+
+
+def test_layers_that_must_stay_in_float_are_missed(tmp_path: Path) -> None:
+    """A recipe that leaves its convolutions in float, and a file that does not."""
+    bundle = make_image_bundle(tmp_path / "bundle")
+    place = bundle / "contract.toml"
+    text = place.read_text(encoding="utf-8")
+    for old, new in (
+        ('source = "fp32"\n', 'source = "fp32"\nexclude = ["*/Conv"]\n'),
+        ("integer_weights = 0.9", "integer_weights = 0.01"),
+        ("sqnr_db = 20.0", "sqnr_db = 34.0"),  # 36.5 without them, 32.3 with them
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    place.write_text(text, encoding="utf-8")
+    build(bundle)
+    (outcome,) = examine(bundle, "quantisation-sensitive-included")
+    assert outcome.answer is Answer.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
+    assert "/stem/stem.0/Conv, /body/body.0/Conv are quantised, although the recipe excludes them" in outcome.cause
 
 
 def test_a_planted_leak_is_caught_run_by_run(tmp_path: Path) -> None:
