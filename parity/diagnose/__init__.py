@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from parity.diagnose import answers, layers, preparation
+from parity.contract.variants import OnnxVariant, QuantiseStaticRecipe
+from parity.diagnose import answers, layers, preparation, sensitivity
 from parity.errors import MeasurementError
-from parity.evidence.model import Golden, Need, Outputs, Trials, Weights
+from parity.evidence.model import Golden, Need, Outputs, Sensitivity, Trials, Weights
 from parity.result import HOST
 
 if TYPE_CHECKING:
@@ -76,6 +77,13 @@ def _by_preparation(case: Case, source: Source) -> list[str]:
     return preparation.causes(case.name, case.reference or "", tried, source.obtain(Need(Golden)))
 
 
+def _by_sensitivity(case: Case, source: Source) -> list[str]:
+    recipe = case.variant.recipe if isinstance(case.variant, OnnxVariant) else None
+    if not isinstance(recipe, QuantiseStaticRecipe) or recipe.format != "qdq":
+        return []  # no layer of it can be put back into float by itself
+    return sensitivity.causes(case.name, source.obtain(case.need(Sensitivity)))
+
+
 def _by_indifference(case: Case, source: Source) -> list[str]:
     answered = source.obtain(case.need(Outputs)).arrays.get(case.contract.scores_output)
     return answers.unread(case.name, answered)
@@ -86,5 +94,6 @@ _LOOKS: Final[tuple[Callable[[Case, Source], list[str]], ...]] = (
     _by_layers,
     _by_preparation,
     _by_indifference,
+    _by_sensitivity,
 )
 """From what costs nothing to what must be tried, and what is left to say where neither explains anything."""

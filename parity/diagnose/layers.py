@@ -23,6 +23,8 @@ _IN_FLOAT: Final = 1e-4
 """Relative error of weights in float that a recipe may leave: folding rounds."""
 _IN_INTEGERS: Final = 0.04
 """Of weights in eight bits or seven, per channel."""
+_COARSELY: Final = 0.2
+"""Of weights in integers that are merely coarse: what they cost is seen by putting them back into float."""
 _MOST: Final = 0.8
 """Share of layers that are most of them."""
 _SPAN: Final = 0.6
@@ -176,13 +178,17 @@ def _single(layers: Sequence[LayerPair], compared: Weights) -> Iterable[str]:
     usual = median(layer.error for layer in layers)
     out = [layer for layer in layers if layer.error > max(_threshold(layer), _STANDS_OUT * usual)]
     for layer in sorted(out, key=lambda layer: -layer.error)[:2]:
-        yield _told(layer, compared.against)
+        told = _told(layer, compared.against)
+        if told or not layer.scales or layer.error > _COARSELY:
+            differ = f"the weights of {layer.name} differ by {figure(100 * layer.error)} % from those of"
+            yield told or f"{differ} {compared.against}"
     lost = [layer for layer in layers if layer.bias_lost]
     if not out and lost:
         yield f"the bias of {listed(layer.name for layer in lost)} is zero, that of {compared.against} is not"
 
 
 def _told(layer: LayerPair, against: str) -> str:
+    """What was done to a layer, or nothing where its weights are merely others."""
     if layer.unsigned:
         return f"the weights of {layer.name} have lost their sign"
     if layer.reordered:
@@ -194,4 +200,4 @@ def _told(layer: LayerPair, against: str) -> str:
         return f"channel {named} of {layer.name} bears nearly all of its difference from {against}"
     if layer.by_channel < 0.3 * layer.error:
         return f"single channels of {layer.name} are scaled otherwise than in {against}"
-    return f"the weights of {layer.name} differ by {figure(100 * layer.error)} % from those of {against}"
+    return ""

@@ -16,6 +16,7 @@ from parity.evidence import (
     outputs,
     peer,
     repeats,
+    sensitivity,
     soak,
     timing,
     trials,
@@ -38,6 +39,7 @@ from parity.evidence.model import (
     Preflight,
     Provenance,
     Repeats,
+    Sensitivity,
     Soak,
     Timing,
     Trials,
@@ -141,6 +143,7 @@ TABLE: dict[type[Any], Measurer[Any]] = {
     KnownFlips: Measurer(known.provenance, known.measure, known.CODE, kept=False),
     Trials: Measurer(trials.provenance, trials.measure, trials.CODE, survival=True, apart=True),
     Weights: Measurer(weights.provenance, weights.measure, weights.CODE, survival=True, apart=True),
+    Sensitivity: Measurer(sensitivity.provenance, sensitivity.measure, sensitivity.CODE, survival=True, apart=True),
     Lineage: Measurer(_lineage_provenance, _read_lineage, ("evidence/lineage.py",), kept=False),
 }
 

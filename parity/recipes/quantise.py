@@ -141,6 +141,13 @@ def _excluded(recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, model: onnx.
     return [node.name for node in model.graph.node if any(fnmatchcase(node.name, p) for p in recipe.exclude)]
 
 
+def quantised_operators(recipe: QuantiseStaticRecipe) -> frozenset[str]:
+    """Operators beside which ONNX Runtime's quantiser writes tensors in integers: the stated, or all that it knows."""
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry  # noqa: PLC0415
+
+    return frozenset(recipe.op_types or (*QDQRegistry, *QLinearOpsRegistry))
+
+
 def _type(name: str) -> Any:
     from onnxruntime.quantization import QuantType  # noqa: PLC0415 - only where a model is made
 

@@ -26,6 +26,7 @@ from parity.evidence.model import (
     PeerTiming,
     Preflight,
     Provenance,
+    Sensitivity,
     Soak,
     Timing,
     Trials,
@@ -59,6 +60,7 @@ DOCUMENTS: Final[Mapping[str, type[Fact]]] = {
         KnownFlips,
         Trials,
         Weights,
+        Sensitivity,
     )
 }
 """Evidence that is made of numbers, by the name of its kind."""

@@ -125,6 +125,7 @@ def test_a_diagnosis_that_fails_costs_no_verdict(bundle: Path, monkeypatch: pyte
     monkeypatch.setattr("parity.diagnose.answers.causes", fail)
     monkeypatch.setattr("parity.diagnose.layers.causes", fail)
     monkeypatch.setattr("parity.diagnose.preparation.causes", fail)
+    monkeypatch.setattr("parity.diagnose.sensitivity.causes", fail)
     opened = on_the_phone(bundle, f'color = "BGR"\n{STATED}')
     verdict = judge(clause(opened, "int8", "sqnr_db"), opened)
     assert verdict.status is Status.BROKEN

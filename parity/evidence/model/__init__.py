@@ -27,7 +27,7 @@ from parity.evidence.model.costs import (
     Timing,
 )
 from parity.evidence.model.flips import Flip, FlipLedger, KnownFlips
-from parity.evidence.model.suspects import LayerPair, Span, Trial, Trials, Weights
+from parity.evidence.model.suspects import LayerGain, LayerPair, Sensitivity, Span, Trial, Trials, Weights
 
 __all__ = [
     "Array",
@@ -45,6 +45,7 @@ __all__ = [
     "Instructions",
     "KnownFlips",
     "Layer",
+    "LayerGain",
     "LayerPair",
     "Lineage",
     "Need",
@@ -54,6 +55,7 @@ __all__ = [
     "Preflight",
     "Provenance",
     "Repeats",
+    "Sensitivity",
     "Series",
     "Signature",
     "Soak",
@@ -78,6 +80,7 @@ _Numbers = (
     | KnownFlips
     | Trials
     | Weights
+    | Sensitivity
 )
 
 Evidence = Outputs | Repeats | Execution | Golden | _Numbers

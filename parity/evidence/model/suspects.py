@@ -115,3 +115,41 @@ class Weights(Fact):
     spans: tuple[Span, ...] = ()
     unscaled: tuple[str, ...] = ()
     mismatched: tuple[str, ...] = ()
+
+
+class LayerGain(Fact):
+    """One layer that computes in float while all others stay as they are.
+
+    Attributes:
+        name: Name of its node.
+        decibels: How near the answers then come to those of the file that was quantised, in dB.
+    """
+
+    name: str
+    decibels: float
+
+
+class Sensitivity(Fact):
+    """What single layers of a quantised file cost.
+
+    Attributes:
+        provenance: Where it came from.
+        samples: Indices of the golden samples.
+        layers: How many layers read integers.
+        tried: How many of them were tried in float.
+        decibels: How near the file's answers come to those of the file that was quantised, in dB.
+        worst: The layers that cost most, the worst first.
+        together: What is reached with all of these in float, in dB.
+        made: What a file reaches that its recipe made with them excluded; ``None`` where that was not worth it.
+        more_bytes: How much bigger that file is.
+    """
+
+    provenance: Provenance
+    samples: tuple[int, ...]
+    layers: int
+    tried: int
+    decibels: float
+    worst: tuple[LayerGain, ...]
+    together: float
+    made: float | None = None
+    more_bytes: int = 0

@@ -1,0 +1,59 @@
+"""What is advised of layers that are quantised too coarsely."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from parity.diagnose.sensitivity import causes
+from parity.evidence.model import LayerGain, Provenance, Sensitivity
+
+WORST = (LayerGain(name="/stem/Conv", decibels=24.2), LayerGain(name="/head/Gemm", decibels=23.6))
+
+
+def tried(**changes: object) -> Sensitivity:
+    """Two layers of 82 that are worth it, proven by a file."""
+    base: dict[str, object] = {
+        "samples": (0, 9),
+        "layers": 82,
+        "tried": 82,
+        "decibels": 22.8,
+        "worst": WORST,
+        "together": 24.9,
+        "made": 25.5,
+        "more_bytes": 148_200,
+    }
+    return Sensitivity(provenance=Provenance(variant="int8"), **(base | changes))
+
+
+def test_layers_that_are_worth_their_bytes_are_named() -> None:
+    """With what was reached by a file that was really made, never what was hoped for."""
+    (said,) = causes("int8", tried())
+    assert said == (
+        'of 82 quantised layers of int8, those that lose the most are "/stem/Conv", "/head/Gemm": with these added to'
+        " exclude its recipe makes a file that comes to 25.5 dB instead of 22.8 dB and is 148.2 kB bigger (2 samples)"
+    )
+    (smaller,) = causes("int8", tried(more_bytes=-5))
+    assert "bigger" not in smaller
+
+
+@pytest.mark.parametrize(("changes", "reached"), [({"made": None, "together": 23.1}, "23.1"), ({"made": 23.7}, "23.7")])
+def test_where_none_stands_out_it_is_said(changes: dict[str, object], reached: str) -> None:
+    """Neither where nothing was worth making, nor where what was made kept no promise."""
+    (said,) = causes("int8", tried(**changes))
+    assert said == (
+        f"no layer of int8 stands out: with the 2 worst of 82 quantised layers in float it would come to {reached} dB"
+        " instead of 22.8 dB (2 samples), so all of it is too coarse, or its calibration"
+    )
+
+
+def test_what_was_left_out_is_said() -> None:
+    """A network of many layers is tried at its ends."""
+    assert "of 300 quantised layers (128 were tried) of int8" in causes("int8", tried(layers=300, tried=128))[0]
+
+
+@pytest.mark.parametrize("decibels", [40.0, math.inf, math.nan])
+def test_quantisation_that_costs_nothing_is_not_accused(decibels: float) -> None:
+    """Whatever is broken, no layer's integers did it."""
+    assert causes("int8", tried(decibels=decibels, made=None, together=decibels)) == []
