@@ -10,11 +10,8 @@ from parity.places import listed
 if TYPE_CHECKING:
     from parity.evidence.model import Sensitivity
 
-_NEAR: Final = 40.0
-"""dB at which quantisation has cost next to nothing: whatever is broken is broken for another reason."""
-
 _WORTH: Final = 1.0
-"""dB that keeping layers in float must bring before it is advised."""
+"""dB that are worth to be told of."""
 
 
 def causes(variant: str, tried: Sensitivity) -> list[str]:
@@ -23,22 +20,31 @@ def causes(variant: str, tried: Sensitivity) -> list[str]:
     Args:
         variant: Who is judged.
         tried: Each layer in float by itself, and the file that was made without the worst.
+
+    Returns:
+        One sentence; none where quantisation has cost next to nothing.
     """
-    if not tried.decibels < _NEAR:
+    foreign = f"the file of {variant} is not what its recipe makes"
+    samples = f"({counted(len(tried.samples), 'sample')})"
+    now = f"{figure(tried.decibels)} dB"
+    if tried.remade is not None and tried.remade - tried.decibels >= _WORTH:
+        anew = f"one that is made anew comes to {figure(tried.remade)} dB"
+        return [f"{foreign}: {anew}, this one to {now} {samples}"]
+    if tried.together is None:
         return []
+    names = listed(f'"{gain.name}"' for gain in tried.worst)
+    if tried.made is not None and abs(tried.made - tried.together) >= _WORTH:
+        anew = f"with {names} in float, one that is made anew comes to {figure(tried.made)} dB"
+        return [f"{foreign}: {anew}, this one to {figure(tried.together)} dB {samples}"]
     layers = counted(tried.layers, "quantised layer")
     if tried.tried < tried.layers:
         layers = f"{layers} ({tried.tried} were tried)"
-    samples = counted(len(tried.samples), "sample")
-    before = f"instead of {figure(tried.decibels)} dB"
-    reached = tried.together if tried.made is None else tried.made
-    if tried.made is not None and reached - tried.decibels >= _WORTH:
-        names = listed(f'"{gain.name}"' for gain in tried.worst)
+    if tried.made is not None and tried.made - tried.decibels >= _WORTH:
         size = f" and is {volume(tried.more_bytes)} bigger" if tried.more_bytes > 0 else ""
         told = f"of {layers} of {variant}, those that lose the most are {names}: with these added to exclude its recipe"
-        return [f"{told} makes a file that comes to {figure(reached)} dB {before}{size} ({samples})"]
-    few = (
-        f"with the {len(tried.worst)} worst of {layers} in float" if len(tried.worst) > 1 else f"of {layers}, in float"
-    )
-    told = f"no layer of {variant} stands out: {few} it would come to {figure(reached)} dB {before} ({samples})"
-    return [f"{told}, so all of it is too coarse, or its calibration"]
+        return [f"{told} makes a file that comes to {figure(tried.made)} dB instead of {now}{size} {samples}"]
+    worst = counted(len(tried.worst), "layer")
+    told = f"no layer of {variant} stands out: with the worst {worst} of {tried.layers} in float it would come to"
+    return [
+        f"{told} {figure(tried.together)} dB instead of {now} {samples}, so all of it is too coarse, or its calibration"
+    ]

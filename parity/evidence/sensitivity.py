@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from parity.contract.variants import OnnxVariant, QuantiseStaticRecipe
-from parity.errors import MeasurementError
+from parity.errors import MeasurementError, ParityError
 from parity.evidence.feeding import batch_of
 from parity.evidence.model import LayerGain, Sensitivity
 from parity.recipes.quantise import quantise, quantised_operators
@@ -43,6 +43,12 @@ MOST: Final = 128
 
 WORTH: Final = 1.0
 """dB that the worst layers must gain together before a file is made without them."""
+
+NEAR: Final = 40.0
+"""dB from which on quantisation has cost next to nothing: whatever is broken is broken for another reason."""
+
+RUINED: Final = 6.0
+"""dB below which a file is hardly what any recipe makes, so that this is seen to first."""
 
 CODE: Final = ("evidence/sensitivity.py", "evidence/feeding.py", "recipes/quantise.py", "recipes/calibrate.py")
 
@@ -72,18 +78,41 @@ def measure(bench: Bench, need: Need[Sensitivity], source: Provenance) -> Sensit
             be run.
         RecipeError: The recipe cannot be carried out.
     """
+    contract, recipe = bench.contract, _recipe(bench.contract, need.variant)
+    try:
+        ours, theirs = (_read(contents(contract, name)) for name in (need.variant, recipe.source))
+        return _found(bench, need, source, ours=ours, theirs=theirs)
+    except ParityError:
+        raise
+    except Exception as error:  # a damaged file is read here: whatever it causes is no fault of the run
+        raise MeasurementError(f"{need.variant} cannot be looked into: {type(error).__name__}: {error}") from error
+
+
+def _read(content: bytes) -> onnx.ModelProto:
     import onnx  # noqa: PLC0415 - only where a broken file is looked into
 
-    contract, recipe = bench.contract, _recipe(bench.contract, need.variant)
-    ours, theirs = (onnx.load_from_string(contents(contract, name)) for name in (need.variant, recipe.source))
-    trial = _Trial(bench, need.variant, theirs)
+    return onnx.load_from_string(content)
+
+
+def _found(
+    bench: Bench, need: Need[Sensitivity], source: Provenance, *, ours: onnx.ModelProto, theirs: onnx.ModelProto
+) -> Sensitivity:
+    recipe = _recipe(bench.contract, need.variant)
     layers = _from_integers(ours, theirs)
     if not layers:
         raise MeasurementError(
             f"no layer of {need.variant} has its weights in integers that {recipe.source} has in float"
         )
-    excluding = _Excluding(ours, theirs, recipe)
+    trial = _Trial(bench, need.variant, theirs)
     base = trial.decibels(ours)
+    found = Sensitivity(provenance=source, samples=trial.samples, layers=len(layers), decibels=base)
+    if not base < NEAR:
+        return found
+    if base < RUINED:
+        found = found.model_copy(update={"remade": trial.decibels(_without(bench, recipe, []))})
+        if (found.remade or 0.0) - base >= WORTH:
+            return found
+    excluding = _Excluding(ours, theirs, recipe)
     tried = layers if len(layers) <= MOST else [*layers[: MOST // 2], *layers[-MOST // 2 :]]
     gains = []
     with bench.progress.task(f"{need.variant}: each layer in float", len(tried)) as task:
@@ -91,21 +120,17 @@ def measure(bench: Bench, need: Need[Sensitivity], source: Provenance) -> Sensit
             gains.append(LayerGain(name=name, decibels=trial.decibels(excluding({name}))))
             task.advance()
     worst = _worst(gains, base)
-    together = trial.decibels(excluding({gain.name for gain in worst}))
-    found = Sensitivity(
-        provenance=source,
-        samples=trial.samples,
-        layers=len(layers),
-        tried=len(tried),
-        decibels=base,
-        worst=tuple(worst),
-        together=together,
-    )
-    if not together - base >= WORTH:  # nor where either is infinite: nothing was lost
+    names = [gain.name for gain in worst]
+    together = trial.decibels(excluding(names))
+    found = found.model_copy(update={"tried": len(tried), "worst": tuple(worst), "together": together})
+    if together - base < WORTH:
         return found
-    made = _without(bench, recipe, [gain.name for gain in worst])
+    made = _without(bench, recipe, names)
     return found.model_copy(
-        update={"made": trial.decibels(made), "more_bytes": made.ByteSize() - len(contents(contract, need.variant))}
+        update={
+            "made": trial.decibels(made),
+            "more_bytes": made.ByteSize() - len(contents(bench.contract, need.variant)),
+        }
     )
 
 
@@ -135,7 +160,13 @@ class _Trial:
 
     def decibels(self, model: onnx.ModelProto) -> float:
         """Ratio of the source's answers to the difference from them, in dB."""
-        return sqnr_db(self._answers(model), self._truth)
+        answers = self._answers(model)
+        if answers.shape != self._truth.shape:
+            shapes = [list(array.shape[1:]) for array in (answers, self._truth)]
+            raise MeasurementError(
+                f"a layer cannot be tried in float: the answers have shape {shapes[0]}, not {shapes[1]}"
+            )
+        return sqnr_db(answers, self._truth)
 
     def _answers(self, model: onnx.ModelProto) -> Array:
         try:

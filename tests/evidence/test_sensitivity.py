@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 
 from parity.checks.registry import plan
@@ -56,7 +58,9 @@ def test_the_layer_that_costs_most_is_found_and_proven(uneven: Path) -> None:
     found = measured(uneven)
     assert [gain.name for gain in found.worst] == [HEAD]
     assert found.layers == found.tried == 3
-    assert found.made == found.together > found.decibels + 3
+    assert found.made == found.together
+    assert found.together is not None
+    assert found.together > found.decibels + 3
     assert len(found.samples) == sensitivity.SAMPLES
 
 
@@ -119,7 +123,49 @@ def test_a_sound_file_is_not_made_anew(image_bundle: Path) -> None:
     found = measured(image_bundle)
     assert found.decibels > 25
     assert found.worst[0].decibels > found.decibels
+    assert found.together is not None
     assert (found.made is None) == (found.together - found.decibels < sensitivity.WORTH)
+    assert found.remade is None
+
+
+def test_a_ruined_file_is_made_anew_first(image_bundle: Path) -> None:
+    """No layer is tried in a file that its recipe never made; one that it did make is looked into all the same."""
+    path = image_bundle / "build/tiny.int8.onnx"
+    model = onnx.load(path)
+    (scale,) = [tensor for tensor in model.graph.initializer if tensor.name == "/ReduceMean_output_0_scale"]
+    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) / np.float32(50), scale.name))
+    path.write_bytes(model.SerializeToString())
+    found = measured(image_bundle)
+    assert found.decibels < sensitivity.RUINED
+    assert found.remade is not None
+    assert found.remade > 25
+    assert (found.tried, found.together, found.made) == (0, None, None)
+
+
+def test_what_is_near_is_not_looked_into(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is broken, the integers did not do it; nothing is tried for nothing."""
+    monkeypatch.setattr(sensitivity, "NEAR", 20.0)
+    found = measured(image_bundle)
+    assert (found.tried, found.together, found.made, found.remade) == (0, None, None, None)
+
+
+@pytest.mark.parametrize("damage", ["torn", "narrow"])
+def test_a_damaged_file_is_no_fault_of_the_run(image_bundle: Path, damage: str) -> None:
+    """One that cannot be parsed; one whose answers have another shape."""
+    path = image_bundle / "build/tiny.int8.onnx"
+    model = onnx.load(path)
+    if damage == "torn":
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        model.graph.output[0].name = "else"
+        name = model.graph.node[-1].output[0]
+        model.graph.node[-1].output[0] = "else"
+        model.graph.initializer.append(numpy_helper.from_array(np.zeros((1, 2), np.float32), "two"))
+        model.graph.node.append(helper.make_node("Identity", ["two"], [name]))
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]))
+        path.write_bytes(model.SerializeToString())
+    with pytest.raises(MeasurementError):
+        measured(image_bundle)
 
 
 def test_only_the_ends_of_a_long_network_are_tried(uneven: Path, monkeypatch: pytest.MonkeyPatch) -> None:

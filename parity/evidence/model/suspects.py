@@ -136,10 +136,11 @@ class Sensitivity(Fact):
         provenance: Where it came from.
         samples: Indices of the golden samples.
         layers: How many layers read integers.
-        tried: How many of them were tried in float.
         decibels: How near the file's answers come to those of the file that was quantised, in dB.
+        remade: What a file reaches that the recipe makes now; ``None`` where the file is near enough to be one.
+        tried: How many layers were tried in float; none where the file is near, or not what its recipe makes.
         worst: The layers that cost most, the worst first.
-        together: What is reached with all of these in float, in dB.
+        together: What is reached with all of these in float, in dB; ``None`` where none was tried.
         made: What a file reaches that its recipe made with them excluded; ``None`` where that was not worth it.
         more_bytes: How much bigger that file is.
     """
@@ -147,9 +148,10 @@ class Sensitivity(Fact):
     provenance: Provenance
     samples: tuple[int, ...]
     layers: int
-    tried: int
     decibels: float
-    worst: tuple[LayerGain, ...]
-    together: float
+    remade: float | None = None
+    tried: int = 0
+    worst: tuple[LayerGain, ...] = ()
+    together: float | None = None
     made: float | None = None
     more_bytes: int = 0
