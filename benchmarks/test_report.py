@@ -20,15 +20,9 @@ from parity.evidence.model import Golden, Outputs, Provenance
 from parity.evidence.store import Store
 from parity.golden.dataset import open_golden
 from parity.report.compose import substance
-from parity.report.document import (
-    ContractEntry,
-    Environment,
-    EvidenceEntry,
-    Record,
-    VariantEntry,
-    VerdictEntry,
-)
+from parity.report.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry
 from parity.report.files import read_record, write_record
+from parity.report.rows import VerdictEntry
 from parity.result import Relation, Status
 
 if TYPE_CHECKING:

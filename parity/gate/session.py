@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     from parity.checks.base import Planned
     from parity.contract.settings import Settings
-    from parity.report.document import Record, VerdictEntry
+    from parity.report.document import Record
+    from parity.report.rows import VerdictEntry
 
 ON_REPORT: Final = "eyerace_parity"
 """Attribute of a test report that carries findings, as JSON texts: they cross the worker border unchanged."""

@@ -14,7 +14,8 @@ from pydantic import Field
 from parity.contract.base import Name  # noqa: TC001 - pydantic reads the annotations
 from parity.contract.data import Port  # noqa: TC001 - as above
 from parity.digests import json_digest
-from parity.report.document import Entry, EvidenceEntry
+from parity.report.document import EvidenceEntry  # noqa: TC001 - as above
+from parity.report.rows import Entry
 from parity.result import HOST, Relation, Status
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from parity.contract.model import Contract
     from parity.evidence.model import Array
     from parity.evidence.store import Store
-    from parity.report.document import EvidenceEntry, Record, VerdictEntry
+    from parity.report.document import EvidenceEntry, Record
+    from parity.report.rows import VerdictEntry
 
 _RUN_ALL: Final = "run the whole gate, `pytest --eyerace-parity`, and save that run"
 _OUTPUTS: Final = Outputs.__name__.lower()

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from parity.report.document import Entry
+from parity.report.rows import Entry
 
 FORMAT: Final = "eyerace-parity absence"
 """How it is told from a record."""

@@ -14,7 +14,7 @@ from parity.result import Relation, Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from parity.report.document import VerdictEntry
+    from parity.report.rows import VerdictEntry
     from parity.report.words import Signs
 
 STYLES: Final = {

@@ -18,7 +18,8 @@ from parity.result import HOST, Relation, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from parity.report.document import Record, VerdictEntry
+    from parity.report.document import Record
+    from parity.report.rows import VerdictEntry
     from parity.report.words import Signs
     from parity.result import Identity
 

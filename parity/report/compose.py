@@ -17,16 +17,14 @@ from parity.evidence.machine import fingerprint
 from parity.report.document import (
     ChancesEntry,
     ContractEntry,
-    Entry,
     Environment,
     EvidenceEntry,
     Record,
     Setting,
-    Unjudged,
     VariantEntry,
-    VerdictEntry,
     outcome,
 )
+from parity.report.rows import Entry, Unjudged, VerdictEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

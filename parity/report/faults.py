@@ -11,7 +11,7 @@ from parity.result import Status
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from parity.report.document import VerdictEntry
+    from parity.report.rows import VerdictEntry
 
 WORST_FIRST: Final = (Status.BROKEN, Status.ERROR, Status.UNPROVEN)
 

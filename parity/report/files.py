@@ -16,7 +16,8 @@ from parity.errors import RecordError
 from parity.places import shown
 from parity.report import absence as absences
 from parity.report import merged as matrix
-from parity.report.document import FORMAT, VERSION, Entry, Record
+from parity.report.document import FORMAT, VERSION, Record
+from parity.report.rows import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

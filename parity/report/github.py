@@ -19,7 +19,8 @@ from parity.report.words import RICH, title
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from parity.report.document import ContractEntry, Record, VerdictEntry
+    from parity.report.document import ContractEntry, Record
+    from parity.report.rows import VerdictEntry
 
 MOST: Final = 10
 """GitHub shows ten notes of each level a step; the last one then says how many more there are."""

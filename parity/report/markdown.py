@@ -17,8 +17,9 @@ from parity.result import HOST, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from parity.report.document import ContractEntry, Record, VerdictEntry
+    from parity.report.document import ContractEntry, Record
     from parity.report.faults import Fault
+    from parity.report.rows import VerdictEntry
 
 SIGNS: Final = {Status.HELD: "✅", Status.BROKEN: "❌", Status.UNPROVEN: "❔", Status.ERROR: "⚠️"}
 """One sign a status; each is followed by its word, so none is needed to understand."""

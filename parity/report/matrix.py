@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
     from parity.contract.matrix import Expectation
     from parity.contract.model import Contract
-    from parity.report.document import Record, VerdictEntry
+    from parity.report.document import Record
     from parity.report.matrix_rows import Row
     from parity.report.merged import Expected, Observed, Predicted, Runtime
+    from parity.report.rows import VerdictEntry
     from parity.result import Identity
 
 Places = dict[tuple[str, str], set["Identity"]]

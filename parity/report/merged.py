@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from parity.report.document import Entry
+from parity.report.rows import Entry
 from parity.result import HOST
 
 if TYPE_CHECKING:

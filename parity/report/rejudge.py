@@ -18,7 +18,8 @@ from parity.evidence.codec import decode
 from parity.evidence.model import Fact, Outputs
 from parity.judging import judge
 from parity.report.compose import contract_entry, substance
-from parity.report.document import Record, VerdictEntry
+from parity.report.document import Record
+from parity.report.rows import VerdictEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

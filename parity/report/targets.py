@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from parity.report.document import Unjudged, VerdictEntry
+    from parity.report.rows import Unjudged, VerdictEntry
     from parity.report.words import Signs
 
 _LABELS: Final = 26

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from parity.report.document import ChancesEntry, ContractEntry, Outcome, Record, Unjudged, VerdictEntry
+    from parity.report.document import ChancesEntry, ContractEntry, Outcome, Record
+    from parity.report.rows import Unjudged, VerdictEntry
     from parity.report.words import Signs
 
 _RATIO: Final = "×"  # noqa: RUF001 - a factor, as the checks write it

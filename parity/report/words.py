@@ -18,7 +18,7 @@ from parity.result import Relation, Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from parity.report.document import VerdictEntry
+    from parity.report.rows import VerdictEntry
 
 SIGNIFICANT: Final = 4
 """Digits of a number, unless more are needed to tell it from its limit."""

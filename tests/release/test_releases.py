@@ -253,7 +253,7 @@ def test_only_a_whole_run_is_released(image_bundle: Path) -> None:
 
 
 def _unjudged(row: Any) -> Any:
-    from parity.report.document import Unjudged
+    from parity.report.rows import Unjudged
 
     return Unjudged.of(row.identity, "deselected")
 

@@ -5,17 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from parity.evidence.model import Files, Provenance
-from parity.report.document import (
-    ContractEntry,
-    Environment,
-    EvidenceEntry,
-    Record,
-    Unjudged,
-    VariantEntry,
-    VerdictEntry,
-    outcome,
-)
+from parity.report.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry, outcome
 from parity.report.merged import Cell, Changes, Merged, Number, Runtime
+from parity.report.rows import Unjudged, VerdictEntry
 from parity.result import Relation, Status
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from parity.errors import RecordError
 from parity.evidence.model import Files, Footprint, Need, Preflight, Provenance
-from parity.report.document import EvidenceEntry, VerdictEntry, outcome
+from parity.report.document import EvidenceEntry, outcome
 from parity.report.files import read_record, record_text, write_record
+from parity.report.rows import VerdictEntry
 from parity.report.schema import SCHEMA_FILE, schema_text
 from parity.result import Identity, Judgement, Status, Verdict
 from tests.report.records import record, unjudged, verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parity.report.document import Unjudged, VerdictEntry
+from parity.report.rows import Unjudged, VerdictEntry
 from parity.report.terminal import draw
 from parity.result import Relation, Status
 from tests.report.records import record, verdict

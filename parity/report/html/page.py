@@ -28,12 +28,13 @@ from parity.result import HOST, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from parity.report.document import Record, VariantEntry, VerdictEntry
+    from parity.report.document import Record, VariantEntry
     from parity.report.faults import Fault
     from parity.report.html.charts import Picture
     from parity.report.html.glance import Glance
     from parity.report.html.material import Material
     from parity.report.html.runtimes import Runtimes
+    from parity.report.rows import VerdictEntry
 
 
 @dataclass(frozen=True, slots=True)
