@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from parity.cli.options import add_contract, contract_of
+from parity.cli.options import add_contract, contract_of, settings_of
 from parity.errors import ContractError
 from parity.places import listed, shown
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from parity.contract.model import Contract
+    from parity.contract.settings import Settings
+    from parity.recipes.build import Maker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_contract(parser)
+    add_contract(parser, "in_process", "progress")
     parser.add_argument("variants", nargs="*", metavar="VARIANT", help="what to build; every variant that has a recipe")
     parser.add_argument("--rebuild", action="store_true", help="build again what is there already")
 
@@ -26,18 +30,34 @@ def run(options: argparse.Namespace) -> int:
     from parity.recipes.build import build_variant  # noqa: PLC0415 - only once it is needed
     from parity.report.progress import rich_progress  # noqa: PLC0415
 
-    contract = contract_of(options)
+    contract, settings = contract_of(options), settings_of(options)
     wanted = options.variants or [name for name, variant in contract.variants.items() if has_recipe(contract, name)]
     _refuse_strangers(contract, wanted)
-    with rich_progress() as progress:
+    with rich_progress(settings.progress) as progress, _maker(settings) as make:
         for name in in_build_order(contract, wanted):
             path = contract.path(contract.variants[name].path)
             if path.is_file() and not options.rebuild:
                 print(f"{name}: {shown(path)} is there; --rebuild makes it again")
                 continue
-            built = build_variant(contract, name, progress)
+            built = build_variant(contract, name, progress, make)
             print(f"{name}: {shown(built)}, {built.stat().st_size / 1e6:.2f} MB")
     return 0
+
+
+@contextmanager
+def _maker(settings: Settings) -> Iterator[Maker]:
+    """Who makes: a process that may die, unless a debugger is to see it."""
+    from parity.evidence.assistant import Assistant  # noqa: PLC0415 - only once it is needed
+    from parity.recipes.build import content_of  # noqa: PLC0415
+
+    if settings.in_process:
+        yield content_of
+        return
+    assistant = Assistant()
+    try:
+        yield assistant.make
+    finally:
+        assistant.close()
 
 
 def has_recipe(contract: Contract, name: str) -> bool:

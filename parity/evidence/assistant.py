@@ -112,7 +112,13 @@ class Assistant:
             MeasurementError: What it is made from cannot be opened or run.
         """
         header = {"contract": packed(contract), "path": _path(), "variant": variant}
-        return self._ask("make", f"building {variant}", header, progress=progress)["content"].tobytes()
+        try:
+            return self._ask("make", f"building {variant}", header, progress=progress)["content"].tobytes()
+        except WorkerDied as error:
+            step = "look at the checkpoint and the factory: one of them ends what builds from them"
+            if error.signal in _FROM_OUTSIDE:
+                step = "build it with more memory, or elsewhere, and bring the file"
+            raise WorkerDied(error.reason, signal=error.signal, next_step=step) from error
 
     def abandon(self) -> None:
         """Fail whoever waits for an answer, or for his turn to ask, from any thread: the run is being ended.

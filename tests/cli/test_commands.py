@@ -76,6 +76,26 @@ def test_export_builds_sources_first(here: Path) -> None:
     assert {path.name for path in (here / "build").glob("*.onnx")} == {"tiny.fp32.onnx", "tiny.int8.onnx"}
 
 
+def test_export_survives_what_it_builds_from(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A factory that ends its process ends no command: the signal is told, and what was there is left alone."""
+    target, module = here / "build" / "tiny.fp32.onnx", here / "tiny_classifier.py"
+    before = target.read_bytes()
+    body = "super().__init__(); import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    module.write_text(module.read_text(encoding="utf-8").replace("super().__init__()", body), encoding="utf-8")
+    assert main(["export", "--contract", "contract.toml", "--rebuild", "fp32"]) == Exit.NOT_HELD
+    said = capsys.readouterr().err
+    assert "fp32 cannot be built: the process that measures died of SIGSEGV" in said
+    assert "next: look at the checkpoint and the factory" in said
+    assert target.read_bytes() == before
+
+
+def test_export_can_be_watched_by_a_debugger(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process on request, where a breakpoint in a factory is reached."""
+    monkeypatch.setattr("parity.evidence.assistant.Assistant.make", lambda *_: pytest.fail("made elsewhere"))
+    assert main(["export", "--contract", "contract.toml", "--rebuild", "--in-process", "fp32"]) == Exit.DONE
+    assert (here / "build" / "tiny.fp32.onnx").is_file()
+
+
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(("variant", "word"), [("int9", "no variant 'int9'"), ("torch", "has no recipe")])
 def test_export_refuses_what_it_cannot_build(variant: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
