@@ -199,3 +199,14 @@ def test_a_layer_that_the_recipe_excludes(bundle: Path, pattern: str, told: str)
     assert [cause for cause in found if "excludes" in cause] == (
         [f"{told}, although the recipe excludes it: it should be in float"] if told else []
     )
+
+
+@pytest.mark.parametrize(("error", "scales", "told"), [(0.19, 16, 0), (0.21, 16, 1), (0.19, 0, 1)])
+def test_integers_that_are_merely_coarse_are_no_cause(bundle: Path, error: float, scales: int, told: int) -> None:
+    """What they cost is tried out; weights in float that differ so much were changed."""
+    lab = laboratory(bundle)
+    compared = lab.obtain(Need(Weights, "int8", versus="fp32"))
+    odd = {"error": error, "residual": error, "by_channel": error, "scales": scales, "off": (), "reordered": False}
+    found = (compared.layers[0], compared.layers[1].model_copy(update=odd), *compared.layers[2:])
+    causes = layers.causes(lab.contract, "int8", compared.model_copy(update={"layers": found}))
+    assert any("differ by" in cause for cause in causes) == told
