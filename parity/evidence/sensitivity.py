@@ -18,7 +18,7 @@ from parity.contract.variants import OnnxVariant, QuantiseStaticRecipe
 from parity.errors import MeasurementError, ParityError
 from parity.evidence.feeding import batch_of
 from parity.evidence.model import LayerGain, Sensitivity
-from parity.recipes.quantise import quantise, quantised_operators
+from parity.recipes.quantise import prepared, quantise, quantised_operators
 from parity.runners import worker
 from parity.runners.artefacts import contents
 from parity.stats.differences import sqnr_db
@@ -80,8 +80,8 @@ def measure(bench: Bench, need: Need[Sensitivity], source: Provenance) -> Sensit
     """
     contract, recipe = bench.contract, _recipe(bench.contract, need.variant)
     try:
-        ours, theirs = (_read(contents(contract, name)) for name in (need.variant, recipe.source))
-        return _found(bench, need, source, ours=ours, theirs=theirs)
+        ours = _read(contents(contract, need.variant))
+        return _found(bench, need, source, ours=ours, theirs=prepared(contract, recipe))
     except ParityError:
         raise
     except Exception as error:  # a damaged file is read here: whatever it causes is no fault of the run
@@ -205,7 +205,7 @@ class _Excluding:
 
     Args:
         ours: The quantised model.
-        theirs: The model that was quantised.
+        theirs: The model that was quantised, as :func:`parity.recipes.quantise.prepared` gives it.
         recipe: What it was quantised by.
     """
 

@@ -72,6 +72,16 @@ def quantise(
     return made
 
 
+def prepared(contract: Contract, recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe) -> onnx.ModelProto:
+    """The source as the quantiser is given it, with the names that ``exclude`` speaks of.
+
+    Raises:
+        RecipeError: The source is torn, or ONNX Runtime does not load it.
+    """
+    with tempfile.TemporaryDirectory(prefix="eyerace-parity-") as folder:
+        return _prepared(_read(contract.path(contract.variants[recipe.source].path)), Path(folder))
+
+
 def _read(path: Path) -> onnx.ModelProto:
     import onnx  # noqa: PLC0415 - only where a model is made
 

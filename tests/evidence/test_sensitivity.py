@@ -19,6 +19,7 @@ from parity.evidence.sensitivity import _Excluding, _from_integers, _recipe, _Tr
 from parity.judging import judge
 from parity.progress import SilentProgress
 from parity.recipes.build import build_variant, missing_artefacts
+from parity.recipes.quantise import prepared
 from parity.result import Status
 from parity.stats.differences import sqnr_db
 from tests.bundles import make_image_bundle
@@ -100,6 +101,43 @@ def test_excluding_a_layer_is_what_the_recipe_would_do(uneven: Path, names: set[
     onnx.checker.check_model(changed, full_check=True)
     assert trial.decibels(changed) == trial.decibels(_without(place, recipe, sorted(names))) != trial.decibels(ours)
     assert ours.SerializeToString(deterministic=True) == before, "the good one is left alone"
+
+
+def test_normalisation_that_the_source_kept_is_excluded_with_its_layer(image_bundle: Path) -> None:
+    """A foreign file whose statistics the recipe folds into the weights before anything else."""
+    random = np.random.default_rng(0)
+    arrays = {
+        "first": random.normal(size=(3, 3, 3, 3)),
+        "scale": np.array([1.5, 0.1, 9.0]),
+        "shift": np.full(3, 0.5),
+        "mean": np.full(3, 0.1),
+        "variance": np.full(3, 2.0),
+        "second": random.normal(size=(3, 3, 3, 3)),
+    }
+    nodes = [
+        helper.make_node("Conv", ["pixel_values", "first"], ["a"], "one"),
+        helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "variance"], ["b"], "norm"),
+        helper.make_node("Relu", ["b"], ["c"], "relu"),
+        helper.make_node("Conv", ["c", "second"], ["d"], "two"),
+        helper.make_node("GlobalAveragePool", ["d"], ["e"], "pool"),
+        helper.make_node("Flatten", ["e"], ["scores"], "flat"),
+    ]
+    inputs, outputs = (
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])]
+        for name, shape in (("pixel_values", (3, 32, 32)), ("scores", (3,)))
+    )
+    stored = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in arrays.items()]
+    graph = helper.make_graph(nodes, "foreign", inputs, outputs, stored)
+    foreign = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(foreign, image_bundle / "build" / "tiny.fp32.onnx")
+    place = bench(image_bundle)
+    build_variant(place.contract, "int8", SilentProgress())
+    recipe, ours = _recipe(place.contract, "int8"), onnx.load(image_bundle / "build" / "tiny.int8.onnx")
+    theirs = prepared(place.contract, recipe)
+    trial, excluding = _Trial(place, "int8", theirs), _Excluding(ours, theirs, recipe)
+    assert _from_integers(ours, theirs) == ["one", "two"]
+    for names in (["one"], ["two"]):
+        assert trial.decibels(excluding(names)) == trial.decibels(_without(place, recipe, names)), names
 
 
 @pytest.mark.parametrize("stated", ['op_types = ["Conv"]', 'exclude = ["*body*"]'])
