@@ -19,7 +19,7 @@ from parity.evidence.store import Store
 from parity.golden.dataset import open_golden
 from parity.progress import SilentProgress
 from parity.selftest.faults.cost import leak
-from parity.selftest.model import Role
+from parity.selftest.roles import Role
 from parity.selftest.workshop import Workshop
 
 if TYPE_CHECKING:

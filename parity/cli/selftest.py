@@ -102,7 +102,7 @@ def _limits(examiner: Examiner) -> list[str]:
     """Find the detection limits of what was exported."""
     from parity.selftest.doses import DOSES, limits_of  # noqa: PLC0415 - only once it is needed
     from parity.selftest.layerwise import layer_limit  # noqa: PLC0415
-    from parity.selftest.model import Role  # noqa: PLC0415
+    from parity.selftest.roles import Role  # noqa: PLC0415
     from parity.selftest.workshop import name_of  # noqa: PLC0415
 
     names = dict.fromkeys(filter(None, (name_of(examiner.contract, role) for role in (Role.FLOAT, Role.DEVICE))))

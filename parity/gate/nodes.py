@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
 
@@ -13,12 +13,15 @@ from parity.result import HOST
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from pathlib import Path
 
     from _pytest._code import ExceptionInfo
     from _pytest._code.code import TerminalRepr
 
     from parity.checks.base import Planned
-    from parity.gate.session import GateSession
+    from parity.gate.subject import Subject
+    from parity.report.compose import Finding
+    from parity.report.rows import VerdictEntry
 
 _PROPERTIES: Final = (
     "contract",
@@ -33,6 +36,19 @@ _PROPERTIES: Final = (
     "unit",
 )
 """What JUnit and other readers of reports get of a verdict, flat: none of it must be read out of a test's name."""
+
+
+class Gate(Protocol):
+    """What items ask of the run that they are part of."""
+
+    def subject(self, path: Path) -> Subject:
+        """The contract at a path, with all that it demands."""
+
+    def judge(self, item: ClauseItem, subject: Subject, planned: Planned) -> Finding:
+        """Judge a clause for an item."""
+
+    def account(self, row: VerdictEntry) -> str:
+        """Tell a verdict in full."""
 
 
 @dataclass(slots=True)
@@ -53,7 +69,7 @@ class ContractFile(pytest.File):
     """A contract: one collector a variant."""
 
     obj = None
-    gate: GateSession
+    gate: Gate
 
     def collect(self) -> Iterator[VariantCollector]:
         """Collect the variants that anything is demanded of."""
@@ -70,7 +86,7 @@ class VariantCollector(pytest.Collector):
     """A form of the model: one item a clause."""
 
     obj = None
-    gate: GateSession
+    gate: Gate
     planned: tuple[Planned, ...]
 
     def collect(self) -> Iterator[ClauseItem]:
@@ -90,7 +106,7 @@ class ClauseItem(pytest.Item):
     """A clause that is judged."""
 
     obj = None
-    gate: GateSession
+    gate: Gate
     planned: Planned
 
     def runtest(self) -> None:

@@ -22,11 +22,12 @@ from parity.contract.options import OPTIONS
 from parity.contract.settings import resolve
 from parity.errors import ContractError, RecipeError
 from parity.gate.assistance import Assistance
+from parity.gate.baseline import places, stored_baseline
 from parity.gate.discovery import Discovery, discover, refuse_namesakes
 from parity.gate.ending import Ending
 from parity.gate.interrupts import Patience
 from parity.gate.nodes import ClauseItem, ContractFile
-from parity.gate.release import places, refuse_acceptance, refuse_idle, stored_baseline
+from parity.gate.release import refuse_acceptance, refuse_idle
 from parity.gate.stage import Stage
 from parity.gate.subject import Subject
 from parity.places import hush, shown

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TextIO
 
 from parity.gate import power, targets
-from parity.gate.release import in_words
+from parity.gate.baseline import in_words
 from parity.places import listed, shown
 from parity.progress import SilentProgress
 from parity.report import github

@@ -82,7 +82,7 @@ class Subject:
     def _open(self, contract: Contract, *, compare: bool = False) -> Laboratory:
         """Open a laboratory, with ``compare`` one that also gives evidence of the accepted release."""
         from parity.evidence.laboratory import Laboratory  # noqa: PLC0415 - as above
-        from parity.gate.release import measurer, source_of  # noqa: PLC0415
+        from parity.gate.baseline import measurer, source_of  # noqa: PLC0415
         from parity.golden.dataset import open_golden  # noqa: PLC0415
 
         return Laboratory(

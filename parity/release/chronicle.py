@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from parity.errors import ParityError
 from parity.evidence.model import Files
 from parity.release.files import folder_of, history, names, read
-from parity.report.html.history import Accepted
+from parity.report.html.material import Accepted
 
 if TYPE_CHECKING:
     from parity.contract.model import Contract

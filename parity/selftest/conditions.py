@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from parity.errors import ParityError
 from parity.report.files import read_record
 from parity.result import HOST
-from parity.selftest.model import Unfit
+from parity.selftest.roles import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parity.selftest.model import Unfit
+from parity.selftest.roles import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -19,7 +19,7 @@ from parity.judging import judge
 from parity.result import HOST
 from parity.selftest.doses import bisect
 from parity.selftest.edits import initialiser, stored, write
-from parity.selftest.model import Role, Unfit
+from parity.selftest.roles import Role, Unfit
 from parity.selftest.workshop import Workshop, name_of
 
 if TYPE_CHECKING:

@@ -14,25 +14,11 @@ if TYPE_CHECKING:
 
     from parity.contract.model import Contract
     from parity.result import Verdict
+    from parity.selftest.roles import Role
     from parity.selftest.workshop import Workshop
 
 FAMILIES = ("preprocessing", "labels", "export", "weights", "quantisation", "runtime", "cost", "hybrid")
 """Where faults come from, in the order of the table."""
-
-
-class Role(StrEnum):
-    """A variant by what it is in a bundle, whatever its name."""
-
-    TORCH = "torch"
-    """What was trained: the first torch variant."""
-    FLOAT = "float"
-    """What was exported from it: the first ONNX variant that is not quantised."""
-    DEVICE = "device"
-    """What the phone runs: the ONNX variant of the tier ``device``, or the one that a recipe quantises."""
-
-
-class Unfit(Exception):  # noqa: N818 - no fault of anybody: this bundle has not what the fault would damage
-    """A fault that cannot be planted in this bundle; says why."""
 
 
 @dataclass(frozen=True, slots=True)

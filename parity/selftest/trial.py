@@ -31,8 +31,9 @@ from parity.evidence.model import (
 from parity.golden.dataset import open_golden
 from parity.judging import judge
 from parity.result import HOST, Identity, Judgement, Status, Verdict
-from parity.selftest.model import Answer, Expected, Fault, Outcome, Unfit
+from parity.selftest.model import Answer, Expected, Fault, Outcome
 from parity.selftest.remembered import Memory, Remembered
+from parity.selftest.roles import Unfit
 from parity.selftest.workshop import Workshop, name_of
 
 if TYPE_CHECKING:

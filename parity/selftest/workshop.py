@@ -21,7 +21,7 @@ from parity.contract.variants import (
     QuantiseStaticRecipe,
     TorchVariant,
 )
-from parity.selftest.model import Role, Unfit
+from parity.selftest.roles import Role, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

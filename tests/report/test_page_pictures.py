@@ -12,8 +12,8 @@ from parity.evidence.store import Store
 from parity.report.document import EvidenceEntry
 from parity.report.html.charts import draw, placed, rows
 from parity.report.html.costs import cost_pictures, instructions_picture, latency_picture, layers_picture
-from parity.report.html.history import Accepted, history_picture
-from parity.report.html.material import Material, gather
+from parity.report.html.history import history_picture
+from parity.report.html.material import Accepted, Material, gather
 from parity.report.html.page import render
 from parity.result import Relation, Status
 from tests.report.records import record, verdict

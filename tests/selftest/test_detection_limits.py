@@ -13,7 +13,7 @@ from parity.evidence.store import Store
 from parity.progress import SilentProgress
 from parity.selftest.doses import DOSES, bisect, limits_of
 from parity.selftest.layerwise import layer_limit
-from parity.selftest.model import Role
+from parity.selftest.roles import Role
 from parity.selftest.trial import Examiner
 from tests.bundles import make_image_bundle
 from tests.laboratories import change

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from parity.evidence.store import Store
     from parity.report.compare import Comparison
     from parity.report.document import Record
-    from parity.report.html.history import Accepted
+    from parity.report.html.material import Accepted
     from parity.report.merged import Merged
 
     Chronicle = Callable[[Contract], Sequence[Accepted]]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
 
 from parity.evidence.model import Files
 from parity.report.html.charts import WIDTH, Legend, Picture, draw, rows
+from parity.report.html.material import Accepted
 from parity.report.words import quantity
 from parity.stats.classification import confusion, decisions, macro_f1
 
@@ -19,23 +19,6 @@ if TYPE_CHECKING:
 
 _THIS: Final = "this run"
 _MOST: Final = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A release, at one of the times that it was accepted.
-
-    Attributes:
-        name: What it is called; unique.
-        golden: Digest of the golden set that it was measured on.
-        f1: Macro-F1 by variant.
-        bytes: Size of the file by variant; only for what is a release still.
-    """
-
-    name: str
-    golden: str = ""
-    f1: Mapping[str, float] = field(default_factory=dict)
-    bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 def history_picture(material: Material, accepted: Sequence[Accepted]) -> Picture | None:

@@ -34,11 +34,27 @@ if TYPE_CHECKING:
     from parity.golden.dataset import GoldenSet
     from parity.report.document import ContractEntry, EvidenceEntry, Record
     from parity.report.html import Chronicle
-    from parity.report.html.history import Accepted
 
 F = TypeVar("F", bound=Fact)
 
 _TABLE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A release, at one of the times that it was accepted.
+
+    Attributes:
+        name: What it is called; unique.
+        golden: Digest of the golden set that it was measured on.
+        f1: Macro-F1 by variant.
+        bytes: Size of the file by variant; only for what is a release still.
+    """
+
+    name: str
+    golden: str = ""
+    f1: Mapping[str, float] = field(default_factory=dict)
+    bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,8 @@ from parity.contract.variants import Session
 from parity.runners.worker import create_session, infer
 from parity.selftest.edits import after_output, before_input, constant, node
 from parity.selftest.faults.quantisation import in_place_of_static
-from parity.selftest.model import Fault, Role, Unfit, on
+from parity.selftest.model import Fault, on
+from parity.selftest.roles import Role, Unfit
 
 if TYPE_CHECKING:
     import onnx

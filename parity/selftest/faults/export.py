@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from parity.selftest.edits import after_output, before_input, constant, node, rename
-from parity.selftest.model import Fault, Role, Unfit, answers_of, on
+from parity.selftest.model import Fault, answers_of, on
+from parity.selftest.roles import Role, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from parity.contract.data import ImageSet
-from parity.selftest.model import Fault, Role, Unfit, on, quality_of
+from parity.selftest.model import Fault, on, quality_of
+from parity.selftest.roles import Role, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parity.selftest.edits import before_input, constant, node
-from parity.selftest.model import Fault, Role, Unfit, answers_of
+from parity.selftest.model import Fault, answers_of
+from parity.selftest.roles import Role, Unfit
 
 if TYPE_CHECKING:
     import onnx

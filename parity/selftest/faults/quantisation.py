@@ -9,7 +9,8 @@ import numpy as np
 from parity.contract.data import Preprocess
 from parity.contract.variants import QuantiseDynamicRecipe
 from parity.selftest.edits import constant, initialiser, stored, write
-from parity.selftest.model import Fault, Role, Unfit, answers_of, on
+from parity.selftest.model import Fault, answers_of, on
+from parity.selftest.roles import Role, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

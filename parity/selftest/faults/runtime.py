@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from parity.compatibility.predict import predict
 from parity.evidence.graph_apart import graph_of
 from parity.selftest.edits import after_output, node
-from parity.selftest.model import Fault, Role, Unfit, on
+from parity.selftest.model import Fault, on
+from parity.selftest.roles import Role, Unfit
 
 if TYPE_CHECKING:
     import onnx
