@@ -9,10 +9,15 @@ import pytest
 from parity.errors import ArtefactError
 from parity.evidence import timing
 from parity.evidence.model import Need, Series, Timing
-from tests.laboratories import bench
+from parity.runners.guest import Guest
+from tests.laboratories import bench, change
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from parity.evidence.model import Array
+    from parity.runners.answers import Hello, Times
 
 
 def times(bundle: Path, variant: str, versus: str = "") -> Timing:
@@ -105,3 +110,42 @@ def test_a_file_that_does_not_load_is_an_error(image_bundle: Path) -> None:
     (image_bundle / "build/tiny.int8.onnx").write_bytes(b"no model")
     with pytest.raises(ArtefactError):
         times(image_bundle, "fp32", "int8")
+
+
+@pytest.mark.parametrize(("spinning", "processes"), [("true", 2), ("false", 1)])
+def test_threads_that_spin_are_counted_for_nobody_else(
+    image_bundle: Path, monkeypatch: pytest.MonkeyPatch, spinning: str, processes: int
+) -> None:
+    """They go on after their run: each variant then has a process of its own, and still a run for a run."""
+    change(
+        image_bundle,
+        "[variants.int8.recipe]",
+        "[variants.int8.session]\nintra_op_threads = 2\n\n[variants.int8.recipe]",
+    )
+    change(image_bundle, "intra_op_threads = 2\n", f"intra_op_threads = 2\nspinning = {spinning}\n")
+    asked: list[tuple[str, ...]] = []
+    started: list[str] = []
+    take, start = Guest.time, Guest.start
+
+    def told(self: Guest, feeds: Mapping[str, Mapping[str, Array]], runs: int) -> Times:
+        asked.extend([tuple(feeds)] * runs)
+        return take(self, feeds, runs)
+
+    def begun(self: Guest) -> Hello:
+        started.append(self.name)
+        return start(self)
+
+    monkeypatch.setattr(Guest, "time", told)
+    monkeypatch.setattr(Guest, "start", begun)
+    found = times(image_bundle, "int8", "fp32")
+    assert found.versus_runs is not None
+    assert whole(found.runs)
+    assert whole(found.versus_runs)
+    assert len([name for name in started if "timed" in name]) == processes
+    if processes == 1:
+        assert set(asked) == {("int8", "fp32")}
+    else:
+        assert asked == [("int8",), ("fp32",)] * len(found.runs.wall_ms), "in turns, a run for a run"
+    assert found.provenance.settings["placement"] == (
+        "a process for each variant" if processes == 2 else "a process of its own"
+    )
