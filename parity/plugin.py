@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from parity.gate.interrupts import held_back  # noqa: PLC0415
 
     with held_back():
-        from parity.gate.session import open_session  # noqa: PLC0415
+        from parity.gate.opening import open_session  # noqa: PLC0415
 
     try:
         session = open_session(config)

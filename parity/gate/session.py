@@ -12,37 +12,28 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from parity.checks.registry import open_contract, plan
-from parity.contract.options import OPTIONS
-from parity.contract.settings import resolve
-from parity.errors import ContractError, RecipeError
-from parity.gate.assistance import Assistance
-from parity.gate.baseline import places, stored_baseline
-from parity.gate.discovery import Discovery, discover, refuse_namesakes
 from parity.gate.ending import Ending
 from parity.gate.interrupts import Patience
 from parity.gate.nodes import ClauseItem, ContractFile
-from parity.gate.release import refuse_acceptance, refuse_idle
-from parity.gate.stage import Stage
-from parity.gate.subject import Subject
-from parity.places import hush, shown
+from parity.gate.subject import Subject, open_subject
 from parity.report.again import command_of
-from parity.report.compose import Finding, Ledger, compose, relative
-from parity.report.html import require_page
+from parity.report.compose import Finding, compose, relative
 from parity.report.words import account
 from parity.result import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from parity.checks.base import Planned
     from parity.contract.settings import Settings
+    from parity.gate.assistance import Assistance
+    from parity.gate.stage import Stage
     from parity.report.document import Record
     from parity.report.rows import VerdictEntry
 
@@ -99,7 +90,7 @@ class GateSession:
         """
         found = self.judged.get(file) or self.known.get(file)
         if found is None:
-            found = self.known[file] = _open(file, self.settings, self.stage, self.config, self.assistance)
+            found = self.known[file] = open_subject(file, self.settings, self.stage, self.config, self.assistance)
         return found
 
     def judge(self, item: pytest.Item, subject: Subject, planned: Planned) -> Finding:
@@ -294,98 +285,6 @@ class GateSession:
                 clock = time.monotonic()
                 result = subject.build(name)
                 self.stage.built(subject, name, result, time.monotonic() - clock)
-
-
-def open_session(config: pytest.Config) -> GateSession:
-    """Open what a run is about.
-
-    Raises:
-        ContractError: An option or a contract is wrong, or there is none.
-    """
-    hush()
-    settings = _settings(config)
-    told = getattr(config, "workerinput", {}).get(WORKER_KEY)
-    stage = Stage(config, settings, worker=told is not None)
-    assistance = Assistance(wanted=not settings.in_process)
-    unbuilt: dict[str, dict[str, list[str]]] = {}
-    if told is None:
-        _refuse_folder(settings)
-        refuse_acceptance(settings, config)
-        found = discover(config, settings)
-    else:
-        said = json.loads(told)
-        unbuilt = said["contracts"]
-        known, added = (tuple(Path(file) for file in said[key]) for key in ("known", "added"))
-        found = Discovery(tuple(Path(file) for file in unbuilt), known, added, said["only_marked"])
-    judged, known_ones = (
-        {file: _open(file, settings, stage, config, assistance) for file in files}
-        for files in (found.contracts, found.known)
-    )
-    refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])
-    refuse_idle(settings, tuple(judged.values()))
-    for file, reasons in unbuilt.items():
-        judged[Path(file)].unbuilt |= {
-            name: RecipeError(reason, next_step=next_step) for name, (reason, next_step) in reasons.items()
-        }
-    return GateSession(
-        config,
-        settings,
-        stage,
-        judged,
-        known_ones,
-        found.added,
-        found.only_marked,
-        worker=told is not None,
-        assistance=assistance,
-    )
-
-
-def _settings(config: pytest.Config) -> Settings:
-    return resolve(
-        command_line={option.name: config.getoption(option.argument()["dest"]) for option in OPTIONS},
-        ini={option.name: config.getini(option.ini) for option in OPTIONS},
-        root=config.rootpath,
-        ini_folder=config.inipath.parent if config.inipath else config.rootpath,
-        folder=config.invocation_params.dir,
-    )
-
-
-def _open(file: Path, settings: Settings, stage: Stage, config: pytest.Config, assistance: Assistance) -> Subject:
-    """Open a contract and plan it.
-
-    Raises:
-        ContractError: It is wrong, or demands nothing.
-    """
-    contract = open_contract(file, settings.overrides())
-    if settings.matrix:
-        contract = contract.as_cell()
-    planned = plan(contract)
-    if not planned:
-        raise ContractError(
-            f"{shown(file)} demands nothing of any variant, so there is nothing to hold",
-            next_step="state limits; `eyerace-parity clauses` lists all that there are",
-        )
-    own = settings.under(contract)
-    # Under xdist the workers share what was granted.
-    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    baseline = stored_baseline(contract, planned, own, places(config))
-    return Subject(Ledger(contract, planned), own, stage, max(1, own.jobs // workers), assistance, baseline)
-
-
-def _refuse_folder(settings: Settings) -> None:
-    """Refuse a record or a page that cannot be written, before anything is measured.
-
-    Raises:
-        ContractError: There is a folder in its place, or what draws the page is not installed.
-    """
-    for name, path in (("record", settings.record), ("html", settings.html)):
-        if path is not None and path.is_dir():
-            raise ContractError(
-                f"{settings.origin(name)}: {shown(path)} is a folder",
-                next_step="name a file, e.g. build/parity/record.json",
-            )
-    if settings.html is not None:
-        require_page()
 
 
 def _distributed(config: pytest.Config) -> bool:

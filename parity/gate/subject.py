@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from parity.errors import ArtefactError, ParityError, RecipeError
+from parity.checks.registry import open_contract, plan
+from parity.errors import ArtefactError, ContractError, ParityError, RecipeError
+from parity.gate.baseline import places, stored_baseline
 from parity.gate.targets import emulation, wanted
 from parity.judging import judge
+from parity.places import shown
 from parity.report.compose import Ledger, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    import pytest
 
     from parity.checks.base import Planned
     from parity.contract.model import Contract
@@ -201,3 +206,27 @@ class Subject:
             return judged(stamped) != judged(current_lineage(self.contract, name))
         except ParityError:
             return True  # building it says why
+
+
+def open_subject(
+    file: Path, settings: Settings, progress: Progress, config: pytest.Config, assistance: Assistance
+) -> Subject:
+    """Open a contract and plan it.
+
+    Raises:
+        ContractError: It is wrong, or demands nothing.
+    """
+    contract = open_contract(file, settings.overrides())
+    if settings.matrix:
+        contract = contract.as_cell()
+    planned = plan(contract)
+    if not planned:
+        raise ContractError(
+            f"{shown(file)} demands nothing of any variant, so there is nothing to hold",
+            next_step="state limits; `eyerace-parity clauses` lists all that there are",
+        )
+    own = settings.under(contract)
+    # Under xdist the workers share what was granted.
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    baseline = stored_baseline(contract, planned, own, places(config))
+    return Subject(Ledger(contract, planned), own, progress, max(1, own.jobs // workers), assistance, baseline)

@@ -1,0 +1,94 @@
+"""Opening a run: options settled, contracts found and planned, and refused before anything is measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parity.contract.options import OPTIONS
+from parity.contract.settings import resolve
+from parity.errors import ContractError, RecipeError
+from parity.gate.assistance import Assistance
+from parity.gate.discovery import Discovery, discover, refuse_namesakes
+from parity.gate.release import refuse_acceptance, refuse_idle
+from parity.gate.session import WORKER_KEY, GateSession
+from parity.gate.stage import Stage
+from parity.gate.subject import open_subject
+from parity.places import hush, shown
+from parity.report.html import require_page
+
+if TYPE_CHECKING:
+    import pytest
+
+    from parity.contract.settings import Settings
+
+
+def open_session(config: pytest.Config) -> GateSession:
+    """Open what a run is about.
+
+    Raises:
+        ContractError: An option or a contract is wrong, or there is none.
+    """
+    hush()
+    settings = _settings(config)
+    told = getattr(config, "workerinput", {}).get(WORKER_KEY)
+    stage = Stage(config, settings, worker=told is not None)
+    assistance = Assistance(wanted=not settings.in_process)
+    unbuilt: dict[str, dict[str, list[str]]] = {}
+    if told is None:
+        _refuse_folder(settings)
+        refuse_acceptance(settings, config)
+        found = discover(config, settings)
+    else:
+        said = json.loads(told)
+        unbuilt = said["contracts"]
+        known, added = (tuple(Path(file) for file in said[key]) for key in ("known", "added"))
+        found = Discovery(tuple(Path(file) for file in unbuilt), known, added, said["only_marked"])
+    judged, known_ones = (
+        {file: open_subject(file, settings, stage, config, assistance) for file in files}
+        for files in (found.contracts, found.known)
+    )
+    refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])
+    refuse_idle(settings, tuple(judged.values()))
+    for file, reasons in unbuilt.items():
+        judged[Path(file)].unbuilt |= {
+            name: RecipeError(reason, next_step=next_step) for name, (reason, next_step) in reasons.items()
+        }
+    return GateSession(
+        config,
+        settings,
+        stage,
+        judged,
+        known_ones,
+        found.added,
+        found.only_marked,
+        worker=told is not None,
+        assistance=assistance,
+    )
+
+
+def _settings(config: pytest.Config) -> Settings:
+    return resolve(
+        command_line={option.name: config.getoption(option.argument()["dest"]) for option in OPTIONS},
+        ini={option.name: config.getini(option.ini) for option in OPTIONS},
+        root=config.rootpath,
+        ini_folder=config.inipath.parent if config.inipath else config.rootpath,
+        folder=config.invocation_params.dir,
+    )
+
+
+def _refuse_folder(settings: Settings) -> None:
+    """Refuse a record or a page that cannot be written, before anything is measured.
+
+    Raises:
+        ContractError: There is a folder in its place, or what draws the page is not installed.
+    """
+    for name, path in (("record", settings.record), ("html", settings.html)):
+        if path is not None and path.is_dir():
+            raise ContractError(
+                f"{settings.origin(name)}: {shown(path)} is a folder",
+                next_step="name a file, e.g. build/parity/record.json",
+            )
+    if settings.html is not None:
+        require_page()
