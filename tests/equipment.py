@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from parity.runners.guest import local_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 OLD, NEW, X86 = "arm64/armv8.0", "arm64/armv8.2", "x86/avx2"
 
@@ -46,6 +46,14 @@ class Local:
         return tuple(target for target in targets if target in self.lacking)
 
 
+def on_two_targets(bundle: Path, *, images: int) -> Path:
+    """Let a bundle's contract have both ONNX variants executed on two targets; returns the bundle."""
+    path = bundle / "contract.toml"
+    targets = f'\n[targets]\nrun = ["{OLD}", "{X86}"]\nvariants = ["fp32", "int8"]\nimages = {images}\n'
+    path.write_text(path.read_text(encoding="utf-8") + targets, encoding="utf-8")
+    return bundle
+
+
 def misbehaving(folder: Path, name: str, answer: str) -> tuple[str, ...]:
     """A command whose worker answers inference as it is told.
 
@@ -69,3 +77,12 @@ def misbehaving(folder: Path, name: str, answer: str) -> tuple[str, ...]:
         encoding="utf-8",
     )
     return (sys.executable, str(script))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs; one that has ended but was not waited for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +16,13 @@ from parity.evidence.model import Execution, Instructions, Need, Outputs
 from parity.evidence.selection import margins
 from parity.result import HOST
 from parity.runners.guest import Guest
-from tests.equipment import NEW, OLD, X86, Local, misbehaving
+from tests.equipment import NEW, OLD, X86, Local, alive, misbehaving, on_two_targets
 from tests.laboratories import change, laboratory
 from tests.onnx_files import write_linear
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from parity.evidence.laboratory import Laboratory
 
 IMAGES = 6
@@ -33,11 +31,7 @@ IMAGES = 6
 @pytest.fixture
 def bundle(image_bundle: Path) -> Path:
     """The labelled bundle, executed on two targets."""
-    path = image_bundle / "contract.toml"
-    text = path.read_text(encoding="utf-8")
-    targets = f'\n[targets]\nrun = ["{OLD}", "{X86}"]\nvariants = ["fp32", "int8"]\nimages = {IMAGES}\n'
-    path.write_text(text + targets, encoding="utf-8")
-    return image_bundle
+    return on_two_targets(image_bundle, images=IMAGES)
 
 
 @pytest.fixture
@@ -276,118 +270,6 @@ def test_two_runs_share_the_work(bundle: Path, started: list[str]) -> None:
         thread.join()
     assert [len(each) for each in found] == [4, 4]
     assert all(count == 1 for name, count in Counter(started).items() if "on " in name)
-
-
-CTRL_C = """
-import signal, sys
-from pathlib import Path
-from parity.evidence.model import Execution, Need
-from tests.equipment import Local, OLD, X86
-from tests.laboratories import laboratory
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-command = tuple(sys.argv[2:])
-lab = laboratory(Path(sys.argv[1]), equipment=Local(commands={OLD: command, X86: command}), jobs=2)
-needs = [Need(Execution, "int8", target) for target in (OLD, X86)]
-lab.expect(needs)
-try:
-    lab.obtain(needs[0])
-except KeyboardInterrupt:
-    sys.exit(77)
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
-def test_ctrl_c_ends_all_guests(bundle: Path, tmp_path: Path) -> None:
-    """Two guests at work, both gone when the run is."""
-    pids = tmp_path / "pids"
-    pids.mkdir()
-    hang = misbehaving(tmp_path, "hanging", f"open({str(pids)!r} + '/' + str(os.getpid()), 'w'); time.sleep(600)")
-    root = Path(__file__).parent.parent.parent
-    run = subprocess.Popen([sys.executable, "-c", CTRL_C, str(bundle), *hang], cwd=root)
-    until = time.monotonic() + 60
-    while len(list(pids.iterdir())) < 2 and time.monotonic() < until and run.poll() is None:
-        time.sleep(0.1)
-    run.send_signal(signal.SIGINT)
-    assert run.wait(30) == 77
-    found = [int(path.name) for path in pids.iterdir()]
-    assert len(found) == 2
-    assert not any(alive(pid) for pid in found)
-
-
-CTRL_C_WHILE_A_SAMPLE_HANGS = """
-import signal, sys
-from pathlib import Path
-from parity.evidence.assistant import Assistant
-from parity.evidence.model import Execution, Need, Outputs
-from tests.equipment import Local, OLD, X86
-from tests.laboratories import laboratory
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-bundle, mark = map(Path, sys.argv[1:])
-assistant = Assistant()
-lab = laboratory(bundle, equipment=Local(), jobs=2, assistant=assistant)
-lab.obtain(Need(Outputs, "int8"))
-mark.touch()
-needs = [Need(Execution, "int8", target) for target in (OLD, X86)]
-lab.expect(needs)
-try:
-    lab.obtain(needs[0])
-except KeyboardInterrupt:
-    assistant.close()
-    sys.exit(77)
-"""
-
-HANGING_PHOTOGRAPHS = """
-import os
-import time
-from pathlib import Path
-
-from parity.golden import images
-
-decode = images.open_image
-
-
-def hanging(path, max_pixels):
-    if Path({mark!r}).exists():
-        Path({pid!r}).write_text(str(os.getpid()))
-        time.sleep(600)
-    return decode(path, max_pixels)
-
-
-images.open_image = hanging
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
-def test_ctrl_c_waits_for_no_sample(bundle: Path, tmp_path: Path) -> None:
-    """Two guests' threads want a photograph that is never decoded: the first waits for it, the second for its turn."""
-    mark, pid = tmp_path / "mark", tmp_path / "pid"
-    module = tmp_path / "site" / "sitecustomize.py"  # which each Python that is started imports
-    module.parent.mkdir()
-    module.write_text(HANGING_PHOTOGRAPHS.format(mark=str(mark), pid=str(pid)), encoding="utf-8")
-    root = Path(__file__).parent.parent.parent
-    command = [sys.executable, "-c", CTRL_C_WHILE_A_SAMPLE_HANGS, str(bundle), str(mark)]
-    run = subprocess.Popen(command, cwd=root, env=os.environ | {"PYTHONPATH": str(module.parent)})
-    until = time.monotonic() + 60
-    while not pid.exists() and time.monotonic() < until and run.poll() is None:
-        time.sleep(0.1)
-    time.sleep(0.5)  # the second guest has started by now
-    run.send_signal(signal.SIGINT)
-    try:
-        assert run.wait(30) == 77
-    finally:
-        run.kill()
-    assert not alive(int(pid.read_text(encoding="utf-8")))
-
-
-def alive(pid: int) -> bool:
-    """Whether a process still runs; one that has ended but was not waited for does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def test_progress_counts_every_inference(bundle: Path) -> None:
