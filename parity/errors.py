@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 import signal as signals
+from typing import Final
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -85,6 +86,14 @@ class WorkerDied(MeasurementError):  # noqa: N818 - a death is told as what happ
     def __init__(self, reason: str, *, signal: int | None = None, next_step: str = "") -> None:
         super().__init__(reason, next_step=next_step)
         self.signal = signal
+
+
+FROM_OUTSIDE: Final = frozenset({signals.SIGTERM, signals.SIGINT, getattr(signals, "SIGKILL", 9)})
+"""Signals that say nothing about a file: somebody, or a system out of memory, ended the process."""
+
+
+MORE_MEMORY: Final = "run again with more memory, with fewer jobs or with smaller batches (golden.batch)"
+"""What to do when one of these has ended a process."""
 
 
 def signal_in_words(number: int, *, processor: str = "processor") -> str:

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from parity import errors
 from parity.contract.carry import packed
-from parity.errors import MeasurementError, RecipeError, WorkerDied
+from parity.errors import FROM_OUTSIDE, MeasurementError, RecipeError, WorkerDied
 from parity.evidence.codec import decode
 from parity.golden.base import Wrapped
 from parity.runners.conversation import Conversation
@@ -52,8 +52,6 @@ _PROGRAM: Final = (
 """The same modules are found there as here, whoever has changed the path."""
 
 _TOLD_SAMPLES: Final = 4
-_FROM_OUTSIDE: Final = frozenset({9, 15})
-"""Signals by which nobody kills himself: SIGKILL and SIGTERM, the one that a system short of memory sends."""
 
 
 class Assistant:
@@ -115,9 +113,9 @@ class Assistant:
         try:
             return self._ask("make", f"building {variant}", header, progress=progress)["content"].tobytes()
         except WorkerDied as error:
+            if error.signal in FROM_OUTSIDE:
+                raise
             step = "look at the checkpoint and the factory: one of them ends what builds from them"
-            if error.signal in _FROM_OUTSIDE:
-                step = "build it with more memory, or elsewhere, and bring the file"
             raise WorkerDied(error.reason, signal=error.signal, next_step=step) from error
 
     def abandon(self) -> None:
@@ -306,7 +304,6 @@ def _with_samples(error: WorkerDied, places: tuple[int, ...], golden: GoldenSet)
         return error
     rest = f" and {len(known) - _TOLD_SAMPLES} more" if len(known) > _TOLD_SAMPLES else ""
     reason = f"{error.reason}; under way: {', '.join(known[:_TOLD_SAMPLES])}{rest}"
-    next_step = "take these samples out, or the file: one of them kills what reads it"
-    if error.signal in _FROM_OUTSIDE:
-        next_step = "run again with more memory, or with fewer --eyerace-parity-jobs or a smaller golden.batch"
+    accused = "take these samples out, or the file: one of them kills what reads it"
+    next_step = error.next_step if error.signal in FROM_OUTSIDE else accused
     return WorkerDied(reason, signal=error.signal, next_step=next_step)

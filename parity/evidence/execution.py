@@ -6,14 +6,13 @@ A file that is refused or that kills its process is no failed measurement: it is
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from parity.digests import json_digest
-from parity.errors import ArtefactError, MeasurementError, WorkerDied
+from parity.errors import FROM_OUTSIDE, ArtefactError, MeasurementError, WorkerDied
 from parity.evidence.feeding import batch_of, rows_of
 from parity.evidence.model import Execution, Need, Provenance
 from parity.runners.onnxruntime import model_of, session_of
@@ -42,9 +41,6 @@ CODE: Final = (
 
 THREADS: Final = 1
 """One thread an inference: the numbers then do not depend on how many cores there are."""
-
-_FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGKILL", 9)})
-"""Signals that say nothing about a file: somebody, or a system out of memory, ended the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +173,7 @@ def died(error: WorkerDied) -> Failed:
     Raises:
         WorkerDied: It says nothing about the file: the guest hung, left, or was ended from outside.
     """
-    if error.signal is None or error.signal in _FROM_OUTSIDE:
+    if error.signal is None or error.signal in FROM_OUTSIDE:
         raise error
     return Failed(error.reason, signal=error.signal, next_step=error.next_step)
 

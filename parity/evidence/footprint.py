@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from parity.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
+from parity.errors import FROM_OUTSIDE, ArtefactError, GoldenError, MeasurementError, WorkerDied
 from parity.evidence.feeding import batch_of
 from parity.evidence.model import Footprint, Need, Preflight, Provenance
 from parity.runners.artefacts import artefact
@@ -186,6 +186,8 @@ def _try(bench: Bench, variant: str, model: bytes | Path | ArtefactError, feeds:
         ran = guest.run(_SESSION, feeds)
     except MeasurementError as error:
         signal = error.signal if isinstance(error, WorkerDied) else None
+        if signal in FROM_OUTSIDE:
+            raise  # it says nothing about the file, and must not be kept as if it did
         return Trial(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
     finally:
         guest.close()

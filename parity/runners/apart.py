@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from parity.errors import MeasurementError, WorkerDied, signal_in_words
+from parity.errors import FROM_OUTSIDE, MORE_MEMORY, MeasurementError, WorkerDied, signal_in_words
 from parity.runners.processes import end_group, new_group
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def read_apart(module: str, arguments: Sequence[str], *, name: str, seconds: flo
     if process.returncode < 0:
         number = -process.returncode
         reason = f"the process that read {name} died of {signal_in_words(number)}"
-        raise WorkerDied(reason, signal=number, next_step="the file must not ship: it kills what reads it")
+        accused = "the file must not ship: it kills what reads it"
+        raise WorkerDied(reason, signal=number, next_step=MORE_MEMORY if number in FROM_OUTSIDE else accused)
     if process.returncode:
         words = said.decode("utf-8", errors="replace").strip().rpartition("\n")[2][:_LAST_WORDS]
         reason = f"the process that read {name} left with exit code {process.returncode}: {words}"

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from parity.errors import MeasurementError, WorkerDied, signal_in_words
+from parity.errors import FROM_OUTSIDE, MORE_MEMORY, MeasurementError, WorkerDied, signal_in_words
 from parity.runners import worker
 from parity.runners.processes import end_group, new_group
 
@@ -242,6 +242,8 @@ class Conversation:
         if number is not None:
             how = f"died of {signal_in_words(number, processor=self._processor)}"
             next_step = "the file must not ship for this target; another runtime version or optimisation level may live"
+            if number in FROM_OUTSIDE:
+                next_step = MORE_MEMORY
         else:
             how = f"left with exit code {code}"
             next_step = "run the command by hand to see what it says"

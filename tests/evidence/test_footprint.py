@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +12,8 @@ from onnx import TensorProto, helper
 from parity.errors import ArtefactError, MeasurementError, WorkerDied
 from parity.evidence import footprint
 from parity.evidence.model import Footprint, Need, Preflight
-from tests.laboratories import bench
+from tests.equipment import misbehaving
+from tests.laboratories import bench, laboratory
 from tests.onnx_files import write_linear
 
 if TYPE_CHECKING:
@@ -101,6 +104,32 @@ def test_a_death_is_evidence_with_its_signal(image_bundle: Path) -> None:
     with pytest.raises(WorkerDied, match="SIGILL") as caught:
         footprint.require_survival(bench(image_bundle), died)
     assert caught.value.signal == 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
+def test_a_process_that_was_killed_from_outside_says_nothing_of_the_file(
+    image_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system short of memory once is no reason to call a file broken ever after."""
+    need = Need(Preflight, "fp32")
+    dying = misbehaving(tmp_path, "killed", "os.kill(os.getpid(), signal.SIGKILL)")
+    with monkeypatch.context() as patch:
+        patch.setattr(footprint, "local_command", lambda: dying)
+        with pytest.raises(WorkerDied, match="SIGKILL") as caught:
+            laboratory(image_bundle).obtain(need)
+        assert "with more memory" in caught.value.next_step
+    assert not laboratory(image_bundle).obtain(need).failure
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
+def test_a_crash_of_its_own_is_kept(image_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What kills whoever runs it does so on another day, too."""
+    need = Need(Preflight, "fp32")
+    dying = misbehaving(tmp_path, "crashing", "os.kill(os.getpid(), signal.SIGSEGV)")
+    with monkeypatch.context() as patch:
+        patch.setattr(footprint, "local_command", lambda: dying)
+        assert laboratory(image_bundle).obtain(need).signal == signal.SIGSEGV
+    assert laboratory(image_bundle).obtain(need).signal == signal.SIGSEGV
 
 
 def test_torch_has_no_footprint(image_bundle: Path) -> None:

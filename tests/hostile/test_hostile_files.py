@@ -25,6 +25,7 @@ from parity.contract.variants import TorchExportVariant
 from parity.errors import ArtefactError, GoldenError, MeasurementError, ParityError, RecordError, WorkerDied
 from parity.evidence.bench import artefact_digest
 from parity.evidence.graph_apart import graph_of
+from parity.evidence.model import Graph, Need
 from parity.evidence.store import Store
 from parity.golden.archive import read_archive
 from parity.judging import judge
@@ -261,6 +262,27 @@ def test_a_reader_that_fails_is_told_in_its_last_words() -> None:
     """And not with its traceback."""
     with pytest.raises(MeasurementError, match=r"exit code 1: .*ZeroDivisionError"):
         read_apart("timeit", ["-n1", "-r1", "1 / 0"], name="model.onnx")
+
+
+@pytest.mark.parametrize(("number", "fact"), [(11, 1), (9, 0)])
+def test_only_a_death_of_its_own_is_kept_of_a_graph(
+    image_bundle: Path, monkeypatch: pytest.MonkeyPatch, number: int, fact: int
+) -> None:
+    """A reader that the system ended is no word about the file, today or tomorrow."""
+
+    def die(_module: str, _arguments: object, *, name: str) -> bytes:
+        return read_apart("timeit", ["-n1", "-r1", f"import os; os.kill(os.getpid(), {number})"], name=name)
+
+    need = Need(Graph, "fp32")
+    with monkeypatch.context() as patch:
+        patch.setattr("parity.evidence.graph_apart.read_apart", die)
+        if fact:
+            assert "SIGSEGV" in laboratory(image_bundle).obtain(need).failure
+        else:
+            with pytest.raises(WorkerDied, match="SIGKILL") as caught:
+                laboratory(image_bundle).obtain(need)
+            assert "with more memory" in caught.value.next_step
+    assert bool(laboratory(image_bundle).obtain(need).failure) == fact
 
 
 def test_a_graph_is_read_apart(image_bundle: Path) -> None:
