@@ -18,7 +18,7 @@ from parity.evidence.model import Need, Soak
 from parity.evidence.store import Store
 from parity.golden.dataset import open_golden
 from parity.progress import SilentProgress
-from parity.selftest.faults.cost import leak
+from parity.selftest.faults.cost import LEAK, leak
 from parity.selftest.roles import Role
 from parity.selftest.workshop import Workshop
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 GOLDEN = Path(__file__).parent.parent / "golden"
 PROCESSES = 10
 MEGABYTE = 1_000_000
-TAKEN_MORE = 128 * 1024
-"""Bytes that each run of the planted leak takes more than the one before."""
 
 
 def growths(contract: Contract, variant: str, store: Path) -> tuple[list[float], int]:
@@ -54,5 +52,5 @@ def test_what_keeps_more_and_more(claims: Claims, tmp_path: Path) -> None:
     good = open_contract(GOLDEN / "contract.toml")
     contract = Workshop(good, tmp_path, SilentProgress()).edited(Role.DEVICE, leak)
     found, runs = growths(contract, "int8", tmp_path / "store")
-    shares = [grown / (runs * TAKEN_MORE) for grown in found]
+    shares = [grown / (runs * LEAK) for grown in found]
     claims.take(f"growth seen / taken, {runs} runs", median(shares), (min(shares), max(shares)), at_least=0.95)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
@@ -68,7 +69,21 @@ class Calibration(Model):
         return self
 
 
-class QuantiseDynamicRecipe(Model):
+class _Quantising(Model):
+    """What both ways of quantising have.
+
+    Attributes:
+        exclude: Names of nodes to leave in float; ``*`` stands for any text.
+    """
+
+    exclude: tuple[str, ...] = ()
+
+    def excludes(self, node: str) -> bool:
+        """Whether a node is to stay in float."""
+        return any(fnmatchcase(node, pattern) for pattern in self.exclude)
+
+
+class QuantiseDynamicRecipe(_Quantising):
     """ONNX Runtime's ``quantize_dynamic``: weights in integers, activations quantised as they come.
 
     Attributes:
@@ -77,7 +92,6 @@ class QuantiseDynamicRecipe(Model):
         per_channel: One scale a channel instead of one a tensor.
         reduce_range: Seven bits for weights, which cannot saturate on x86 without VNNI.
         op_types: Operators to quantise; ONNX Runtime's own choice by default.
-        exclude: Names of nodes to leave in float; ``*`` stands for any text.
     """
 
     kind: Literal["quantize_dynamic"]
@@ -86,10 +100,9 @@ class QuantiseDynamicRecipe(Model):
     per_channel: bool = False
     reduce_range: bool = False
     op_types: tuple[str, ...] | None = None
-    exclude: tuple[str, ...] = ()
 
 
-class QuantiseStaticRecipe(Model):
+class QuantiseStaticRecipe(_Quantising):
     """ONNX Runtime's ``quantize_static``: weights and activations in integers, ranges observed beforehand.
 
     Attributes:
@@ -101,7 +114,6 @@ class QuantiseStaticRecipe(Model):
         per_channel: One scale a channel instead of one a tensor.
         reduce_range: Seven bits for weights, which cannot saturate on x86 without VNNI.
         op_types: Operators to quantise; ONNX Runtime's own choice by default.
-        exclude: Names of nodes to leave in float; ``*`` stands for any text.
     """
 
     kind: Literal["quantize_static"]
@@ -113,7 +125,6 @@ class QuantiseStaticRecipe(Model):
     per_channel: bool = True
     reduce_range: bool = False
     op_types: tuple[str, ...] | None = None
-    exclude: tuple[str, ...] = ()
 
 
 Recipe = Annotated[ExportRecipe | QuantiseDynamicRecipe | QuantiseStaticRecipe, Field(discriminator="kind")]

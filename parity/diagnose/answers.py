@@ -44,9 +44,9 @@ _STILL: Final = 1e-6
 _SURE: Final = 0.9
 _MANY: Final = 10
 _SHARE: Final = 0.04
+"""Share of samples that sure and joint errors must be before labels are doubted."""
 _WITNESS: Final = 0.6
 """Share of all samples that must be decided as labelled before single labels are doubted."""
-"""Share of samples that sure and joint errors must be before labels are doubted."""
 
 
 def causes(variant: str, scores: Array | None, reference: str, theirs: Array | None, golden: Golden) -> list[str]:

@@ -5,7 +5,6 @@ A quantised layer always differs a little. Only what stands out from that is nam
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -129,15 +128,16 @@ def _recipe(contract: Contract, variant: str, layers: Sequence[LayerPair]) -> It
     """Where the file is not what its recipe says."""
     stated = contract.variants[variant]
     recipe = stated.recipe if isinstance(stated, OnnxVariant) else None
-    patterns = () if recipe is None or isinstance(recipe, ExportRecipe) else recipe.exclude
-    kept = [layer.name for layer in layers if layer.scales and any(fnmatchcase(layer.name, p) for p in patterns)]
-    if kept:
-        yield f"{listed(kept, most=3)} {'is' if len(kept) == 1 else 'are'} quantised, although the recipe excludes" + (
-            " it: it should be in float" if len(kept) == 1 else " them: they should be in float"
-        )
-    if not isinstance(recipe, QuantiseStaticRecipe) or not recipe.per_channel:
+    if recipe is None or isinstance(recipe, ExportRecipe):
         return
     quantised = [layer for layer in layers if layer.scales]
+    kept = [layer.name for layer in quantised if recipe.excludes(layer.name)]
+    if len(kept) == 1:
+        yield f"{kept[0]} is quantised, although the recipe excludes it: it should be in float"
+    elif kept:
+        yield f"{listed(kept, most=3)} are quantised, although the recipe excludes them: they should be in float"
+    if not isinstance(recipe, QuantiseStaticRecipe) or not recipe.per_channel:
+        return
     single = [layer for layer in quantised if layer.scales == 1]
     if quantised and len(single) > len(quantised) / 2:
         yield (

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from parity.checks.words import counted, figure, volume
+from parity.evidence.sensitivity import WORTH
 from parity.places import listed
 
 if TYPE_CHECKING:
     from parity.evidence.model import Sensitivity
-
-_WORTH: Final = 1.0
-"""dB that are worth to be told of."""
 
 
 def causes(variant: str, tried: Sensitivity) -> list[str]:
@@ -27,19 +25,19 @@ def causes(variant: str, tried: Sensitivity) -> list[str]:
     foreign = f"the file of {variant} is not what its recipe makes"
     samples = f"({counted(len(tried.samples), 'sample')})"
     now = f"{figure(tried.decibels)} dB"
-    if tried.remade is not None and tried.remade - tried.decibels >= _WORTH:
+    if tried.remade is not None and tried.remade - tried.decibels >= WORTH:
         anew = f"one that is made anew comes to {figure(tried.remade)} dB"
         return [f"{foreign}: {anew}, this one to {now} {samples}"]
     if tried.together is None:
         return []
     names = listed(f'"{gain.name}"' for gain in tried.worst)
-    if tried.made is not None and abs(tried.made - tried.together) >= _WORTH:
+    if tried.made is not None and abs(tried.made - tried.together) >= WORTH:
         anew = f"with {names} in float, one that is made anew comes to {figure(tried.made)} dB"
         return [f"{foreign}: {anew}, this one to {figure(tried.together)} dB {samples}"]
     layers = counted(tried.layers, "quantised layer")
     if tried.tried < tried.layers:
         layers = f"{layers} ({tried.tried} were tried)"
-    if tried.made is not None and tried.made - tried.decibels >= _WORTH:
+    if tried.made is not None and tried.made - tried.decibels >= WORTH:
         size = f" and is {volume(tried.more_bytes)} bigger" if tried.more_bytes > 0 else ""
         told = f"of {layers} of {variant}, those that lose the most are {names}: with these added to exclude its recipe"
         return [f"{told} makes a file that comes to {figure(tried.made)} dB instead of {now}{size} {samples}"]

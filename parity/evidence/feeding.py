@@ -28,6 +28,11 @@ def rows_at_once(contract: Contract) -> int:
     return contract.golden.batch if takes_batches(contract.interface) else 1
 
 
+def evenly(count: int, most: int) -> list[int]:
+    """Choose at most so many of ``count`` samples, evenly over all of them, the first and the last among them."""
+    return list(dict.fromkeys(np.linspace(0, count - 1, min(most, count)).astype(int).tolist()))
+
+
 def batch_of(contract: Contract, variant: str, golden: GoldenSet, samples: Sequence[int]) -> dict[str, Array]:
     """Gather samples into the inputs of one inference.
 

@@ -9,15 +9,15 @@ is proven: the recipe is carried out once more with them excluded, and the file 
 from __future__ import annotations
 
 import glob
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from parity.contract.variants import OnnxVariant, QuantiseStaticRecipe
 from parity.errors import MeasurementError, ParityError
-from parity.evidence.feeding import batch_of
+from parity.evidence.feeding import batch_of, evenly
 from parity.evidence.model import LayerGain, Sensitivity
+from parity.evidence.weights import parsed
 from parity.recipes.quantise import prepared, quantise, quantised_operators
 from parity.runners import worker
 from parity.runners.artefacts import contents
@@ -42,7 +42,7 @@ MOST: Final = 128
 """Layers that are tried; of more, as many from either end of the network, where the sensitive ones mostly are."""
 
 WORTH: Final = 1.0
-"""dB that the worst layers must gain together before a file is made without them."""
+"""dB that are worth another file, and worth to be told of."""
 
 NEAR: Final = 40.0
 """dB from which on quantisation has cost next to nothing: whatever is broken is broken for another reason."""
@@ -50,7 +50,13 @@ NEAR: Final = 40.0
 RUINED: Final = 6.0
 """dB below which a file is hardly what any recipe makes, so that this is seen to first."""
 
-CODE: Final = ("evidence/sensitivity.py", "evidence/feeding.py", "recipes/quantise.py", "recipes/calibrate.py")
+CODE: Final = (
+    "evidence/sensitivity.py",
+    "evidence/feeding.py",
+    "evidence/weights.py",
+    "recipes/quantise.py",
+    "recipes/calibrate.py",
+)
 
 _SHARE: Final = 0.25
 """Of the worst layer's gain that another must have to be named beside it."""
@@ -80,18 +86,12 @@ def measure(bench: Bench, need: Need[Sensitivity], source: Provenance) -> Sensit
     """
     contract, recipe = bench.contract, _recipe(bench.contract, need.variant)
     try:
-        ours = _read(contents(contract, need.variant))
+        ours = parsed(contents(contract, need.variant))
         return _found(bench, need, source, ours=ours, theirs=prepared(contract, recipe))
     except ParityError:
         raise
     except Exception as error:  # a damaged file is read here: whatever it causes is no fault of the run
         raise MeasurementError(f"{need.variant} cannot be looked into: {type(error).__name__}: {error}") from error
-
-
-def _read(content: bytes) -> onnx.ModelProto:
-    import onnx  # noqa: PLC0415 - only where a broken file is looked into
-
-    return onnx.load_from_string(content)
 
 
 def _found(
@@ -109,8 +109,9 @@ def _found(
     if not base < NEAR:
         return found
     if base < RUINED:
-        found = found.model_copy(update={"remade": trial.decibels(_without(bench, recipe, []))})
-        if (found.remade or 0.0) - base >= WORTH:
+        remade = trial.decibels(_without(bench, recipe, []))
+        found = found.model_copy(update={"remade": remade})
+        if remade - base >= WORTH:
             return found
     excluding = _Excluding(ours, theirs, recipe)
     tried = layers if len(layers) <= MOST else [*layers[: MOST // 2], *layers[-MOST // 2 :]]
@@ -151,8 +152,7 @@ class _Trial:
 
     def __init__(self, bench: Bench, variant: str, source: onnx.ModelProto) -> None:
         golden = bench.golden()
-        places = np.linspace(0, len(golden) - 1, min(SAMPLES, len(golden))).astype(int).tolist()
-        self.samples = tuple(dict.fromkeys(places))
+        self.samples = tuple(evenly(len(golden), SAMPLES))
         self._feeds = [batch_of(bench.contract, variant, golden, (place,)) for place in self.samples]
         self._settings = bench.contract.session_of(variant).model_dump(mode="json")
         self._output = bench.contract.scores_output
@@ -246,7 +246,7 @@ class _Excluding:
         return model
 
     def _writes_integers(self, node: onnx.NodeProto, names: Collection[str]) -> bool:
-        excluded = node.name in names or any(fnmatchcase(node.name, pattern) for pattern in self._recipe.exclude)
+        excluded = node.name in names or self._recipe.excludes(node.name)
         return node.op_type in self._quantised and not excluded
 
     def _weight_in_float(

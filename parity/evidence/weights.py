@@ -16,7 +16,7 @@ import numpy as np
 
 from parity.contract.variants import ExportRecipe, OnnxVariant
 from parity.errors import MeasurementError, ParityError
-from parity.evidence.feeding import batch_of
+from parity.evidence.feeding import batch_of, evenly
 from parity.evidence.model import LayerPair, Span, Weights
 from parity.runners import worker
 from parity.runners.artefacts import contents
@@ -91,7 +91,7 @@ def measure(bench: Bench, need: Need[Weights], source: Provenance) -> Weights:
         raise MeasurementError(f"{need.variant} is no ONNX file, whose layers could be compared")
     with bench.progress.task(f"{need.variant}: layers beside {need.versus}", None):
         try:
-            ours = _read(contents(bench.contract, need.variant))
+            ours = parsed(contents(bench.contract, need.variant))
             theirs, against = _reference(bench, need)
             layers = _pairs(list(_layers(ours)), list(_layers(theirs)))
             spans = tuple(_spans(bench, need, ours, theirs))
@@ -109,7 +109,8 @@ def measure(bench: Bench, need: Need[Weights], source: Provenance) -> Weights:
     )
 
 
-def _read(content: bytes) -> onnx.ModelProto:
+def parsed(content: bytes) -> onnx.ModelProto:
+    """Parse an ONNX file; whatever protobuf raises of a damaged one is raised."""
     import onnx  # noqa: PLC0415 - costs more than most runs
 
     return onnx.load_from_string(content)
@@ -119,12 +120,12 @@ def _reference(bench: Bench, need: Need[Weights]) -> tuple[onnx.ModelProto, str]
     """The reference as an ONNX model, and how it is called."""
     contract = bench.contract
     if contract.variants[need.versus].kind == "onnx":
-        return _read(contents(contract, need.versus)), need.versus
+        return parsed(contents(contract, need.versus)), need.versus
     variant = contract.variants[need.variant]
     recipe = variant.recipe if isinstance(variant, OnnxVariant) else None
     if not isinstance(recipe, ExportRecipe) or recipe.source != need.versus or find_spec("torch") is None:
         raise MeasurementError(f"{need.versus} cannot be laid beside {need.variant}: it is no ONNX file")
-    return _read(_exported(bench, need.versus)), f"a fresh export of {need.versus}"
+    return parsed(_exported(bench, need.versus)), f"a fresh export of {need.versus}"
 
 
 def _exported(bench: Bench, source: str) -> bytes:
@@ -337,7 +338,7 @@ def _seen(
     session = worker.create_session(model.SerializeToString(), settings.model_dump(mode="json"))
     spans: dict[str, tuple[float, float]] = {}
     golden = bench.golden()
-    for index in np.linspace(0, len(golden) - 1, min(SAMPLES, len(golden))).astype(int).tolist():
+    for index in evenly(len(golden), SAMPLES):
         feeds = batch_of(bench.contract, need.versus, golden, (index,))
         found = dict(zip((info.name for info in session.get_outputs()), session.run(None, feeds), strict=True))
         for name in names:

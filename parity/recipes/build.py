@@ -111,6 +111,9 @@ def _build_alone(contract: Contract, name: str, progress: Progress, make: Maker)
     except MemoryError as error:
         reason = f"{name} cannot be built: there was not enough memory for it"
         raise RecipeError(reason, next_step="free memory, or build it elsewhere and bring the file") from error
+    except OSError as error:
+        reason = f"{name} cannot be built: the system refused: {error.strerror or error}"
+        raise RecipeError(reason, next_step="free what is short, then build it again") from error
     finally:
         lock.release()
 

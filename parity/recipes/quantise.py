@@ -148,7 +148,7 @@ def _refuse_strangers(recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, mode
 
 
 def _excluded(recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, model: onnx.ModelProto) -> list[str]:
-    return [node.name for node in model.graph.node if any(fnmatchcase(node.name, p) for p in recipe.exclude)]
+    return [node.name for node in model.graph.node if recipe.excludes(node.name)]
 
 
 def quantised_operators(recipe: QuantiseStaticRecipe) -> frozenset[str]:

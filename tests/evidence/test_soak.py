@@ -13,7 +13,7 @@ from parity.evidence import soak
 from parity.evidence.model import Need, Soak
 from parity.evidence.questions import SOAK_RUNS
 from parity.runners.guest import Guest
-from parity.selftest.faults.cost import leak
+from parity.selftest.faults.cost import LEAK, leak
 from tests.laboratories import bench, change, laboratory
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_each_run_of_a_leaking_file_keeps_some(image_bundle: Path) -> None:
     path.write_bytes(model.SerializeToString())
     ask(image_bundle, 100)
     found = measured(bench(image_bundle))
-    assert grown(found) > 100 * 128 * 1024 * 0.9
+    assert grown(found) > 100 * LEAK * 0.9
     assert list(found.resident_bytes) == sorted(set(found.resident_bytes))
 
 
