@@ -368,7 +368,7 @@ def _memory_of_linux(*, reset: bool) -> dict[str, Any]:
 def resident() -> dict[str, int]:
     """Resident memory of this process in bytes, counted page by page, where the system does that.
 
-    Linux adds up what it tells elsewhere in batches, a part on each processor: on many it is off by megabytes.
+    Linux adds up what it tells elsewhere in batches, a part on each processor: that sum lags behind, the more of them.
 
     Returns:
         ``current``, or nothing where only :func:`memory` knows it.
