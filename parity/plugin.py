@@ -102,6 +102,10 @@ class Hooks:
         """Collect a file that is one of the run's contracts."""
         return self.session.collect(file_path, parent)
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Remember what was collected, before anybody leaves any of it out."""
+        self.session.coverage.see(item)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Add the contracts that no path led to; where none was named, leave out what does not belong to the gate."""
@@ -110,6 +114,7 @@ class Hooks:
         if removed:
             session.config.hook.pytest_deselected(items=removed)
 
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which clauses will be judged."""
         self.session.note_selected(session.items)
@@ -145,10 +150,14 @@ class Hooks:
         """Let no further interrupt cost the record."""
         self.session.patience.begin()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Write the record."""
-        self.session.finish(session, int(exitstatus))
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Write the record before anybody shows it; have the last word on the exit code."""
+        self.session.finish(session)
+        try:
+            return (yield)
+        finally:
+            self.session.settle(session)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the record."""

@@ -92,9 +92,7 @@ class VariantCollector(pytest.Collector):
     def collect(self) -> Iterator[ClauseItem]:
         """Collect what is demanded of the variant."""
         for planned in self.planned:
-            target = planned.identity.target
-            name = planned.clause.name if target == HOST else f"{planned.clause.name}[{target}]"
-            item: ClauseItem = ClauseItem.from_parent(self, name=name)
+            item: ClauseItem = ClauseItem.from_parent(self, name=clause_name(planned))
             item.gate, item.planned = self.gate, planned
             item.add_marker("parity")
             # So that `-k quality` finds the whole family.
@@ -135,3 +133,14 @@ class ClauseItem(pytest.Item):
         """Lead annotations to the line of the contract that demands it."""
         line = demand_line(self.planned)
         return self.path, None if line is None else line - 1, str(self.planned.identity)
+
+
+def clause_name(planned: Planned) -> str:
+    """The name of a clause's item."""
+    target = planned.identity.target
+    return planned.clause.name if target == HOST else f"{planned.clause.name}[{target}]"
+
+
+def clause_path(planned: Planned) -> str:
+    """The id of a clause's item below its contract, e.g. ``int8::f1``."""
+    return f"{planned.case.name}::{clause_name(planned)}"

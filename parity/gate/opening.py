@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from parity.contract.settings import resolve
 from parity.errors import ContractError, RecipeError
 from parity.gate.assistance import Assistance
 from parity.gate.discovery import Discovery, discover, refuse_namesakes
+from parity.gate.exits import runs_nothing
 from parity.gate.release import refuse_acceptance, refuse_idle
+from parity.gate.selection import Coverage, ItemSelection
 from parity.gate.session import WORKER_KEY, GateSession
 from parity.gate.stage import Stage
 from parity.gate.subject import open_subject
@@ -19,6 +22,8 @@ from parity.places import hush, shown
 from parity.report.html import require_page
 
 if TYPE_CHECKING:
+    import argparse
+
     import pytest
 
     from parity.contract.settings import Settings
@@ -33,6 +38,7 @@ def open_session(config: pytest.Config) -> GateSession:
     hush()
     settings = _settings(config)
     told = getattr(config, "workerinput", {}).get(WORKER_KEY)
+    typed = _typed(config)
     stage = Stage(config, settings, worker=told is not None)
     assistance = Assistance(wanted=not settings.in_process)
     unbuilt: dict[str, dict[str, list[str]]] = {}
@@ -40,9 +46,14 @@ def open_session(config: pytest.Config) -> GateSession:
         _refuse_folder(settings)
         refuse_acceptance(settings, config)
         found = discover(config, settings)
+        here = config.invocation_params.dir
+        coverage = Coverage(
+            ItemSelection.of(typed, typed.file_or_dir or (), here), ItemSelection.of(config.option, config.args, here)
+        )
     else:
         said = json.loads(told)
         unbuilt = said["contracts"]
+        coverage = Coverage(*(ItemSelection.from_json(each) for each in said["selections"]))
         known, added = (tuple(Path(file) for file in said[key]) for key in ("known", "added"))
         found = Discovery(tuple(Path(file) for file in unbuilt), known, added, said["only_marked"])
     judged, known_ones = (
@@ -65,7 +76,14 @@ def open_session(config: pytest.Config) -> GateSession:
         found.only_marked,
         worker=told is not None,
         assistance=assistance,
+        coverage=coverage,
+        only_reports=runs_nothing(typed),
     )
+
+
+def _typed(config: pytest.Config) -> argparse.Namespace:
+    """The options of this command line alone: pytest mixes those of ``addopts`` into its own."""
+    return config._parser.parse_known_args([os.fspath(word) for word in config.invocation_params.args])  # noqa: SLF001
 
 
 def _settings(config: pytest.Config) -> Settings:

@@ -10,20 +10,21 @@ from __future__ import annotations
 import json
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from parity.gate.ending import Ending
+from parity.gate.exits import Ran, exit_of, runs_nothing
 from parity.gate.interrupts import Patience
 from parity.gate.nodes import ClauseItem, ContractFile
+from parity.gate.selection import BY_ADDOPTS, DESELECTED
 from parity.gate.subject import Subject, open_subject
 from parity.report.again import command_of
 from parity.report.compose import Finding, compose, relative
 from parity.report.words import account
-from parity.result import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from parity.checks.base import Planned
     from parity.contract.settings import Settings
     from parity.gate.assistance import Assistance
+    from parity.gate.selection import Coverage
     from parity.gate.stage import Stage
     from parity.report.document import Record
     from parity.report.rows import VerdictEntry
+    from parity.result import Identity
 
 ON_REPORT: Final = "eyerace_parity"
 """Attribute of a test report that carries findings, as JSON texts: they cross the worker border unchanged."""
@@ -60,6 +63,8 @@ class GateSession:
         only_marked: Whether tests that are not marked ``parity`` are left out.
         worker: Whether this is an xdist worker.
         assistance: Who measures what could take this process down.
+        coverage: Which clauses are judged, and who left out the others.
+        only_reports: Whether this command line asks for a report of pytest's, such as ``--collect-only``.
         patience: Holds back interrupts after the first one.
     """
 
@@ -72,8 +77,12 @@ class GateSession:
     only_marked: bool
     worker: bool
     assistance: Assistance
+    coverage: Coverage
+    only_reports: bool
     patience: Patience = field(default_factory=Patience, init=False)
-    _selected: set[Identity] = field(default_factory=set, init=False)
+    _fallen: set[str] = field(default_factory=set, init=False)
+    _marked_ran: bool = field(default=False, init=False)
+    _failed: bool = field(default=False, init=False)
     _stopped: str = field(default="", init=False)
     _record: Record | None = field(default=None, init=False)
     _notes: list[str] = field(default_factory=list, init=False)
@@ -96,8 +105,15 @@ class GateSession:
     def judge(self, item: pytest.Item, subject: Subject, planned: Planned) -> Finding:
         """Judge a clause in the course of an item, with whose report the finding travels."""
         found = subject.judge(planned)
+        self._heed(found)
         item.stash.setdefault(_findings, []).append(found)
         return found
+
+    def _heed(self, found: Finding) -> None:
+        """Remember a verdict other than held, of whatever contract: nothing that follows may make the run green."""
+        row = found.verdict
+        if not row.status.passes:
+            self._fallen.add(f"{row.contract}: {row.identity} {row.status}")
 
     def account(self, row: VerdictEntry) -> str:
         """Tell a verdict in full."""
@@ -112,7 +128,7 @@ class GateSession:
     def start(self) -> None:
         """Open the stage. Where xdist's workers are about to start, build now: only so can they learn what failed."""
         self.stage.open()
-        if _distributed(self.config) and not self.config.getoption("collectonly"):
+        if _distributed(self.config) and not runs_nothing(self.config.option):
             self._build(None)
 
     def collect(self, path: Path, parent: pytest.Collector) -> ContractFile | None:
@@ -158,19 +174,20 @@ class GateSession:
                 continue
             kept.append(item)
         items[:] = kept
+        self.coverage.note_order(items)
         return removed
 
     def note_selected(self, items: Sequence[pytest.Item]) -> None:
         """Note which clauses are left after everybody has deselected."""
         clauses = [item for item in items if isinstance(item, ClauseItem)]
-        self._selected |= {item.planned.identity for item in clauses}
+        self.coverage.note_selected(items, self.judged, self.config)
         for file, subject in self.judged.items():
             subject.expect(item.planned for item in clauses if item.path == file)
 
     def before_items(self, session: pytest.Session) -> None:
         """Build what the chosen items need and is missing, now that it is known that they will run."""
         aborted = session.testsfailed and not self.config.getoption("continue_on_collection_errors")
-        if self.worker or _distributed(self.config) or self.config.getoption("collectonly") or aborted:
+        if self.worker or _distributed(self.config) or runs_nothing(self.config.option) or aborted:
             return
         chosen = [item for item in session.items if isinstance(item, ClauseItem)]
         others = len(chosen) < len(session.items)
@@ -187,6 +204,7 @@ class GateSession:
 
     def attach(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """In a worker, send what an item found along with its report."""
+        self._marked_ran |= not isinstance(item, ClauseItem) and item.get_closest_marker("parity") is not None
         found = item.stash.get(_findings, None)
         if self.worker and found:
             report.__dict__[ON_REPORT] = [each.model_dump_json(exclude_defaults=True) for each in found]
@@ -197,20 +215,27 @@ class GateSession:
             return
         for text in getattr(report, ON_REPORT, ()):
             found = Finding.model_validate_json(text)
+            self._heed(found)
             for subject in self.judged.values():
                 if subject.contract.name == found.verdict.contract:
                     subject.ledger.enter(found)
 
-    def finish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the record, or, in a worker, tell the controller what was selected."""
+    def finish(self, session: pytest.Session) -> None:
+        """Write the record, or, in a worker, tell the controller what was selected and what did not hold."""
         if self.worker:
-            told = [[i.contract, i.variant, i.check, i.clause, i.target] for i in self._selected]
+            told = {"coverage": self.coverage.told(), "fallen": sorted(self._fallen), "marked_ran": self._marked_ran}
             self.config.workeroutput[WORKER_KEY] = json.dumps(told)  # type: ignore[attr-defined]
             return
-        if self.config.getoption("collectonly") or not self.judged:
+        if runs_nothing(self.config.option):
+            self._explain(session)
             return
         early = str(session.shouldfail or session.shouldstop or "")
-        self._stopped = early or ("interrupted" if exitstatus == pytest.ExitCode.INTERRUPTED else "")
+        self._stopped = early or ("interrupted" if session.exitstatus == pytest.ExitCode.INTERRUPTED else "")
+        if self.judged:
+            self._keep_record()
+        self._explain(session)
+
+    def _keep_record(self) -> None:
         self._record = compose(
             [subject.ledger for subject in self.judged.values()],
             root=self.config.rootpath,
@@ -225,8 +250,36 @@ class GateSession:
         ending = Ending(self._record, self.settings, tuple(self.judged.values()), self.config.rootpath)
         ending.bring_about()
         self._notes += ending.notes
-        if ending.failed and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._failed = ending.failed
+
+    def settle(self, session: pytest.Session) -> None:
+        """Set the exit code from what was judged, whatever was made of pytest's own reports."""
+        if not self.worker:
+            session.exitstatus = self._exit(int(session.exitstatus))[0]
+
+    def _explain(self, session: pytest.Session) -> None:
+        """Say why the run ends in another code than pytest's reports lead to."""
+        code, reason = self._exit(int(session.exitstatus))
+        if reason:
+            self._notes.append(f"eyerace-parity: exit {code}: {reason}")
+
+    def _exit(self, status: int) -> tuple[int, str]:
+        """The exit code, and why it is not the one that pytest's reports lead to."""
+        if self.only_reports:
+            return status, ""
+        missing: dict[str, list[str]] = {}
+        for subject in self.judged.values():
+            for row in subject.ledger.unjudged(self._why_unjudged):
+                if row.why != DESELECTED:
+                    missing.setdefault(row.why, []).append(str(row.identity))
+        ran = Ran(
+            fallen=tuple(sorted(self._fallen)),
+            missing=missing,
+            judged=sum(len(subject.ledger.findings) for subject in self.judged.values()),
+            marked=self._marked_ran,
+            unkept=self._failed,
+        )
+        return exit_of(status, ran)
 
     def _typed_in(self) -> str:
         """The folder in which pytest was called, from the root of the run; empty for the root itself."""
@@ -237,6 +290,9 @@ class GateSession:
         """Show the record on the terminal."""
         if self._record is not None:
             self.stage.show(terminal, self._record, self._notes)
+            return
+        for note in self._notes:
+            terminal.write_line(note)
 
     def close(self) -> None:
         """Free everything."""
@@ -259,20 +315,26 @@ class GateSession:
             "known": [str(file) for file in self.known],
             "added": [str(file) for file in self.added],
             "only_marked": self.only_marked,
+            "selections": [asdict(self.coverage.asked), asdict(self.coverage.effective)],
         }
         return json.dumps(told)
 
     def hear(self, told: str | None) -> None:
-        """Take note of what a worker had selected."""
+        """Take note of what a worker had selected, and of what did not hold there."""
         if told is not None:
-            self._selected |= {Identity(*names) for names in json.loads(told)}
+            said = json.loads(told)
+            self.coverage.hear(said["coverage"])
+            self._fallen |= set(said["fallen"])
+            self._marked_ran |= said["marked_ran"]
 
     # ---------------------------------------------------------------------------------------------------------------
 
     def _why_unjudged(self, identity: Identity) -> str:
-        if identity not in self._selected:
+        if runs_nothing(self.config.option):
+            return BY_ADDOPTS  # where this command line says so, nobody asks
+        if identity not in self.coverage.selected:
             # A worker that was stopped may not have said what it had selected.
-            return "not reached" if self._stopped and not self._selected else "deselected"
+            return "not reached" if self._stopped and not self.coverage.selected else self.coverage.why(identity)
         return "not reached" if self._stopped else "left without a verdict"
 
     def _build(self, chosen: Sequence[ClauseItem] | None) -> None:

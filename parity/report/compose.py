@@ -88,7 +88,8 @@ class Ledger:
     Attributes:
         contract: The contract.
         planned: All that it demands.
-        findings: What was judged, by whose verdict it is; of two on the same clause the later one counts.
+        findings: What was judged, by whose verdict it is; of two on the same clause the later one counts, but nothing
+            takes the place of a verdict other than held.
     """
 
     contract: Contract
@@ -97,7 +98,10 @@ class Ledger:
 
     def enter(self, found: Finding) -> None:
         """Keep a finding."""
-        self.findings[found.verdict.identity] = found
+        known = self.findings.get(found.verdict.identity)
+        # Two workers may judge the same clause, and times differ: the one that fails must not depend on who is later.
+        if known is None or known.verdict.status.passes or not found.verdict.status.passes:
+            self.findings[found.verdict.identity] = found
 
     def verdicts(self) -> tuple[VerdictEntry, ...]:
         """Verdicts in the order of the plan."""
