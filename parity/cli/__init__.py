@@ -51,6 +51,7 @@ COMMANDS = {
     "export": "build the artefacts that a contract's recipes name",
     "record": "freeze the outputs of the torch variants, so that a machine without torch can judge",
     "judge": "judge a finished run again under changed limits, without an inference",
+    "verdict": "decide by a finished run's record whether a contract is held, in a process that no conftest can reach",
     "report": "show a finished run's record",
     "release": "keep a release that later candidates are judged against, and look at those that are",
     "flips": "list the images that two variants decide differently, and accept those that are known",
