@@ -37,9 +37,7 @@ BUNDLE = Path(__file__).parent.parent / "golden"
 IMAGES = 600
 COMPILED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """The environment of a run that may keep what it has compiled, as everywhere but in some containers."""
-MEASURED_EVERY_TIME = (
-    "not p50 and not p95 and not latency_ratio and not first_run and not cold_start and not peak_memory"
-)
+MEASURED_EVERY_TIME = "not p50 and not p95 and not latency_ratio and not first_run and not cold_start and not memory"
 
 
 @pytest.fixture(scope="module")

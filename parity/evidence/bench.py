@@ -13,7 +13,6 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
-from parity import __version__
 from parity.contract.callables import source_digest
 from parity.contract.data import ImageSet
 from parity.contract.variants import TORCH_KINDS, TorchVariant
@@ -201,11 +200,16 @@ def code_digest(*places: str) -> str:
 
     Args:
         places: Files of this package, relative to it.
+
+    Raises:
+        MeasurementError: One of them cannot be read. Nothing else may stand for it: evidence that was measured by other
+            code would then pass for evidence of this one.
     """
     try:
         return bytes_digest(b"\0".join((_PACKAGE / place).read_bytes() for place in places))
-    except OSError:  # an installation without sources: the release stands for its code
-        return f"release {__version__}"
+    except OSError as error:
+        reason = f"the code that measures cannot be read: {error.filename}: {error.strerror or error}"
+        raise MeasurementError(reason, next_step="install eyerace-parity again, with its sources") from error
 
 
 def _beside(contract: Contract, path: Path, location: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CODE: Final = ("evidence/known.py",)
 
 _MAX_BYTES: Final = 1 << 24
+"""Most that the file may hold: nobody has looked at so many flips."""
 
 
 def provenance(bench: Bench, need: Need[KnownFlips]) -> Provenance:
@@ -46,8 +47,13 @@ def read(contract: Contract) -> FlipFile:
         ValueError: The file is not what it should be; says where and what.
     """
     place = shown(contract.path(contract.flips.accepted))
+    body = _body(contract)
+    if len(body) > _MAX_BYTES:
+        # Its first part may well be valid TOML, and would accept what it names.
+        message = f"{place} is larger than {_MAX_BYTES >> 20} MiB"
+        raise ValueError(message)
     try:
-        file = FlipFile.model_validate(tomllib.loads(_body(contract).decode("utf-8-sig")))
+        file = FlipFile.model_validate(tomllib.loads(body.decode("utf-8-sig")))
     except ValidationError as error:
         told = error.errors()[0]
         where = ".".join(str(part) for part in told["loc"])
@@ -78,10 +84,13 @@ def today() -> str:
 
 
 def _body(contract: Contract) -> bytes:
-    """The file's bytes; none where there is no file, for a bundle without known flips needs none."""
+    """The file's bytes; none where there is no file, for a bundle without known flips needs none.
+
+    Of a file that is too large, one byte more than it may hold.
+    """
     path = contract.path(contract.flips.accepted)
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_BYTES)
+            return file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return b""

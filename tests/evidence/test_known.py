@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parity.evidence import known as reader
 from parity.evidence.known import today
 from parity.evidence.model import FlipLedger, KnownFlips, Need, Outputs
 from tests.laboratories import laboratory
@@ -74,6 +75,34 @@ def test_a_file_that_says_what_cannot_be_accepts_nothing(image_bundle: Path, tex
     write(image_bundle, text)
     known = laboratory(image_bundle).obtain(KNOWN)
     assert told in known.failure
+    assert not known.entries
+
+
+def test_a_long_file_is_read_to_its_end(image_bundle: Path) -> None:
+    """Every entry counts, the last one too: a file that is read in part accepts less than it says."""
+    entries = [ENTRY.replace("red-0.jpg", f"red-{number}.jpg") for number in range(5000)]
+    write(image_bundle, "".join(entries))
+    known = laboratory(image_bundle).obtain(KNOWN)
+    assert not known.failure
+    assert [entry.id for entry in known.entries] == [f"red-{number}.jpg" for number in range(5000)]
+
+
+def test_a_file_that_is_cut_off_accepts_nothing(image_bundle: Path) -> None:
+    """Wherever it ends within its last entry, the first one is not believed either."""
+    second = ENTRY.replace("red-0", "red-1").rstrip()
+    for length in range(len("\n[[flip]]\n"), len(second) - len("-12-31"), 7):
+        write(image_bundle, ENTRY + second[:length])
+        known = laboratory(image_bundle).obtain(KNOWN)
+        assert known.failure, length
+        assert not known.entries
+
+
+def test_a_file_that_is_too_large_is_told_and_not_cut(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut at a border of two entries it would be valid, and the second one would be gone without a word."""
+    write(image_bundle, ENTRY + ENTRY.replace("red-0", "red-1"))
+    monkeypatch.setattr(reader, "_MAX_BYTES", len(ENTRY))
+    known = laboratory(image_bundle).obtain(KNOWN)
+    assert "flips.toml is larger than" in known.failure
     assert not known.entries
 
 

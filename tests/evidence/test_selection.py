@@ -36,6 +36,22 @@ def test_the_seed_decides_the_lot_and_nothing_else() -> None:
     assert first.drawn != other.drawn
 
 
+def test_the_lot_falls_alike_on_the_whole_set() -> None:
+    """Every sample is drawn as often as any other of its class: no part of the set is left out."""
+    times = np.zeros(100, np.int64)
+    for seed in range(400):
+        times[list(choose(100, 20, seed, labels=LABELS).drawn)] += 1
+    for label in range(4):
+        own = times[label == LABELS]
+        share = 5 / len(own)  # five of each class are drawn
+        spread = (400 * share * (1 - share)) ** 0.5
+        assert np.abs(own - 400 * share).max() <= 4.5 * spread
+    without = np.zeros(100, np.int64)
+    for seed in range(400):
+        without[list(choose(100, 20, seed).drawn)] += 1
+    assert np.abs(without - 80).max() <= 4.5 * (400 * 0.2 * 0.8) ** 0.5
+
+
 @pytest.mark.parametrize("images", [100, 101, 10_000])
 def test_all_are_run_where_there_are_no_more(images: int) -> None:
     """Nothing is chosen then: none of them is special."""

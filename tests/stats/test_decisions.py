@@ -9,7 +9,7 @@ import pytest
 
 from parity.result import Status
 from parity.stats.decisions import Labelled, Rules, decide_drop, decide_floor
-from parity.stats.measures import accuracy, macro_f1
+from parity.stats.measures import Measure, accuracy, macro_f1
 from tests.stats.simulated import MEASURE, World, shares
 
 WORSE = [Status.BROKEN, Status.UNPROVEN, Status.HELD]
@@ -101,6 +101,49 @@ def test_a_function_without_an_answer_for_some_draws_holds_nothing():
 
     samples = Labelled(labels, np.eye(2)[labels])
     assert decide_floor(fickle, samples, 0.1).status is Status.UNPROVEN
+
+
+def worth(_labels, scores):
+    """A statistic that is one number however the samples are drawn."""
+    return float(scores[0, 0])
+
+
+def constant(value: float) -> np.ndarray:
+    """Scores whose :func:`worth` is a value."""
+    return np.full((20, 1), value)
+
+
+@pytest.mark.parametrize(("reference", "candidate", "margin"), [(0.92, 0.878, 0.042), (1.0, 0.7, 0.3)])
+def test_a_drop_of_its_margin_holds_although_the_reckoning_rounds(reference, candidate, margin):
+    """A drop that is its margin in decimals may lie a rounding above it in binary; anything more is above it."""
+    labels = np.zeros(20, np.int64)
+    exact = Labelled(labels, constant(candidate), constant(reference))
+    assert reference - candidate > margin
+    assert decide_drop(worth, exact, margin).status is Status.HELD
+    above = Labelled(labels, constant(candidate - 1e-12), constant(reference))
+    assert decide_drop(worth, above, margin).status is Status.BROKEN
+
+
+@pytest.mark.parametrize(("value", "floor"), [(1 - 0.9, 0.1), (0.5 - 0.2 - 0.1, 0.2)])
+def test_a_value_of_its_floor_holds_although_the_reckoning_rounds(value, floor):
+    """The same for a floor, from below."""
+    labels = np.zeros(20, np.int64)
+    assert value < floor
+    assert decide_floor(worth, Labelled(labels, constant(value)), floor).status is Status.HELD
+    assert decide_floor(worth, Labelled(labels, constant(floor - 1e-12)), floor).status is Status.BROKEN
+
+
+def test_a_floor_of_one_holds_although_the_reckoning_rounds():
+    """A floor, or a value, that is 1 but for its last digit is 1; one wrong sample of a thousand is not."""
+    labels = np.arange(1000) % 2
+    perfect = Labelled(labels, np.eye(2)[labels])
+    nearly = 1.0 - np.finfo(np.float64).eps
+    found = decide_floor(accuracy(2), perfect, nearly)
+    assert (found.status, found.exact) == (Status.HELD, True)
+    rounded = Measure(2, lambda tallies: nearly * accuracy(2).value(tallies))
+    assert decide_floor(rounded, perfect, 1.0).status is Status.HELD
+    wrong = np.where(np.arange(1000) < 1, 1 - labels, labels)
+    assert decide_floor(accuracy(2), Labelled(labels, np.eye(2)[wrong]), 1.0).status is Status.BROKEN
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

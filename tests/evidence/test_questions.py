@@ -1,0 +1,114 @@
+"""The stopping rules: a measurement goes on as long as the most demanding of its limits wants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from parity.checks.registry import open_contract
+from parity.evidence import questions
+from parity.evidence.questions import Asked, Question, asked_of, runs_of_soak
+from tests.laboratories import change
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parity.contract.model import Contract
+
+MEDIAN = Question("inference", 2.0, 0.5, "cpu", 0.95)
+P95 = Question("inference", 4.0, 0.95, "cpu", 0.95)
+RATIO = Question("ratio", 1.3, 0.5, "cpu", 0.95)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Limits of a check that asks for times."""
+
+    asked: Asked | None
+
+    def asked_of_times(self, versus: str, confidence: float) -> Asked | None:
+        """What it asks, of the variant alone and at the contract's confidence."""
+        assert confidence == 0.9
+        return None if versus else self.asked
+
+
+@dataclass(frozen=True)
+class Soaked:
+    """Limits of a check that asks for many runs."""
+
+    runs: int | None
+
+    def soak_runs(self) -> int | None:
+        """How many."""
+        return self.runs
+
+
+def stated(**limits: Any) -> Contract:
+    """A contract with one variant of such limits."""
+    variants = {"int8": SimpleNamespace(limits=limits)}
+    return cast("Contract", SimpleNamespace(statistics=SimpleNamespace(confidence=0.9), variants=variants))
+
+
+def test_the_longest_series_that_any_limit_allows_is_taken() -> None:
+    """Runs and seconds are each the most; what one check allows is not cut by what another would do with."""
+    few, many = Asked((MEDIAN,), 100, 30.0), Asked((P95, RATIO), 500, 20.0)
+    for limits in ({"a": Times(few), "b": Times(many)}, {"a": Times(many), "b": Times(few)}):
+        found = asked_of(stated(**limits), "int8", "")
+        assert (found.max_runs, found.max_seconds) == (500, 30.0)
+        assert set(found.questions) == {MEDIAN, P95, RATIO}
+
+
+def test_one_question_of_two_checks_is_asked_once() -> None:
+    """In the order in which they were asked."""
+    found = asked_of(stated(a=Times(Asked((P95, MEDIAN))), b=Times(Asked((MEDIAN, RATIO)))), "int8", "")
+    assert found.questions == (P95, MEDIAN, RATIO)
+    assert found.of("ratio") == (RATIO,)
+    assert found.of("inference", "ratio") == (P95, MEDIAN, RATIO)
+    assert found.of("postprocessing") == ()
+
+
+def test_a_check_that_asks_nothing_allows_nothing() -> None:
+    """Its own numbers are not even looked at; where nobody asks, the defaults stand."""
+    short = Asked((MEDIAN,), 10, 1.0)
+    assert asked_of(stated(a=Times(None), b=Times(short), c=object()), "int8", "") == short
+    nobody = asked_of(stated(a=Times(short)), "int8", "fp32")
+    assert (nobody.questions, nobody.max_runs, nobody.max_seconds) == ((), questions.MAX_RUNS, questions.MAX_SECONDS)
+
+
+def test_the_longest_soak_that_any_limit_asks_is_run() -> None:
+    """A check that asks for none does not shorten it."""
+    contract = stated(a=Soaked(300), b=Soaked(None), c=Soaked(700), d=Soaked(500), e=object())
+    assert runs_of_soak(contract, "int8") == 700
+    assert runs_of_soak(stated(a=Soaked(50)), "int8") == 50
+    assert runs_of_soak(stated(a=Soaked(None)), "int8") == questions.SOAK_RUNS
+
+
+@pytest.mark.parametrize(
+    ("values", "settled"),
+    [([1.0] * 90, True), ([1.0] * 80, False), ([9.0] * 30, True), (([1.0] * 19 + [9.0]) * 5, False)],
+    ids=["held", "too few", "broken", "on its limit"],
+)
+def test_a_question_is_settled_by_a_proof_of_either_answer(values: list[float], settled: bool) -> None:  # noqa: FBT001
+    """No proof, no end."""
+    assert P95.settled(values) is settled
+
+
+def test_the_checks_of_the_package_ask_for_what_their_limits_say(image_bundle: Path) -> None:
+    """Times and their ratio, at the contract's confidence; and many runs for a leak."""
+    limits = (
+        "[variants.int8.limits.latency]\np95_ms = 50.0\nmax_runs = 321\nmax_seconds = 9.0\n"
+        'latency_ratio = { versus = "fp32", at_most = 1.5 }\n'
+        "[variants.int8.limits.memory]\nmemory_leak = 1000\nleak_runs = 432\n"
+    )
+    change(image_bundle, "[variants.int8.limits.size]", limits + "[variants.int8.limits.size]")
+    contract = open_contract(image_bundle / "contract.toml")
+    alone, beside = (asked_of(contract, "int8", versus) for versus in ("", "fp32"))
+    assert (alone.max_runs, alone.max_seconds) == (beside.max_runs, beside.max_seconds) == (321, 9.0)
+    assert [(one.part, one.budget, one.confidence) for one in alone.questions] == [("inference", 50.0, 0.5)]
+    assert [(one.part, one.budget) for one in beside.of("ratio")] == [("ratio", 1.5)]
+    assert asked_of(contract, "fp32", "") == Asked()
+    assert runs_of_soak(contract, "int8") == 432
+    assert runs_of_soak(contract, "fp32") == questions.SOAK_RUNS
