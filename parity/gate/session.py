@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from parity.errors import CHANGED_NEXT
 from parity.gate.ending import Ending
 from parity.gate.interrupts import Patience
 from parity.gate.nodes import ClauseItem, ContractFile
@@ -211,6 +212,7 @@ class GateSession:
             return
         early = str(session.shouldfail or session.shouldstop or "")
         self._stopped = early or ("interrupted" if exitstatus == pytest.ExitCode.INTERRUPTED else "")
+        changed = [line for subject in self.judged.values() for line in subject.withdraw()]
         self._record = compose(
             [subject.ledger for subject in self.judged.values()],
             root=self.config.rootpath,
@@ -225,7 +227,8 @@ class GateSession:
         ending = Ending(self._record, self.settings, tuple(self.judged.values()), self.config.rootpath)
         ending.bring_about()
         self._notes += ending.notes
-        if ending.failed and session.exitstatus == pytest.ExitCode.OK:
+        self._notes += [f"eyerace-parity: {line}; {CHANGED_NEXT}" for line in changed]
+        if (ending.failed or changed) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _typed_in(self) -> str:
