@@ -47,19 +47,23 @@ def test_a_bad_file_is_never_held_whenever_it_came(run: Run) -> None:
     began = time.monotonic()
     assert run.finish(*F1)[0] == 0
     length = time.monotonic() - began
-    moments = random.Random(14)
+    moments, met = random.Random(14), 0
     for _ in range(10):
         replaced(path, good)
         for entry in run.cache.rglob("*.evidence"):
             entry.unlink()
+        run.record_file.unlink()
         process = run.start(*F1)
-        time.sleep(moments.uniform(0.2, 0.9) * length)
+        time.sleep(moments.uniform(0.1, 0.8) * length)
         replaced(path, bad)
+        time.sleep(0.3)  # a run that was writing its record had looked at the files for the last time
+        in_time = not run.record_file.exists()
+        met += in_time
         said, _ = process.communicate(timeout=60)
-        # When the run has ended, the bad file is the one that lies there.
-        assert process.returncode == 1, said.decode()
+        assert process.returncode == 1 or not in_time, said.decode()
         assert run.finish(*F1)[0] == 1
         assert [row.status for row in run.record.verdicts if row.clause == "f1"] == [Status.BROKEN]
+    assert met, "no moment lay within a run"
     replaced(path, good)
     code, told = run.finish(*F1)
     assert code == 0, told
