@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from parity.errors import ParityError
     from parity.result import Identity, Judgement, Relation, Status, Verdict
 
-__version__ = "0.1.0"
+__version__ = "0.1.1"
 
 __all__ = [
     "Contract",

@@ -9,6 +9,7 @@
     └── MeasurementError       evidence could not be obtained (verdict ``error``)
         ├── GoldenError        the golden set is missing, torn, changed or not what it says
         ├── ArtefactError      a model file is missing, torn, foreign or does not load
+        ├── InputChanged       a file was written to while it was measured
         ├── WorkerDied         the process that measured ended before it answered
         └── BaselineMissing    there is no accepted release to compare with, or it lacks this (verdict ``unproven``)
 
@@ -18,6 +19,7 @@ reaches a terminal never needs its traceback.
 
 from __future__ import annotations
 
+import errno
 import re
 import signal as signals
 from typing import Final
@@ -60,8 +62,42 @@ class RecordError(ParityError):
     """A record, or a file of recorded reference outputs, is foreign, torn or stale."""
 
 
+_EXHAUSTED: Final = re.compile(
+    r"bad_?alloc|MemoryError|out of memory|enough memory|memory exhausted|(?:cannot|can't|could not|failed to) allocate"
+    r"|no space left|disk quota|resource temporarily unavailable|too many open files|file too large"
+    r"|pthread_create|thread creation failed|can't start new thread|failed to map segment",
+    re.IGNORECASE,
+)
+"""How libraries say that the machine ran short of something: most of them have no class for it, only words."""
+
+_SHORT: Final = frozenset(
+    number
+    for name in ("ENOMEM", "ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "EAGAIN", "EIO", "EFBIG", "EINTR", "ESTALE")
+    if (number := getattr(errno, name, None)) is not None
+)
+"""Errors of the system that have nothing to do with what a file holds."""
+
+
 class MeasurementError(ParityError):
-    """Evidence could not be obtained; every clause that needs it gets the verdict ``error``."""
+    """Evidence could not be obtained; every clause that needs it gets the verdict ``error``.
+
+    Attributes:
+        transient: Whether it is true of this run only (a timeout, memory or a disk that ran out, a process that was
+            killed, a file that changed). It then says nothing about a file, and nothing of it is ever kept.
+    """
+
+    def __init__(self, reason: str, *, next_step: str = "", transient: bool = False) -> None:
+        super().__init__(reason, next_step=next_step)
+        self.transient = transient or _EXHAUSTED.search(reason) is not None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether an exception is true of this run only; see :attr:`MeasurementError.transient`."""
+    if isinstance(error, MeasurementError):
+        return error.transient
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        return True
+    return isinstance(error, MemoryError) or _EXHAUSTED.search(str(error)) is not None
 
 
 class GoldenError(MeasurementError):
@@ -70,6 +106,17 @@ class GoldenError(MeasurementError):
 
 class ArtefactError(MeasurementError):
     """A model file is missing, torn, foreign, or does not load."""
+
+
+class InputChanged(MeasurementError):  # noqa: N818 - named for what happened, like the others below
+    """A file is no longer the one whose digest the evidence would bear: somebody wrote to it meanwhile."""
+
+    def __init__(self, reason: str, *, next_step: str = "", transient: bool = True) -> None:
+        super().__init__(reason, next_step=next_step or CHANGED_NEXT, transient=transient)
+
+
+CHANGED_NEXT: Final = "let whatever writes the file finish, then run again; nothing of this measurement was kept"
+"""What to do about a file that changes under a run."""
 
 
 class BaselineMissing(MeasurementError):  # noqa: N818 - nothing went wrong: the question has no other side yet
@@ -83,9 +130,18 @@ class WorkerDied(MeasurementError):  # noqa: N818 - a death is told as what happ
         signal: Number of the signal that ended it, or ``None`` when it left by itself.
     """
 
-    def __init__(self, reason: str, *, signal: int | None = None, next_step: str = "") -> None:
-        super().__init__(reason, next_step=next_step)
+    def __init__(self, reason: str, *, signal: int | None = None, next_step: str = "", transient: bool = False) -> None:
+        # Without a signal it hung or left by itself; any other signal came from outside, or from a limit.
+        super().__init__(reason, next_step=next_step, transient=transient or signal not in _OF_THE_FILE)
         self.signal = signal
+
+
+_OF_THE_FILE: Final = frozenset(
+    number
+    for name in ("SIGILL", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGTRAP", "SIGSYS")
+    if (number := getattr(signals, name, None)) is not None
+)
+"""Signals that native code brings on itself, by what a file makes it do."""
 
 
 FROM_OUTSIDE: Final = frozenset({signals.SIGTERM, signals.SIGINT, getattr(signals, "SIGKILL", 9)})

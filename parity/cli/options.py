@@ -79,7 +79,13 @@ def laboratory_of(contract: Contract, settings: Settings, progress: Progress) ->
     settings = settings.under(contract)
     assistant = None if settings.in_process else Assistant()
     laboratory = Laboratory(
-        contract, open_golden, Store(settings.cache), jobs=settings.jobs, progress=progress, assistant=assistant
+        contract,
+        open_golden,
+        Store(settings.cache),
+        jobs=settings.jobs,
+        progress=progress,
+        assistant=assistant,
+        rehash=settings.rehash,
     )
     try:
         yield laboratory

@@ -94,6 +94,20 @@ def source_digest(root: Path, spec: str) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
+def source_files(root: Path, spec: str) -> list[Path]:
+    """Files whose contents :func:`source_digest` is made of; none where the module is not found.
+
+    Raises:
+        ContractError: A module is not Python.
+    """
+    root, name = Path(root).resolve(), spec.partition(":")[0]
+    local = [root / place for place in _local_sources(root, name)]
+    if local:
+        return local
+    origin = _foreign_origin(name)
+    return [] if origin is None else [origin]
+
+
 # Finding sources without importing.
 
 
@@ -149,16 +163,21 @@ def _imports(source: bytes, file: Path, root: Path) -> tuple[str, ...]:
 
 def _foreign_source(name: str) -> dict[str, bytes]:
     """Source of a module that is installed, found without running its packages."""
+    origin = _foreign_origin(name)
+    return {f"{name}{origin.suffix}": origin.read_bytes()} if origin and origin.is_file() else {}
+
+
+def _foreign_origin(name: str) -> Path | None:
+    """Where an installed module's source lies."""
     search: Sequence[str] | None = None
     parts = name.split(".")
     spec = None
     for depth in range(1, len(parts) + 1):
         spec = importlib.machinery.PathFinder.find_spec(".".join(parts[:depth]), search)
         if spec is None:
-            return {}
+            return None
         search = list(spec.submodule_search_locations or ())
-    origin = Path(spec.origin) if spec and spec.has_location and spec.origin else None
-    return {f"{name}{origin.suffix}": origin.read_bytes()} if origin and origin.is_file() else {}
+    return Path(spec.origin) if spec and spec.has_location and spec.origin else None
 
 
 def _no_module(root: Path, name: str, spec: str) -> ContractError:

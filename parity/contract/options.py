@@ -95,6 +95,8 @@ OPTIONS: Final = (
     Option("no_record", Kind.FLAG, "write no record", "a record is written"),
     Option("cache", Kind.PATH, "folder of measurements that need not be taken again", "the user's cache folder",
            metavar="FOLDER"),
+    Option("rehash", Kind.FLAG, "hash files again even where size, times and inode have not changed",
+           "unchanged files are hashed once a run, and after each measurement"),
     Option("jobs", Kind.COUNT, "how much is measured side by side: a number, or auto for the usable cores", "auto",
            metavar="N"),
     Option("recorded", Kind.FLAG, "use recorded reference outputs even where torch is installed",

@@ -39,6 +39,7 @@ class Settings:
         html: Where it is drawn as an HTML page; ``None`` for nowhere.
         no_record: Whether none is written.
         cache: Folder of the evidence store.
+        rehash: Whether files are hashed again where their unchanged size, times and inode would do.
         jobs: How much is measured side by side.
         recorded: Whether recorded reference outputs are used even where torch is installed.
         in_process: Whether this process measures what native code could take it down by.
@@ -64,6 +65,7 @@ class Settings:
     html: Path | None
     no_record: bool
     cache: Path
+    rehash: bool
     jobs: int
     recorded: bool
     in_process: bool
@@ -226,6 +228,7 @@ def _defaults(root: Path) -> dict[str, Any]:
         "html": None,
         "no_record": False,
         "cache": user_cache_path("eyerace-parity", appauthor=False),
+        "rehash": False,
         "jobs": usable_cores(),
         "recorded": False,
         "in_process": False,

@@ -86,16 +86,32 @@ def find_userland(home: Home, own: Path | None = None) -> Userland | None:
     """
     if own is not None:
         python = _python_of(own)
-        rows = {
-            f"{name} {place.relative_to(own).as_posix()}": file_digest(place)
-            for name in _NUMERIC
-            for place in _libraries(own, name)
-        }
-        rows["python"] = file_digest(_within(own, own / python))
+        rows = numeric_digests(own)
         return Userland(own, python, MappingProxyType(rows), rows_digest(rows.items()))
     for part in home.parts(_KIND):
         return Userland(part.root, _python_of(part.root), part.versions, part.digest)
     return None
+
+
+def numeric_files(root: Path) -> dict[str, Path]:
+    """Files of a user's own userland that could change a number, each by what it is called in a key.
+
+    Raises:
+        MeasurementError: It is no userland.
+    """
+    found = {
+        f"{name} {place.relative_to(root).as_posix()}": place for name in _NUMERIC for place in _libraries(root, name)
+    }
+    return found | {"python": _within(root, root / _python_of(root))}
+
+
+def numeric_digests(root: Path) -> dict[str, str]:
+    """Their digests, by the same names.
+
+    Raises:
+        MeasurementError: It is no userland.
+    """
+    return {name: file_digest(place) for name, place in numeric_files(root).items()}
 
 
 def install_userland(home: Home, progress: Progress) -> Userland:

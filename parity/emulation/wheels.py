@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from parity.digests import file_digest
 from parity.emulation.home import content_name
 from parity.emulation.steps import run_step
-from parity.errors import MeasurementError
+from parity.errors import InputChanged, MeasurementError
 from parity.places import listed, shown
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def install_site(home: Home, runtime: Runtime, userland: Userland, progress: Pro
         MeasurementError: pip is missing, there is no such wheel for this Python, or the disk is full.
     """
     what = f"onnxruntime {runtime.onnxruntime} for arm64"
+    name = _name(runtime, userland, own)
     with home.making(_ROOM) as staging:
         with progress.task(f"{what}: fetching wheels", None):
             versions: dict[str, str] = {}
@@ -107,7 +108,10 @@ def install_site(home: Home, runtime: Runtime, userland: Userland, progress: Pro
                 _unpack(wheel, staging / "root")
                 wheel.unlink()
                 task.advance()
-        return _site(home.keep(staging, _KIND, _name(runtime, userland, own), versions), userland)
+        if _name(runtime, userland, own) != name:
+            # The name holds the digests: what was unpacked may be neither what it was nor what it is.
+            raise InputChanged(f"a wheel in {shown(own or staging)} changed while it was unpacked")
+        return _site(home.keep(staging, _KIND, name, versions), userland)
 
 
 def _site(part: Part, userland: Userland) -> Site:

@@ -229,9 +229,9 @@ class _Talk(Conversation):
         kind = getattr(errors, str(body.get("kind")), None)
         if isinstance(kind, type) and issubclass(kind, (MeasurementError, RecipeError)):
             reason, next_step = str(body.get("error")), str(body.get("next_step", ""))
-            if issubclass(kind, WorkerDied):
-                return kind(reason, signal=body.get("signal"), next_step=next_step)
-            return kind(reason, next_step=next_step)
+            told: dict[str, Any] = {"transient": bool(body["transient"])} if "transient" in body else {}
+            told |= {"signal": body["signal"]} if issubclass(kind, WorkerDied) else {}
+            return kind(reason, next_step=next_step, **told)
         if body.get("kind") == MemoryError.__name__:
             return MemoryError()
         if body.get("kind") == OSError.__name__:

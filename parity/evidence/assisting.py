@@ -22,7 +22,7 @@ import numpy as np
 
 from parity.contract.carry import unpacked
 from parity.contract.data import Preprocess
-from parity.errors import GoldenError, MeasurementError, ParityError, RecipeError, WorkerDied
+from parity.errors import InputChanged, MeasurementError, ParityError, RecipeError, WorkerDied
 from parity.evidence.assistant import PLACE, SLOTS
 from parity.evidence.bench import Bench
 from parity.evidence.codec import encode
@@ -90,6 +90,11 @@ class Noted(Wrapped):
         """One prepared sample; see :meth:`GoldenSet.feeds`."""
         self._slate.note(index + 1)
         return self._golden.feeds(index, profile)
+
+    def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """The same as an app does it; see :meth:`GoldenSet.unchecked`."""
+        self._slate.note(index + 1)
+        return self._golden.unchecked(index, profile)
 
 
 class Told:
@@ -201,9 +206,7 @@ class Assisting:
         kind = MEASURED[header["kind"]]
         bench, source = self._bench(header), Provenance.model_validate(header["source"])
         if source.golden and bench.golden().digest != source.golden:
-            raise GoldenError(
-                "the golden set has changed since the run began", next_step="run again, and let nothing write to it"
-            )
+            raise InputChanged("the golden set has changed since the run began")
         evidence = measurer_of(kind).measure(bench, Need(kind, **header["need"]), source)
         return {"evidence": np.frombuffer(encode(evidence), np.uint8)}
 
@@ -243,9 +246,11 @@ def _profile(header: Mapping[str, Any]) -> Preprocess | None:
 
 
 def _failure(error: ParityError) -> dict[str, Any]:
-    told = {"error": error.reason, "next_step": error.next_step}
+    told: dict[str, Any] = {"error": error.reason, "next_step": error.next_step}
+    if isinstance(error, MeasurementError):
+        told["transient"] = error.transient
     if isinstance(error, WorkerDied):
-        told["signal"] = error.signal  # type: ignore[assignment]
+        told["signal"] = error.signal
     known = isinstance(error, MeasurementError | RecipeError)
     kind = type(error).__name__ if known else MeasurementError.__name__
     return {"ok": False, "kind": kind, **told}

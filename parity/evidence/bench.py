@@ -7,19 +7,21 @@ imported for it.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
-from parity.contract.callables import source_digest
+from parity.contract.callables import source_digest, source_files
 from parity.contract.data import ImageSet
 from parity.contract.variants import TORCH_KINDS, TorchVariant
 from parity.digests import bytes_digest, file_digest, json_digest
 from parity.errors import GoldenError, MeasurementError, ParityError
 from parity.evidence import machine
 from parity.evidence.model import Provenance
+from parity.evidence.seals import Seal
 from parity.golden.preprocess import profile_digest
 from parity.result import HOST
 from parity.runners import onnxruntime as onnx_runtime
@@ -27,7 +29,7 @@ from parity.runners import torch as torch_runtime
 from parity.runners.external import external_locations, lies_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from parity.contract.model import Contract
     from parity.evidence.store import Store
@@ -55,6 +57,7 @@ class Bench:
         progress: Who hears of long work.
         recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
         peer: A Python, or the folder of its environment, with another ONNX Runtime; ``None`` for none.
+        rehash: Whether files are hashed again where their unchanged size, times and inode would do.
     """
 
     contract: Contract
@@ -64,8 +67,9 @@ class Bench:
     progress: Progress
     recorded: bool = False
     peer: Path | None = None
+    rehash: bool = False
     _golden: GoldenSet | GoldenError | None = field(default=None, init=False)
-    _artefacts: dict[str, str] = field(default_factory=dict, init=False)
+    _seals: dict[str, Seal] = field(default_factory=dict, init=False)
     _lock: RLock = field(default_factory=RLock, init=False)
 
     def golden(self) -> GoldenSet:
@@ -103,9 +107,63 @@ class Bench:
             MeasurementError: A file cannot be read, or the factory's source cannot be found.
         """
         with self._lock:
-            if variant not in self._artefacts:
-                self._artefacts[variant] = artefact_digest(self.contract, variant)
-            return self._artefacts[variant]
+            if variant not in self._seals:
+                self._seals[variant] = Seal(
+                    lambda: artefact_files(self.contract, variant),
+                    lambda: artefact_digest(self.contract, variant),
+                    rehash=self.rehash,
+                )
+            return self._seals[variant].digest
+
+    def recorded_outputs(self, variant: str) -> str:
+        """Digest of the file of a variant's recorded outputs, or :data:`MISSING`."""
+        with self._lock:
+            name = f"{variant} (recorded)"
+            if name not in self._seals:
+                path = recorded_place(self.contract, variant)
+                self._seals[name] = Seal(lambda: [path], lambda: _digest_of(path), rehash=self.rehash)
+            return self._seals[name].digest
+
+    def require(self, source: Provenance, *, quick: bool = False) -> None:
+        """Make sure that the files that evidence rests on are still the ones its provenance names.
+
+        Args:
+            source: Where it comes from.
+            quick: Whether their bytes were hashed for this evidence before; see :meth:`Seal.require`.
+
+        Raises:
+            InputChanged: They are not.
+        """
+        for seal in self._beneath(source):
+            seal.require(quick=quick)
+
+    @contextmanager
+    def sealed(self, source: Provenance) -> Iterator[None]:
+        """Measure in here. Afterwards the files were the same all along, or nothing came of it.
+
+        Golden samples need no seal: each is hashed as it is read. What fails because a file changed is told as that.
+
+        Raises:
+            InputChanged: A file that the provenance names was written to.
+        """
+        self.require(source)
+        try:
+            yield
+        except (MeasurementError, OSError):
+            self._prove(source)
+            raise
+        self._prove(source)
+
+    def _prove(self, source: Provenance) -> None:
+        for seal in self._beneath(source):
+            seal.prove()
+
+    def _beneath(self, source: Provenance) -> Iterator[Seal]:
+        """The seals whose digests stand in a provenance: they are all that it was made of."""
+        named = {source.artefact, *source.settings.values()}
+        with self._lock:
+            seals = tuple(self._seals.values())
+        return (seal for seal in seals if seal.digest in named)
 
     def provenance(
         self,
@@ -190,6 +248,31 @@ def artefact_digest(contract: Contract, variant: str) -> str:
         raise MeasurementError(error.reason, next_step=error.next_step) from error
 
 
+def artefact_files(contract: Contract, variant: str) -> list[Path]:
+    """All files that :func:`artefact_digest` reads, and that it would if they were there.
+
+    Raises:
+        MeasurementError: A file cannot be read.
+    """
+    stated = contract.variants[variant]
+    path = contract.path(stated.path)
+    try:
+        if isinstance(stated, TorchVariant):
+            return [path, *source_files(contract.root, stated.factory)]
+        beside = external_locations(path) if stated.kind == "onnx" and path.is_file() else ()
+        return [path, *filter(None, (inside(contract, path, place) for place in beside))]
+    except OSError as error:
+        reason = f"{variant}: {stated.path.as_posix()} cannot be read: {error.strerror or error}"
+        raise MeasurementError(reason, next_step="check the file's permissions") from error
+    except ParityError as error:
+        raise MeasurementError(error.reason, next_step=error.next_step) from error
+
+
+def recorded_place(contract: Contract, variant: str) -> Path:
+    """Where a variant's recorded outputs lie."""
+    return contract.path(contract.recorded) / f"{variant}.npz"
+
+
 def inside(contract: Contract, path: Path, location: str) -> Path | None:
     """Place a file of external data, or ``None`` where it leads outside the bundle: such a file is never opened."""
     return lies_inside(contract.root, path, location)
@@ -217,3 +300,11 @@ def _beside(contract: Contract, path: Path, location: str) -> str:
     if place is None:
         return OUTSIDE
     return file_digest(place) if place.is_file() else MISSING
+
+
+def _digest_of(path: Path) -> str:
+    """Digest of a file, or :data:`MISSING`; what cannot be read is told by whoever reads it."""
+    try:
+        return file_digest(path)
+    except OSError:
+        return MISSING

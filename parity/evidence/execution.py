@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from parity.digests import json_digest
-from parity.errors import FROM_OUTSIDE, ArtefactError, MeasurementError, WorkerDied
+from parity.errors import ArtefactError, MeasurementError, WorkerDied
 from parity.evidence.feeding import batch_of, rows_of
 from parity.evidence.model import Execution, Need, Provenance
 from parity.runners.onnxruntime import model_of, session_of
@@ -109,6 +109,8 @@ def prepare(bench: Bench, variant: str) -> Prepared:
     try:
         return Prepared(variant, model_of(bench.contract, variant), session)
     except ArtefactError as error:
+        if error.transient:
+            raise
         return Prepared(variant, error, session)
 
 
@@ -124,6 +126,8 @@ def load(guest: Guest, prepared: Prepared) -> None:
     try:
         guest.load(prepared.variant, prepared.model, prepared.session)
     except ArtefactError as error:
+        if error.transient:
+            raise
         raise Failed(f"the runtime refuses the file: {error.reason}", next_step=error.next_step) from error
     except WorkerDied as error:
         raise died(error) from error
@@ -173,7 +177,7 @@ def died(error: WorkerDied) -> Failed:
     Raises:
         WorkerDied: It says nothing about the file: the guest hung, left, or was ended from outside.
     """
-    if error.signal is None or error.signal in FROM_OUTSIDE:
+    if error.transient:
         raise error
     return Failed(error.reason, signal=error.signal, next_step=error.next_step)
 
@@ -207,7 +211,7 @@ def _answer(bench: Bench, guest: Guest, variant: str, feeds: Mapping[str, Array]
     except WorkerDied as error:
         raise died(error) from error
     except MeasurementError as error:
-        if not _refused(guest, variant, error):
+        if error.transient or not _refused(guest, variant, error):
             raise
         raise Failed(f"the runtime loads the file but fails to run it: {error.reason}") from error
     try:

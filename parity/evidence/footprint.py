@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from parity.errors import FROM_OUTSIDE, ArtefactError, GoldenError, MeasurementError, WorkerDied
+from parity.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
 from parity.evidence.feeding import batch_of
 from parity.evidence.model import Footprint, Need, Preflight, Provenance
 from parity.runners.artefacts import artefact
@@ -170,6 +170,8 @@ def _prepare(bench: Bench, variant: str) -> tuple[bytes | Path | ArtefactError, 
     try:
         model: bytes | Path | ArtefactError = model_to_load(bench, variant)
     except ArtefactError as error:
+        if error.transient:
+            raise
         artefact(bench.contract, variant)  # one that is not there is an error of its own
         model = error
     return model, feeds[0]
@@ -185,9 +187,9 @@ def _try(bench: Bench, variant: str, model: bytes | Path | ArtefactError, feeds:
         loaded = guest.load(_SESSION, model, bench.contract.session_of(variant))
         ran = guest.run(_SESSION, feeds)
     except MeasurementError as error:
-        signal = error.signal if isinstance(error, WorkerDied) else None
-        if signal in FROM_OUTSIDE:
+        if error.transient:
             raise  # it says nothing about the file, and must not be kept as if it did
+        signal = error.signal if isinstance(error, WorkerDied) else None
         return Trial(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
     finally:
         guest.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from parity.digests import bytes_digest
-from parity.errors import ArtefactError
+from parity.errors import ArtefactError, is_transient
 from parity.evidence.layers import element_type, weigh_layers
 from parity.evidence.macs import count_work
 from parity.evidence.model import Graph, PortFact, Provenance
@@ -70,7 +70,9 @@ def read_file(path: Path, bundle: Path, variant: str = "") -> Graph:
         return _facts(model, provenance, path, bundle)
     except _Unreadable as error:
         return Graph(provenance=provenance, failure=str(error))
-    except Exception as error:  # noqa: BLE001 - whatever a hostile file provokes is a finding about the file
+    except Exception as error:
+        if is_transient(error):
+            raise  # but not what this machine was short of
         return Graph(provenance=provenance, failure=f"its graph makes no sense: {type(error).__name__}: {error}")
 
 
@@ -97,6 +99,8 @@ def _parsed(content: bytes) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf raises a class of its own
+        if is_transient(error):
+            raise
         raise _Unreadable("the file is torn, or no ONNX model at all") from error
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise _Unreadable("the file holds no graph: it is torn, or no ONNX model at all")
@@ -146,7 +150,9 @@ def _checked(model: onnx.ModelProto, path: Path, external: tuple[str, ...], outs
     try:
         # With external data the checker needs to know the folder; without, the content that was read is what counts.
         onnx.checker.check_model(str(path) if external else model)
-    except Exception as error:  # noqa: BLE001 - the checker and protobuf raise classes of their own
+    except Exception as error:  # the checker and protobuf raise classes of their own
+        if is_transient(error):
+            raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return lines[0] if lines else type(error).__name__
     return ""

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parity.errors import FROM_OUTSIDE, RecordError, WorkerDied
+from parity.errors import RecordError, WorkerDied
 from parity.evidence.codec import decode
 from parity.evidence.graph import read_file, read_graph
 from parity.evidence.model import Graph, Provenance
@@ -24,8 +24,8 @@ def graph_of(contract: Contract, variant: str) -> Graph:
 
     Raises:
         ArtefactError: The file is missing or cannot be read.
-        MeasurementError: The reader could not be started, failed, or was ended from outside: that says nothing of the
-            file.
+        MeasurementError: The reader could not be started, failed, took too long, or was ended from outside: that
+            says nothing of the file.
     """
     stated = contract.variants[variant]
     if stated.kind != "onnx":
@@ -36,7 +36,7 @@ def graph_of(contract: Contract, variant: str) -> Graph:
         answer = read_apart(__name__, (str(path), str(contract.root)), name=stated.path.as_posix())
         return decode(Graph, answer).model_copy(update={"provenance": provenance})
     except WorkerDied as error:
-        if error.signal in FROM_OUTSIDE:
+        if error.transient:
             raise
         return Graph(provenance=provenance, failure=error.reason)
     except RecordError as error:

@@ -114,6 +114,8 @@ def measure(bench: Bench, guest: Guest, need: Need[Instructions], source: Proven
     try:
         counts = count(guest, prepared.model, prepared.session, feeds)
     except ArtefactError as error:
+        if error.transient:
+            raise
         return _failed(source, Failed(f"the runtime refuses the file: {error.reason}", next_step=error.next_step))
     except WorkerDied as error:
         return _failed(source, died(error))

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from parity.contract.flips import FlipFile
 from parity.digests import bytes_digest
+from parity.errors import InputChanged
 from parity.evidence.model import KnownFlips, Provenance
 from parity.places import shown
 
@@ -34,20 +35,27 @@ def provenance(bench: Bench, need: Need[KnownFlips]) -> Provenance:
 def measure(bench: Bench, _need: Need[KnownFlips], source: Provenance) -> KnownFlips:
     """Read the file; a file that says what cannot be is told, and accepts nothing."""
     try:
-        entries = read(bench.contract)
+        body = _body(bench.contract)
+        if (bytes_digest(body) if body else "") != source.artefact:
+            raise InputChanged(f"{shown(bench.contract.path(bench.contract.flips.accepted))} changed while it was read")
+        entries = read(bench.contract, body)
     except ValueError as error:
         return KnownFlips(provenance=source, failure=str(error), today=today())
     return KnownFlips(provenance=source, today=today(), entries=entries.flip)
 
 
-def read(contract: Contract) -> FlipFile:
+def read(contract: Contract, body: bytes | None = None) -> FlipFile:
     """Read what a bundle accepts.
+
+    Args:
+        contract: The contract.
+        body: The file's bytes, where they were read already.
 
     Raises:
         ValueError: The file is not what it should be; says where and what.
     """
     place = shown(contract.path(contract.flips.accepted))
-    body = _body(contract)
+    body = _body(contract) if body is None else body
     if len(body) > _MAX_BYTES:
         # Its first part may well be valid TOML, and would accept what it names.
         message = f"{place} is larger than {_MAX_BYTES >> 20} MiB"

@@ -86,6 +86,7 @@ class Laboratory:
         equipment: How a worker is started on a target; without it, only the host executes.
         everything: Whether targets run all golden samples, and not those that are chosen.
         assistant: Who does what native code could take a process down by; without one, this process does.
+        rehash: Whether files are hashed again where their unchanged size, times and inode would do.
     """
 
     def __init__(
@@ -102,10 +103,11 @@ class Laboratory:
         equipment: Equipment | None = None,
         everything: bool = False,
         assistant: Assistant | None = None,
+        rehash: bool = False,
     ) -> None:
         self._assistant = assistant
         opener = golden_opener if assistant is None else self._handed(golden_opener, assistant)
-        self._bench = Bench(contract, opener, store, max(1, jobs), progress, use_recorded, peer_python)
+        self._bench = Bench(contract, opener, store, max(1, jobs), progress, use_recorded, peer_python, rehash)
         self._baseline = baseline
         self._elsewhere = Elsewhere(
             self._bench,
@@ -151,8 +153,11 @@ class Laboratory:
                 except ParityError as error:
                     self._found[need] = Unmeasured(need, MeasurementError(error.reason, next_step=error.next_step))
             found = self._found[need]
-        if isinstance(found, Unmeasured):
-            raise found.error.with_traceback(None)
+            if isinstance(found, Unmeasured):
+                raise found.error.with_traceback(None)
+            if not need.baseline and not isinstance(found.evidence, Golden):
+                # Whatever was measured or kept is true of a file that is gone; no verdict is given on it any more.
+                self._bench.require(found.evidence.provenance, quick=True)
         return cast("E", found.evidence)
 
     def key(self, need: Need[Any]) -> str:
@@ -212,6 +217,7 @@ class Laboratory:
         if not measurer.kept:
             return self._measure(need, measurer, source)
         key = content_key(need.kind, source)
+        self._bench.require(source)
         kept = recall(self._bench.store, need.kind, key)
         if kept is not None:
             return kept
@@ -231,7 +237,7 @@ class Laboratory:
         # What is neither kept nor taken alone only reads files: it disturbs nobody, and no lock is imported for it.
         quick = not measurer.kept and not measurer.alone
         turn = nullcontext() if quick else self._bench.store.turn(alone=measurer.alone)
-        with turn, _failures_told(need):
+        with turn, _failures_told(need), self._bench.sealed(source):
             if measurer.apart and self._assistant is not None:
                 return self._assistant.measure(self._bench, need, source)
             return measurer.measure(self._bench, need, source)
@@ -296,7 +302,7 @@ def _failures_told(need: Need[Any]) -> Iterator[None]:
         yield
     except MemoryError as error:
         reason = f"there was not enough memory to measure {need}"
-        raise MeasurementError(reason, next_step="lower golden.batch or the number of jobs") from error
+        raise MeasurementError(reason, next_step="lower golden.batch or the number of jobs", transient=True) from error
     except OSError as error:
         reason = f"the system refused to let {need} be measured: {error.strerror or error}"
-        raise MeasurementError(reason, next_step="free what is short, then run again") from error
+        raise MeasurementError(reason, next_step="free what is short, then run again", transient=True) from error

@@ -244,15 +244,18 @@ class Lane:
 
         found: Execution | Instructions
         try:
-            if order.need.kind is Execution:
-                found = execution.execute(self.bench, guest, order.need, order.source, order.selection, done=done)
-            else:
-                found = instructions.measure(self.bench, guest, order.need, order.source)
+            with self.bench.sealed(order.source):
+                if order.need.kind is Execution:
+                    found = execution.execute(self.bench, guest, order.need, order.source, order.selection, done=done)
+                else:
+                    found = instructions.measure(self.bench, guest, order.need, order.source)
+            if order.need.target != HOST:
+                self._equipped(order.need.target).prove(order.need.target)
         except MeasurementError as error:
             return error, False
         except (OSError, MemoryError) as error:
             reason = f"the system refused to let {order.need} be measured: {error}"
-            return MeasurementError(reason, next_step="free what is short, then run again"), False
+            return MeasurementError(reason, next_step="free what is short, then run again", transient=True), False
         else:
             # A runtime that refuses one file can take the next; one that has died cannot.
             return found, found.signal is None

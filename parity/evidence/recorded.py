@@ -12,7 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from parity.errors import MeasurementError, RecordError
+from parity.digests import bytes_digest
+from parity.errors import InputChanged, MeasurementError, RecordError
+from parity.evidence.bench import recorded_place
 from parity.evidence.codec import decode, encode
 from parity.evidence.model import Outputs, Provenance
 from parity.places import shown
@@ -32,7 +34,7 @@ _PORTS: Final = ("inputs", "outputs")
 
 def place(contract: Contract, variant: str) -> Path:
     """Where a variant's recorded outputs lie."""
-    return contract.path(contract.recorded) / f"{variant}.npz"
+    return recorded_place(contract, variant)
 
 
 def write(contract: Contract, outputs: Outputs) -> Path:
@@ -66,15 +68,17 @@ def write(contract: Contract, outputs: Outputs) -> Path:
     return path
 
 
-def read(contract: Contract, variant: str, wanted: Provenance) -> Outputs:
+def read(contract: Contract, variant: str, wanted: Provenance, *, digest: str = "") -> Outputs:
     """Read a variant's recorded outputs, if they are of the very bundle at hand.
 
     Args:
         contract: The contract.
         variant: The variant.
         wanted: Where outputs would come from if the variant were run now.
+        digest: Digest that the file must have, where evidence already names it.
 
     Raises:
+        InputChanged: The file has another digest.
         MeasurementError: There are none, or they are torn, or stale; says what differs.
     """
     path = place(contract, variant)
@@ -89,6 +93,9 @@ def read(contract: Contract, variant: str, wanted: Provenance) -> Outputs:
         ) from error
     except OSError as error:
         raise MeasurementError(f"{name} cannot be read: {error.strerror or error}", next_step=again) from error
+    read_digest = bytes_digest(body)
+    if digest and read_digest != digest:
+        raise InputChanged(f"{name} changed while it was measured")
     try:
         outputs = decode(Outputs, body)
     except RecordError as error:
@@ -100,6 +107,6 @@ def read(contract: Contract, variant: str, wanted: Provenance) -> Outputs:
         stale.append(f"the variant ({found.variant})")
     if stale:
         raise MeasurementError(f"{name} is stale: {', '.join(stale)} changed since it was recorded", next_step=again)
-    settings = found.settings | {"recorded": name}
+    settings = found.settings | {"recorded": name, "recorded_digest": read_digest}
     source = found.model_copy(update={"settings": settings, "cached": True})
     return Outputs(source, outputs.arrays, outputs.expected)

@@ -90,4 +90,6 @@ def _batched(bench: Bench, variant: str, runner: Runner, samples: Sequence[int])
     except GoldenError:
         raise
     except MeasurementError as error:
+        if error.transient:
+            raise
         return {}, error.reason

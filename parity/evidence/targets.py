@@ -5,13 +5,17 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING, Protocol
 
+from parity.digests import rows_digest
 from parity.emulation.tiers import own_tier, tier_named
 from parity.emulation.toolkit import Runtime, missing, obtain
+from parity.emulation.userland import numeric_digests, numeric_files
 from parity.errors import MeasurementError, ParityError
+from parity.evidence.seals import Seal
 from parity.runners import onnxruntime as onnx_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from parity.contract.model import Contract
     from parity.emulation.tiers import Tier
@@ -27,6 +31,13 @@ class Equipment(Protocol):
 
         Raises:
             MeasurementError: It cannot be.
+        """
+
+    def prove(self, target: str) -> None:
+        """Prove after a measurement that what executes there was the same all along.
+
+        Raises:
+            InputChanged: A file of the user's own that could change a number was written to.
         """
 
 
@@ -58,6 +69,7 @@ class Emulation:
         self._offline = offline
         self._progress = progress
         self._found: dict[str, Toolkit | MeasurementError] = {}
+        self._sysroot: Seal | None = None
 
     def toolkit(self, target: str) -> Toolkit:
         """Say how a worker is started on a target.
@@ -67,6 +79,8 @@ class Emulation:
         """
         if target not in self._found:
             try:
+                if self._sysroot is None and self._sources.sysroot is not None:
+                    self._sysroot = _sealed(self._sources.sysroot)
                 self._found[target] = obtain(
                     tier_of(self._contract, target),
                     runtime_of_the_run(),
@@ -83,6 +97,15 @@ class Emulation:
             raise found
         return found
 
+    def prove(self, target: str) -> None:
+        """Prove that the user's own userland was the same all along; what was installed is never written to again.
+
+        Raises:
+            InputChanged: It was not.
+        """
+        if self._sysroot is not None and target in self._found:
+            self._sysroot.prove()
+
     def missing(self, targets: Sequence[str]) -> tuple[str, ...]:
         """Say what would have to be fetched for some targets, each part once."""
         found: dict[str, None] = {}
@@ -93,6 +116,11 @@ class Emulation:
                 continue  # the clauses that need it will say why
             found |= dict.fromkeys(parts)
         return tuple(found)
+
+
+def _sealed(root: Path) -> Seal:
+    """Seal what of a user's own userland stands in a key."""
+    return Seal(lambda: numeric_files(root).values(), lambda: rows_digest(numeric_digests(root).items()))
 
 
 def runtime_of_the_run() -> Runtime:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from parity.contract.data import ImageSet, Preprocess
-from parity.errors import MeasurementError, ParityError
+from parity.errors import MeasurementError, ParityError, is_transient
 from parity.evidence import outputs, recorded
 from parity.evidence.feeding import rows_of
 from parity.evidence.model import Need, Outputs, Trial, Trials
@@ -44,7 +44,8 @@ def provenance(bench: Bench, need: Need[Trials]) -> Provenance:
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
     if need.versus:
         settings |= {"versus": need.versus, "versus_artefact": bench.artefact(need.versus)}
-        settings |= {"versus_recorded": "yes"} if bench.stands_in(need.versus) else {}
+        if bench.stands_in(need.versus):
+            settings |= {"versus_recorded": bench.recorded_outputs(need.versus)}
     # What the contract prepares otherwise elsewhere is tried too.
     settings |= {f"profile.{name}": profile_digest(profile) for name, profile in bench.contract.preprocess.items()}
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
@@ -61,7 +62,8 @@ def measure(bench: Bench, need: Need[Trials], source: Provenance) -> Trials:
     if stated is None or not isinstance(bench.contract.golden, ImageSet):
         raise MeasurementError("the golden set holds tensors, which nobody prepares")
     samples = _chosen(bench)
-    reference = _answers(bench, need.versus, samples) if need.versus else None
+    recorded_digest = source.settings.get("versus_recorded", "")
+    reference = _answers(bench, need.versus, samples, recorded_digest) if need.versus else None
     size = None if reference is None else _size(reference)
     trials = []
     ways = [("", stated, None), *_ways(stated, bench.contract.preprocess)]
@@ -107,12 +109,12 @@ def _chosen(bench: Bench) -> tuple[int, ...]:
     return tuple(sorted(index for _, index in sorted(turns)[:SAMPLES]))
 
 
-def _answers(bench: Bench, variant: str, samples: tuple[int, ...]) -> Array:
-    """What the reference answers to the samples, or what was recorded of it."""
+def _answers(bench: Bench, variant: str, samples: tuple[int, ...], recorded_digest: str) -> Array:
+    """What the reference answers to the samples, or what the file of this digest recorded of it."""
     if bench.stands_in(variant):
         source = outputs.provenance(bench, Need(Outputs, variant))
-        kept = recorded.read(bench.contract, variant, source).arrays[bench.contract.scores_output]
-        return kept[list(samples)]
+        kept = recorded.read(bench.contract, variant, source, digest=recorded_digest)
+        return kept.arrays[bench.contract.scores_output][list(samples)]
     profile = bench.contract.preprocess_of(variant)
     with open_runner(bench.contract, variant, threads=1) as runner:
         found = _run(bench, variant, runner, profile=profile, samples=samples)
@@ -140,7 +142,9 @@ def _run(
                 feeds = {name: change(value) if value.ndim == _PICTURE else value for name, value in feeds.items()}
             fed = {name: value[np.newaxis] if name in batched else value for name, value in feeds.items()}
             rows.append(rows_of(contract, variant, runner.infer(fed), 1)[contract.scores_output])
-        except ParityError:
+        except ParityError as error:
+            if is_transient(error):
+                raise
             return None
     return np.concatenate(rows)
 

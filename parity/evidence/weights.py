@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from parity.contract.variants import ExportRecipe, OnnxVariant
-from parity.errors import MeasurementError, ParityError
+from parity.errors import MORE_MEMORY, MeasurementError, ParityError, is_transient
 from parity.evidence.feeding import batch_of, evenly
 from parity.evidence.model import LayerPair, Span, Weights
 from parity.runners import worker
@@ -96,8 +96,13 @@ def measure(bench: Bench, need: Need[Weights], source: Provenance) -> Weights:
             layers = _pairs(list(_layers(ours)), list(_layers(theirs)))
             spans = tuple(_spans(bench, need, ours, theirs))
         except ParityError as error:
+            if is_transient(error):
+                raise
             return Weights(provenance=source, failure=error.reason)
-        except Exception as error:  # noqa: BLE001 - a damaged file is read here: whatever it causes is no fault of the run
+        except Exception as error:
+            if is_transient(error):
+                reason = f"the layers of {need.variant} could not be read: {type(error).__name__}: {error}"
+                raise MeasurementError(reason, next_step=MORE_MEMORY, transient=True) from error
             return Weights(provenance=source, failure=f"{type(error).__name__}: {error}")
     return Weights(
         provenance=source,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from parity.errors import CHANGED_NEXT
 from parity.gate.ending import Ending
 from parity.gate.exits import Ran, exit_of, runs_nothing
 from parity.gate.interrupts import Patience
@@ -81,6 +82,7 @@ class GateSession:
     only_reports: bool
     patience: Patience = field(default_factory=Patience, init=False)
     _fallen: set[str] = field(default_factory=set, init=False)
+    _withdrawn: tuple[str, ...] = field(default=(), init=False)
     _marked_ran: bool = field(default=False, init=False)
     _failed: bool = field(default=False, init=False)
     _stopped: str = field(default="", init=False)
@@ -231,8 +233,10 @@ class GateSession:
             return
         early = str(session.shouldfail or session.shouldstop or "")
         self._stopped = early or ("interrupted" if session.exitstatus == pytest.ExitCode.INTERRUPTED else "")
+        self._withdrawn = tuple(line for subject in self.judged.values() for line in subject.withdraw())
         if self.judged:
             self._keep_record()
+        self._notes += [f"eyerace-parity: {line}; {CHANGED_NEXT}" for line in self._withdrawn]
         self._explain(session)
 
     def _keep_record(self) -> None:
@@ -273,7 +277,7 @@ class GateSession:
                 if row.why != DESELECTED:
                     missing.setdefault(row.why, []).append(str(row.identity))
         ran = Ran(
-            fallen=tuple(sorted(self._fallen)),
+            fallen=(*sorted(self._fallen), *self._withdrawn),
             missing=missing,
             judged=sum(len(subject.ledger.findings) for subject in self.judged.values()),
             marked=self._marked_ran,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from parity.checks.registry import open_contract, plan
-from parity.errors import ArtefactError, ContractError, ParityError, RecipeError
+from parity.errors import CHANGED_NEXT, ArtefactError, ContractError, MeasurementError, ParityError, RecipeError
 from parity.gate.baseline import places, stored_baseline
 from parity.gate.targets import emulation, wanted
 from parity.judging import judge
 from parity.places import shown
 from parity.report.compose import Ledger, finding
+from parity.result import Judgement, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from parity.progress import Progress
     from parity.release.files import Stored
     from parity.report.compose import Finding
+    from parity.report.rows import VerdictEntry
 
 E = TypeVar("E")
 
@@ -102,6 +104,7 @@ class Subject:
             equipment=emulation(contract, self.settings, self.progress),
             everything=self.settings.arm64 == "all",
             assistant=self.assistance.get(),
+            rehash=self.settings.rehash,
         )
 
     @property
@@ -136,9 +139,43 @@ class Subject:
         known = self.ledger.findings.get(planned.identity)
         if known is not None:
             return known
-        found = finding(planned, judge(planned, self), self)
+        verdict = judge(planned, self)
+        try:
+            found = finding(planned, verdict, self)
+        except MeasurementError as error:  # a file changed between the verdict and its being written down
+            judgement = Judgement(Status.ERROR, reason=error.reason, next_step=error.next_step)
+            found = finding(planned, replace(verdict, judgement=judgement, evidence=(), needs=()), self)
         self.ledger.enter(found)
         return found
+
+    def withdraw(self) -> tuple[str, ...]:
+        """Take back verdicts on files that are others by the end of the run: nobody can ship what they speak of.
+
+        Returns:
+            A line for each such file.
+        """
+        from parity.evidence.bench import artefact_digest  # noqa: PLC0415 - a run that only collects needs none
+
+        now: dict[str, str] = {}
+        for found in tuple(self.ledger.findings.values()):
+            for entry in found.evidence.values():
+                name, source = entry.variant, entry.provenance
+                if entry.baseline or source is None or not source.artefact or name not in self.contract.variants:
+                    continue
+                if name not in now:
+                    try:
+                        now[name] = artefact_digest(self.contract, name)
+                    except MeasurementError:
+                        now[name] = ""
+                if now[name] != source.artefact:
+                    self.ledger.enter(found.model_copy(update={"verdict": self._withdrawn(found, name)}))
+        rows = [found.verdict for found in self.ledger.findings.values()]
+        return tuple(dict.fromkeys(row.reason for row in rows if row.next == CHANGED_NEXT))
+
+    def _withdrawn(self, found: Finding, variant: str) -> VerdictEntry:
+        place = shown(self.contract.path(self.contract.variants[variant].path))
+        told = {"reason": f"{place} changed before the run ended", "next": CHANGED_NEXT, "causes": (), "details": ()}
+        return found.verdict.model_copy(update={"status": Status.ERROR, "value": None, **told})
 
     def to_build(self, variants: Iterable[str] | None = None) -> tuple[str, ...]:
         """Name what is to be built before anything is measured, sources first.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
+import os
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from parity.errors import GoldenError
+from parity.errors import GoldenError, is_transient
 from parity.places import shown
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parity.evidence.model import Array
+
+_DIRECTORY: Final = 1 << 20
+"""Bytes that the directory and the headers of an archive may take."""
 
 _NEXT: Final = "write the file again with numpy.savez"
 
@@ -41,44 +46,69 @@ Archive: TypeAlias = dict[str, Member]
 """The arrays of a file by name."""
 
 
-def read_archive(path: Path, max_bytes: int) -> Archive:
-    """Read the headers of all arrays, and make sure that each array is as large as its header says.
+def read_whole(path: Path, max_bytes: int) -> bytes:
+    """Read a file's bytes, so that what is hashed is what is loaded.
 
     Args:
         path: The file.
+        max_bytes: Most that it may hold once decompressed; packed, it takes no more but for what a directory takes.
+
+    Raises:
+        GoldenError: The file is missing, too large, or cannot be read.
+    """
+    most = max_bytes + (max_bytes >> 8) + _DIRECTORY
+    try:
+        with path.open("rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size <= most:
+                return file.read()
+    except FileNotFoundError:
+        raise GoldenError(f"{shown(path)}: there is no such file", next_step="record the inputs again") from None
+    except OSError as error:
+        reason = f"{shown(path)} cannot be read: {error.strerror or error}"
+        raise GoldenError(reason, next_step="make the golden set readable") from None
+    raise GoldenError(
+        f"{shown(path)} holds more than golden.max_bytes = {max_bytes}",
+        next_step="split the file, or raise golden.max_bytes",
+    )
+
+
+def read_archive(content: bytes, place: str, max_bytes: int) -> Archive:
+    """Read the headers of all arrays, and make sure that each array is as large as its header says.
+
+    Args:
+        content: The file's bytes.
+        place: The file, for messages.
         max_bytes: Most that it may hold once decompressed.
 
     Returns:
         Shape and type of every array, by name.
 
     Raises:
-        GoldenError: The file is missing, torn, foreign, too large, or holds pickled objects.
+        GoldenError: The file is torn, foreign, too large, or holds pickled objects.
     """
-    place = shown(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             _check_directory(members, max_bytes, place)
             return {member.filename.removesuffix(".npy"): _header(archive, member, place) for member in members}
-    except FileNotFoundError:
-        raise GoldenError(f"{place}: there is no such file", next_step="record the inputs again") from None
     except GoldenError:
         raise
     except Exception as error:  # noqa: BLE001 - a hostile file makes its readers raise anything, even TokenError
-        raise GoldenError(f"{place} is torn, or no .npz file: {error}", next_step=_NEXT) from None
+        reason = f"{place} is torn, or no .npz file: {error}"
+        raise GoldenError(reason, next_step=_NEXT, transient=is_transient(error)) from None
 
 
-def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
+def read_arrays(content: bytes, place: str, names: Sequence[str]) -> dict[str, Array]:
     """Read some arrays of a file whose headers :func:`read_archive` has checked.
 
     Raises:
         GoldenError: The contents are torn.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return {name: archive[name] for name in names}
     except Exception as error:  # noqa: BLE001 - as above
-        raise GoldenError(f"{shown(path)} is torn: {error}", next_step=_NEXT) from None
+        raise GoldenError(f"{place} is torn: {error}", next_step=_NEXT, transient=is_transient(error)) from None
 
 
 def _check_directory(members: Sequence[zipfile.ZipInfo], max_bytes: int, place: str) -> None:

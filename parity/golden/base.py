@@ -42,6 +42,8 @@ class GoldenSet(ABC):
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """Make one sample's inputs. May be called from several threads at once; keeps no sample in memory.
 
+        The bytes that are decoded are hashed first: they are those of :attr:`digest`.
+
         Args:
             index: Place of the sample, from 0.
             profile: Preprocessing profile of the variant; a set of tensors has none.
@@ -51,6 +53,19 @@ class GoldenSet(ABC):
 
         Raises:
             GoldenError: The sample cannot be decoded or is not what the interface takes.
+            InputChanged: Its file is not the one that was there when the set was opened.
+        """
+
+    def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """Make one sample's inputs as an app does, whose time is taken; :meth:`check` belongs after it."""
+        return self.feeds(index, profile)
+
+    def check(self, index: int) -> None:  # noqa: B027 - a set that reads nothing unchecked has nothing to check
+        """Make sure that a sample's file is still the one that was there when the set was opened.
+
+        Raises:
+            GoldenError: It cannot be read.
+            InputChanged: It is another.
         """
 
     @abstractmethod
@@ -86,6 +101,14 @@ class Wrapped(GoldenSet):
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """One prepared sample; see :meth:`GoldenSet.feeds`."""
         return self._golden.feeds(index, profile)
+
+    def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """The same as an app does it; see :meth:`GoldenSet.unchecked`."""
+        return self._golden.unchecked(index, profile)
+
+    def check(self, index: int) -> None:
+        """Make sure that a sample's file is still the same; see :meth:`GoldenSet.check`."""
+        self._golden.check(index)
 
     def identity(self, index: int) -> str:
         """Digest of one sample as it lies there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from parity.digests import file_digest, rows_digest
-from parity.errors import GoldenError
+from parity.digests import bytes_digest, file_digest, rows_digest
+from parity.errors import GoldenError, InputChanged, is_transient
 from parity.evidence.model import Golden
 from parity.golden.base import GoldenSet, check_digest, refuse
 from parity.golden.labels import Table, read_table
@@ -73,16 +74,36 @@ class ImageGolden(GoldenSet):
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """Decode and preprocess one photograph; see :meth:`GoldenSet.feeds`."""
-        name = self.ids[index]
-        path = self._folder / name
+        return self._decoded(index, self._content(index), profile)
+
+    def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """Decode and preprocess one photograph, whatever bytes it has now; see :meth:`GoldenSet.unchecked`."""
+        return self._decoded(index, _whole(self._folder / self.ids[index], self._spec.max_bytes), profile)
+
+    def check(self, index: int) -> None:
+        """Hash one photograph again; see :meth:`GoldenSet.check`."""
+        self._content(index)
+
+    def _content(self, index: int) -> bytes:
+        """A photograph's bytes, if they are those that the digest of the set is made of."""
+        path = self._folder / self.ids[index]
+        content = _whole(path, self._spec.max_bytes)
+        if bytes_digest(content) != self._digests[index]:
+            raise InputChanged(f"{shown(path)} changed while it was measured")
+        return content
+
+    def _decoded(self, index: int, content: bytes, profile: Preprocess | None) -> dict[str, Array]:
+        path = self._folder / self.ids[index]
         try:
-            with open_image(path, self._spec.max_pixels) as image:
+            with open_image(io.BytesIO(content), self._spec.max_pixels) as image:
                 tensor = apply(profile or self._default, image)
         except GoldenError as error:
             raise GoldenError(f"{shown(path)}: {error.reason}", next_step=error.next_step) from None
         except Exception as error:  # noqa: BLE001 - decoders raise anything for a file that goes on badly
             raise GoldenError(
-                f"{shown(path)}: cannot be decoded: {error}", next_step="restore the file, or take it out of the set"
+                f"{shown(path)}: cannot be decoded: {error}",
+                next_step="restore the file, or take it out of the set",
+                transient=is_transient(error),
             ) from None
         self._check_shape(tensor, path)
         return {self._port.name: tensor}
@@ -108,11 +129,25 @@ class ImageGolden(GoldenSet):
             )
 
 
-def open_image(path: Path, max_pixels: int) -> Image.Image:
+def _whole(path: Path, max_bytes: int) -> bytes:
+    """A photograph's bytes, and no more of them than it may have.
+
+    Raises:
+        GoldenError: It cannot be read.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(max_bytes + 1)
+    except OSError as error:
+        reason = f"{shown(path)} cannot be read: {error.strerror or error}"
+        raise GoldenError(reason, next_step="restore the file, or take it out of the set") from None
+
+
+def open_image(path: Path | io.BytesIO, max_pixels: int) -> Image.Image:
     """Open an image of a known format, and refuse one that is too large before it is decoded.
 
     Args:
-        path: The file.
+        path: The file, or its bytes.
         max_pixels: Largest number of pixels that its header may state.
 
     Returns:

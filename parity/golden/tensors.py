@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import Counter, OrderedDict
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from parity.digests import bytes_digest, file_digest, json_digest, rows_digest
-from parity.errors import GoldenError
+from parity.digests import bytes_digest, json_digest, rows_digest
+from parity.errors import GoldenError, InputChanged
 from parity.evidence.model import Golden
-from parity.golden.archive import Archive, read_archive, read_arrays
+from parity.golden.archive import Archive, read_archive, read_arrays, read_whole
 from parity.golden.base import GoldenSet, check_digest, refuse
 from parity.places import did_you_mean, listed, shown
 
@@ -43,19 +44,17 @@ class TensorGolden(GoldenSet):
         self._classes = contract.classes
         self._spec = spec
         self._files = _matching(contract.root, spec.files)
-        archives = [read_archive(path, spec.max_bytes) for path in self._files]
-        for path, archive in zip(self._files, archives, strict=True):
-            _check_arrays(archive, self._ports, spec.labels, shown(path))
-        counts = [archive[self._ports[0].name].shape[0] for archive in archives]
+        opened = [_opened(path, self._ports, spec) for path in self._files]
+        counts = [file.samples for file in opened]
         self._starts = [0, *accumulate(counts)]
         places = [_place(path, contract.root) for path in self._files]
         self.ids = tuple(f"{name}[{row}]" for name, n in zip(_short(places), counts, strict=True) for row in range(n))
         self.columns = {}
-        digests = [file_digest(path) for path in self._files]
-        _check_duplicates(self._files, digests)
-        self.digest = rows_digest(zip(places, digests, strict=True))
+        self._digests = [file.digest for file in opened]
+        _check_duplicates(self._files, self._digests)
+        self.digest = rows_digest(zip(places, self._digests, strict=True))
         check_digest(self.digest, spec.digest, "a file was added, taken away or")
-        self._labels = self._read_labels()
+        self._labels = self._checked([file.labels for file in opened if file.labels is not None])
         self._kept: OrderedDict[int, dict[str, Array]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -95,7 +94,10 @@ class TensorGolden(GoldenSet):
 
     def _read(self, file: int) -> dict[str, Array]:
         path = self._files[file]
-        arrays = read_arrays(path, [port.name for port in self._ports])
+        content = read_whole(path, self._spec.max_bytes)
+        if bytes_digest(content) != self._digests[file]:
+            raise InputChanged(f"{shown(path)} changed while it was measured")
+        arrays = read_arrays(content, shown(path), [port.name for port in self._ports])
         for name, array in arrays.items():
             if array.dtype.kind == "f" and bool(np.isnan(array).any()):
                 wrong = np.isnan(array).reshape(len(array), -1).any(axis=1)
@@ -106,17 +108,35 @@ class TensorGolden(GoldenSet):
                 )
         return arrays
 
-    def _read_labels(self) -> NDArray[np.int64] | None:
-        name = self._spec.labels
-        if name is None:
+    def _checked(self, found: Sequence[Array]) -> NDArray[np.int64] | None:
+        """Labels of all files, each of them a class."""
+        if not found:
             return None
-        labels = np.concatenate([read_arrays(path, [name])[name] for path in self._files]).astype(np.int64)
+        labels = np.concatenate(found).astype(np.int64)
         wrong = np.flatnonzero((labels < 0) | (labels >= len(self._classes)))
         refuse(
             [f"sample {self.ids[index]}: label {labels[index]} is no class" for index in wrong],
             f"labels count the contract's {len(self._classes)} classes from 0",
         )
         return labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """What is known of one file once it was read: digest, samples, and its labels if it holds some."""
+
+    digest: str
+    samples: int
+    labels: Array | None
+
+
+def _opened(path: Path, ports: Sequence[Port], spec: TensorSet) -> _Opened:
+    """Read a file once: its digest, its headers and its labels are of the same bytes."""
+    content, place = read_whole(path, spec.max_bytes), shown(path)
+    archive = read_archive(content, place, spec.max_bytes)
+    _check_arrays(archive, ports, spec.labels, place)
+    labels = None if spec.labels is None else read_arrays(content, place, [spec.labels])[spec.labels]
+    return _Opened(bytes_digest(content), archive[ports[0].name].shape[0], labels)
 
 
 def read_labels(contract: Contract, spec: TensorSet) -> NDArray[np.int64]:
@@ -128,10 +148,13 @@ def read_labels(contract: Contract, spec: TensorSet) -> NDArray[np.int64]:
     if spec.labels is None:
         raise GoldenError("the golden set has no labels", next_step="name their array in golden.labels")
     name, files = spec.labels, _matching(contract.root, spec.files)
+    found = []
     for path in files:
-        if name not in read_archive(path, spec.max_bytes):
+        content = read_whole(path, spec.max_bytes)
+        if name not in read_archive(content, shown(path), spec.max_bytes):
             raise GoldenError(f"{shown(path)}: there is no array {name!r}", next_step="record the labels again")
-    labels = np.concatenate([read_arrays(path, [name])[name] for path in files]).astype(np.int64)
+        found.append(read_arrays(content, shown(path), [name])[name])
+    labels = np.concatenate(found).astype(np.int64)
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(contract.classes):
         raise GoldenError("a label is no class", next_step="labels count the contract's classes from 0")
     return labels

@@ -22,13 +22,13 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from parity import __version__
 from parity.contract.callables import source_digest
 from parity.contract.data import ImageSet
 from parity.contract.variants import OnnxVariant, QuantiseStaticRecipe, TorchVariant
 from parity.digests import file_digest, json_digest
 from parity.errors import ArtefactError
 from parity.places import shown
+from parity.recipes import RECIPES
 from parity.recipes.calibrate import tensor_files
 from parity.runners.external import metadata_of
 
@@ -126,7 +126,7 @@ def _recipe(contract: Contract, recipe: Recipe) -> str:
 
 
 def _tools(names: tuple[str, ...]) -> dict[str, str]:
-    found = {"tool.eyerace-parity": __version__}
+    found = {"tool.eyerace-parity": RECIPES}
     for name in names:
         try:
             found[f"tool.{name}"] = metadata.version(name)

@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from parity import __version__
 from parity.errors import RecipeError
 from parity.places import shown
+from parity.recipes import RECIPES
 from parity.recipes.lineage import PREFIX
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def seal(model: onnx.ModelProto, stamp: Mapping[str, str]) -> bytes:
     kept |= {f"{PREFIX}{key}": value for key, value in stamp.items()}
     onnx.helper.set_model_props(model, dict(sorted(kept.items())))
     _tidy(model)
-    model.producer_name, model.producer_version = _PRODUCER, __version__
+    model.producer_name, model.producer_version = _PRODUCER, RECIPES
     if model.ByteSize() > _LARGEST:
         raise RecipeError(
             "the model is larger than the 2 GiB that one ONNX file can hold", next_step="quantise or prune it first"

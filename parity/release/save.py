@@ -125,6 +125,11 @@ def keep_artefacts(stored: Stored, contract: Contract) -> int:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file.parent / relative, target)
                 copied += target.stat().st_size
+            beside = contract.variants[name].model_copy(update={"path": (place / file.name).absolute()})
+            copy = contract.model_copy(update={"variants": {name: beside}})
+            if artefact_digest(copy, name) != variant.artefact:
+                shutil.rmtree(place, ignore_errors=True)
+                raise RecordError(f"{shown(file)} changed while it was copied", next_step=_RUN_ALL)
         except OSError as error:
             reason = f"the artefact of {name} cannot be copied to {shown(place)}: {error.strerror or error}"
             raise RecordError(reason, next_step="free what is short, or save without --artefacts") from error

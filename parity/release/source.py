@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from parity.digests import json_digest
-from parity.errors import BaselineMissing, MeasurementError
+from parity.errors import BaselineMissing, InputChanged, MeasurementError
 from parity.evidence.bench import artefact_digest
 from parity.evidence.model import Fact, Need, Outputs, Provenance, Timing
 from parity.places import listed, shown
@@ -109,7 +109,10 @@ class ReleaseSource:
         variants = self._contract.variants
         former = variants[need.versus].model_copy(update={"path": self._artefact(need.versus)})
         both = self._contract.model_copy(update={"variants": {**variants, name: former}})
-        return self._measure(both, Need(Timing, need.variant, need.target, name))
+        timing = self._measure(both, Need(Timing, need.variant, need.target, name))
+        if timing.provenance.settings.get("versus_artefact") != self._stored.release.variants[need.versus].artefact:
+            raise InputChanged(f"{shown(both.path(former.path))} changed while it was measured")
+        return timing
 
     def _artefact(self, variant: str) -> Path:
         """Find the artefact that was released: kept beside the release, or the candidate's own if it is the same."""

@@ -57,13 +57,18 @@ def read_apart(module: str, arguments: Sequence[str], *, name: str, seconds: flo
     if process.returncode < 0:
         number = -process.returncode
         reason = f"the process that read {name} died of {signal_in_words(number)}"
+        words = _last_words(said)
+        reason += f'; its last words: "{words}"' if words else ""
         accused = "the file must not ship: it kills what reads it"
         raise WorkerDied(reason, signal=number, next_step=MORE_MEMORY if number in FROM_OUTSIDE else accused)
     if process.returncode:
-        words = said.decode("utf-8", errors="replace").strip().rpartition("\n")[2][:_LAST_WORDS]
-        reason = f"the process that read {name} left with exit code {process.returncode}: {words}"
-        raise MeasurementError(reason, next_step="fetch the file again, or free memory")
+        reason = f"the process that read {name} left with exit code {process.returncode}: {_last_words(said)}"
+        raise MeasurementError(reason, next_step="fetch the file again, or free memory", transient=True)
     return answer
+
+
+def _last_words(said: bytes) -> str:
+    return said.decode("utf-8", errors="replace").strip().rpartition("\n")[2][:_LAST_WORDS]
 
 
 def answer_stream() -> IO[bytes]:

@@ -32,7 +32,7 @@ def artefact(contract: Contract, variant: str) -> Path:
             raise ArtefactError(f"{name} is empty", next_step=_how_to_make(contract, variant))
     except OSError as error:
         reason = f"{name} cannot be read: {error.strerror or error}"
-        raise ArtefactError(reason, next_step="check the file's permissions") from error
+        raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
     return path
 
 
@@ -52,7 +52,7 @@ def contents(contract: Contract, variant: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         reason = f"{name} cannot be read: {error.strerror or error}"
-        raise ArtefactError(reason, next_step="check the file's permissions") from error
+        raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
 
 
 def _how_to_make(contract: Contract, variant: str) -> str:

@@ -203,10 +203,12 @@ class Conversation:
         """Say what an answer means that is no success."""
         if body.get("kind") == "setup":
             reason = f"{self.name} cannot work: {body.get('error')}"
-            return MeasurementError(reason, next_step="install numpy and onnxruntime for the Python that it runs on")
+            step = "install numpy and onnxruntime for the Python that it runs on"
+            return MeasurementError(reason, next_step=step, transient=True)
         if body.get("kind") == "refused":
             return refused(str(body.get("error")))
-        return MeasurementError(f"{self.name} failed while {step}: {body.get('error', 'no reason given')}")
+        reason = f"{self.name} failed while {step}: {body.get('error', 'no reason given')}"
+        return MeasurementError(reason, transient=True)  # only the runtime's own refusal speaks of the file
 
     def _await(
         self, seconds: float, step: str, hear: Callable[[Any], None] | None
@@ -253,6 +255,7 @@ class Conversation:
         return MeasurementError(
             f"{self.name} does not speak the worker's protocol: {what}, while {step}{self._last_words()}",
             next_step="let the command run parity's own worker.py, and let nothing else print to its standard output",
+            transient=True,
         )
 
     def _last_words(self) -> str:

@@ -67,7 +67,7 @@ def _refuse_outside(contract: Contract, variant: str, path: Path) -> None:
         outside = [place for place in external_locations(path) if lies_inside(contract.root, path, place) is None]
     except OSError as error:
         reason = f"{variant}: {path.name} cannot be read: {error.strerror or error}"
-        raise ArtefactError(reason, next_step="check the file's permissions") from error
+        raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
     if outside:
         raise ArtefactError(
             f"{variant}: its external data {', '.join(map(repr, outside))} lie outside the bundle, and are not opened",
@@ -84,7 +84,7 @@ def _require_ort(contract: Contract, variant: str) -> None:
             head = file.read(_ORT_MARK.stop)
     except OSError as error:
         reason = f"{name} cannot be read: {error.strerror or error}"
-        raise ArtefactError(reason, next_step="check the file's permissions") from error
+        raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
     if head[_ORT_MARK] != b"ORTM":
         raise ArtefactError(
             f"{name} is not in ONNX Runtime's own format",

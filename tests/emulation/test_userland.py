@@ -7,9 +7,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from parity.digests import rows_digest
 from parity.emulation.home import Home
-from parity.emulation.userland import Userland, find_userland
-from parity.errors import MeasurementError
+from parity.emulation.userland import Userland, find_userland, numeric_digests, numeric_files
+from parity.errors import InputChanged, MeasurementError
+from parity.evidence.seals import Seal
 
 
 def elf(path: Path, machine: int = 183, more: bytes = b"") -> None:
@@ -65,6 +67,17 @@ def test_another_library_is_another_userland(root: Path) -> None:
     before = find(root).digest
     elf(root / "usr/lib/aarch64-linux-gnu/libm.so.6")
     assert find(root).digest != before
+
+
+def test_a_root_that_changes_under_a_run_is_told(root: Path) -> None:
+    """What stands in the key is hashed again when something was executed there."""
+    seal = Seal(lambda: numeric_files(root).values(), lambda: rows_digest(numeric_digests(root).items()))
+    assert seal.digest == find(root).digest
+    seal.prove()
+    python = numeric_files(root)["python"]
+    python.write_bytes(python.read_bytes() + b"another")
+    with pytest.raises(InputChanged, match=python.name):
+        seal.prove()
 
 
 def test_what_is_no_arm64_root_is_told(root: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from parity.emulation import wheels
 from parity.emulation.home import Home
 from parity.emulation.wheels import Runtime, find_site, install_site, runtime_of
-from parity.errors import MeasurementError
+from parity.errors import InputChanged, MeasurementError
 from parity.progress import SilentProgress
 from tests.emulation.test_userland import find, root  # noqa: F401 - a fixture
 
@@ -73,6 +74,27 @@ def test_wheels_of_ones_own_are_unpacked(tmp_path: Path, userland: Userland) -> 
     assert (site.versions["onnxruntime"], site.versions["numpy"]) == ("9.1.0", "2.4.6")
     assert find_site(home, runtime, userland, own) == site
     wheel(own, "onnxruntime", "9.1.0").write_bytes(b"")
+    assert find_site(home, runtime, userland, own) is None
+
+
+def test_wheels_that_change_while_they_are_unpacked_are_not_kept(
+    tmp_path: Path, userland: Userland, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build of one's own is written once more meanwhile: the site would bear the name of the later bytes for good."""
+    own, home = tmp_path / "own", Home(tmp_path / "home")
+    for name, version in (("onnxruntime", "9.1.0"), ("numpy", "2.4.6")):
+        wheel(own, name, version)
+    fetch, runtime = wheels._fetch, Runtime("9.1.0", "2.4.6")
+
+    def fetched(package: str, *given: Any) -> Path:
+        found = fetch(package, *given)
+        with zipfile.ZipFile(next(own.glob("onnxruntime-*")), "a") as archive:
+            archive.writestr(f"another-{package}", "")
+        return found
+
+    monkeypatch.setattr(wheels, "_fetch", fetched)
+    with home.claim(SILENT), pytest.raises(InputChanged, match="changed while it was unpacked"):
+        install_site(home, runtime, userland, SILENT, own)
     assert find_site(home, runtime, userland, own) is None
 
 

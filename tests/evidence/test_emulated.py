@@ -64,6 +64,10 @@ class Installed:
         except MeasurementError as error:
             return lacking(error.reason)
 
+    def prove(self, target: str) -> None:
+        """Prove that what executes there is the same."""
+        self._emulation.prove(target)
+
 
 def targeted(bundle: Path, *targets: str, limits: str = "", own: str = "", images: int = 2) -> Path:
     """Let a bundle's int8 be executed on targets."""

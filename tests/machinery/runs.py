@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from parity.report.files import read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from parity.report.document import Record
 
@@ -48,11 +48,13 @@ class Run:
         """The record, as any command reads it."""
         return read_record(self.record_file)
 
-    def start(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
-        """Start pytest as the leader of a session, as a terminal does."""
+    def start(
+        self, *arguments: str, before: Callable[[], None] | None = None, more: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start pytest as the leader of a session, as a terminal does, with ``more`` in its environment."""
         command = [sys.executable, "-m", "pytest", "--eyerace-parity", "golden/contract.toml", "-p", "no:cacheprovider"]
         command += ["--eyerace-parity-cache", str(self.cache), *arguments]
-        environment = {**os.environ, MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1", **(more or {})}
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -64,9 +66,11 @@ class Run:
             preexec_fn=before,  # noqa: PLW1509 - no thread of this process holds anything that a limit needs
         )
 
-    def finish(self, *arguments: str, before: Callable[[], None] | None = None) -> tuple[int, str]:
+    def finish(
+        self, *arguments: str, before: Callable[[], None] | None = None, more: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
         """Run to the end; returns exit code and output."""
-        process = self.start(*arguments, before=before)
+        process = self.start(*arguments, before=before, more=more)
         said, _ = process.communicate(timeout=PATIENCE)
         return process.returncode, said.decode()
 
