@@ -1,8 +1,8 @@
 """The project's own tests and benchmarks keep ONNX Runtime from reporting to its makers, as the gate does.
 
-The gate itself is the installed plugin (``parity.plugin``); no user needs a conftest for it.
+The gate itself is the installed plugin (``eyerace_parity.plugin``); no user needs a conftest for it.
 """
 
-from parity.places import hush
+from eyerace_parity.places import hush
 
 hush()

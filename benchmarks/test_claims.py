@@ -17,14 +17,14 @@ import onnxruntime
 import pytest
 from PIL import Image, ImageOps
 
-from parity.checks.registry import open_contract
-from parity.evidence.assistant import Assistant
-from parity.evidence.laboratory import Laboratory
-from parity.evidence.model import Need, Outputs, Repeats
-from parity.evidence.store import Store
-from parity.golden.dataset import open_golden
-from parity.progress import SilentProgress
-from parity.recipes.build import build_variant, missing_artefacts
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.evidence.assistant import Assistant
+from eyerace_parity.evidence.laboratory import Laboratory
+from eyerace_parity.evidence.model import Need, Outputs, Repeats
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.build import build_variant, missing_artefacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

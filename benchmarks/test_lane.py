@@ -15,24 +15,24 @@ import numpy as np
 import pytest
 from platformdirs import user_cache_path
 
-from parity.checks.registry import open_contract, plan
-from parity.contract.overrides import parse_override
-from parity.emulation.toolkit import Sources
-from parity.evidence.feeding import batch_of
-from parity.evidence.laboratory import Laboratory
-from parity.evidence.lane import KINDS
-from parity.evidence.model import Execution, Need
-from parity.evidence.store import Store
-from parity.evidence.targets import Emulation
-from parity.golden.dataset import open_golden
-from parity.progress import SilentProgress
-from parity.recipes.build import build_variant, missing_artefacts
-from parity.result import HOST
-from parity.runners.guest import local_command
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.contract.overrides import parse_override
+from eyerace_parity.emulation.toolkit import Sources
+from eyerace_parity.evidence.feeding import batch_of
+from eyerace_parity.evidence.laboratory import Laboratory
+from eyerace_parity.evidence.lane import KINDS
+from eyerace_parity.evidence.model import Execution, Need
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.evidence.targets import Emulation
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.build import build_variant, missing_artefacts
+from eyerace_parity.result import HOST
+from eyerace_parity.runners.guest import local_command
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Claims
-    from parity.contract.model import Contract
+    from eyerace_parity.contract.model import Contract
 
 CONTRACT = Path(__file__).parent.parent / "golden" / "contract.toml"
 TARGETS = ("arm64/armv8.0", "arm64/armv8.2", "arm64/armv8.6", "x86/avx2")

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from parity.evidence.questions import MAX_RUNS
-from parity.result import Status
-from parity.stats.quantiles import decide_in_looks
-from parity.stats.sequential import boundaries, crossing_chance, looks_until
+from eyerace_parity.evidence.questions import MAX_RUNS
+from eyerace_parity.result import Status
+from eyerace_parity.stats.quantiles import decide_in_looks
+from eyerace_parity.stats.sequential import boundaries, crossing_chance, looks_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

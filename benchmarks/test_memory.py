@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.evidence import soak
-from parity.evidence.bench import Bench
-from parity.evidence.model import Need, Soak
-from parity.evidence.store import Store
-from parity.golden.dataset import open_golden
-from parity.progress import SilentProgress
-from parity.selftest.faults.cost import LEAK, leak
-from parity.selftest.roles import Role
-from parity.selftest.workshop import Workshop
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.evidence import soak
+from eyerace_parity.evidence.bench import Bench
+from eyerace_parity.evidence.model import Need, Soak
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.selftest.faults.cost import LEAK, leak
+from eyerace_parity.selftest.roles import Role
+from eyerace_parity.selftest.workshop import Workshop
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Claims
-    from parity.contract.model import Contract
+    from eyerace_parity.contract.model import Contract
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 PROCESSES = 10

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.evidence.codec import encode
-from parity.evidence.model import Golden, Outputs, Provenance
-from parity.evidence.store import Store
-from parity.golden.dataset import open_golden
-from parity.report.compose import substance
-from parity.report.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry
-from parity.report.files import read_record, write_record
-from parity.report.rows import VerdictEntry
-from parity.result import Relation, Status
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.evidence.codec import encode
+from eyerace_parity.evidence.model import Golden, Outputs, Provenance
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.report.compose import substance
+from eyerace_parity.report.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry
+from eyerace_parity.report.files import read_record, write_record
+from eyerace_parity.report.rows import VerdictEntry
+from eyerace_parity.result import Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

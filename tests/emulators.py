@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from parity.emulation import counter
-from parity.emulation.home import Home
-from parity.emulation.qemu import find_qemu, install_qemu
-from parity.errors import MeasurementError
-from parity.progress import SilentProgress
-from parity.runners.guest import WORKER
+from eyerace_parity.emulation import counter
+from eyerace_parity.emulation.home import Home
+from eyerace_parity.emulation.qemu import find_qemu, install_qemu
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.runners.guest import WORKER
 
 if TYPE_CHECKING:
-    from parity.emulation.counter import Counter
-    from parity.emulation.qemu import Emulator
-    from parity.emulation.tiers import Architecture
+    from eyerace_parity.emulation.counter import Counter
+    from eyerace_parity.emulation.qemu import Emulator
+    from eyerace_parity.emulation.tiers import Architecture
 
 # Read when this file is imported: later the tests' own environment hides the developer's.
 _STATED = os.environ.get("EYERACE_PARITY_ARM64_HOME")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parity.checks.registry import open_contract
-from parity.evidence.bench import Bench
-from parity.evidence.laboratory import Laboratory
-from parity.evidence.store import Store
-from parity.golden.dataset import open_golden
-from parity.progress import SilentProgress
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.evidence.bench import Bench
+from eyerace_parity.evidence.laboratory import Laboratory
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.progress import SilentProgress
 
 if TYPE_CHECKING:
     from pathlib import Path

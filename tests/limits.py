@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.contract.base import Limits, Positive, Share
+from eyerace_parity.contract.base import Limits, Positive, Share
 
 
 class QualityLimits(Limits):

@@ -9,34 +9,40 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "parity"
+PACKAGE = Path(__file__).parent.parent / "parity" / "eyerace_parity"
 
 # Lowest first. A module may import from its own layer and from the layers above it in this list.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("parity.result", "parity.errors", "parity.progress", "parity.places", "parity.digests"),
-    ("parity.contract",),
-    ("parity.evidence.model", "parity.stats"),
-    ("parity.compatibility",),
-    ("parity.golden",),
-    ("parity.runners", "parity.emulation"),
-    ("parity.recipes",),
-    ("parity.evidence",),
-    ("parity.checks",),
-    ("parity.diagnose",),
-    ("parity.judging",),
-    ("parity.report",),
-    ("parity.release",),
-    ("parity.selftest",),
-    ("parity.cli",),
-    ("parity.plugin", "parity.gate"),
+    (
+        "eyerace_parity.result",
+        "eyerace_parity.errors",
+        "eyerace_parity.progress",
+        "eyerace_parity.places",
+        "eyerace_parity.digests",
+    ),
+    ("eyerace_parity.contract",),
+    ("eyerace_parity.evidence.model", "eyerace_parity.stats"),
+    ("eyerace_parity.compatibility",),
+    ("eyerace_parity.golden",),
+    ("eyerace_parity.runners", "eyerace_parity.emulation"),
+    ("eyerace_parity.recipes",),
+    ("eyerace_parity.evidence",),
+    ("eyerace_parity.checks",),
+    ("eyerace_parity.diagnose",),
+    ("eyerace_parity.judging",),
+    ("eyerace_parity.report",),
+    ("eyerace_parity.release",),
+    ("eyerace_parity.selftest",),
+    ("eyerace_parity.cli",),
+    ("eyerace_parity.plugin", "eyerace_parity.gate"),
 )
 
 # What only some layers may know.
 RESERVED = {
-    "torch": ("parity.runners", "parity.recipes"),
-    "onnxruntime": ("parity.runners", "parity.recipes", "parity.cli"),
-    "onnx": ("parity.recipes", "parity.evidence", "parity.selftest", "parity.cli"),
-    "rich": ("parity.report", "parity.cli"),
+    "torch": ("eyerace_parity.runners", "eyerace_parity.recipes"),
+    "onnxruntime": ("eyerace_parity.runners", "eyerace_parity.recipes", "eyerace_parity.cli"),
+    "onnx": ("eyerace_parity.recipes", "eyerace_parity.evidence", "eyerace_parity.selftest", "eyerace_parity.cli"),
+    "rich": ("eyerace_parity.report", "eyerace_parity.cli"),
 }
 
 
@@ -98,7 +104,7 @@ def test_a_runtime_is_known_only_where_it_runs(library: str, rooms: tuple[str, .
 def test_the_unused_plugin_imports_nothing_heavy() -> None:
     """``pytest --version`` with the plugin installed loads no library of ours."""
     code = (
-        "import sys, parity, parity.plugin\n"
+        "import sys, eyerace_parity, eyerace_parity.plugin\n"
         "heavy = {'numpy', 'onnx', 'onnxruntime', 'torch', 'pydantic', 'rich', 'scipy', 'PIL', 'tree_sitter'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from parity.checks.registry import open_contract, plan
-from parity.cli import COMMANDS, main
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.cli import COMMANDS, main
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parity.checks.base import Case, Clause, Planned
-from parity.contract.base import Limits
-from parity.errors import ArtefactError, BaselineMissing, ContractError
-from parity.evidence.model import Files, Need, Provenance
-from parity.judging import judge
-from parity.result import Judgement, Relation, Status
+from eyerace_parity.checks.base import Case, Clause, Planned
+from eyerace_parity.contract.base import Limits
+from eyerace_parity.errors import ArtefactError, BaselineMissing, ContractError
+from eyerace_parity.evidence.model import Files, Need, Provenance
+from eyerace_parity.judging import judge
+from eyerace_parity.result import Judgement, Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,5 +149,5 @@ def test_only_what_the_numbers_speak_against_is_asked_why(
     judgement: Judgement, told: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is green, could not be measured, or only lacks proof asks for nothing more than it needs."""
-    monkeypatch.setattr("parity.diagnose.causes", lambda *_: ("why",))
+    monkeypatch.setattr("eyerace_parity.diagnose.causes", lambda *_: ("why",))
     assert judge(planned(lambda *_: judgement), Shelf()).judgement == replace(judgement, causes=told)

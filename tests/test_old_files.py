@@ -11,13 +11,13 @@ import jsonschema  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
-from parity.cli import Exit, main
-from parity.evidence.codec import decode, encode
-from parity.evidence.model import Evidence, Fact, Outputs
-from parity.evidence.store import Store
-from parity.release import files as releases
-from parity.report.files import read_record
-from parity.report.schema import SCHEMA_FILE
+from eyerace_parity.cli import Exit, main
+from eyerace_parity.evidence.codec import decode, encode
+from eyerace_parity.evidence.model import Evidence, Fact, Outputs
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.release import files as releases
+from eyerace_parity.report.files import read_record
+from eyerace_parity.report.schema import SCHEMA_FILE
 
 ROOT = Path(__file__).parent.parent
 OLD = ROOT / "tests" / "fixtures" / "0.1"

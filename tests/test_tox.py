@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parity.checks.registry import open_contract
+from eyerace_parity.checks.registry import open_contract
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = re.compile(r"ort\{([^}]*)\}")

@@ -18,18 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "parity"))
 
 import onnx
 from measure_runtimes import load_all
 from onnx import helper, version_converter
 from rich.table import Table
 
-from parity.compatibility.predict import Forecast, Outcome, Prediction, predict
-from parity.compatibility.versions import Version
-from parity.errors import MeasurementError
-from parity.evidence.peer import python_of
-from parity.report.console import Canvas
+from eyerace_parity.compatibility.predict import Forecast, Outcome, Prediction, predict
+from eyerace_parity.compatibility.versions import Version
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.evidence.peer import python_of
+from eyerace_parity.report.console import Canvas
 from tests.compatibility.files import FILES, facts
 
 if TYPE_CHECKING:

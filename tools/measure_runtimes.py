@@ -20,20 +20,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "parity"))
 
 import probe_models
 from runtime_table import Observed, add_observations, compose
 
-from parity.compatibility.table import DATA, read_table
-from parity.compatibility.versions import Version
-from parity.evidence.signatures import signatures
+from eyerace_parity.compatibility.table import DATA, read_table
+from eyerace_parity.compatibility.versions import Version
+from eyerace_parity.evidence.signatures import signatures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PROBE: Final = Path(__file__).with_name("runtime_probe.py")
-PACKAGED: Final = Path(__file__).parent.parent / "parity" / "compatibility" / DATA
+PACKAGED: Final = Path(__file__).parent.parent / "parity" / "eyerace_parity" / "compatibility" / DATA
 
 NEWEST_IR: Final = 20
 NEWEST_OPSET: Final = 40

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from onnx import defs
 
-from parity.compatibility.kernels import UNKNOWN, Support, bound, support
-from parity.compatibility.table import SCHEMA
+from eyerace_parity.compatibility.kernels import UNKNOWN, Support, bound, support
+from eyerace_parity.compatibility.table import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from parity.compatibility.table import Form, Runtime, Table
-    from parity.compatibility.versions import Version
-    from parity.evidence.model import Signature
+    from eyerace_parity.compatibility.table import Form, Runtime, Table
+    from eyerace_parity.compatibility.versions import Version
+    from eyerace_parity.evidence.model import Signature
 
 COMMAND: Final = "python tools/measure_runtimes.py ENVIRONMENT/bin/python …"
 _OPEN_END: Final = (1 << 31) - 1

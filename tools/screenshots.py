@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from parity.contract.settings import resolve
-from parity.errors import ParityError
-from parity.evidence.store import Store
-from parity.release.chronicle import accepted_of
-from parity.report.files import read_record
-from parity.report.html import write_page
+from eyerace_parity.contract.settings import resolve
+from eyerace_parity.errors import ParityError
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.release.chronicle import accepted_of
+from eyerace_parity.report.files import read_record
+from eyerace_parity.report.html import write_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parity.checks.base import Findings
-from parity.checks.registry import FAMILIES, plan
-from parity.contract.model import Contract
-from parity.evidence.model import (
+from eyerace_parity.checks.base import Findings
+from eyerace_parity.checks.registry import FAMILIES, plan
+from eyerace_parity.contract.model import Contract
+from eyerace_parity.evidence.model import (
     Evidence,
     Files,
     Footprint,
@@ -30,9 +30,9 @@ from parity.evidence.model import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from parity.checks.base import Planned
-    from parity.evidence.model import Array
-    from parity.result import Judgement
+    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.result import Judgement
 
 CLASSES = ("red", "green", "blue")
 LABELS = (0, 0, 1, 1, 2, 2)

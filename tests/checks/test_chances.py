@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from parity.checks.chances import chances
-from parity.checks.registry import plan
+from eyerace_parity.checks.chances import chances
+from eyerace_parity.checks.registry import plan
 from tests.checks.evidence_factory import contract
 
 LIMITS = {"int8": {"quality": {"f1": 0.9, "accuracy": 0.9, "f1_drop": 0.02, "f1_per_class": 0.8}}}

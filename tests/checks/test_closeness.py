@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from parity.checks.closeness import ClosenessLimits
-from parity.result import Status
+from eyerace_parity.checks.closeness import ClosenessLimits
+from eyerace_parity.result import Status
 from tests.checks.evidence_factory import (
     TWO_OUTPUTS,
     VARIANTS,
@@ -26,8 +26,8 @@ from tests.checks.evidence_factory import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from parity.evidence.model import Outputs
-    from parity.result import Judgement
+    from eyerace_parity.evidence.model import Outputs
+    from eyerace_parity.result import Judgement
 
 TIGHT = {
     "max_abs": 0.0,

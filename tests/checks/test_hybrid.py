@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from parity.checks.registry import plan
-from parity.errors import ContractError
-from parity.result import Status
+from eyerace_parity.checks.registry import plan
+from eyerace_parity.errors import ContractError
+from eyerace_parity.result import Status
 from tests.checks.evidence_factory import LABELS, clauses, contract, golden, judge, one_hot, outputs, scores
 
 if TYPE_CHECKING:
-    from parity.contract.model import Contract
-    from parity.evidence.model import Outputs
-    from parity.result import Judgement
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.model import Outputs
+    from eyerace_parity.result import Judgement
 
 HYBRID: dict[str, Any] = {
     "cloud": "fp32",

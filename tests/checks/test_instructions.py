@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from parity.checks.arm64 import Arm64Limits
-from parity.checks.base import Findings
-from parity.checks.counts import tally
-from parity.checks.registry import open_contract, plan
-from parity.errors import ContractError
-from parity.evidence.model import Instructions, Provenance
-from parity.result import Status
+from eyerace_parity.checks.arm64 import Arm64Limits
+from eyerace_parity.checks.base import Findings
+from eyerace_parity.checks.counts import tally
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.errors import ContractError
+from eyerace_parity.evidence.model import Instructions, Provenance
+from eyerace_parity.result import Status
 from tests.checks.evidence_factory import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from parity.contract.model import Contract
-    from parity.result import Judgement
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.result import Judgement
 
 OLD, NEW = "arm64/armv8.0", "arm64/armv8.2"
 DEVICE: dict[str, Any] = {"int8": {"kind": "onnx", "path": "int8.onnx", "reference": "fp32", "tier": "device"}}

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parity.checks.latency import LatencyLimits
-from parity.evidence.model import Disturbance
-from parity.evidence.questions import MAX_SECONDS
-from parity.result import Status
+from eyerace_parity.checks.latency import LatencyLimits
+from eyerace_parity.evidence.model import Disturbance
+from eyerace_parity.evidence.questions import MAX_SECONDS
+from eyerace_parity.result import Status
 from tests.checks.evidence_factory import contract, judge, planned, series, timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from parity.evidence.model import Timing
-    from parity.result import Judgement
+    from eyerace_parity.evidence.model import Timing
+    from eyerace_parity.result import Judgement
 
 IMAGES = {
     "golden": {"kind": "images"},

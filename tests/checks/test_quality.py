@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from parity.result import Status
+from eyerace_parity.result import Status
 from tests.checks.evidence_factory import CLASSES, LABELS, contract, golden, judge, outputs, scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from parity.contract.model import Contract
-    from parity.evidence.model import Golden
-    from parity.result import Judgement
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.model import Golden
+    from eyerace_parity.result import Judgement
 
 TIMES = 200
 MANY = LABELS * TIMES

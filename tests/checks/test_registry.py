@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from parity.checks.registry import FAMILIES, describe_clauses, open_contract, plan
-from parity.errors import ContractError
-from parity.evidence.model import Golden, Graph, Outputs, Provenance
+from eyerace_parity.checks.registry import FAMILIES, describe_clauses, open_contract, plan
+from eyerace_parity.errors import ContractError
+from eyerace_parity.evidence.model import Golden, Graph, Outputs, Provenance
 from tests.bundles import make_image_bundle, make_tensor_bundle
 from tests.checks.evidence_factory import TWO_OUTPUTS, clauses, contract, golden, judge, planned, scores
 

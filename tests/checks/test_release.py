@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from parity.checks.base import Findings
-from parity.errors import ContractError
-from parity.evidence.flips import reckon
-from parity.evidence.model import FlipLedger, Golden, KnownFlips, Outputs, Provenance
-from parity.result import Status
+from eyerace_parity.checks.base import Findings
+from eyerace_parity.errors import ContractError
+from eyerace_parity.evidence.flips import reckon
+from eyerace_parity.evidence.model import FlipLedger, Golden, KnownFlips, Outputs, Provenance
+from eyerace_parity.result import Status
 from tests.checks.evidence_factory import (
     LABELS,
     clauses,
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from parity.contract.model import Contract
-    from parity.evidence.model import Evidence
-    from parity.result import Judgement
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.model import Evidence
+    from eyerace_parity.result import Judgement
 
 CLASSES = ("orange", "yellow", "pearl", "bull", "split")
 EACH = 240

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.checks.words import against, counted, figure, passing, volume
-from parity.result import Relation, Status
+from eyerace_parity.checks.words import against, counted, figure, passing, volume
+from eyerace_parity.result import Relation, Status
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([Relation.AT_MOST, Relation.AT_LEAST]))

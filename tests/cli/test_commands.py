@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 import pytest
 
-from parity.checks.registry import open_contract, plan
-from parity.cli import COMMANDS, Exit, main
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.cli import COMMANDS, Exit, main
 
 
 def gate(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -91,7 +91,7 @@ def test_export_survives_what_it_builds_from(here: Path, capsys: pytest.CaptureF
 
 def test_export_can_be_watched_by_a_debugger(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process on request, where a breakpoint in a factory is reached."""
-    monkeypatch.setattr("parity.evidence.assistant.Assistant.make", lambda *_: pytest.fail("made elsewhere"))
+    monkeypatch.setattr("eyerace_parity.evidence.assistant.Assistant.make", lambda *_: pytest.fail("made elsewhere"))
     assert main(["export", "--contract", "contract.toml", "--rebuild", "--in-process", "fp32"]) == Exit.DONE
     assert (here / "build" / "tiny.fp32.onnx").is_file()
 

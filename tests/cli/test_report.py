@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from parity.cli import Exit, main
-from parity.report.schema import MERGED_FILE, merged_text
+from eyerace_parity.cli import Exit, main
+from eyerace_parity.report.schema import MERGED_FILE, merged_text
 from tests.report.matrices import Cells, fail
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_a_folder_of_records_is_merged(here: Cells, capsys: pytest.CaptureFixtur
 
 
 def test_the_published_schema_is_that_of_the_program() -> None:
-    """``python -m parity.report.schema`` would change nothing."""
+    """``python -m eyerace_parity.report.schema`` would change nothing."""
     assert MERGED_FILE.read_text(encoding="utf-8") == merged_text()
 
 

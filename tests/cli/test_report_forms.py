@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parity.cli import Exit, main
-from parity.report.files import write_record
-from parity.result import Status
+from eyerace_parity.cli import Exit, main
+from eyerace_parity.report.files import write_record
+from eyerace_parity.result import Status
 from tests.report.records import record, verdict
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.cli import Exit, main
+from eyerace_parity.cli import Exit, main
 from tests.cli.test_commands import gate
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from parity.evidence.model import Graph, Provenance
-from parity.evidence.signatures import signatures
+from eyerace_parity.evidence.model import Graph, Provenance
+from eyerace_parity.evidence.signatures import signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from parity.compatibility.demand import minimum_runtime
-from parity.compatibility.flutter import packages_with, resolve
-from parity.compatibility.versions import Version
+from eyerace_parity.compatibility.demand import minimum_runtime
+from eyerace_parity.compatibility.flutter import packages_with, resolve
+from eyerace_parity.compatibility.versions import Version
 
 
 @pytest.mark.parametrize(

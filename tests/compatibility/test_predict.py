@@ -8,11 +8,11 @@ import pytest
 from onnx import helper
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-from parity.compatibility.kernels import Support, support
-from parity.compatibility.predict import CPU_PROVIDER, Outcome, predict
-from parity.compatibility.table import read_table, table
-from parity.compatibility.versions import Version
-from parity.evidence.model import Signature
+from eyerace_parity.compatibility.kernels import Support, support
+from eyerace_parity.compatibility.predict import CPU_PROVIDER, Outcome, predict
+from eyerace_parity.compatibility.table import read_table, table
+from eyerace_parity.compatibility.versions import Version
+from eyerace_parity.evidence.model import Signature
 from tests.compatibility.files import FILES, dynamic, facts, model, relu
 
 HERE = Version.parse(onnxruntime.__version__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity.compatibility.versions import Span, Version
+from eyerace_parity.compatibility.versions import Span, Version
 
 
 @pytest.mark.parametrize("text", ["1.21", "1.21.0", " 1.21.3 ", "1.21.0.dev20250101001", "1.21.0rc1", "1.21.0+cpu"])

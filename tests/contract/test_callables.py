@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.contract.callables import load_callable, source_digest
-from parity.errors import ContractError
+from eyerace_parity.contract.callables import load_callable, source_digest
+from eyerace_parity.errors import ContractError
 
 if TYPE_CHECKING:
     from pathlib import Path

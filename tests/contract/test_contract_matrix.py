@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.checks.registry import open_contract, plan
-from parity.contract.load import load_contract
-from parity.contract.matrix import Fails
-from parity.errors import ContractError
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.contract.load import load_contract
+from eyerace_parity.contract.matrix import Fails
+from eyerace_parity.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT
 from tests.limits import FAMILIES
 
 if TYPE_CHECKING:
-    from parity.contract.model import Contract
+    from eyerace_parity.contract.model import Contract
 
 
 def loaded(folder: Path, matrix: str) -> Contract:

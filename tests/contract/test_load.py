@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.contract.load import MAX_BYTES, load_contract
-from parity.contract.overrides import parse_override
-from parity.errors import ContractError
+from eyerace_parity.contract.load import MAX_BYTES, load_contract
+from eyerace_parity.contract.overrides import parse_override
+from eyerace_parity.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT, TENSOR_CONTRACT
 from tests.limits import FAMILIES, ClosenessLimits, OtherLimits, QualityLimits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.contract.model import Contract
+    from eyerace_parity.contract.model import Contract
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.contract.locate import line_of, lines
+from eyerace_parity.contract.locate import line_of, lines
 
 OUT_OF_ORDER = """\
 # a remark

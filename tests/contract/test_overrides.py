@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.contract.overrides import Override, apply_overrides, parse_override
-from parity.errors import ContractError
+from eyerace_parity.contract.overrides import Override, apply_overrides, parse_override
+from eyerace_parity.errors import ContractError
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from parity.contract import settings as settings_room
-from parity.contract.load import load_contract
-from parity.contract.options import OPTIONS, Kind
-from parity.contract.settings import Settings, resolve, usable_cores
-from parity.errors import ContractError
+from eyerace_parity.contract import settings as settings_room
+from eyerace_parity.contract.load import load_contract
+from eyerace_parity.contract.options import OPTIONS, Kind
+from eyerace_parity.contract.settings import Settings, resolve, usable_cores
+from eyerace_parity.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT
 from tests.limits import FAMILIES
 
@@ -155,7 +155,7 @@ def test_a_control_groups_share_is_respected(tmp_path, files, cores):
 
 def test_the_table_costs_nothing_when_pytest_starts():
     """The module is imported by every pytest run in the environment."""
-    code = "import sys, parity.contract.settings; print({'pydantic', 'numpy', 'platformdirs'} & {*sys.modules})"
+    code = "import sys, eyerace_parity.contract.settings; print({'pydantic', 'numpy', 'platformdirs'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert done.stdout.strip() == "set()"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from parity.diagnose.answers import causes, unread
-from parity.evidence.model import Golden
-from parity.stats.differences import log_softmax
+from eyerace_parity.diagnose.answers import causes, unread
+from eyerace_parity.evidence.model import Golden
+from eyerace_parity.stats.differences import log_softmax
 
 CLASSES = ("orange", "yellow", "pearl", "bull")
 N = 400

@@ -9,11 +9,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from parity.contract.variants import OnnxVariant
-from parity.diagnose import layers
-from parity.evidence.model import Need, Weights
-from parity.progress import SilentProgress
-from parity.recipes.build import build_variant
+from eyerace_parity.contract.variants import OnnxVariant
+from eyerace_parity.diagnose import layers
+from eyerace_parity.evidence.model import Need, Weights
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.build import build_variant
 from tests.bundles import make_image_bundle
 from tests.laboratories import laboratory
 

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.checks.registry import open_contract, plan
-from parity.diagnose import causes, preparation
-from parity.evidence.model import Golden, Need, Outputs, Provenance, Trial, Trials
-from parity.evidence.recorded import write
-from parity.judging import judge
-from parity.report.compose import Ledger, compose, finding
-from parity.report.rejudge import judge_again
-from parity.result import Status
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.diagnose import causes, preparation
+from eyerace_parity.evidence.model import Golden, Need, Outputs, Provenance, Trial, Trials
+from eyerace_parity.evidence.recorded import write
+from eyerace_parity.judging import judge
+from eyerace_parity.report.compose import Ledger, compose, finding
+from eyerace_parity.report.rejudge import judge_again
+from eyerace_parity.result import Status
 from tests.bundles import make_image_bundle
 from tests.laboratories import change, laboratory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.checks.base import Planned
-    from parity.evidence.laboratory import Laboratory
+    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.evidence.laboratory import Laboratory
 
 PHONE = "[preprocess.phone]\nresize = { width = 32, height = 32 }\n"
 STATED = "mean = [0.5, 0.5, 0.5]\nstd = [0.25, 0.25, 0.25]\n"
@@ -122,10 +122,10 @@ def test_a_diagnosis_that_fails_costs_no_verdict(bundle: Path, monkeypatch: pyte
     def fail(*_: object) -> None:
         raise RuntimeError("no diagnosis")
 
-    monkeypatch.setattr("parity.diagnose.answers.causes", fail)
-    monkeypatch.setattr("parity.diagnose.layers.causes", fail)
-    monkeypatch.setattr("parity.diagnose.preparation.causes", fail)
-    monkeypatch.setattr("parity.diagnose.sensitivity.causes", fail)
+    monkeypatch.setattr("eyerace_parity.diagnose.answers.causes", fail)
+    monkeypatch.setattr("eyerace_parity.diagnose.layers.causes", fail)
+    monkeypatch.setattr("eyerace_parity.diagnose.preparation.causes", fail)
+    monkeypatch.setattr("eyerace_parity.diagnose.sensitivity.causes", fail)
     opened = on_the_phone(bundle, f'color = "BGR"\n{STATED}')
     verdict = judge(clause(opened, "int8", "sqnr_db"), opened)
     assert verdict.status is Status.BROKEN

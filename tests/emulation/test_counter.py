@@ -11,9 +11,9 @@ from textwrap import dedent
 
 import pytest
 
-from parity.emulation import counter
-from parity.emulation.counter import Counter, CountingUnavailable, build, known_program
-from parity.runners.worker import COUNT
+from eyerace_parity.emulation import counter
+from eyerace_parity.emulation.counter import Counter, CountingUnavailable, build, known_program
+from eyerace_parity.runners.worker import COUNT
 from tests.emulators import counting, emulator, lacking
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="qemu emulates user programs on Linux only")
@@ -187,7 +187,7 @@ def test_two_builds_at_once_do_each_other_no_harm(tmp_path: Path) -> None:
     qemu = emulator("x86_64").bare()
     code = f"""
         from pathlib import Path
-        from parity.emulation.counter import build
+        from eyerace_parity.emulation.counter import build
         print(build({qemu!r}, Path({str(tmp_path)!r})).plugin)
     """
     root = Path(__file__).parent.parent.parent

@@ -13,10 +13,10 @@ from textwrap import dedent
 
 import pytest
 
-from parity.emulation.home import Home, trouble_at
-from parity.emulation.steps import run_step
-from parity.errors import MeasurementError
-from parity.progress import SilentProgress
+from eyerace_parity.emulation.home import Home, trouble_at
+from eyerace_parity.emulation.steps import run_step
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.progress import SilentProgress
 
 SILENT = SilentProgress()
 
@@ -84,8 +84,8 @@ def test_a_failed_install_leaves_nothing(tmp_path: Path) -> None:
 INSTALL = """
     import sys, time
     from pathlib import Path
-    from parity.emulation.home import Home
-    from parity.progress import SilentProgress
+    from eyerace_parity.emulation.home import Home
+    from eyerace_parity.progress import SilentProgress
     home = Home(Path(sys.argv[1]))
     with home.claim(SilentProgress()):
         if home.part("runtime", "one") is None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.emulation.steps import run_step
-from parity.errors import MeasurementError
+from eyerace_parity.emulation.steps import run_step
+from eyerace_parity.errors import MeasurementError
 from tests.emulation.test_home import run_python, until
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_an_interrupted_step_leaves_no_orphan(tmp_path: Path) -> None:
         f"""
         import signal, sys
         from pathlib import Path
-        from parity.emulation.steps import run_step
+        from eyerace_parity.emulation.steps import run_step
         signal.signal(signal.SIGINT, signal.default_int_handler)
         run_step(("sh", "-c", {script!r}), what="sleeping", folder=Path(sys.argv[1]))
         """,

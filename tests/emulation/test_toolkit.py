@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.emulation.tiers import KNOWN
-from parity.emulation.toolkit import INSTALL, Runtime, Sources, Toolkit, missing, obtain
-from parity.errors import MeasurementError
-from parity.progress import SilentProgress
-from parity.runners.guest import WORKER, Guest, local_command
+from eyerace_parity.emulation.tiers import KNOWN
+from eyerace_parity.emulation.toolkit import INSTALL, Runtime, Sources, Toolkit, missing, obtain
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.runners.guest import WORKER, Guest, local_command
 from tests.emulation.test_qemu import fake
 from tests.emulation.test_userland import root  # noqa: F401 - a fixture
 from tests.equipment import NEW, OLD, X86
@@ -21,7 +21,7 @@ from tests.equipment import NEW, OLD, X86
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.emulation.tiers import Tier
+    from eyerace_parity.emulation.tiers import Tier
 
 OWN = Runtime(importlib.metadata.version("onnxruntime"), importlib.metadata.version("numpy"))
 OTHER = Runtime("1.2.3", OWN.numpy)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parity.emulation import wheels
-from parity.emulation.home import Home
-from parity.emulation.wheels import Runtime, find_site, install_site, runtime_of
-from parity.errors import InputChanged, MeasurementError
-from parity.progress import SilentProgress
+from eyerace_parity.emulation import wheels
+from eyerace_parity.emulation.home import Home
+from eyerace_parity.emulation.wheels import Runtime, find_site, install_site, runtime_of
+from eyerace_parity.errors import InputChanged, MeasurementError
+from eyerace_parity.progress import SilentProgress
 from tests.emulation.test_userland import find, root  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.emulation.userland import Userland
+    from eyerace_parity.emulation.userland import Userland
 
 SILENT = SilentProgress()
 

@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.contract.carry import packed, unpacked
-from parity.contract.overrides import parse_override
-from parity.errors import ArtefactError, GoldenError, InputChanged, MeasurementError, RecipeError, WorkerDied
-from parity.evidence.assistant import Assistant
-from parity.evidence.codec import encode
-from parity.evidence.model import Need, Outputs, Preflight, Repeats, Timing, Trials, Weights
-from parity.progress import SilentProgress
-from parity.recipes.build import content_of
-from parity.result import Status
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.contract.carry import packed, unpacked
+from eyerace_parity.contract.overrides import parse_override
+from eyerace_parity.errors import ArtefactError, GoldenError, InputChanged, MeasurementError, RecipeError, WorkerDied
+from eyerace_parity.evidence.assistant import Assistant
+from eyerace_parity.evidence.codec import encode
+from eyerace_parity.evidence.model import Need, Outputs, Preflight, Repeats, Timing, Trials, Weights
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.build import content_of
+from eyerace_parity.result import Status
 from tests.laboratories import bench, laboratory
 from tests.machinery.runs import run_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from parity.evidence.laboratory import Laboratory
+    from eyerace_parity.evidence.laboratory import Laboratory
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_photograph_that_kills_its_decoder_is_named(image_bundle: Path, assist
 import os
 import signal
 
-from parity.golden import images
+from eyerace_parity.golden import images
 
 decode = images.ImageGolden._decoded
 
@@ -224,7 +224,7 @@ def test_what_the_machine_refuses_is_told_as_without_one(
     """A machine that is full there is no fault of the model, and none of the program."""
     path = image_bundle / "tiny_classifier.py"
     lines = (
-        "from parity.evidence import outputs",
+        "from eyerace_parity.evidence import outputs",
         "def rows_of(*_):",
         f"    raise {raised}",
         "outputs.rows_of = rows_of",
@@ -259,7 +259,7 @@ def test_samples_are_prepared_and_timed_there_too(
     image_bundle: Path, assistant: Assistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one photograph is decoded in this process, preparation timed or not."""
-    monkeypatch.setattr("parity.golden.images.open_image", lambda *_: pytest.fail("decoded in this process"))
+    monkeypatch.setattr("eyerace_parity.golden.images.open_image", lambda *_: pytest.fail("decoded in this process"))
     lab = laboratory(image_bundle, assistant=assistant)
     assert not lab.obtain(Need(Preflight, "int8")).failure
     timing = lab.obtain(Need(Timing, "int8"))

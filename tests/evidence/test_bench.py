@@ -12,19 +12,19 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-import parity
-from parity.errors import GoldenError, MeasurementError
-from parity.evidence import bench as benches
-from parity.evidence.bench import MISSING, artefact_digest, code_digest, inside
-from parity.evidence.measurers import TABLE, content_key, measurer_of
-from parity.evidence.model import Files, Need, Provenance
-from parity.runners import torch as torch_runtime
+import eyerace_parity
+from eyerace_parity.errors import GoldenError, MeasurementError
+from eyerace_parity.evidence import bench as benches
+from eyerace_parity.evidence.bench import MISSING, artefact_digest, code_digest, inside
+from eyerace_parity.evidence.measurers import TABLE, content_key, measurer_of
+from eyerace_parity.evidence.model import Files, Need, Provenance
+from eyerace_parity.runners import torch as torch_runtime
 from tests.laboratories import bench, change, laboratory
 
 if TYPE_CHECKING:
-    from parity.contract.model import Contract
+    from eyerace_parity.contract.model import Contract
 
-PACKAGE = Path(parity.__file__).parent
+PACKAGE = Path(eyerace_parity.__file__).parent
 
 
 def code_tables() -> list[tuple[str, str]]:
@@ -74,7 +74,7 @@ def test_evidence_of_code_that_cannot_be_read_is_not_obtained(
     own = laboratory(image_bundle)
     own.obtain(Need(Files, "fp32"))
     moved = dataclasses.replace(measurer_of(Files), code=("evidence/no_such.py",))
-    monkeypatch.setattr("parity.evidence.measurers.TABLE", TABLE | {Files: moved})
+    monkeypatch.setattr("eyerace_parity.evidence.measurers.TABLE", TABLE | {Files: moved})
     with pytest.raises(MeasurementError, match=r"no_such\.py"):
         laboratory(image_bundle).obtain(Need(Files, "fp32"))
     with pytest.raises(MeasurementError, match=r"no_such\.py"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from parity.errors import RecordError
-from parity.evidence.codec import decode, encode
-from parity.evidence.model import Array, Execution, Files, Golden, Outputs, Provenance, Repeats
+from eyerace_parity.errors import RecordError
+from eyerace_parity.evidence.codec import decode, encode
+from eyerace_parity.evidence.model import Array, Execution, Files, Golden, Outputs, Provenance, Repeats
 
 SOURCE = Provenance(variant="int8", artefact="sha256:1", settings={"threads": "1"})
 STRANGE: dict[str, Array] = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.evidence import disturbance
-from parity.evidence.disturbance import Watch
+from eyerace_parity.evidence import disturbance
+from eyerace_parity.evidence.disturbance import Watch
 
 if TYPE_CHECKING:
     from pathlib import Path

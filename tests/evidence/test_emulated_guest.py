@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from parity.contract.variants import Session
-from parity.errors import WorkerDied
-from parity.runners.guest import WORKER, Guest
+from eyerace_parity.contract.variants import Session
+from eyerace_parity.errors import WorkerDied
+from eyerace_parity.runners.guest import WORKER, Guest
 from tests.equipment import OLD
 from tests.evidence.test_emulated import Installed
 from tests.runners.test_guest import gone

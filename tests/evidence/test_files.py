@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.errors import ArtefactError
-from parity.evidence import files
-from parity.evidence.bench import artefact_digest
-from parity.evidence.model import Files, Need
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.errors import ArtefactError
+from eyerace_parity.evidence import files
+from eyerace_parity.evidence.bench import artefact_digest
+from eyerace_parity.evidence.model import Files, Need
 from tests.laboratories import bench, change
 from tests.onnx_files import write_linear
 

@@ -11,17 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from parity.checks.registry import open_contract
-from parity.errors import ArtefactError
-from parity.evidence.graph import read_graph
-from parity.evidence.model import PortFact
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.errors import ArtefactError
+from eyerace_parity.evidence.graph import read_graph
+from eyerace_parity.evidence.model import PortFact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from parity.contract.model import Contract
-    from parity.evidence.model import Graph
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.model import Graph
 
 CONTRACT = """
 schema = 1

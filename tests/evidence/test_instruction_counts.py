@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 
-from parity.errors import MeasurementError, WorkerDied
-from parity.evidence.instructions import IDENTITY, REPEATS, STEADY, count, measure, provenance, unavailable
-from parity.evidence.model import Instructions, Need, Provenance
-from parity.runners.guest import Guest, local_command
+from eyerace_parity.errors import MeasurementError, WorkerDied
+from eyerace_parity.evidence.instructions import IDENTITY, REPEATS, STEADY, count, measure, provenance, unavailable
+from eyerace_parity.evidence.model import Instructions, Need, Provenance
+from eyerace_parity.runners.guest import Guest, local_command
 from tests.emulators import counting, x86_command
 from tests.laboratories import bench, change
 from tests.runners.test_guest import impostor

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.evidence import known as reader
-from parity.evidence.known import today
-from parity.evidence.model import FlipLedger, KnownFlips, Need, Outputs
+from eyerace_parity.evidence import known as reader
+from eyerace_parity.evidence.known import today
+from eyerace_parity.evidence.model import FlipLedger, KnownFlips, Need, Outputs
 from tests.laboratories import laboratory
 
 if TYPE_CHECKING:

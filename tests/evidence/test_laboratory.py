@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity.errors import ArtefactError, BaselineMissing, GoldenError, MeasurementError
-from parity.evidence import files, footprint, outputs
-from parity.evidence.kept import recall
-from parity.evidence.laboratory import Laboratory
-from parity.evidence.measurers import content_key
-from parity.evidence.model import (
+from eyerace_parity.errors import ArtefactError, BaselineMissing, GoldenError, MeasurementError
+from eyerace_parity.evidence import files, footprint, outputs
+from eyerace_parity.evidence.kept import recall
+from eyerace_parity.evidence.laboratory import Laboratory
+from eyerace_parity.evidence.measurers import content_key
+from eyerace_parity.evidence.model import (
     Files,
     Footprint,
     Golden,
@@ -29,7 +29,7 @@ from parity.evidence.model import (
     Repeats,
     Timing,
 )
-from parity.evidence.store import Store
+from eyerace_parity.evidence.store import Store
 from tests.laboratories import change, laboratory
 
 CONTENT = [Need(kind, "fp32") for kind in (Outputs, Repeats, Graph, Files, Preflight)]
@@ -113,7 +113,7 @@ def test_a_change_of_our_own_code_is_a_change(image_bundle: Path, monkeypatch) -
     source = place.obtain(Need(Files, "fp32")).provenance
     before = content_key(Files, source)
     assert recall(Store(image_bundle.parent / "store"), Files, before) is not None
-    monkeypatch.setattr("parity.evidence.measurers.code_digest", lambda *places: f"edited {places}")
+    monkeypatch.setattr("eyerace_parity.evidence.measurers.code_digest", lambda *places: f"edited {places}")
     assert content_key(Files, source) != before
 
 
@@ -268,7 +268,7 @@ import sys
 from pathlib import Path
 from typing import Any
 from tests.laboratories import laboratory
-from parity.evidence.model import *
+from eyerace_parity.evidence.model import *
 bundle = Path(sys.argv[1])
 place = laboratory(bundle)
 for kind in (Outputs, Repeats, Files, Lineage):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from parity.errors import MeasurementError, WorkerDied
-from parity.evidence.model import Execution, Instructions, Need, Outputs
-from parity.evidence.selection import margins
-from parity.result import HOST
-from parity.runners.guest import Guest
+from eyerace_parity.errors import MeasurementError, WorkerDied
+from eyerace_parity.evidence.model import Execution, Instructions, Need, Outputs
+from eyerace_parity.evidence.selection import margins
+from eyerace_parity.result import HOST
+from eyerace_parity.runners.guest import Guest
 from tests.equipment import NEW, OLD, X86, Local, alive, misbehaving, on_two_targets
 from tests.laboratories import change, laboratory
 from tests.onnx_files import write_linear
@@ -23,7 +23,7 @@ from tests.onnx_files import write_linear
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.evidence.laboratory import Laboratory
+    from eyerace_parity.evidence.laboratory import Laboratory
 
 IMAGES = 6
 
@@ -204,7 +204,8 @@ def test_another_runtime_is_refused(bundle: Path, tmp_path: Path) -> None:
     """Two versions of the runtime are not two processors."""
     other = tmp_path / "other.py"
     other.write_text(
-        "import onnxruntime\nonnxruntime.__version__ = '1.0.0'\nfrom parity.runners import worker\nworker.main()\n",
+        "import onnxruntime\nonnxruntime.__version__ = '1.0.0'\n"
+        "from eyerace_parity.runners import worker\nworker.main()\n",
         encoding="utf-8",
     )
     equipment = Local(commands={OLD: (sys.executable, str(other))})

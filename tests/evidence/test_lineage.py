@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.digests import file_digest
-from parity.errors import ArtefactError
-from parity.evidence.lineage import read_lineage
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.digests import file_digest
+from eyerace_parity.errors import ArtefactError
+from eyerace_parity.evidence.lineage import read_lineage
 from tests.bundles import make_tensor_bundle
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from parity.errors import GoldenError, MeasurementError
-from parity.evidence import outputs
-from parity.evidence.model import Need, Outputs
+from eyerace_parity.errors import GoldenError, MeasurementError
+from eyerace_parity.evidence import outputs
+from eyerace_parity.evidence.model import Need, Outputs
 from tests.laboratories import bench, change, floats
 from tests.onnx_files import write_linear
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from parity.contract.data import Preprocess
-    from parity.evidence.model import Array
+    from eyerace_parity.contract.data import Preprocess
+    from eyerace_parity.evidence.model import Array
 
 
 def evaluate(bundle: Path, variant: str = "fp32", *, jobs: int = 1) -> Outputs:

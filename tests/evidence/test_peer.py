@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from parity.errors import MeasurementError
-from parity.evidence import peer
-from parity.evidence.model import Need, PeerTiming
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.evidence import peer
+from eyerace_parity.evidence.model import Need, PeerTiming
 from tests.laboratories import laboratory
 
 NEED = Need(PeerTiming, "int8")

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.evidence import questions
-from parity.evidence.questions import Asked, Question, asked_of, runs_of_soak
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.evidence import questions
+from eyerace_parity.evidence.questions import Asked, Question, asked_of, runs_of_soak
 from tests.laboratories import change
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.contract.model import Contract
+    from eyerace_parity.contract.model import Contract
 
 MEDIAN = Question("inference", 2.0, 0.5, "cpu", 0.95)
 P95 = Question("inference", 4.0, 0.95, "cpu", 0.95)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from parity.errors import MeasurementError
-from parity.evidence import recorded
-from parity.evidence.model import Need, Outputs
-from parity.runners import torch as torch_runtime
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.evidence import recorded
+from eyerace_parity.evidence.model import Need, Outputs
+from eyerace_parity.runners import torch as torch_runtime
 from tests.laboratories import change, laboratory
 
 if TYPE_CHECKING:

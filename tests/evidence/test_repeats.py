@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from parity.evidence import outputs, repeats
-from parity.evidence.model import Need, Outputs, Repeats
+from eyerace_parity.evidence import outputs, repeats
+from eyerace_parity.evidence.model import Need, Outputs, Repeats
 from tests.laboratories import bench, change, floats
 from tests.onnx_files import write_linear
 

@@ -11,16 +11,26 @@ import numpy as np
 import onnx
 import pytest
 
-from parity.digests import file_digest
-from parity.errors import InputChanged, MeasurementError, WorkerDied, is_transient
-from parity.evidence import execution, footprint, graph_apart, known, lane, outputs, recorded, repeats, trials
-from parity.evidence.kept import keep, recall
-from parity.evidence.model import Files, Graph, KnownFlips, Need, Outputs, Preflight, Provenance, Repeats, Trials
-from parity.evidence.seals import Seal
-from parity.evidence.store import Store
-from parity.golden.images import ImageGolden
-from parity.runners.apart import read_apart
-from parity.runners.guest import Guest
+from eyerace_parity.digests import file_digest
+from eyerace_parity.errors import InputChanged, MeasurementError, WorkerDied, is_transient
+from eyerace_parity.evidence import execution, footprint, graph_apart, known, lane, outputs, recorded, repeats, trials
+from eyerace_parity.evidence.kept import keep, recall
+from eyerace_parity.evidence.model import (
+    Files,
+    Graph,
+    KnownFlips,
+    Need,
+    Outputs,
+    Preflight,
+    Provenance,
+    Repeats,
+    Trials,
+)
+from eyerace_parity.evidence.seals import Seal
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.images import ImageGolden
+from eyerace_parity.runners.apart import read_apart
+from eyerace_parity.runners.guest import Guest
 from tests.equipment import misbehaving
 from tests.laboratories import bench, change, laboratory
 
@@ -88,7 +98,7 @@ def test_other_bytes_break_a_seal(file: Path, put_back: bool) -> None:  # noqa: 
 
 def test_bytes_are_hashed_again_whatever_the_marks_say(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a measurement unchanged size, times and inode stand for nothing."""
-    monkeypatch.setattr("parity.evidence.seals._marks", lambda _: (5, 0, 0, 0))
+    monkeypatch.setattr("eyerace_parity.evidence.seals._marks", lambda _: (5, 0, 0, 0))
     seal = sealed(file)
     file.write_bytes(b"other")
     seal.require()  # they stand for the digest before one
@@ -98,7 +108,7 @@ def test_bytes_are_hashed_again_whatever_the_marks_say(file: Path, monkeypatch: 
 
 def test_rehash_trusts_no_marks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--eyerace-parity-rehash``: neither before a measurement."""
-    monkeypatch.setattr("parity.evidence.seals._marks", lambda _: (5, 0, 0, 0))
+    monkeypatch.setattr("eyerace_parity.evidence.seals._marks", lambda _: (5, 0, 0, 0))
     seal = sealed(file, rehash=True)
     file.write_bytes(b"other")
     with pytest.raises(InputChanged):
@@ -278,7 +288,7 @@ def test_what_fails_because_a_file_changed_says_so(image_bundle: Path, monkeypat
 
 def test_an_execution_on_a_target(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lane keeps by itself, and asks the same."""
-    from parity.evidence.model import Execution
+    from eyerace_parity.evidence.model import Execution
 
     path = image_bundle / "build" / "tiny.int8.onnx"
     meanwhile(monkeypatch, execution, "prepare", lambda: replaced(path, (path.parent / "tiny.fp32.onnx").read_bytes()))

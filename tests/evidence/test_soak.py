@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import onnx
 import pytest
 
-from parity.errors import GoldenError, MeasurementError
-from parity.evidence import soak
-from parity.evidence.model import Need, Soak
-from parity.evidence.questions import SOAK_RUNS
-from parity.runners.guest import Guest
-from parity.selftest.faults.cost import LEAK, leak
+from eyerace_parity.errors import GoldenError, MeasurementError
+from eyerace_parity.evidence import soak
+from eyerace_parity.evidence.model import Need, Soak
+from eyerace_parity.evidence.questions import SOAK_RUNS
+from eyerace_parity.runners.guest import Guest
+from eyerace_parity.selftest.faults.cost import LEAK, leak
 from tests.laboratories import bench, change, laboratory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.evidence.bench import Bench
+    from eyerace_parity.evidence.bench import Bench
 
 _LIMITS = "[variants.fp32.limits.closeness]"
 _ASKED = "[variants.fp32.limits.memory]\nmemory_leak = '1 MB'\nleak_runs = {runs}\n\n" + _LIMITS

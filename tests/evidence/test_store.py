@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parity.digests import text_digest
-from parity.evidence.store import Store
+from eyerace_parity.digests import text_digest
+from eyerace_parity.evidence.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,16 +8,16 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.emulation.toolkit import Sources
-from parity.errors import ContractError, MeasurementError, RecordError
-from parity.evidence import elsewhere, targets
-from parity.evidence.elsewhere import Elsewhere
-from parity.evidence.measurers import content_key
-from parity.evidence.model import Execution, Need, Outputs
-from parity.evidence.selection import choose, margins
-from parity.evidence.targets import Emulation, runtime_of_the_run, tier_of
-from parity.progress import SilentProgress
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.emulation.toolkit import Sources
+from eyerace_parity.errors import ContractError, MeasurementError, RecordError
+from eyerace_parity.evidence import elsewhere, targets
+from eyerace_parity.evidence.elsewhere import Elsewhere
+from eyerace_parity.evidence.measurers import content_key
+from eyerace_parity.evidence.model import Execution, Need, Outputs
+from eyerace_parity.evidence.selection import choose, margins
+from eyerace_parity.evidence.targets import Emulation, runtime_of_the_run, tier_of
+from eyerace_parity.progress import SilentProgress
 from tests.equipment import NEW, OLD, X86, Local, on_two_targets
 from tests.laboratories import bench, change, laboratory
 

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.errors import ArtefactError
-from parity.evidence import timing
-from parity.evidence.model import Need, Series, Timing
-from parity.runners.guest import Guest
+from eyerace_parity.errors import ArtefactError
+from eyerace_parity.evidence import timing
+from eyerace_parity.evidence.model import Need, Series, Timing
+from eyerace_parity.runners.guest import Guest
 from tests.laboratories import bench, change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from parity.evidence.model import Array
-    from parity.runners.answers import Hello, Times
+    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.runners.answers import Hello, Times
 
 
 def times(bundle: Path, variant: str, versus: str = "") -> Timing:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from parity.errors import MeasurementError
-from parity.evidence import trials
-from parity.evidence.model import Need, Outputs, Trials
-from parity.stats.classification import decisions
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.evidence import trials
+from eyerace_parity.evidence.model import Need, Outputs, Trials
+from eyerace_parity.stats.classification import decisions
 from tests.laboratories import bench, change, floats, laboratory
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.digests import text_digest
-from parity.evidence.store import Store
-from parity.evidence.turns import SHARES, Turns
+from eyerace_parity.digests import text_digest
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.evidence.turns import SHARES, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parity.contract.load import load_contract
-from parity.contract.overrides import Override
-from parity.golden.dataset import open_golden
+from eyerace_parity.contract.load import load_contract
+from eyerace_parity.contract.overrides import Override
+from eyerace_parity.golden.dataset import open_golden
 from tests.limits import FAMILIES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.contract.model import Contract
-    from parity.golden.base import GoldenSet
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.golden.base import GoldenSet
 
 
 def contract_of(bundle: Path, **golden: object) -> Contract:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parity.checks.registry import open_contract, plan
-from parity.contract.variants import OnnxVariant, QuantiseDynamicRecipe, QuantiseStaticRecipe
-from parity.golden.dataset import open_golden
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.contract.variants import OnnxVariant, QuantiseDynamicRecipe, QuantiseStaticRecipe
+from eyerace_parity.golden.dataset import open_golden
 
 GOLDEN = Path(__file__).parent.parent.parent / "golden"
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.errors import GoldenError
-from parity.golden.labels import read_table
+from eyerace_parity.errors import GoldenError
+from eyerace_parity.golden.labels import read_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from parity.contract.data import Preprocess, Resize
-from parity.errors import GoldenError
-from parity.golden.preprocess import apply, profile_digest
+from eyerace_parity.contract.data import Preprocess, Resize
+from eyerace_parity.errors import GoldenError
+from eyerace_parity.golden.preprocess import apply, profile_digest
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")

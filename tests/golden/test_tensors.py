@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from parity.errors import GoldenError
-from parity.golden import archive
-from parity.golden.dataset import open_golden
+from eyerace_parity.errors import GoldenError
+from eyerace_parity.golden import archive
+from eyerace_parity.golden.dataset import open_golden
 from tests.bundles import TENSOR_CONTRACT, make_tensor_bundle
 from tests.golden.golden_bundle import contract_of, opened
 
@@ -90,7 +90,7 @@ def test_memory_holds_two_files_at_most(bundle, monkeypatch):
         read.append(place.rpartition("/")[2])
         return archive.read_arrays(content, place, names)
 
-    monkeypatch.setattr("parity.golden.tensors.read_arrays", counted)
+    monkeypatch.setattr("eyerace_parity.golden.tensors.read_arrays", counted)
     for index in range(len(golden)):
         golden.feeds(index, None)
     assert read == [f"races-{number}.npz" for number in range(6)]

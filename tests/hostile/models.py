@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from parity.checks.registry import open_contract, plan
-from parity.contract.variants import Variant
-from parity.errors import MeasurementError
-from parity.evidence.laboratory import Laboratory
-from parity.evidence.model import Need, Outputs
-from parity.evidence.store import Store
-from parity.golden.dataset import open_golden
-from parity.judging import judge
-from parity.progress import SilentProgress
-from parity.result import Status
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.contract.variants import Variant
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.evidence.laboratory import Laboratory
+from eyerace_parity.evidence.model import Need, Outputs
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.judging import judge
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.result import Status
 from tests.hostile.yard import MODELS, Unclear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from parity.contract.model import Contract
+    from eyerace_parity.contract.model import Contract
     from tests.hostile.yard import Yard
 
 

@@ -1,7 +1,7 @@
 """Everything of the gate that reads a file, as the user reaches it, each with a sound file to start from.
 
-A reader ends in one of two ways: it returns, or it raises a :class:`~parity.errors.ParityError` whose message is for
-the user. Every other ending is a defect.
+A reader ends in one of two ways: it returns, or it raises a :class:`~eyerace_parity.errors.ParityError` whose message
+is for the user. Every other ending is a defect.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from parity.checks.registry import open_contract
-from parity.cli import main
-from parity.errors import ContractError, RecordError
-from parity.evidence import known, recorded
-from parity.evidence.bench import Bench, artefact_digest
-from parity.evidence.kept import recall
-from parity.evidence.model import KnownFlips, Need, Outputs
-from parity.evidence.store import Store
-from parity.golden.dataset import open_golden
-from parity.progress import SilentProgress
-from parity.recipes.lineage import read_stamp
-from parity.release import files as releases
-from parity.runners.external import external_locations
-from parity.runners.guest import Guest
-from parity.runners.onnxruntime import model_of
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.cli import main
+from eyerace_parity.errors import ContractError, RecordError
+from eyerace_parity.evidence import known, recorded
+from eyerace_parity.evidence.bench import Bench, artefact_digest
+from eyerace_parity.evidence.kept import recall
+from eyerace_parity.evidence.model import KnownFlips, Need, Outputs
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.lineage import read_stamp
+from eyerace_parity.release import files as releases
+from eyerace_parity.runners.external import external_locations
+from eyerace_parity.runners.guest import Guest
+from eyerace_parity.runners.onnxruntime import model_of
 from tests.hostile import models, mutations
 from tests.hostile.yard import ESCAPES, Reader, Unclear
 

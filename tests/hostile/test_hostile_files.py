@@ -20,22 +20,22 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parity.checks.registry import open_contract, plan
-from parity.contract.variants import TorchExportVariant
-from parity.errors import ArtefactError, GoldenError, MeasurementError, ParityError, RecordError, WorkerDied
-from parity.evidence.bench import artefact_digest
-from parity.evidence.graph_apart import graph_of
-from parity.evidence.model import Graph, Need
-from parity.evidence.store import Store
-from parity.golden.archive import read_archive
-from parity.judging import judge
-from parity.report.files import read_record
-from parity.result import Status
-from parity.runners import external, worker
-from parity.runners.apart import read_apart
-from parity.runners.guest import Guest
-from parity.runners.onnxruntime import model_of
-from parity.runners.torch import load_module
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.contract.variants import TorchExportVariant
+from eyerace_parity.errors import ArtefactError, GoldenError, MeasurementError, ParityError, RecordError, WorkerDied
+from eyerace_parity.evidence.bench import artefact_digest
+from eyerace_parity.evidence.graph_apart import graph_of
+from eyerace_parity.evidence.model import Graph, Need
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.archive import read_archive
+from eyerace_parity.judging import judge
+from eyerace_parity.report.files import read_record
+from eyerace_parity.result import Status
+from eyerace_parity.runners import external, worker
+from eyerace_parity.runners.apart import read_apart
+from eyerace_parity.runners.guest import Guest
+from eyerace_parity.runners.onnxruntime import model_of
+from eyerace_parity.runners.torch import load_module
 from tests.hostile import mutations
 from tests.hostile.readers import READERS, SAYING
 from tests.hostile.yard import Reader, Yard, ending
@@ -45,7 +45,7 @@ from tests.onnx_files import write_linear
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parity.contract.model import Contract
+    from eyerace_parity.contract.model import Contract
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
@@ -202,7 +202,7 @@ def test_samples_that_are_empty_cannot_be_countless(tensor_bundle: Path) -> None
     path = tensor_bundle / "golden" / "races-0.npz"
     np.savez(path, features=np.zeros((10**12, 0), np.float32), bird=np.zeros(0, np.int64))
     change(tensor_bundle, 'shape = ["rows", 8]', 'shape = ["rows", "wide"]')
-    from parity.golden.dataset import open_golden
+    from eyerace_parity.golden.dataset import open_golden
 
     with pytest.raises(GoldenError, match="a sample of it is empty"):
         open_golden(open_contract(tensor_bundle / "contract.toml"))
@@ -275,7 +275,7 @@ def test_only_a_death_of_its_own_is_kept_of_a_graph(
 
     need = Need(Graph, "fp32")
     with monkeypatch.context() as patch:
-        patch.setattr("parity.evidence.graph_apart.read_apart", die)
+        patch.setattr("eyerace_parity.evidence.graph_apart.read_apart", die)
         if fact:
             assert "SIGSEGV" in laboratory(image_bundle).obtain(need).failure
         else:
@@ -287,7 +287,7 @@ def test_only_a_death_of_its_own_is_kept_of_a_graph(
 
 def test_a_graph_is_read_apart(image_bundle: Path) -> None:
     """With the same facts as in this process, but for whom they are told."""
-    from parity.evidence.graph import read_graph
+    from eyerace_parity.evidence.graph import read_graph
 
     contract = open_contract(image_bundle / "contract.toml")
     apart, here = graph_of(contract, "int8"), read_graph(contract, "int8")

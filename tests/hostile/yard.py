@@ -12,20 +12,20 @@ import onnxruntime
 import torch
 from PIL import Image
 
-from parity.checks.registry import open_contract, plan
-from parity.errors import ParityError
-from parity.evidence import recorded
-from parity.evidence.assistant import Assistant
-from parity.evidence.codec import encode
-from parity.evidence.model import Evidence, Need, Outputs
-from parity.evidence.store import Store
-from parity.judging import judge
-from parity.release import files as releases
-from parity.release.save import acceptance, make
-from parity.report.compose import Ledger, compose, finding
-from parity.report.files import write_merged, write_record
-from parity.runners import worker
-from parity.runners.torch import load_module
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.errors import ParityError
+from eyerace_parity.evidence import recorded
+from eyerace_parity.evidence.assistant import Assistant
+from eyerace_parity.evidence.codec import encode
+from eyerace_parity.evidence.model import Evidence, Need, Outputs
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.judging import judge
+from eyerace_parity.release import files as releases
+from eyerace_parity.release.save import acceptance, make
+from eyerace_parity.report.compose import Ledger, compose, finding
+from eyerace_parity.report.files import write_merged, write_record
+from eyerace_parity.runners import worker
+from eyerace_parity.runners.torch import load_module
 from tests.laboratories import laboratory
 from tests.report.matrices import make_cells
 

@@ -10,12 +10,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from parity.cli import main
-from parity.evidence.model import FlipLedger, Timing
-from parity.release import files
+from eyerace_parity.cli import main
+from eyerace_parity.evidence.model import FlipLedger, Timing
+from eyerace_parity.release import files
 
 if TYPE_CHECKING:
-    from parity.release.files import Stored
+    from eyerace_parity.release.files import Stored
     from tests.plugin.conftest import Project
 
 ANCHOR = "[variants.int8.limits.size]"

@@ -121,7 +121,7 @@ def test_an_export_in_training_mode_is_told(project: Project) -> None:
     import torch
     from safetensors.torch import load_file
 
-    from parity.contract.callables import load_callable
+    from eyerace_parity.contract.callables import load_callable
 
     made = project.bundle / "build" / "tiny.fp32.onnx"
     stamp = {entry.key: entry.value for entry in onnx.load(made).metadata_props}

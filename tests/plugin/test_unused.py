@@ -56,10 +56,11 @@ def test_the_plugin_imports_nothing_heavy_into_a_run(pytester: pytest.Pytester) 
         import sys
 
         def test_nothing_is_loaded():
-            ours = {name for name in sys.modules if name.partition(".")[0] == "parity"}
+            ours = {name for name in sys.modules if name.partition(".")[0] == "eyerace_parity"}
             assert ours <= {
-                "parity", "parity.plugin", "parity.gate", "parity.gate.fixtures", "parity.errors",
-                "parity.contract", "parity.contract.options", "parity.contract.settings",
+                "eyerace_parity", "eyerace_parity.plugin", "eyerace_parity.gate", "eyerace_parity.gate.fixtures",
+                "eyerace_parity.errors",
+                "eyerace_parity.contract", "eyerace_parity.contract.options", "eyerace_parity.contract.settings",
             }
             assert not {"pydantic", "numpy", "onnx", "onnxruntime", "torch", "rich", "scipy"} & set(sys.modules)
         """

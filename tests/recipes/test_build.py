@@ -14,12 +14,12 @@ import onnx
 import pytest
 from filelock import FileLock
 
-from parity.checks.registry import open_contract
-from parity.digests import file_digest
-from parity.errors import RecipeError
-from parity.progress import SilentProgress
-from parity.recipes import build
-from parity.recipes.build import build_variant, missing_artefacts
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.digests import file_digest
+from eyerace_parity.errors import RecipeError
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes import build
+from eyerace_parity.recipes.build import build_variant, missing_artefacts
 from tests.bundles import make_image_bundle, make_tensor_bundle
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def test_building_is_quiet(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "parity")},
     )
     ours = [line for line in done.stderr.splitlines() if "parity" in line or "onnx" in line or "torch" in line]
     assert (done.stdout, ours) == ("", [])

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.contract.variants import Calibration
-from parity.errors import RecipeError
-from parity.golden.preprocess import apply
-from parity.progress import SilentProgress
-from parity.recipes.calibrate import Reader, draw, samples, tensor_files
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.contract.variants import Calibration
+from eyerace_parity.errors import RecipeError
+from eyerace_parity.golden.preprocess import apply
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.calibrate import Reader, draw, samples, tensor_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.contract.model import Contract
+    from eyerace_parity.contract.model import Contract
 
 SILENT = SilentProgress()
 BLOTS = Calibration(images="tiny_calibration:blots", count=5, seed=3)

@@ -13,11 +13,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from parity.checks.registry import open_contract
-from parity.errors import ParityError, RecipeError
-from parity.progress import SilentProgress
-from parity.recipes.build import build_variant
-from parity.runners.torch import TorchRunner
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.errors import ParityError, RecipeError
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.build import build_variant
+from eyerace_parity.runners.torch import TorchRunner
 from tests.bundles import make_image_bundle, make_tensor_bundle
 
 if TYPE_CHECKING:

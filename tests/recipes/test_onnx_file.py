@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from parity.errors import RecipeError
-from parity.recipes.onnx_file import opset_of, seal, written_atomically
+from eyerace_parity.errors import RecipeError
+from eyerace_parity.recipes.onnx_file import opset_of, seal, written_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,16 +12,16 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from parity.checks.registry import open_contract
-from parity.errors import RecipeError
-from parity.evidence.graph import read_graph
-from parity.progress import SilentProgress
-from parity.recipes.build import build_variant
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.errors import RecipeError
+from eyerace_parity.evidence.graph import read_graph
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.build import build_variant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.evidence.model import Graph
+    from eyerace_parity.evidence.model import Graph
 
 SILENT = SilentProgress()
 CALIBRATION = 'calibration = { images = "tiny_calibration:blots", count = 8 }'

@@ -10,12 +10,12 @@ from pathlib import Path
 import onnx
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.digests import file_digest
-from parity.errors import ArtefactError
-from parity.progress import SilentProgress
-from parity.recipes.build import build_variant
-from parity.recipes.lineage import current_lineage, read_stamp
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.digests import file_digest
+from eyerace_parity.errors import ArtefactError
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.build import build_variant
+from eyerace_parity.recipes.lineage import current_lineage, read_stamp
 from tests.bundles import make_image_bundle
 
 DIGESTS = ("source", "checkpoint", "recipe")
@@ -112,8 +112,8 @@ def test_the_folder_does_not_count(image_bundle: Path, tmp_path: Path) -> None:
 def test_asking_imports_neither_torch_nor_onnx(image_bundle: Path) -> None:
     """An unchanged run asks for every variant's lineage: it must cost next to nothing."""
     code = (
-        "import sys; from pathlib import Path; from parity.checks.registry import open_contract;"
-        "from parity.evidence.lineage import read_lineage;"
+        "import sys; from pathlib import Path; from eyerace_parity.checks.registry import open_contract;"
+        "from eyerace_parity.evidence.lineage import read_lineage;"
         "c = open_contract(Path(sys.argv[1])); found = [read_lineage(c, v) for v in ('fp32', 'int8')];"
         "print(all(f.stamped == f.current for f in found), {'torch', 'onnx', 'onnxruntime'} & set(sys.modules))"
     )
@@ -122,7 +122,7 @@ def test_asking_imports_neither_torch_nor_onnx(image_bundle: Path) -> None:
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "parity")},
     )
     assert done.stdout.strip() == "True set()"
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from parity.errors import RecordError
-from parity.release import answers
+from eyerace_parity.errors import RecordError
+from eyerace_parity.release import answers
 
 
 @given(

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from parity.checks.registry import open_contract, plan
-from parity.cli import main
-from parity.digests import bytes_digest
-from parity.errors import BaselineMissing, ContractError, RecordError
-from parity.evidence.model import Files, Golden, Need, Outputs, Provenance, Timing
-from parity.evidence.store import Store
-from parity.judging import judge
-from parity.release import answers, compare, files
-from parity.release.model import Acceptance, Release
-from parity.release.save import acceptance, keep_artefacts, make
-from parity.release.source import NoRelease, ReleaseSource
-from parity.report.compose import Ledger, compose, finding
-from parity.result import Status
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.cli import main
+from eyerace_parity.digests import bytes_digest
+from eyerace_parity.errors import BaselineMissing, ContractError, RecordError
+from eyerace_parity.evidence.model import Files, Golden, Need, Outputs, Provenance, Timing
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.judging import judge
+from eyerace_parity.release import answers, compare, files
+from eyerace_parity.release.model import Acceptance, Release
+from eyerace_parity.release.save import acceptance, keep_artefacts, make
+from eyerace_parity.release.source import NoRelease, ReleaseSource
+from eyerace_parity.report.compose import Ledger, compose, finding
+from eyerace_parity.result import Status
 from tests.laboratories import change, laboratory
 
 if TYPE_CHECKING:
-    from parity.contract.model import Contract
-    from parity.report.document import Record
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.report.document import Record
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -200,7 +200,7 @@ def test_only_a_whole_run_is_released(image_bundle: Path) -> None:
 
 
 def _unjudged(row: Any) -> Any:
-    from parity.report.rows import Unjudged
+    from eyerace_parity.report.rows import Unjudged
 
     return Unjudged.of(row.identity, "deselected")
 
@@ -304,7 +304,7 @@ def command(bundle: Path, *arguments: str) -> int:
 
 def test_the_command_saves_lists_and_shows(image_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From a record on disk; a second save under the same name must be meant."""
-    from parity.report.files import write_record
+    from eyerace_parity.report.files import write_record
 
     record, _, store = run(image_bundle)
     path = image_bundle / "record.json"

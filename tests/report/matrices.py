@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parity.checks.registry import open_contract, plan
-from parity.evidence.laboratory import Laboratory
-from parity.evidence.store import Store
-from parity.golden.dataset import open_golden
-from parity.judging import judge
-from parity.progress import SilentProgress
-from parity.report.compose import Ledger, compose, finding
-from parity.report.document import Record
-from parity.report.files import record_text, write_record
-from parity.report.matrix import merge
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.evidence.laboratory import Laboratory
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.judging import judge
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.report.compose import Ledger, compose, finding
+from eyerace_parity.report.document import Record
+from eyerace_parity.report.files import record_text, write_record
+from eyerace_parity.report.matrix import merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parity.contract.model import Contract
-    from parity.report.merged import Cell, Merged
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.report.merged import Cell, Merged
 
 MATRIX = """
 [matrix]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from parity.evidence.model import Files, Provenance
-from parity.report.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry, outcome
-from parity.report.merged import Cell, Changes, Merged, Number, Runtime
-from parity.report.rows import Unjudged, VerdictEntry
-from parity.result import Relation, Status
+from eyerace_parity.evidence.model import Files, Provenance
+from eyerace_parity.report.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry, outcome
+from eyerace_parity.report.merged import Cell, Changes, Merged, Number, Runtime
+from eyerace_parity.report.rows import Unjudged, VerdictEntry
+from eyerace_parity.result import Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

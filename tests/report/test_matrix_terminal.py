@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity.report.matrix_terminal import draw_matrix, verdict_line
+from eyerace_parity.report.matrix_terminal import draw_matrix, verdict_line
 from tests.laboratories import change
 from tests.report.matrices import Cells, fail
 

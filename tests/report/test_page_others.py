@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.report.html.others import render_comparison, render_matrix
+from eyerace_parity.report.html.others import render_comparison, render_matrix
 from tests.report.records import matrix
 from tests.report.test_compare import BEFORE, found
 

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pytest
 
-from parity.evidence.model import Files, Graph, Instructions, Layer, Provenance, Series, Timing
-from parity.evidence.store import Store
-from parity.report.document import EvidenceEntry
-from parity.report.html.charts import draw, placed, rows
-from parity.report.html.costs import cost_pictures, instructions_picture, latency_picture, layers_picture
-from parity.report.html.history import history_picture
-from parity.report.html.material import Accepted, Material, gather
-from parity.report.html.page import render
-from parity.result import Relation, Status
+from eyerace_parity.evidence.model import Files, Graph, Instructions, Layer, Provenance, Series, Timing
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.report.document import EvidenceEntry
+from eyerace_parity.report.html.charts import draw, placed, rows
+from eyerace_parity.report.html.costs import cost_pictures, instructions_picture, latency_picture, layers_picture
+from eyerace_parity.report.html.history import history_picture
+from eyerace_parity.report.html.material import Accepted, Material, gather
+from eyerace_parity.report.html.page import render
+from eyerace_parity.result import Relation, Status
 from tests.report.records import record, verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.evidence.model import Fact
+    from eyerace_parity.evidence.model import Fact
 
 EVIL = '"><script>alert(1)</script>\\1'
 

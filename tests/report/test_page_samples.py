@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from parity.evidence.flips import reckon
-from parity.evidence.model import Golden, Outputs, Provenance
-from parity.report.html.material import Material
-from parity.report.html.page import render
-from parity.report.html.samples import AT_ONCE, flips_of
+from eyerace_parity.evidence.flips import reckon
+from eyerace_parity.evidence.model import Golden, Outputs, Provenance
+from eyerace_parity.report.html.material import Material
+from eyerace_parity.report.html.page import render
+from eyerace_parity.report.html.samples import AT_ONCE, flips_of
 from tests.report.test_page_pictures import evidence, material
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 
-from parity.progress import SilentProgress
-from parity.report.progress import RichProgress, progress_on
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.report.progress import RichProgress, progress_on
 
 
 class Screen(io.StringIO):

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from parity.checks.registry import open_contract, plan
-from parity.contract.overrides import parse_override
-from parity.errors import RecordError
-from parity.evidence.laboratory import Laboratory
-from parity.evidence.store import Store
-from parity.golden.dataset import open_golden
-from parity.judging import judge
-from parity.progress import SilentProgress
-from parity.report.compose import Ledger, compose, finding
-from parity.report.files import read_record, write_record
-from parity.report.rejudge import judge_again
-from parity.result import Status
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.contract.overrides import parse_override
+from eyerace_parity.errors import RecordError
+from eyerace_parity.evidence.laboratory import Laboratory
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.judging import judge
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.report.compose import Ledger, compose, finding
+from eyerace_parity.report.files import read_record, write_record
+from eyerace_parity.report.rejudge import judge_again
+from eyerace_parity.result import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.report.document import Record
+    from eyerace_parity.report.document import Record
 
 F1 = "variants.int8.limits.quality.f1"
 
@@ -54,7 +54,7 @@ def _nothing_is_measured(monkeypatch: pytest.MonkeyPatch, finished: object) -> N
         pytest.fail("something was measured")
 
     monkeypatch.setattr(Laboratory, "obtain", refuse)
-    monkeypatch.setattr("parity.runners.open.open_runner", refuse)
+    monkeypatch.setattr("eyerace_parity.runners.open.open_runner", refuse)
 
 
 def test_under_the_same_limits_the_verdicts_are_the_same(finished: tuple[Path, Record, Store]) -> None:

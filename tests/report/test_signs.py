@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from parity.report.words import RICH, comparison, quantity, shown_unit
-from parity.result import Relation, Status
+from eyerace_parity.report.words import RICH, comparison, quantity, shown_unit
+from eyerace_parity.result import Relation, Status
 from tests.report.records import verdict
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from parity.contract.variants import Session
-from parity.errors import ArtefactError, MeasurementError, WorkerDied
-from parity.runners.guest import Guest, local_command
+from eyerace_parity.contract.variants import Session
+from eyerace_parity.errors import ArtefactError, MeasurementError, WorkerDied
+from eyerace_parity.runners.guest import Guest, local_command
 from tests.emulators import counting, x86_command
 from tests.onnx_files import write_convolutions
-from tests.runners.test_guest import ROOT
+from tests.runners.test_guest import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,8 +140,8 @@ def test_an_emulated_death_is_told_by_its_signal(plugin: str, code: str, told: s
     """An instruction that the processor lacks, and a wild pointer: the emulator dies of the same signal."""
     script = f"""
         import ctypes, mmap, sys
-        sys.path.insert(0, {str(ROOT)!r})
-        from parity.runners import worker
+        sys.path.insert(0, {str(SOURCE)!r})
+        from eyerace_parity.runners import worker
         source, sink = open(0, "rb", closefd=False), open(1, "wb", closefd=False)
         worker.read_frame(source)
         worker.write_frame(sink, {{"ok": True, "protocol": worker.PROTOCOL}}, {{}})

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from parity.contract.variants import Session
-from parity.errors import ArtefactError, MeasurementError, WorkerDied
-from parity.runners import worker
-from parity.runners.guest import WORKER, Guest, local_command
+from eyerace_parity.contract.variants import Session
+from eyerace_parity.errors import ArtefactError, MeasurementError, WorkerDied
+from eyerace_parity.runners import worker
+from eyerace_parity.runners.guest import WORKER, Guest, local_command
 from tests.onnx_files import write_linear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parent.parent.parent
+SOURCE = Path(__file__).parent.parent.parent / "parity"
 ONES = {"pixel_values": np.ones((1, 3, 32, 32), np.float32)}
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are told the POSIX way")
@@ -36,8 +36,8 @@ def impostor(code: str) -> tuple[str, ...]:
     """A command that greets like a worker, then runs ``code``; ``source`` and ``sink`` are its streams."""
     script = f"""
         import os, signal, subprocess, sys, time
-        sys.path.insert(0, {str(ROOT)!r})
-        from parity.runners import worker
+        sys.path.insert(0, {str(SOURCE)!r})
+        from eyerace_parity.runners import worker
         source, sink = os.fdopen(0, "rb"), os.fdopen(1, "wb")
         worker.read_frame(source)
         worker.write_frame(sink, {{"ok": True, "protocol": worker.PROTOCOL}}, {{}})
@@ -187,7 +187,7 @@ def test_another_virtual_environment_is_only_another_command(tmp_path: Path, mod
         if (libraries / name).exists():
             (found / name).symlink_to(libraries / name)
     python = place / "bin" / "python"
-    code = "import sys, importlib.util; print(sys.prefix, importlib.util.find_spec('parity'))"
+    code = "import sys, importlib.util; print(sys.prefix, importlib.util.find_spec('eyerace_parity'))"
     said = subprocess.run((python, "-c", code), capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     assert said.split() == [str(place), "None"]
     with Guest(local_command(python)) as guest:
@@ -281,10 +281,8 @@ def test_foreign_and_torn_frames_are_errors(command: tuple[str, ...], told: str)
 
 def test_another_version_of_the_worker_is_refused() -> None:
     """A worker that greets with another protocol version is not spoken to."""
-    code = (
-        f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); from parity.runners import worker; worker.PROTOCOL = 7"
-    )
-    code += "; worker.main()"
+    code = f"import runpy, sys; sys.path.insert(0, {str(SOURCE)!r}); from eyerace_parity.runners import worker; "
+    code += "worker.PROTOCOL = 7; worker.main()"
     with pytest.raises(MeasurementError, match="version"):
         Guest((sys.executable, "-c", code)).start()
 

@@ -8,10 +8,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.errors import ArtefactError, MeasurementError
-from parity.runners.onnxruntime import OnnxRuntimeRunner, refusal, runtime
-from parity.runners.open import open_runner
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.errors import ArtefactError, MeasurementError
+from eyerace_parity.runners.onnxruntime import OnnxRuntimeRunner, refusal, runtime
+from eyerace_parity.runners.open import open_runner
 from tests.laboratories import floats
 from tests.onnx_files import write_linear
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from parity.checks.registry import open_contract
-from parity.errors import ArtefactError, MeasurementError
-from parity.runners import torch as torch_runtime
-from parity.runners.open import open_runner
-from parity.runners.torch import load_module
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.errors import ArtefactError, MeasurementError
+from eyerace_parity.runners import torch as torch_runtime
+from eyerace_parity.runners.open import open_runner
+from eyerace_parity.runners.torch import load_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.checks.registry import open_contract
-from parity.selftest.conditions import CONDITIONS, Repeater
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.selftest.conditions import CONDITIONS, Repeater
 from tests.bundles import make_image_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.selftest.conditions import Repeat
+    from eyerace_parity.selftest.conditions import Repeat
 
 
 @pytest.fixture(scope="module")

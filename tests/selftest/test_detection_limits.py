@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.checks.registry import open_contract
-from parity.evidence.store import Store
-from parity.progress import SilentProgress
-from parity.selftest.doses import DOSES, bisect, limits_of
-from parity.selftest.layerwise import layer_limit
-from parity.selftest.roles import Role
-from parity.selftest.trial import Examiner
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.selftest.doses import DOSES, bisect, limits_of
+from eyerace_parity.selftest.layerwise import layer_limit
+from eyerace_parity.selftest.roles import Role
+from eyerace_parity.selftest.trial import Examiner
 from tests.bundles import make_image_bundle
 from tests.laboratories import change
 

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.checks.closeness import closeness
-from parity.checks.registry import open_contract
-from parity.cli import main
-from parity.evidence.store import Store
-from parity.progress import SilentProgress
-from parity.recipes.build import build_variant, missing_artefacts
-from parity.result import Judgement, Status
-from parity.selftest.faults import CATALOGUE
-from parity.selftest.model import FAMILIES, Answer
-from parity.selftest.trial import Examiner
+from eyerace_parity.checks.closeness import closeness
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.cli import main
+from eyerace_parity.evidence.store import Store
+from eyerace_parity.progress import SilentProgress
+from eyerace_parity.recipes.build import build_variant, missing_artefacts
+from eyerace_parity.result import Judgement, Status
+from eyerace_parity.selftest.faults import CATALOGUE
+from eyerace_parity.selftest.model import FAMILIES, Answer
+from eyerace_parity.selftest.trial import Examiner
 from tests.bundles import make_image_bundle, make_tensor_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parity.contract.model import Contract
-    from parity.selftest.model import Outcome
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.selftest.model import Outcome
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from parity.result import Status
-from parity.stats.decisions import Labelled, Rules, decide_drop
-from parity.stats.measures import class_f1, macro_f1
+from eyerace_parity.result import Status
+from eyerace_parity.stats.decisions import Labelled, Rules, decide_drop
+from eyerace_parity.stats.measures import class_f1, macro_f1
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from parity.stats import measures
-from parity.stats.bootstrap import Bounds, Clusters, bound, cluster, enough_draws, worst_cost
+from eyerace_parity.stats import measures
+from eyerace_parity.stats.bootstrap import Bounds, Clusters, bound, cluster, enough_draws, worst_cost
 
 ACCURACY = measures.accuracy(2)
 DRAWS = 20_000

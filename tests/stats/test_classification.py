@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, norm
 
-from parity.stats.classification import (
+from eyerace_parity.stats.classification import (
     Indices,
     accuracy,
     confusion,

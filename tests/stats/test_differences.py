@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from parity.stats.differences import (
+from eyerace_parity.stats.differences import (
     absolute,
     cosines,
     kl_divergences,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binomtest
 
-from parity.stats.mcnemar import Pairs, harm_p, most_net_harm, pairs, share_at_least, share_at_most
+from eyerace_parity.stats.mcnemar import Pairs, harm_p, most_net_harm, pairs, share_at_least, share_at_most
 
 
 @given(st.integers(0, 40), st.integers(0, 40))

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from parity.result import Status
-from parity.stats.decisions import Rules, decide_drop
-from parity.stats.planning import POWER, sight, times_to_settle
+from eyerace_parity.result import Status
+from eyerace_parity.stats.decisions import Rules, decide_drop
+from eyerace_parity.stats.planning import POWER, sight, times_to_settle
 from tests.stats.simulated import MEASURE, World
 
 

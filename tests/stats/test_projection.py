@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from parity.evidence.selection import choose
-from parity.stats.classification import confusion, macro_f1
-from parity.stats.projection import projected_confusion, uncovered
+from eyerace_parity.evidence.selection import choose
+from eyerace_parity.stats.classification import confusion, macro_f1
+from eyerace_parity.stats.projection import projected_confusion, uncovered
 
 RANDOM = np.random.default_rng(9)
 LABELS = RANDOM.integers(0, 3, 300)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from parity.result import Status
-from parity.stats.quantiles import (
+from eyerace_parity.result import Status
+from eyerace_parity.stats.quantiles import (
     binomial_cdf,
     binomial_tail,
     decide_in_looks,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from parity.stats.sequential import (
+from eyerace_parity.stats.sequential import (
     FIRST_LOOK,
     Boundaries,
     binomial_terms,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import parity
+import eyerace_parity
 from tests.tools.loading import tool
 
 SOURCE = '''"""A module.
@@ -43,7 +43,7 @@ def test_it_counts_the_package_that_is_imported(capsys: pytest.CaptureFixture[st
     printed = capsys.readouterr().out.splitlines()
     lines = [int(line.split()[0].replace(",", "")) for line in printed]
     *rooms, total, before = lines
-    files = len(list(Path(parity.__file__).parent.rglob("*.py")))
+    files = len(list(Path(eyerace_parity.__file__).parent.rglob("*.py")))
     assert f"in {files} files" in printed[-2]
     assert sum(rooms) == total
     assert before == tool("figures").baseline()["code_lines"] == 25_824

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.registry import open_contract, plan
 from tests.tools.loading import tool
 
 ROOT = Path(__file__).parents[2]

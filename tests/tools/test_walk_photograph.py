@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parity.checks import quality
-from parity.judging import judge
+from eyerace_parity.checks import quality
+from eyerace_parity.judging import judge
 from tests.tools.loading import tool
 
 if TYPE_CHECKING:

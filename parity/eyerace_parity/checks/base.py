@@ -1,0 +1,252 @@
+"""How a family of checks is written: limits, clauses, and what each clause needs.
+
+A clause is a pure function of a case, its limits and the evidence it asked for::
+
+    quality = Family("quality", QualityLimits)
+
+    @quality.clause("f1", limit="f1", needs=golden_and_outputs)
+    def f1(case: Case, limits: QualityLimits, evidence: Findings) -> Judgement:
+        ...
+
+It never measures, never reads a file, never asks where its numbers were executed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from eyerace_parity.contract.base import Limits
+from eyerace_parity.evidence.model import Evidence, Need
+from eyerace_parity.places import listed
+from eyerace_parity.result import HOST, Identity, Judgement
+from eyerace_parity.stats.decisions import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.variants import Variant
+
+L = TypeVar("L", bound=Limits)
+E = TypeVar("E")
+
+
+class Rests(Enum):
+    """What a clause's answer rests on, where it can be wrong by chance: see :mod:`eyerace_parity.checks.chances`."""
+
+    ON_NO_SAMPLE = "no sample"
+    ON_STATISTICS = "statistics"
+    """On a sample, decided by the contract's ``[statistics]``."""
+    ON_OWN_CONFIDENCE = "own confidence"
+    """On a sample, decided at the ``confidence`` of its family's limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Who is judged.
+
+    Attributes:
+        contract: The contract.
+        name: Name of the variant under judgement.
+        labelled: Whether the golden set has labels, as the contract states it.
+        target: Where the evidence is to be executed.
+        sharing: Clauses of the contract that are decided by its ``[statistics]``, and share a correction.
+    """
+
+    contract: Contract
+    name: str
+    labelled: bool
+    target: str = HOST
+    sharing: int = 1
+
+    @property
+    def rules(self) -> Rules:
+        """How sure a decision about samples must be, as the contract states it."""
+        stated = self.contract.statistics
+        whole = Rules(stated.confidence, 1.0 - stated.confidence, stated.draws, stated.seed)
+        return whole.among(self.sharing) if stated.correction == "bonferroni" else whole
+
+    @property
+    def variant(self) -> Variant:
+        """The variant under judgement, as the contract states it."""
+        return self.contract.variants[self.name]
+
+    @property
+    def reference(self) -> str | None:
+        """Name of the variant it is compared against."""
+        return self.variant.reference
+
+    def need(self, kind: type[E], variant: str | None = None, *, versus: str = "", baseline: bool = False) -> Need[E]:
+        """The need for a piece of evidence on this case's target, of this case's variant unless another is named.
+
+        With ``baseline``, of the accepted release: where none is given, the clause is `unproven`.
+        """
+        return Need(kind, self.name if variant is None else variant, self.target, versus, baseline)
+
+
+class Findings:
+    """The evidence that a clause asked for, and nothing else."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self, found: Mapping[Need[Any], Evidence]) -> None:
+        self._found = found
+
+    def __getitem__(self, need: Need[E]) -> E:
+        """Return the evidence that meets a need.
+
+        Raises:
+            LookupError: The clause reads what it did not declare; a fault of the check, not of the model.
+        """
+        try:
+            return cast("E", self._found[need])
+        except KeyError:
+            message = f"the clause did not declare that it needs {need}"
+            raise LookupError(message) from None
+
+
+def _fits(_case: Case, _limits: Limits) -> str:
+    return ""
+
+
+def _unexecuted(case: Case) -> str:
+    """Why a variant is executed on no target, or an empty string."""
+    contract = case.contract
+    if contract.cell or case.name in contract.targets.executed(contract.variants):
+        return ""  # which targets a cell of the matrix has is said there
+    if not contract.targets.run:
+        return "targets.run names no target to execute it on"
+    return f"the targets execute {listed(contract.targets.executed(contract.variants))}, as targets.variants names them"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause(Generic[L]):
+    """One thing that a contract can demand of a variant.
+
+    Attributes:
+        name: Unique among all clauses that are judged on the host, or among all that are judged on targets; with the
+            target the last part of an item's id.
+        check: Name of its family.
+        summary: One line for help texts, the first line of the function's docstring.
+        judge: The pure function.
+        needs: Evidence that it reads.
+        applies: Whether it is planned for this case: the contract demands it, and it can be judged.
+        keys: Where the contract states its limit, as keys below ``variants.NAME``; the contract's line of the item.
+        limit: Field of the limits that states the demand; ``None`` where the rest of the contract implies it.
+        unfit: Why a demand can never be judged of this case, or an empty string.
+        rests: What its answer rests on, where it can be wrong by chance.
+    """
+
+    name: str
+    check: str
+    summary: str
+    judge: Callable[[Case, L, Findings], Judgement]
+    needs: Callable[[Case, L], tuple[Need[Any], ...]]
+    applies: Callable[[Case, L], bool]
+    keys: tuple[str, ...] = ()
+    limit: str | None = None
+    unfit: Callable[[Case, L], str] = _fits
+    rests: Rests = Rests.ON_NO_SAMPLE
+
+    def stated(self, limits: L) -> bool:
+        """Whether the contract itself wrote the demand down: a family's default is nobody's word."""
+        if self.limit in limits.model_fields_set and getattr(limits, self.limit) is not None:
+            return True
+        return self.limit in limits.demanded() - type(limits)().demanded()
+
+
+@dataclass(slots=True)
+class Family(Generic[L]):
+    """A family of checks: its limits and its clauses, in the order of the report.
+
+    Attributes:
+        name: The ``check`` of its verdicts, and the key of its limits in a contract.
+        limits: Type of its limits.
+        elsewhere: Whether it is judged on each of the contract's targets, and not on the host.
+        in_cells: Whether a cell of the matrix over runtimes judges it, too.
+        clauses: What has been registered by :meth:`clause`.
+    """
+
+    name: str
+    limits: type[L]
+    elsewhere: bool = False
+    in_cells: bool = True
+    clauses: list[Clause[L]] = field(default_factory=list)
+
+    def cases(self, case: Case) -> tuple[Case, ...]:
+        """The cases that this family judges of a variant: the host's own, or one for each target that executes it."""
+        if case.contract.cell and not self.in_cells:
+            return ()
+        if not self.elsewhere:
+            return (case,)
+        contract = case.contract
+        executed = case.name in contract.targets.executed(contract.variants)
+        return tuple(replace(case, target=target) for target in contract.targets.run) if executed else ()
+
+    def clause(
+        self,
+        name: str,
+        *,
+        needs: Callable[[Case, L], tuple[Need[Any], ...]],
+        limit: str | None = None,
+        applies: Callable[[Case, L], bool] | None = None,
+        unfit: Callable[[Case, L], str] = _fits,
+        rests: Rests = Rests.ON_NO_SAMPLE,
+    ) -> Callable[[Callable[[Case, L, Findings], Judgement]], Callable[[Case, L, Findings], Judgement]]:
+        """Register the decorated function as a clause.
+
+        Args:
+            name: Name of the clause.
+            needs: Evidence that it reads, from the case and its limits.
+            limit: Field of the limits that states the demand. The clause is planned when it holds one.
+            applies: A further condition on the case, or the only one where there is no ``limit``.
+            unfit: Why the demand can never be judged of a case, or an empty string; see
+                :mod:`eyerace_parity.checks.demands` for what becomes of such a demand.
+            rests: What its answer rests on, where it can be wrong by chance.
+        """
+
+        def unfitting(case: Case, limits: L) -> str:
+            return (_unexecuted(case) if self.elsewhere else "") or unfit(case, limits)
+
+        def wanted(case: Case, limits: L) -> bool:
+            demanded = limit is None or limit in limits.demanded()
+            return demanded and (applies is None or applies(case, limits)) and not unfit(case, limits)
+
+        def register(judge: Callable[[Case, L, Findings], Judgement]) -> Callable[[Case, L, Findings], Judgement]:
+            summary = (judge.__doc__ or "").strip().partition("\n")[0]
+            keys = ("limits", self.name, limit) if limit else ("limits", self.name)
+            self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys, limit, unfitting, rests))
+            return judge
+
+        return register
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A clause that will be judged: pure data, made before anything is measured.
+
+    Attributes:
+        case: Who is judged.
+        clause: What is demanded.
+        limits: The limits in force.
+    """
+
+    case: Case
+    clause: Clause[Any]
+    limits: Limits
+
+    @property
+    def identity(self) -> Identity:
+        """Whose verdict it will be."""
+        return Identity(self.case.contract.name, self.case.name, self.clause.check, self.clause.name, self.case.target)
+
+    @property
+    def needs(self) -> tuple[Need[Any], ...]:
+        """Evidence to obtain first."""
+        return self.clause.needs(self.case, self.limits)
+
+    def judge(self, findings: Findings) -> Judgement:
+        """Judge the evidence."""
+        return self.clause.judge(self.case, self.limits, findings)

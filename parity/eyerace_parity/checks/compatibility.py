@@ -1,0 +1,224 @@
+"""Compatibility: the file loads on the runtime that the app has on board, foretold from the file alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.words import cannot_judge, matching
+from eyerace_parity.compatibility.demand import minimum_runtime
+from eyerace_parity.compatibility.flutter import resolve
+from eyerace_parity.compatibility.predict import Outcome, predict
+from eyerace_parity.compatibility.table import MEASURE_AGAIN, table
+from eyerace_parity.compatibility.versions import Version
+from eyerace_parity.contract.base import Limits
+from eyerace_parity.errors import signal_in_words
+from eyerace_parity.evidence.model import Graph, Need, Preflight
+from eyerace_parity.result import Judgement, Relation, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.compatibility.predict import Forecast, Prediction
+    from eyerace_parity.contract.model import Contract
+
+
+def _version(text: str) -> str:
+    Version.parse(text)
+    return text
+
+
+def _package(text: str) -> str:
+    resolve(text)
+    return text
+
+
+VersionText = Annotated[str, AfterValidator(_version)]
+"""A version of onnxruntime."""
+
+PackageText = Annotated[str, AfterValidator(_package)]
+"""A known Flutter package with its release."""
+
+
+class CompatibilityLimits(Limits):
+    """On which runtimes the file must load."""
+
+    min_onnxruntime: VersionText | None = Field(
+        default=None,
+        description='Oldest onnxruntime that the app has on board, e.g. "1.21"; the file must load on it and on every '
+        "newer one that is known.",
+    )
+    flutter: PackageText | None = Field(
+        default=None,
+        description='Flutter package that the app uses, with its release, e.g. "flutter_onnxruntime 1.5.1"; the file '
+        "must load on the runtime that it bundles, on every platform, and on every newer one that is known.",
+    )
+
+
+compatibility = Family("compatibility", CompatibilityLimits)
+
+
+def demanded_runtime(contract: Contract, variant: str) -> Version | None:
+    """The oldest runtime that a contract wants a variant to load on; ``None`` where it says nothing of it."""
+    limits = contract.variants[variant].limits.get(compatibility.name)
+    if not isinstance(limits, CompatibilityLimits):
+        return None
+    return minimum_runtime(limits.min_onnxruntime, limits.flutter)
+
+
+def _graph(case: Case, _limits: CompatibilityLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Graph),)
+
+
+def _graph_and_preflight(case: Case, _limits: CompatibilityLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Graph), case.need(Preflight))
+
+
+def _unfit(case: Case, _limits: CompatibilityLimits) -> str:
+    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so nobody can see what it needs"
+
+
+@compatibility.clause("oldest_runtime", limit="min_onnxruntime", needs=_graph, unfit=_unfit)
+def oldest_runtime(case: Case, limits: CompatibilityLimits, findings: Findings) -> Judgement:
+    """The oldest runtime that can load the file, as its contents foretell, is no newer than the app's."""
+    return _no_newer(case, findings[case.need(Graph)], Version.parse(limits.min_onnxruntime or ""), "")
+
+
+@compatibility.clause("flutter_runtime", limit="flutter", needs=_graph, unfit=_unfit)
+def flutter_runtime(case: Case, limits: CompatibilityLimits, findings: Findings) -> Judgement:
+    """The oldest runtime that can load the file is no newer than the one that the app's Flutter package bundles."""
+    bundle = resolve(limits.flutter or "")
+    board = f"{limits.flutter} bundles onnxruntime {bundle.described}"
+    return _no_newer(case, findings[case.need(Graph)], bundle.oldest, board)
+
+
+@compatibility.clause("prediction", needs=_graph_and_preflight, applies=lambda case, limits: not _unfit(case, limits))
+def prediction(case: Case, _limits: CompatibilityLimits, findings: Findings) -> Judgement:
+    """What the file foretells of the runtime of this run is what happens: the table of runtimes is right about it."""
+    graph, preflight = findings[case.need(Graph)], findings[case.need(Preflight)]
+    if refused := _unread(graph, case):
+        return refused
+    runtime = preflight.provenance.runtime
+    try:
+        version = Version.parse(runtime.rpartition(" ")[2])
+    except ValueError:
+        return cannot_judge(
+            f"the runtime of this run is {runtime or 'unknown'}, which has no version",
+            "install onnxruntime from a released wheel",
+        )
+    forecast = _predicted(case, graph).of(version)
+    loaded = bool(preflight.inputs or preflight.outputs) or not preflight.failure
+    observed = Outcome.LOADS if loaded else Outcome.REFUSED
+    seen = "loads" if loaded else f"does not load: {_died(preflight)}"
+    details = _told(forecast)
+    if forecast.outcome is Outcome.UNKNOWN:
+        # Seen or not, the table must be able to tell it of the runtimes that are not at hand.
+        return Judgement(
+            Status.UNPROVEN,
+            Outcome.UNKNOWN.value,
+            observed.value,
+            reason=f"{_sentences(forecast)}; here {case.name} {seen}",
+            next_step=_steps(forecast),
+            details=details,
+        )
+    end = f"; the table of runtimes ends at {table().last}" if forecast.beyond else ""
+    if forecast.outcome is observed:
+        found = f"{case.name} {seen} in onnxruntime {version}, as foretold{end}"
+    else:
+        foretold = "that it loads" if forecast.outcome is Outcome.LOADS else f"a refusal: {_sentences(forecast)}"
+        found = f"in onnxruntime {version} {case.name} {seen}; foretold was {foretold}{end}"
+    return matching(
+        forecast.outcome is observed,
+        observed.value,
+        forecast.outcome.value,
+        found=found,
+        next_step="the table is wrong, or the file is: read what the clause from_bytes says of it, then "
+        + MEASURE_AGAIN,
+        details=details,
+    )
+
+
+def _no_newer(case: Case, graph: Graph, board: Version, said: str) -> Judgement:
+    """Hold the oldest runtime that is foretold to load a file against the app's."""
+    if refused := _unread(graph, case):
+        return refused
+    foretold = _predicted(case, graph)
+    hindering = [f for f in foretold.since(board) if f.outcome is not Outcome.LOADS]
+    refusing = [f for f in hindering if f.outcome is Outcome.REFUSED]
+    shown = str(foretold.oldest) if foretold.oldest else "none known"
+    details = tuple(_overview(foretold))
+    prefix = f"{said}; " if said else ""
+    if not hindering:
+        found = f"{prefix}{case.name} loads on onnxruntime {max(board, table().first)} and newer"
+        return matching(True, shown, str(board), relation=Relation.AT_MOST, found=found, next_step="", details=details)
+    worst = max(refusing or hindering, key=lambda forecast: forecast.version)
+    found = f"{prefix}{case.name} {_oldest(foretold)}: {_sentences(worst)}"
+    status = Status.BROKEN if refusing else Status.UNPROVEN
+    return Judgement(status, shown, str(board), Relation.AT_MOST, "", found, _steps(worst), details)
+
+
+def _oldest(foretold: Prediction) -> str:
+    if foretold.oldest is None:
+        return f"is not foretold to load on onnxruntime {table().last}, the newest that is known"
+    return f"loads on onnxruntime {foretold.oldest} and newer only, as far as is known"
+
+
+def _predicted(case: Case, graph: Graph) -> Prediction:
+    return predict(graph, providers=case.contract.session_of(case.name).providers)
+
+
+def _unread(graph: Graph, case: Case) -> Judgement | None:
+    """Judge a file of which nothing can be foretold."""
+    wrong = graph.failure or graph.checker
+    if wrong:
+        return cannot_judge(
+            f"nothing can be foretold of {case.name}: {wrong}", "mend what the clause valid says of the file"
+        )
+    if graph.external and case.contract.interface.single_file:
+        return cannot_judge(
+            f"{case.name} keeps weights in another file, so no app loads it whatever its runtime",
+            "mend what the clause single_file says of the file",
+        )
+    return None
+
+
+def _died(preflight: Preflight) -> str:
+    return preflight.failure if preflight.signal is None else signal_in_words(preflight.signal)
+
+
+def _sentences(forecast: Forecast) -> str:
+    return "; ".join(reason.sentence for reason in forecast.reasons)
+
+
+def _steps(forecast: Forecast) -> str:
+    return "; ".join(dict.fromkeys(reason.next_step for reason in forecast.reasons))
+
+
+def _told(forecast: Forecast) -> tuple[str, ...]:
+    return tuple(f"onnxruntime {forecast.version}: {reason.sentence}" for reason in forecast.reasons)
+
+
+def _overview(foretold: Prediction) -> Iterator[str]:
+    """Say what is foretold of every runtime, those together that have the same reasons."""
+    alike: list[Forecast] = []
+    for forecast in (*foretold.forecasts, None):
+        if forecast is not None and (not alike or _same(alike[-1], forecast)):
+            alike.append(forecast)
+            continue
+        yield _line(alike)
+        alike = [forecast] if forecast is not None else []
+
+
+def _same(one: Forecast, other: Forecast) -> bool:
+    subjects = [[reason.subject for reason in forecast.reasons] for forecast in (one, other)]
+    return one.outcome is other.outcome and subjects[0] == subjects[1]
+
+
+def _line(alike: Sequence[Forecast]) -> str:
+    first, last = alike[0], alike[-1]
+    versions = f"{first.version}" if len(alike) == 1 else f"{first.version} … {last.version}"
+    reasons = f": {_sentences(last)}" if last.reasons else ""
+    return f"{versions} {last.outcome}{reasons}"

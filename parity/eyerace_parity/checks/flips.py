@@ -1,0 +1,196 @@
+"""Flips: the images that a variant decides otherwise than what it stands in for.
+
+An average hides them: two variants of equal F1 may disagree on every tenth image, and a user sees each one. A flip that
+has been looked at can be accepted in a committed file, with a reason and a last day; what counts is the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import Field
+
+from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.guards import GOLDEN, unusable_scores
+from eyerace_parity.checks.words import against, cannot_judge, counted, figure
+from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.flips import BASELINE
+from eyerace_parity.evidence.model import FlipLedger, KnownFlips, Need, Outputs
+from eyerace_parity.places import listed
+from eyerace_parity.result import Judgement, Relation
+
+if TYPE_CHECKING:
+    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.contract.flips import AcceptedFlip
+    from eyerace_parity.evidence.model import Flip
+
+Count = Annotated[int, Field(ge=0)]
+
+KNOWN: Final[Need[KnownFlips]] = Need(KnownFlips)
+"""What the bundle says of flips that are known, whichever variant is judged."""
+
+_MOST_NAMED = 10
+_ARROWS = {"harmed": "right→wrong", "mended": "wrong→right", "moved": "wrong→wrong", "unlabelled": "no label"}
+
+
+class FlipLimits(Limits):
+    """How many images a variant may decide otherwise than its reference. Flips accepted in ``flips.toml`` are apart."""
+
+    decision_flips: Count | None = Field(
+        default=None, description="Most images that are decided otherwise than by the reference and are not accepted."
+    )
+    harmful_flips: Count | None = Field(
+        default=None, description="Most of these that the reference decides rightly and the variant wrongly."
+    )
+
+
+flips = Family("flips", FlipLimits)
+
+
+def flip_needs(case: Case, other: str, *, baseline: bool = False) -> tuple[Need[Any], ...]:
+    """What a clause about flips reads: both variants' answers, the ledger of their flips, and what is accepted."""
+    return (
+        GOLDEN,
+        case.need(Outputs),
+        case.need(Outputs, other, baseline=baseline),
+        case.need(FlipLedger, versus=other, baseline=baseline),
+        KNOWN,
+    )
+
+
+def unfit_decisions(case: Case) -> str:
+    """Why nothing decides for a class, or an empty string."""
+    if not case.contract.classes and case.contract.golden.scores is None:
+        return "the contract names neither classes nor golden.scores, so no output decides"
+    return ""
+
+
+def unfit_harm(case: Case) -> str:
+    """Why it is not known who was right, or an empty string."""
+    return unfit_decisions(case) or ("" if case.labelled else "the golden set has no labels, so nobody knows who errs")
+
+
+def judge_flips(
+    case: Case, findings: Findings, other: str, most: int, *, harmful: bool, baseline: bool = False
+) -> Judgement:
+    """Hold the flips that are not accepted against a limit.
+
+    Args:
+        case: Who is judged.
+        findings: What :func:`flip_needs` asks for.
+        other: The variant that is compared to.
+        most: How many may flip.
+        harmful: Whether only right→wrong counts.
+        baseline: Whether ``other`` is that of the accepted release.
+    """
+    golden, candidate, reference = (findings[need] for need in flip_needs(case, other, baseline=baseline)[:3])
+    if refused := unusable_scores(case, candidate, golden, reference):
+        return refused
+    ledger = findings[case.need(FlipLedger, versus=other, baseline=baseline)]
+    known = findings[KNOWN]
+    if ledger.failure:
+        return cannot_judge(f"decisions cannot be compared: {ledger.failure}", "measure both variants again")
+    if known.failure:
+        return cannot_judge(known.failure, "correct the file, or take the entry out")
+    whom = f"the release's {other}" if baseline else other
+    stated = [
+        entry
+        for entry in known.entries
+        if entry.variant == case.name and entry.against == (BASELINE if baseline else other)
+    ]
+    sorted_out = _sort(ledger, stated, known.today, harmful=harmful)
+    total = ledger.harmed if harmful else ledger.total
+    fresh = total - len(sorted_out.accepted)
+    kind = "harmful flip" if harmful else "flip"
+    apart = f", {counted(len(sorted_out.accepted), 'further one')} accepted" if sorted_out.accepted else ""
+    return against(
+        Relation.AT_MOST,
+        most,
+        fresh,
+        unit="flips",
+        found=f"{counted(fresh, kind)} between {whom} and {case.name} on {counted(ledger.samples, 'sample')}{apart}",
+        next_step="look at these images; accept what is meant with `eyerace-parity flips accept`, with a reason",
+        details=_details(case, ledger, sorted_out, whom),
+    )
+
+
+class _Sorted:
+    """The listed flips, by what is said of them."""
+
+    def __init__(self) -> None:
+        self.fresh: list[Flip] = []
+        self.accepted: list[Flip] = []
+        self.expired: list[tuple[Flip, AcceptedFlip]] = []
+        self.vanished: list[AcceptedFlip] = []
+
+
+def _sort(ledger: FlipLedger, stated: list[AcceptedFlip], today: str, *, harmful: bool) -> _Sorted:
+    by_id = {entry.id: entry for entry in stated}
+    found = _Sorted()
+    for row in ledger.rows:
+        if harmful and row.kind != "harmed":
+            continue
+        entry = by_id.get(row.id)
+        if entry is None or entry.decision not in {"", row.decision}:
+            found.fresh.append(row)
+        elif entry.expires.isoformat() < today:
+            found.expired.append((row, entry))
+        else:
+            found.accepted.append(row)
+    if len(ledger.rows) == ledger.total:  # a ledger that is cut short cannot tell what has gone
+        still = {row.id for row in ledger.rows}
+        found.vanished = [entry for entry in stated if entry.id not in still]
+    return found
+
+
+def _details(case: Case, ledger: FlipLedger, found: _Sorted, whom: str) -> list[str]:
+    lines = []
+    if case.labelled:
+        lines.append(
+            f"right→wrong {ledger.harmed}, wrong→right {ledger.mended}, wrong→wrong {ledger.moved};"
+            f" {counted(ledger.total, 'flip')} in all"
+        )
+    lines += [_in_words(row) for row in found.fresh[:_MOST_NAMED]]
+    if len(found.fresh) > _MOST_NAMED:
+        lines.append(f"… and {len(found.fresh) - _MOST_NAMED} more; the record lists them")
+    lines += [
+        f"{row.id}: accepted until {entry.expires.isoformat()}, which has passed ({entry.reason})"
+        for row, entry in found.expired[:_MOST_NAMED]
+    ]
+    if found.vanished:
+        gone = listed([entry.id for entry in found.vanished], most=_MOST_NAMED)
+        lines.append(f"accepted, but no flip any more against {whom}: {gone}; take it out of the file")
+    return lines
+
+
+def _in_words(row: Flip) -> str:
+    label = f"{row.label}: " if row.label else ""
+    capture = ", ".join(f"{column} {cell}" for column, cell in row.capture.items())
+    return (
+        f"{row.id}: {label}{row.other} → {row.decision} ({_ARROWS[row.kind]}), by {figure(row.margin)}"
+        f" where it was {figure(row.other_margin)}{f'; {capture}' if capture else ''}"
+    )
+
+
+def _needs(case: Case, _limits: FlipLimits) -> tuple[Need[Any], ...]:
+    return flip_needs(case, case.reference or "")
+
+
+def _unfit(case: Case, _limits: FlipLimits) -> str:
+    return unfit_decisions(case) or ("" if case.reference else f"{case.name} has no reference to differ from")
+
+
+def _unfit_harmful(case: Case, limits: FlipLimits) -> str:
+    return unfit_harm(case) or _unfit(case, limits)
+
+
+@flips.clause("decision_flips", limit="decision_flips", needs=_needs, unfit=_unfit)
+def decision_flips(case: Case, limits: FlipLimits, findings: Findings) -> Judgement:
+    """No more images than allowed are decided otherwise than by the reference."""
+    return judge_flips(case, findings, case.reference or "", limits.decision_flips or 0, harmful=False)
+
+
+@flips.clause("harmful_flips", limit="harmful_flips", needs=_needs, unfit=_unfit_harmful)
+def harmful_flips(case: Case, limits: FlipLimits, findings: Findings) -> Judgement:
+    """No more images than allowed turn from right in the reference to wrong."""
+    return judge_flips(case, findings, case.reference or "", limits.harmful_flips or 0, harmful=True)

@@ -1,0 +1,87 @@
+"""Freshness: an artefact was made from the checkpoint and by the recipe that the contract names now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.words import cannot_judge, matching
+from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.variants import OnnxVariant
+from eyerace_parity.evidence.model import Lineage, Need
+from eyerace_parity.places import listed
+
+if TYPE_CHECKING:
+    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.result import Judgement
+
+_TOOL = "tool."
+_MEANS = {
+    "source": "made from another checkpoint or source",
+    "recipe": "made by another recipe",
+}
+
+
+class FreshnessLimits(Limits):
+    """Nothing to set: an artefact is fresh or it is not."""
+
+
+freshness = Family("freshness", FreshnessLimits)
+
+
+def _needs(case: Case, _limits: FreshnessLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Lineage),)
+
+
+def _made_by_recipe(case: Case, _limits: FreshnessLimits) -> bool:
+    return isinstance(case.variant, OnnxVariant) and case.variant.recipe is not None
+
+
+@freshness.clause("fresh", needs=_needs, applies=_made_by_recipe)
+def fresh(case: Case, _limits: FreshnessLimits, findings: Findings) -> Judgement:
+    """The artefact carries the digests of what it would be made from now.
+
+    Versions of tools are told, not judged: another version need not make another model, and the other clauses see it
+    when it does.
+    """
+    lineage = findings[case.need(Lineage)]
+    now = {key: value for key, value in lineage.current.items() if not key.startswith(_TOOL)}
+    then = {key: value for key, value in lineage.stamped.items() if not key.startswith(_TOOL)}
+    again = f"make it again: eyerace-parity export {case.name}"
+    if not now:
+        return cannot_judge(
+            f"nothing is known of what {case.name} would be made from now",
+            "look whether its source and recipe are there",
+        )
+    tools = _tools(lineage)
+    if not then:
+        return matching(
+            False,
+            "no stamp",
+            "stamped",
+            found=f"{case.name} does not say what it was made from, so it may be anything",
+            next_step=again,
+            details=tools,
+        )
+    stale = [key for key in sorted(now.keys() | then.keys()) if now.get(key) != then.get(key)]
+    # Another checkpoint is another source: that is one reason, not two.
+    told = [key for key in stale if key != "source" or "checkpoint" not in stale]
+    reasons = [_MEANS.get(key, f"made with another {key}") for key in told]
+    return matching(
+        not stale,
+        f"stale {listed(stale)}" if stale else "fresh",
+        "fresh",
+        found=f"{case.name} was {listed(reasons)}" if stale else f"{case.name} was made from what is there now",
+        next_step=again,
+        details=[f"{key}: stamped {then.get(key, 'nothing')}, now {now.get(key, 'nothing')}" for key in stale] + tools,
+    )
+
+
+def _tools(lineage: Lineage) -> list[str]:
+    """Tell which tools have another version now."""
+    then, now = lineage.stamped, lineage.current
+    return [
+        f"{key.removeprefix(_TOOL)}: made with {then.get(key, 'none')}, now {now.get(key, 'none')}"
+        for key in sorted(then.keys() | now.keys())
+        if key.startswith(_TOOL) and then.get(key) != now.get(key)
+    ]

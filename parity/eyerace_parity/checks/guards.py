@@ -1,0 +1,170 @@
+"""What must be true of outputs before any number is made of them. Every clause that reads outputs passes through here.
+
+An empty set, a missing or extra output, fewer rows than samples, a NaN: each of these makes most formulas answer
+something pleasant. A fault of the judged variant is ``broken``; a fault of its reference, or of the set itself, leaves
+nothing to judge by and is an ``error``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eyerace_parity.checks.words import counted
+from eyerace_parity.evidence.model import Golden, Need
+from eyerace_parity.places import listed
+from eyerace_parity.result import Judgement, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from eyerace_parity.checks.base import Case
+    from eyerace_parity.evidence.model import Array, Outputs
+
+GOLDEN: Need[Golden] = Need(Golden)
+"""The golden set's own facts, which no variant and no target changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why no number can be made of outputs.
+
+    Attributes:
+        reason: What was found.
+        next_step: What to do about it.
+        in_variant: Whether the variant itself is at fault, not the golden set or the way it was measured.
+    """
+
+    reason: str
+    next_step: str
+    in_variant: bool = True
+
+    def judgement(self, *, accused: bool) -> Judgement:
+        """Turn the fault into a judgement; ``accused`` says whether the variant is the one under judgement."""
+        status = Status.BROKEN if accused and self.in_variant else Status.ERROR
+        return Judgement(status, reason=self.reason, next_step=self.next_step)
+
+
+def element(output: str, index: tuple[Any, ...]) -> str:
+    """Name an element within one sample, e.g. ``scores[3]``."""
+    return f"{output}[{', '.join(str(int(i)) for i in index)}]" if index else output
+
+
+def absent_rows(case: Case, outputs: Outputs, golden: Golden) -> Fault | None:
+    """Find outputs or rows that are missing or too many."""
+    name = outputs.provenance.variant or case.name
+    if outputs.expected == 0 or not golden.ids:
+        return Fault("the golden set is empty", "add golden samples: nothing is held by an empty set", in_variant=False)
+    if len(golden.ids) != outputs.expected or _foreign(outputs, golden):
+        return Fault(
+            f"{name} was run on {counted(outputs.expected, 'sample')} of another golden set"
+            f" than the {len(golden.ids)} at hand",
+            "measure again on this golden set",
+            in_variant=False,
+        )
+    wanted = [port.name for port in case.contract.interface.outputs]
+    missing = [output for output in wanted if output not in outputs.arrays]
+    extra = [output for output in outputs.arrays if output not in wanted]
+    if missing or extra:
+        told = [f"does not answer {listed(missing)}"] * bool(missing) + [f"also answers {listed(extra)}"] * bool(extra)
+        return Fault(
+            f"{name} {' and '.join(told)}; the contract names {listed(wanted)}",
+            "export exactly the outputs that the contract names, or name them in [[interface.outputs]]",
+        )
+    for output, array in outputs.arrays.items():
+        rows = len(array) if array.ndim else 0
+        if rows != outputs.expected:
+            return Fault(
+                f"{name} gave {counted(rows, 'row')} of {output} for {counted(outputs.expected, 'sample')}",
+                "check that the first axis of every output counts the samples of the batch",
+            )
+    return None
+
+
+def _foreign(outputs: Outputs, golden: Golden) -> bool:
+    told = outputs.provenance.golden
+    return bool(told and golden.digest) and told != golden.digest
+
+
+def hollow(outputs: Outputs) -> Fault | None:
+    """Find an output that holds no element at all."""
+    for output, array in outputs.arrays.items():
+        if array.size == 0:
+            return Fault(
+                f"{outputs.provenance.variant} answers {output} with no elements (shape {list(array.shape)})",
+                "check the exported graph: an axis of this output has extent 0",
+            )
+    return None
+
+
+def not_finite(arrays: Mapping[str, Array], ids: Sequence[str], variant: str) -> Fault | None:
+    """Find the first NaN or infinity, and count the others; ``ids`` names the rows."""
+    for output, array in arrays.items():
+        if array.dtype.kind not in "fc":
+            continue
+        bad = ~np.isfinite(array)
+        count = int(bad.sum())
+        if count:
+            first = tuple(np.argwhere(bad)[0])
+            value = array[first]
+            return Fault(
+                f"{variant} answers {value} in {element(output, first[1:])} of {ids[int(first[0])]}"
+                f" ({counted(count, 'element')} of {array.size} not finite)",
+                "look for an overflow: a float16 range, a division by zero, or a quantisation scale of zero",
+            )
+    return None
+
+
+def fault_of(case: Case, outputs: Outputs, golden: Golden) -> Fault | None:
+    """Find whatever keeps numbers from being made of one variant's outputs."""
+    return (
+        absent_rows(case, outputs, golden)
+        or hollow(outputs)
+        or not_finite(outputs.arrays, golden.ids, outputs.provenance.variant or case.name)
+    )
+
+
+def unusable(case: Case, outputs: Outputs, golden: Golden, reference: Outputs | None = None) -> Judgement | None:
+    """Judge outputs of which no number can be made; ``None`` where all is well.
+
+    Args:
+        case: Who is judged.
+        outputs: Its outputs.
+        golden: The golden set's facts.
+        reference: The outputs that it is compared to.
+    """
+    if fault := fault_of(case, outputs, golden):
+        return fault.judgement(accused=True)
+    if reference is None:
+        return None
+    if fault := fault_of(case, reference, golden):
+        return fault.judgement(accused=False)
+    for output, array in outputs.arrays.items():
+        other = reference.arrays[output]
+        if array.shape != other.shape:
+            return Judgement(
+                Status.BROKEN,
+                reason=f"{output} has the shape {list(array.shape[1:])} a sample in {case.name},"
+                f" but {list(other.shape[1:])} in {case.reference}",
+                next_step="export both variants from the same network",
+            )
+    return None
+
+
+def unusable_scores(case: Case, outputs: Outputs, golden: Golden, reference: Outputs | None = None) -> Judgement | None:
+    """Judge outputs whose scores decide for no class; ``None`` where they do."""
+    if refused := unusable(case, outputs, golden, reference):
+        return refused
+    name = case.contract.scores_output
+    shape, classes = outputs.arrays[name].shape, case.contract.classes
+    flat = 2
+    if len(shape) != flat or (classes and shape[1] != len(classes)):
+        wanted = f"one score for each of {len(classes)} classes" if classes else "one row of scores"
+        return Judgement(
+            Status.BROKEN,
+            reason=f"{name} has the shape {list(shape[1:])} a sample, but must be {wanted}",
+            next_step="name the right output in golden.scores, or the right classes in classes",
+        )
+    return None

@@ -1,0 +1,231 @@
+"""Instructions: what an inference and its loading cost on each target, counted, in one thread, and never as a time.
+
+A count does not depend on load, so a budget may be as narrow as a percent. But it is only believed when the repeats
+agree, and where nothing can count, nothing is proven.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from eyerace_parity.checks.arm64 import arm64
+from eyerace_parity.checks.counts import tally
+from eyerace_parity.checks.versus import other_variant
+from eyerace_parity.checks.words import against, cannot_judge, figure, unknown
+from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.evidence.model import Instructions, Need
+from eyerace_parity.places import listed
+from eyerace_parity.result import Judgement, Relation, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from eyerace_parity.checks.arm64 import Arm64Limits
+    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.counts import Budget
+
+AGREEMENT: Final = 0.005
+"""Largest spread of repeats, as a share of the least, at which a count is believed."""
+
+_UNIT: Final = "instructions"
+_FEWER: Final = "quantise statically, take a smaller network or input, or raise the budget"
+
+
+def _needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
+    return (case.need(Instructions),)
+
+
+def _ratio_needs(case: Case, limits: Arm64Limits) -> tuple[Need[Any], ...]:
+    versus = limits.instructions_ratio.versus if limits.instructions_ratio else None
+    return (case.need(Instructions), case.need(Instructions, versus))
+
+
+def _growth_needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
+    return (case.need(Instructions), case.need(Instructions, baseline=True))
+
+
+def _in_torch(case: Case, _limits: Arm64Limits) -> str:
+    if case.variant.kind in TORCH_KINDS:
+        return f"{case.name} is a torch variant, which no phone runs"
+    return ""
+
+
+def _unfit_ratio(case: Case, limits: Arm64Limits) -> str:
+    demand = limits.instructions_ratio
+    if demand and demand.versus in case.contract.variants:
+        other = case.contract.variants[demand.versus]
+        if other.kind in TORCH_KINDS:
+            return f"versus = {demand.versus!r} is a torch variant, whose instructions are not counted"
+    return _in_torch(case, limits) or other_variant(case, demand)
+
+
+def _unfit_budget(key: str) -> Callable[[Case, Arm64Limits], str]:
+    def unfit(case: Case, limits: Arm64Limits) -> str:
+        budget: Budget | None = getattr(limits, key)
+        run = case.contract.targets.run
+        if isinstance(budget, dict) and not case.contract.cell:
+            if not budget:
+                return "its table names no target"
+            for name in budget:
+                if name not in run:
+                    return unknown(repr(name), run, name, "target of targets.run")
+        return _in_torch(case, limits)
+
+    return unfit
+
+
+def _applies(key: str) -> Callable[[Case, Arm64Limits], bool]:
+    return lambda case, limits: _budget(case, getattr(limits, key)) is not None
+
+
+def _budget(case: Case, budget: Budget | None) -> int | None:
+    """The number that holds on a case's target, if there is one."""
+    return budget.get(case.target) if isinstance(budget, dict) else budget
+
+
+@arm64.clause(
+    "instructions",
+    limit="instructions",
+    needs=_needs,
+    applies=_applies("instructions"),
+    unfit=_unfit_budget("instructions"),
+)
+def instructions(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+    """A steady inference takes no more instructions on the target than allowed."""
+    found = findings[case.need(Instructions)]
+    if refused := _uncounted(case.name, found, found.steady, "inference"):
+        return refused
+    value = max(found.steady)
+    return against(
+        Relation.AT_MOST,
+        _budget(case, limits.instructions) or 0,
+        value,
+        unit=_UNIT,
+        found=f"an inference of {case.name} takes {tally(value)} instructions on {case.target}, in one thread",
+        next_step=_FEWER,
+        details=_told(found),
+    )
+
+
+@arm64.clause(
+    "load_instructions",
+    limit="load_instructions",
+    needs=_needs,
+    applies=_applies("load_instructions"),
+    unfit=_unfit_budget("load_instructions"),
+)
+def load_instructions(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+    """Making a session takes no more instructions on the target than allowed."""
+    found = findings[case.need(Instructions)]
+    if refused := _uncounted(case.name, found, found.load, "loading"):
+        return refused
+    value = max(found.load)
+    return against(
+        Relation.AT_MOST,
+        _budget(case, limits.load_instructions) or 0,
+        value,
+        unit=_UNIT,
+        found=f"to make a session of {case.name} takes {tally(value)} instructions on {case.target}",
+        next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
+        details=_told(found),
+    )
+
+
+@arm64.clause("instructions_ratio", limit="instructions_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
+def instructions_ratio(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+    """An inference takes few enough instructions beside another variant's on the same target."""
+    demand = limits.instructions_ratio
+    if demand is None:
+        raise LookupError("instructions_ratio was not demanded")
+    ours, theirs = findings[case.need(Instructions)], findings[case.need(Instructions, demand.versus)]
+    if refused := _uncounted(case.name, ours, ours.steady, "inference"):
+        return refused
+    if refused := _uncounted(demand.versus, theirs, theirs.steady, "inference"):
+        return refused
+    value = max(ours.steady) / max(theirs.steady)
+    return against(
+        Relation.AT_MOST,
+        demand.at_most,
+        value,
+        unit=f"of {demand.versus}",
+        found=f"an inference of {case.name} takes {figure(value)} times the instructions of {demand.versus} on"
+        f" {case.target} ({tally(max(ours.steady))} of {tally(max(theirs.steady))})",
+        next_step=_FEWER,
+        details=_told(ours),
+    )
+
+
+def _whole(case: Case, _limits: Arm64Limits) -> bool:
+    """Whether the whole gate is judged: in a cell of the matrix it is the runtime that differs from the release's."""
+    return not case.contract.cell
+
+
+@arm64.clause("instructions_growth", limit="instructions_growth", needs=_growth_needs, applies=_whole, unfit=_in_torch)
+def instructions_growth(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+    """An inference takes hardly more instructions on the target than that of the accepted release."""
+    ours, theirs = findings[case.need(Instructions)], findings[case.need(Instructions, baseline=True)]
+    if refused := _uncounted(case.name, ours, ours.steady, "inference"):
+        return refused
+    then, now = theirs.provenance.runtime, ours.provenance.runtime
+    if then != now:
+        if theirs.provenance.artefact != ours.provenance.artefact:
+            return _another_runtime(case, then, now)
+        theirs = ours  # the same file, so the release would be counted the same here
+    if refused := _uncounted(f"the release's {case.name}", theirs, theirs.steady, "inference"):
+        return refused
+    value = (max(ours.steady) - max(theirs.steady)) / max(theirs.steady)
+    more = f"{figure(abs(value) * 100)} % {'more' if value > 0 else 'less'}" if value else "exactly as many"
+    return against(
+        Relation.AT_MOST,
+        limits.instructions_growth or 0.0,
+        value,
+        found=f"an inference of {case.name} takes {tally(max(ours.steady))} instructions on {case.target}, the"
+        f" release's {tally(max(theirs.steady))}: {more}",
+        next_step="look for what was added to the graph, or is no longer fused; or accept it as a new release",
+        details=[
+            *_told(ours),
+            *((f"it is the release's own file, which was counted with {then}; this is {now}",) if then != now else ()),
+        ],
+    )
+
+
+def _another_runtime(case: Case, then: str, now: str) -> Judgement:
+    """A runtime's kernels take several per cent more or fewer than another's: between two, nothing is proven."""
+    return Judgement(
+        Status.UNPROVEN,
+        reason=f"the release's {case.name} was counted with {then}, this one with {now}: counts of two runtimes"
+        " do not compare",
+        next_step=f"judge with {then}, or accept a new release with --eyerace-parity-accept NAME",
+    )
+
+
+def _uncounted(name: str, found: Instructions, counts: Sequence[int], what: str) -> Judgement | None:
+    """Judge counts of which nothing can be said; ``None`` where they can be believed."""
+    target = found.provenance.target
+    if found.unavailable:
+        next_step = found.next_step or "judge on a machine whose emulator counts instructions"
+        return Judgement(Status.UNPROVEN, reason=found.unavailable, next_step=next_step)
+    if found.failure:
+        return cannot_judge(
+            f"nothing could be counted of {name} on {target}: {found.failure}",
+            "mend what the clause executes says of it",
+        )
+    if not counts or min(counts) <= 0:
+        return cannot_judge(f"no {what} of {name} was counted on {target}", "measure again")
+    spread = (max(counts) - min(counts)) / min(counts)
+    if len(counts) < 2 or spread > AGREEMENT:  # noqa: PLR2004 - one count cannot agree with another
+        return Judgement(
+            Status.UNPROVEN,
+            reason=f"repeated counts of {name} on {target} differ by {figure(spread * 100)} %, more than the"
+            f" {figure(AGREEMENT * 100)} % at which a count is believed"
+            if len(counts) > 1
+            else f"{what} of {name} was counted once on {target}, and not repeated",
+            next_step="run again; if they still differ, the model's work depends on chance: look for a random operator",
+            details=_told(found),
+        )
+    return None
+
+
+def _told(found: Instructions) -> tuple[str, ...]:
+    rows = (("loading", found.load), ("first run", found.first), ("later runs", found.steady))
+    return tuple(f"{what}: {listed([str(number) for number in counts])}" for what, counts in rows if counts)

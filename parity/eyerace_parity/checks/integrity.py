@@ -1,0 +1,134 @@
+"""Integrity: every sample was answered, in finite numbers that have to do with the sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, unusable
+from eyerace_parity.checks.words import against, counted, figure, matching
+from eyerace_parity.contract.base import Limits, Share
+from eyerace_parity.evidence.model import Need, Outputs
+from eyerace_parity.places import listed
+from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.stats.classification import decisions
+
+if TYPE_CHECKING:
+    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.evidence.model import Array, Golden
+
+
+class IntegrityLimits(Limits):
+    """What may be asked of outputs before they are compared with anything."""
+
+    least_variation: Share = Field(
+        default=1e-4,
+        description="Least spread over the samples (standard deviation by magnitude, a share) of an output's liveliest "
+        "element; below it the output is all but constant.",
+    )
+
+
+integrity = Family("integrity", IntegrityLimits)
+
+
+def _needs(case: Case, _limits: IntegrityLimits) -> tuple[Need[Any], ...]:
+    return (GOLDEN, case.need(Outputs))
+
+
+@integrity.clause("complete", needs=_needs)
+def complete(case: Case, _limits: IntegrityLimits, findings: Findings) -> Judgement:
+    """All outputs are there, a row for every sample, in the contract's element types."""
+    outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
+    if fault := absent_rows(case, outputs, golden) or hollow(outputs):
+        return fault.judgement(accused=True)
+    wanted = {port.name: port.dtype for port in case.contract.interface.outputs}
+    wrong = [
+        f"{name} is {array.dtype.name}, not {wanted[name]}"
+        for name, array in outputs.arrays.items()
+        if array.dtype.name != wanted[name]
+    ]
+    whole = f"{case.name} answers {counted(len(wanted), 'output')} of all {counted(outputs.expected, 'sample')}"
+    return matching(
+        not wrong,
+        counted(len(wrong), "wrong type") if wrong else "complete",
+        "complete",
+        found=f"{case.name} answers in another element type: {listed(wrong)}" if wrong else whole,
+        next_step="cast the output inside the model, or change dtype in [[interface.outputs]]",
+    )
+
+
+@integrity.clause("finite", needs=_needs)
+def finite(case: Case, _limits: IntegrityLimits, findings: Findings) -> Judgement:
+    """No answer is NaN or infinite."""
+    outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
+    if fault := absent_rows(case, outputs, golden) or hollow(outputs):
+        return fault.judgement(accused=True)
+    bad = sum(int((~np.isfinite(a)).sum()) for a in outputs.arrays.values() if a.dtype.kind in "fc")
+    fault = not_finite(outputs.arrays, golden.ids, case.name)
+    return against(
+        Relation.EQUAL,
+        0,
+        bad,
+        unit="elements",
+        found=fault.reason if fault else f"all {sum(a.size for a in outputs.arrays.values())} elements are finite",
+        next_step=fault.next_step if fault else "",
+    )
+
+
+@integrity.clause("varied", needs=_needs)
+def varied(case: Case, limits: IntegrityLimits, findings: Findings) -> Judgement:
+    """The answers change with the sample: no output is all but constant, and not every decision is the same."""
+    outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
+    if refused := unusable(case, outputs, golden):
+        return refused
+    if outputs.expected == 1:
+        return Judgement(
+            Status.UNPROVEN,
+            reason="one sample cannot show whether the answer changes with the sample",
+            next_step="add golden samples",
+        )
+    if same := _one_decision(case, outputs, golden):
+        return same
+    spreads = {name: _liveliest(array) for name, array in outputs.arrays.items()}
+    name = min(spreads, key=lambda output: spreads[output])
+    return against(
+        Relation.AT_LEAST,
+        limits.least_variation,
+        spreads[name],
+        found=f"{name} of {case.name} varies over the samples by {figure(spreads[name])} of its magnitude",
+        next_step="an output that does not depend on the sample is a broken export, a wrong input or a collapsed "
+        "quantisation: compare the layers with the reference",
+        details=[f"{output}: {figure(spread)} of its magnitude" for output, spread in spreads.items()],
+    )
+
+
+def _liveliest(array: Array) -> float:
+    """Return the largest standard deviation over the samples by largest magnitude, of all elements of an output."""
+    values = array.reshape(len(array), -1).astype(np.float64)
+    magnitude = np.max(np.abs(values), axis=0)
+    # Divided first: squares of float64 near its ends would overflow or vanish.
+    scaled = np.divide(values, magnitude, out=np.zeros_like(values), where=magnitude > 0)
+    return float(np.max(np.std(scaled, axis=0)))
+
+
+def _one_decision(case: Case, outputs: Outputs, golden: Golden) -> Judgement | None:
+    """Judge a classifier that decides alike for samples of different classes."""
+    scores = outputs.arrays[case.contract.scores_output]
+    flat = 2
+    if golden.labels is None or scores.ndim != flat or scores.shape[1] != len(golden.classes):
+        return None
+    decided, there = np.unique(decisions(scores)), len(np.unique(golden.labels))
+    if there == 1 or len(decided) > 1:
+        return None
+    only = golden.classes[int(decided[0])]
+    return Judgement(
+        Status.BROKEN,
+        "1 decision",
+        "2 decisions",
+        Relation.AT_LEAST,
+        reason=f"{case.name} decides for {only!r} on all {outputs.expected} samples, which bear {there} labels",
+        next_step="check the preprocessing profile and the quantisation of the last layers: they ignore the input",
+    )

@@ -1,0 +1,390 @@
+"""Interface: from outside, a variant looks exactly as the app was built for, and runs where the app runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from eyerace_parity.checks.base import Case, Family, Findings
+from eyerace_parity.checks.guards import GOLDEN, absent_rows
+from eyerace_parity.checks.ports import differences_of_ports, faults_of_answers, faults_of_ports, spelled
+from eyerace_parity.checks.words import against, cannot_judge, counted, figure, matching
+from eyerace_parity.contract.base import Limits, Share
+from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.errors import signal_in_words
+from eyerace_parity.evidence.model import Graph, Need, Outputs, PortFact, Preflight
+from eyerace_parity.places import listed
+from eyerace_parity.result import Judgement, Relation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eyerace_parity.contract.data import Port
+
+_DEFAULT_DOMAIN = "ai.onnx"
+
+
+class InterfaceLimits(Limits):
+    """What may be asked beside the contract's ``[interface]``: how much of a quantised file is really quantised."""
+
+    integer_weights: Share | None = Field(
+        default=None, description="Least share of weights held in integers of 8 bits or fewer."
+    )
+    integer_macs: Share | None = Field(
+        default=None, description="Least share of multiply-accumulates done on integers."
+    )
+
+
+interface = Family("interface", InterfaceLimits)
+
+
+def _is_onnx(case: Case, _limits: InterfaceLimits) -> bool:
+    return case.variant.kind == "onnx"
+
+
+def _is_torch(case: Case) -> bool:
+    return case.variant.kind in TORCH_KINDS
+
+
+def _declares_ports(case: Case, _limits: InterfaceLimits) -> bool:
+    return not _is_torch(case)
+
+
+def _graph(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Graph),)
+
+
+def _preflight(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Preflight),)
+
+
+def _declared(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
+    if _is_torch(case):
+        return (GOLDEN, case.need(Outputs))
+    return (case.need(Graph),) if case.variant.kind == "onnx" else (case.need(Preflight),)
+
+
+def _answered(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
+    return (GOLDEN, case.need(Outputs))
+
+
+def _unfit_integers(case: Case, _limits: InterfaceLimits) -> str:
+    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so nobody can see what is in integers"
+
+
+def _unread(graph: Graph) -> Judgement | None:
+    """Judge a graph that could not be read; the clause ``valid`` is the one that accuses."""
+    if not graph.failure:
+        return None
+    return cannot_judge(f"the file could not be read: {graph.failure}", "mend what the clause valid says of it")
+
+
+def _ports(case: Case, findings: Findings) -> tuple[Sequence[PortFact], Sequence[PortFact]] | Judgement:
+    """Inputs and outputs as the artefact declares them."""
+    if case.variant.kind == "onnx":
+        graph = findings[case.need(Graph)]
+        return _unread(graph) or (graph.inputs, graph.outputs)
+    preflight = findings[case.need(Preflight)]
+    if preflight.failure:
+        return cannot_judge(
+            f"{case.name} does not load: {preflight.failure}", "mend what the clause from_bytes says of it"
+        )
+    return preflight.inputs, preflight.outputs
+
+
+def _compare(case: Case, wanted: Sequence[Port], found: Sequence[PortFact]) -> Judgement:
+    return _differences(
+        faults_of_ports(wanted, found),
+        alike=f"{case.name} declares what the contract states",
+        next_step="export with the names, types and dynamic axes of [[interface.inputs]] and [[interface.outputs]]",
+        details=(f"declared: {_spelled(found)}", f"stated:   {_spelled(wanted)}"),
+    )
+
+
+def _differences(faults: Sequence[str], *, alike: str, next_step: str, details: tuple[str, ...]) -> Judgement:
+    return against(
+        Relation.EQUAL,
+        0,
+        len(faults),
+        unit="differences",
+        found="; ".join(faults) or alike,
+        next_step=next_step,
+        details=details,
+    )
+
+
+def _spelled(ports: Sequence[Port | PortFact]) -> str:
+    return listed(map(spelled, ports)) or "none"
+
+
+@interface.clause("valid", needs=_graph, applies=_is_onnx)
+def valid(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """The file can be read, and onnx.checker finds nothing wrong."""
+    graph = findings[case.need(Graph)]
+    wrong = graph.failure or graph.checker
+    return matching(
+        not wrong,
+        "unreadable" if graph.failure else "invalid" if graph.checker else "valid",
+        "valid",
+        found=f"{case.name}: {wrong}" if wrong else "onnx.checker finds nothing wrong",
+        next_step="export the file again; one that was cut or edited cannot be mended",
+    )
+
+
+@interface.clause("inputs", needs=_declared, applies=_declares_ports)
+def inputs(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """The inputs have the contract's names, types, extents and dynamic axes."""
+    ports = _ports(case, findings)
+    return ports if isinstance(ports, Judgement) else _compare(case, case.contract.interface.inputs, ports[0])
+
+
+@interface.clause("outputs", needs=_declared)
+def outputs(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """The outputs have the contract's names, types, extents and dynamic axes."""
+    wanted = case.contract.interface.outputs
+    if not _is_torch(case):
+        ports = _ports(case, findings)
+        return ports if isinstance(ports, Judgement) else _compare(case, wanted, ports[1])
+    answered, golden = findings[case.need(Outputs)], findings[GOLDEN]
+    # Names are told below, in the words of this clause.
+    if not answered.arrays or answered.expected == 0 or not golden.ids:
+        fault = absent_rows(case, answered, golden)
+        if fault is not None:
+            return fault.judgement(accused=True)
+    faults = faults_of_answers(wanted, answered.arrays)
+    shapes = (f"{name} {array.dtype.name} {[*array.shape[1:]]} a sample" for name, array in answered.arrays.items())
+    return _differences(
+        faults,
+        alike=f"{case.name} answers what the contract states",
+        next_step="make the module return the contract's outputs, in the order of [[interface.outputs]]",
+        details=(f"answered: {listed(shapes) or 'nothing'}", f"stated:   {_spelled(wanted)}"),
+    )
+
+
+@interface.clause("classes", needs=_answered, applies=lambda case, _: bool(case.contract.classes))
+def classes(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """There is one score for every class."""
+    answered, golden = findings[case.need(Outputs)], findings[GOLDEN]
+    name, wanted = case.contract.scores_output, len(case.contract.classes)
+    if fault := absent_rows(case, answered, golden):
+        return fault.judgement(accused=True)
+    array = answered.arrays[name]
+    found = array.shape[-1] if array.ndim > 1 else 1
+    return against(
+        Relation.EQUAL,
+        wanted,
+        found,
+        unit="scores",
+        found=f"{name} of {case.name} holds {counted(found, 'score')} a sample, the contract names {wanted} classes",
+        next_step="train and export with the contract's classes, or name the right output in golden.scores",
+    )
+
+
+def _same_ports_needs(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Graph), case.need(Graph, case.reference))
+
+
+def _both_onnx(case: Case, limits: InterfaceLimits) -> bool:
+    reference = case.reference
+    return _is_onnx(case, limits) and reference is not None and case.contract.variants[reference].kind == "onnx"
+
+
+@interface.clause("same_ports", needs=_same_ports_needs, applies=_both_onnx)
+def same_ports(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """Inputs and outputs equal those of the reference, so that one can stand in for the other."""
+    ours, theirs = findings[case.need(Graph)], findings[case.need(Graph, case.reference)]
+    if refused := _unread(ours) or _unread(theirs):
+        return refused
+    faults = differences_of_ports(ours.inputs, theirs.inputs) + differences_of_ports(ours.outputs, theirs.outputs)
+    return _differences(
+        faults,
+        alike=f"{case.name} has the inputs and outputs of {case.reference}",
+        next_step=f"make both from the same export; the app feeds {case.name} as it feeds {case.reference}",
+        details=(
+            f"{case.name}: {_spelled((*ours.inputs, *ours.outputs))}",
+            f"{case.reference}: {_spelled((*theirs.inputs, *theirs.outputs))}",
+        ),
+    )
+
+
+@interface.clause("opset", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.opset is not None)
+def opset(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """The file is written at exactly the opset that was asked for."""
+    graph, wanted = findings[case.need(Graph)], case.contract.interface.opset or 0
+    if refused := _unread(graph):
+        return refused
+    found = graph.opsets.get(_DEFAULT_DOMAIN)
+    if found is None:
+        return matching(
+            False, "none", str(wanted), found="the file imports no ai.onnx opset", next_step="export the file again"
+        )
+    return against(
+        Relation.EQUAL,
+        wanted,
+        found,
+        found=f"the file is written at opset {found}, asked for was {wanted}",
+        next_step=f"export with opset_version={wanted}; torch's newer exporter may write a later one without failing: "
+        "eyerace-parity export verifies it",
+    )
+
+
+@interface.clause(
+    "ir_version", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.max_ir_version is not None
+)
+def ir_version(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """The file's IR version is no newer than the app's runtime reads."""
+    graph, newest = findings[case.need(Graph)], case.contract.interface.max_ir_version or 0
+    if refused := _unread(graph):
+        return refused
+    if graph.ir_version <= 0:
+        return matching(
+            False, "none", str(newest), found="the file states no IR version", next_step="export the file again"
+        )
+    return against(
+        Relation.AT_MOST,
+        newest,
+        graph.ir_version,
+        found=f"the file is written at IR version {graph.ir_version}, the newest allowed is {newest}",
+        next_step="set the model's ir_version to the newest that the app's runtime reads, and save it again",
+    )
+
+
+@interface.clause("domains", needs=_graph, applies=_is_onnx)
+def domains(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """Every imported operator domain is allowed and used: a version too new for a runtime is refused, used or not."""
+    graph, allowed = findings[case.need(Graph)], case.contract.interface.domains
+    if refused := _unread(graph):
+        return refused
+    imported = [domain for domain in graph.opsets if domain != _DEFAULT_DOMAIN]
+    foreign = [domain for domain in imported if domain not in allowed]
+    idle = [domain for domain in graph.unused_domains if domain != _DEFAULT_DOMAIN]
+    faults = []
+    if foreign:
+        faults.append(f"{listed(foreign)} is imported, but not allowed")
+    if idle:
+        versions = listed(f"{domain} version {graph.opsets.get(domain, '?')}" for domain in idle)
+        faults.append(
+            f"{versions} is imported, but no operator is of it; a runtime that knows only earlier ones refuses it"
+        )
+    return against(
+        Relation.EQUAL,
+        0,
+        len({*foreign, *idle}),
+        unit="unfit domains",
+        found="; ".join(faults) or "every imported domain is allowed and used",
+        next_step="strip unused imports, as eyerace-parity export does, and allow the others in interface.domains",
+        details=(f"imported: {listed(graph.opsets) or 'none'}", f"allowed: {listed((_DEFAULT_DOMAIN, *allowed))}"),
+    )
+
+
+@interface.clause("single_file", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.single_file)
+def single_file(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """The file holds its weights itself: an app that loads from bytes finds no other file."""
+    graph = findings[case.need(Graph)]
+    if refused := _unread(graph):
+        return refused
+    outside = ", outside the bundle's folder" if graph.external_outside else ""
+    return against(
+        Relation.EQUAL,
+        0,
+        len(graph.external),
+        unit="external files",
+        found=f"weights lie in {listed(graph.external)}{outside}" if graph.external else "all weights lie in the file",
+        next_step="save the model with its weights inside (onnx.save without save_as_external_data)",
+    )
+
+
+@interface.clause(
+    "external_data", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and not c.contract.interface.single_file
+)
+def external_data(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """External data lie inside the bundle's folder, never anywhere else on the machine."""
+    graph = findings[case.need(Graph)]
+    if refused := _unread(graph):
+        return refused
+    outside = graph.external_outside
+    return against(
+        Relation.EQUAL,
+        0,
+        len(outside),
+        unit="files outside",
+        found=f"the file refers to {listed(outside)}, outside the bundle" if outside else "all data lie in the bundle",
+        next_step="do not run this file before you know where it comes from; save its data beside it",
+    )
+
+
+@interface.clause(
+    "from_bytes", needs=_preflight, applies=lambda c, _: not _is_torch(c) and c.contract.interface.single_file
+)
+def from_bytes(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """A session made from the file's bytes, in a process of its own, lives and answers."""
+    preflight = findings[case.need(Preflight)]
+    died = preflight.signal is not None
+    failure = preflight.failure
+    if died and preflight.signal is not None:
+        failure = f"the process died of {signal_in_words(preflight.signal)}" + (f": {failure}" if failure else "")
+    return matching(
+        not failure,
+        "died" if died else "refused" if failure else "runs",
+        "runs",
+        found=f"{case.name} loaded from bytes: {failure}" if failure else f"{case.name} loads from bytes and runs",
+        next_step="check the runtime's version against the file's opset and domains, and that the weights are inside",
+    )
+
+
+@interface.clause("inference_mode", needs=_graph, applies=_is_onnx)
+def inference_mode(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """No operator is left in training mode."""
+    graph = findings[case.need(Graph)]
+    if refused := _unread(graph):
+        return refused
+    left = graph.training_nodes
+    return against(
+        Relation.EQUAL,
+        0,
+        len(left),
+        unit="nodes",
+        found=f"left in training mode: {listed(left)}" if left else "no operator is left in training mode",
+        next_step="call module.eval() before the export, and export with training=TrainingMode.EVAL",
+    )
+
+
+def _share_in_integers(case: Case, part: int, whole: int, least: float, *, what: str, uncounted: str) -> Judgement:
+    if whole <= 0 or not 0 <= part <= whole:
+        return cannot_judge(f"no {what} could be counted in {case.name}: {uncounted}", "export the file again")
+    return against(
+        Relation.AT_LEAST,
+        least,
+        part / whole,
+        found=f"{figure(100 * part / whole)} % of the {what} of {case.name} are in integers ({part} of {whole})",
+        next_step="see what the quantisation left in float (op_types, exclude), and whether it ran at all",
+    )
+
+
+@interface.clause("integer_weights", limit="integer_weights", needs=_graph, unfit=_unfit_integers)
+def integer_weights(case: Case, limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """The weights are really held in integers."""
+    graph = findings[case.need(Graph)]
+    return _unread(graph) or _share_in_integers(
+        case,
+        graph.weights_integer,
+        graph.weights,
+        limits.integer_weights or 0.0,
+        what="weights",
+        uncounted="no matrix operator has any",
+    )
+
+
+@interface.clause("integer_macs", limit="integer_macs", needs=_graph, unfit=_unfit_integers)
+def integer_macs(case: Case, limits: InterfaceLimits, findings: Findings) -> Judgement:
+    """The multiply-accumulates are really done on integers."""
+    graph = findings[case.need(Graph)]
+    return _unread(graph) or _share_in_integers(
+        case,
+        graph.macs_integer,
+        graph.macs,
+        limits.integer_macs or 0.0,
+        what="multiply-accumulates",
+        uncounted="the shapes inside the graph are not known",
+    )

@@ -1,0 +1,396 @@
+"""Latency: how long an inference takes, and what stands before and behind it.
+
+Process CPU time decides by default, because other work on the machine moves wall time; wall time is shown beside it. A
+quantile is held, or broken, only when the number of runs over the budget proves it
+(:mod:`eyerace_parity.stats.quantiles`), at the first look at the growing series that does. No run is ever dropped; the
+first run stands apart.
+
+The measurement ends when all that the contract asks is proven. Judging replays its looks on what was recorded: under
+other limits than those it was taken for, a series may be too short, and is then `unproven`, never wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from eyerace_parity.checks.base import Family, Rests
+from eyerace_parity.checks.versus import RatioLimit, other_variant
+from eyerace_parity.checks.words import against, cannot_judge, counted, figure
+from eyerace_parity.contract.base import Limits, Positive
+from eyerace_parity.contract.data import TensorSet
+from eyerace_parity.evidence.model import Need, Timing
+from eyerace_parity.evidence.questions import MAX_RUNS, MAX_SECONDS, Asked, Question
+from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.stats.quantiles import QuantileDecision, decide_in_looks
+from eyerace_parity.stats.sequential import FIRST_LOOK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.evidence.model import Disturbance, Series
+    from eyerace_parity.evidence.questions import Part
+
+Confidence = Annotated[float, Field(ge=0.5, lt=1.0)]
+
+_FASTER = "quantise statically, take a smaller network or input, or raise the budget"
+_QUIET = "run it again while nothing else works on the machine"
+_MEDIAN = 0.5
+_P95 = 0.95
+_FEW_CORES, _MANY_CORES = 0.25, 0.1  # processors that others may keep busy: so many, or this share of all
+_STEAL = 0.01
+_CLOCK = 0.8
+_ROOM = 1.2  # what is proposed as a cap goes this much beyond what is projected
+
+
+class LatencyLimits(Limits):
+    """Budgets of time on the machine of the run. A phone has other times: there, ratios carry over better than ms."""
+
+    p50_ms: Positive | None = Field(default=None, description="Budget of the median inference, in ms.")
+    p90_ms: Positive | None = Field(default=None, description="Budget of the 90th percentile of inference, in ms.")
+    p95_ms: Positive | None = Field(default=None, description="Budget of the 95th percentile of inference, in ms.")
+    p99_ms: Positive | None = Field(default=None, description="Budget of the 99th percentile of inference, in ms.")
+    latency_ratio: RatioLimit | None = Field(
+        default=None,
+        description="Largest median ratio to another variant, both measured in turns in the same run, e.g. "
+        '{versus = "fp32", at_most = 1.0}.',
+    )
+    first_run_ms: Positive | None = Field(
+        default=None, description="Budget of the first run after loading, wall time in ms."
+    )
+    preprocess_p95_ms: Positive | None = Field(
+        default=None, description="Budget of the 95th percentile of turning a photograph into a tensor, in ms."
+    )
+    postprocess_p95_ms: Positive | None = Field(
+        default=None, description="Budget of the 95th percentile of turning scores into a decision, in ms."
+    )
+    clock: Literal["cpu", "wall"] = Field(
+        default="cpu", description="The time that decides: process CPU time over all threads, or wall time."
+    )
+    confidence: Confidence | None = Field(
+        default=None,
+        description="Confidence of each proof; the contract's [statistics] confidence where it is left out.",
+    )
+    max_runs: Annotated[int, Field(ge=FIRST_LOOK, le=20_000)] = Field(
+        default=MAX_RUNS, description="Runs after which a series ends, proven or not."
+    )
+    max_seconds: Positive = Field(default=MAX_SECONDS, description="Seconds after which it ends, proven or not.")
+
+    def asked_of_times(self, versus: str, confidence: float) -> Asked | None:
+        """Say what must be proven before a series may end (:class:`~eyerace_parity.evidence.questions.AsksOfTimes`)."""
+        other = self.latency_ratio.versus if self.latency_ratio is not None else ""
+        if versus not in {"", other}:
+            return None
+        asked: list[tuple[Part, float | None, float]] = [
+            ("inference", self.p50_ms, _MEDIAN),
+            ("inference", self.p90_ms, 0.9),
+            ("inference", self.p95_ms, _P95),
+            ("inference", self.p99_ms, 0.99),
+            ("preprocessing", self.preprocess_p95_ms, _P95),
+            ("postprocessing", self.postprocess_p95_ms, _P95),
+        ]
+        if versus and self.latency_ratio is not None:
+            asked.append(("ratio", self.latency_ratio.at_most, _MEDIAN))
+        sure = self.confidence or confidence
+        questions = [Question(part, budget, at, self.clock, sure) for part, budget, at in asked if budget is not None]
+        return Asked(tuple(questions), self.max_runs, self.max_seconds)
+
+
+latency = Family("latency", LatencyLimits)
+
+
+def _timing(case: Case, limits: LatencyLimits) -> Need[Timing]:
+    """One measurement serves all clauses of a variant: interleaved with the other variant where a ratio is asked."""
+    demand = limits.latency_ratio
+    versus = demand.versus if demand is not None and not other_variant(case, demand) else ""
+    return case.need(Timing, versus=versus)
+
+
+def _needs(case: Case, limits: LatencyLimits) -> tuple[Need[Any], ...]:
+    return (_timing(case, limits),)
+
+
+def _unfit_ratio(case: Case, limits: LatencyLimits) -> str:
+    return other_variant(case, limits.latency_ratio)
+
+
+def _unfit_preprocess(case: Case, _limits: LatencyLimits) -> str:
+    return "a set of tensors is not preprocessed" if isinstance(case.contract.golden, TensorSet) else ""
+
+
+def _torn(series: Series | None) -> bool:
+    """Whether times are missing, unequal in number, or no times at all."""
+    if series is None or not series.wall_ms or len(series.wall_ms) != len(series.cpu_ms):
+        return True
+    return not all(math.isfinite(ms) and ms >= 0 for ms in (*series.wall_ms, *series.cpu_ms))
+
+
+def _nothing_measured(what: str) -> Judgement:
+    return cannot_judge(f"there are no usable times of {what}", "measure again")
+
+
+def _quantile(
+    case: Case, limits: LatencyLimits, findings: Findings, *, budget: float, quantile: float, part: str = "inference"
+) -> Judgement:
+    """Judge one quantile of one series against its budget in ms."""
+    timing = findings[_timing(case, limits)]
+    series = {"inference": timing.runs, "preprocessing": timing.preprocess, "postprocessing": timing.postprocess}[part]
+    if series is None or _torn(series):
+        return _nothing_measured(f"{part} of {case.name}")
+    values = series.cpu_ms if limits.clock == "cpu" else series.wall_ms
+    if not any(values):
+        return _too_coarse(f"{part} of {case.name}")
+    decision = decide_in_looks(values, budget, quantile=quantile, confidence=_confidence(case, limits))
+    details = [
+        _spread("process CPU time", series.cpu_ms, "ms"),
+        _spread("wall time", series.wall_ms, "ms"),
+        f"the first run, apart: {figure(timing.first_wall_ms)} ms of wall time",
+        *_conditions(case, timing),
+    ]
+    told = f"p{round(100 * quantile)} of {part} is {figure(decision.quantile)} ms of {_clock(limits)}"
+    judgement = _in_words(case, limits, timing, decision, budget, unit="ms", told=told, details=details)
+    if timing.threads != 1:
+        return _in_doubt(judgement, limits, timing)
+    # With one thread a run's CPU time is a part of its wall time: what that alone breaks, no disturbance breaks.
+    return _in_doubt(judgement, limits, timing, _Own(series.cpu_ms, budget, quantile, _confidence(case, limits)))
+
+
+def _in_words(
+    case: Case,
+    limits: LatencyLimits,
+    timing: Timing,
+    decision: QuantileDecision,
+    budget: float,
+    *,
+    unit: str,
+    told: str,
+    details: list[str],
+) -> Judgement:
+    sure = f"{figure(100 * _confidence(case, limits))} % confidence"
+    over = f"{decision.over} of {counted(decision.looked, 'run')} over {figure(budget)} {unit}"
+    if decision.looked < decision.runs and decision.status is not Status.UNPROVEN:
+        details = [*details, f"proven after {decision.looked} of {decision.runs} runs; the rest answer other limits"]
+    if decision.bound is not None:
+        details = [*details, f"smallest budget that these runs would have held: {decision.bound:.6g} {unit}"]
+    match decision.status:
+        case Status.HELD:
+            reason, next_step = f"{told}; {over} prove the budget held with {sure}", ""
+        case Status.BROKEN:
+            reason, next_step = f"{told}; {over} prove the budget broken with {sure}", _FASTER
+        case _:
+            reason = f"{told}; {over} prove neither held nor broken with {sure}"
+            next_step = _what_settles(decision, limits, timing)
+    return Judgement(
+        decision.status, decision.quantile, budget, Relation.AT_MOST, unit, reason, next_step, tuple(details)
+    )
+
+
+def _what_settles(decision: QuantileDecision, limits: LatencyLimits, timing: Timing) -> str:
+    """Say how many further runs would settle it: if none of them were over, and at the rate seen so far; and how."""
+    further = f"{counted(decision.further, 'further run')}, none of them over, would prove it held"
+    if decision.projected is None:
+        return f"{further}; at the rate seen so far no number of runs would settle it: move the budget or the model"
+    if decision.projected != decision.further:
+        further += f"; at the rate seen so far about {decision.projected} would settle it"
+    runs = decision.looked + decision.projected
+    match timing.ended:
+        case "runs":
+            return f"{further}: set max_runs = {_rounded(runs * _ROOM)}, and max_seconds to match"
+        case "seconds":
+            seconds = limits.max_seconds * runs / max(decision.runs, 1)
+            return f"{further}: set max_seconds = {_rounded(seconds * _ROOM)}"
+        case _:
+            return f"{further}; run the gate with these limits, so that it measures until they are proven"
+
+
+def _rounded(number: float) -> int:
+    """Round up to two digits: a proposal, not a measurement."""
+    step = 10.0 ** max(0, math.floor(math.log10(max(number, 1.0))) - 1)
+    return int(math.ceil(number / step) * step)
+
+
+def _confidence(case: Case, limits: LatencyLimits) -> float:
+    return limits.confidence or case.contract.statistics.confidence
+
+
+# ---- a disturbed machine ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The same question, asked of the process's own CPU time."""
+
+    values: Sequence[float]
+    budget: float
+    quantile: float
+    confidence: float
+
+    def broken(self) -> bool:
+        """Whether CPU time proves the budget broken, whatever else the machine did."""
+        decision = decide_in_looks(self.values, self.budget, quantile=self.quantile, confidence=self.confidence)
+        return decision.status is Status.BROKEN
+
+
+def _in_doubt(judgement: Judgement, limits: LatencyLimits, timing: Timing, own: _Own | None = None) -> Judgement:
+    """Take back a budget of wall time that a disturbed machine may have broken, not the model."""
+    if judgement.status is not Status.BROKEN or limits.clock != "wall":
+        return judgement
+    seen = disturbances(timing.disturbance)
+    if not seen or (own is not None and own.broken()):
+        return judgement
+    doubt = f"{judgement.reason}; but the machine was disturbed, which wall time does not forgive: {'; '.join(seen)}"
+    step = f'{_QUIET}, or let CPU time decide with clock = "cpu"'
+    return replace(judgement, status=Status.UNPROVEN, reason=doubt, next_step=step)
+
+
+def disturbances(seen: Disturbance | None) -> list[str]:
+    """Say what disturbed the machine while times were taken; nothing where nothing did, or nothing is known."""
+    if seen is None:
+        return []
+    found = []
+    if seen.others > max(_FEW_CORES, _MANY_CORES * seen.cores):
+        found.append(
+            f"other processes kept {figure(seen.others)} of {counted(seen.cores, 'processor')} busy, on average"
+        )
+    if seen.steal is not None and seen.steal > _STEAL:
+        found.append(f"the host of this virtual machine took {figure(100 * seen.steal)} % of its time for others")
+    if seen.throttled:
+        found.append(f"the control group was held back in {counted(seen.throttled, 'period')}")
+    if seen.thermal:
+        found.append(f"processors were slowed down for their heat {counted(seen.thermal, 'time')}")
+    slow, fast = seen.slowest_mhz, seen.fastest_mhz
+    if slow is not None and fast is not None and slow < _CLOCK * fast:
+        found.append(f"the processor's clock moved between {figure(slow)} and {figure(fast)} MHz")
+    return found
+
+
+def _too_coarse(what: str) -> Judgement:
+    return cannot_judge(
+        f"the CPU clock of this machine is too coarse for {what}: it shows no time at all", 'set clock = "wall"'
+    )
+
+
+def _clock(limits: LatencyLimits) -> str:
+    return "process CPU time" if limits.clock == "cpu" else "wall time"
+
+
+def _spread(name: str, values: Sequence[float], unit: str) -> str:
+    ranked = sorted(values)
+
+    def at(share: float) -> str:
+        return figure(ranked[max(math.ceil(share * len(ranked) - 1e-9), 1) - 1])
+
+    return (
+        f"{name} of {counted(len(ranked), 'run')}: least {figure(ranked[0])}, p50 {at(_MEDIAN)}, p95 {at(_P95)},"
+        f" most {figure(ranked[-1])} {unit}"
+    )
+
+
+def _conditions(case: Case, timing: Timing) -> list[str]:
+    """Tell under what conditions was measured, and where they differ from the contract's."""
+    asked = case.contract.session_of(case.name).intra_op_threads
+    lines = [f"measured with {counted(timing.threads, 'thread')}"]
+    if timing.threads != asked:
+        lines[0] += f", although the contract says {asked}: these times do not speak of the contract's session"
+    if timing.load_average is not None:
+        lines.append(f"load average of the machine when it began: {figure(timing.load_average)}")
+    lines += [f"disturbed: {what}" for what in disturbances(timing.disturbance)]
+    if timing.disturbance is not None and len(lines) == (1 if timing.load_average is None else 2):
+        busy = f"{figure(timing.disturbance.others)} of {counted(timing.disturbance.cores, 'processor')}"
+        lines.append(f"not disturbed: other processes kept {busy} busy, on average")
+    return lines
+
+
+@latency.clause("p50", limit="p50_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
+def p50(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+    """The median inference stays within its budget."""
+    return _quantile(case, limits, findings, budget=limits.p50_ms or 0.0, quantile=_MEDIAN)
+
+
+@latency.clause("p90", limit="p90_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
+def p90(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+    """Nine of ten inferences stay within the budget."""
+    return _quantile(case, limits, findings, budget=limits.p90_ms or 0.0, quantile=0.9)
+
+
+@latency.clause("p95", limit="p95_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
+def p95(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+    """Nineteen of twenty inferences stay within the budget."""
+    return _quantile(case, limits, findings, budget=limits.p95_ms or 0.0, quantile=_P95)
+
+
+@latency.clause("p99", limit="p99_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
+def p99(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+    """Ninety-nine of a hundred inferences stay within the budget."""
+    return _quantile(case, limits, findings, budget=limits.p99_ms or 0.0, quantile=0.99)
+
+
+@latency.clause("latency_ratio", limit="latency_ratio", needs=_needs, unfit=_unfit_ratio, rests=Rests.ON_OWN_CONFIDENCE)
+def latency_ratio(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+    """An inference takes no longer than so many of another variant's, measured in turns in the same run."""
+    demand, timing = limits.latency_ratio, findings[_timing(case, limits)]
+    if demand is None:
+        raise LookupError("latency_ratio was not demanded")
+    other = timing.versus_runs
+    if timing.versus != demand.versus or other is None or _torn(timing.runs) or _torn(other):
+        return _nothing_measured(f"{case.name} in turns with {demand.versus}")
+    cpu = limits.clock == "cpu"
+    ours, theirs = (timing.runs.cpu_ms, other.cpu_ms) if cpu else (timing.runs.wall_ms, other.wall_ms)
+    if len(ours) != len(theirs):
+        return _nothing_measured(f"{case.name} in turns with {demand.versus}: {len(ours)} runs against {len(theirs)}")
+    if not all(theirs):
+        return _too_coarse(f"{demand.versus}")
+    ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
+    sure = _confidence(case, limits)
+    decision = decide_in_looks(ratios, demand.at_most, quantile=_MEDIAN, confidence=sure)
+    details = [
+        _spread("ratio", ratios, f"of {demand.versus}"),
+        _spread(f"{case.name}, {_clock(limits)}", ours, "ms"),
+        _spread(f"{demand.versus}, {_clock(limits)}", theirs, "ms"),
+        *_conditions(case, timing),
+    ]
+    unit = f"of {demand.versus}"
+    told = f"the median inference takes {figure(decision.quantile)} {unit}'s {_clock(limits)}, run beside run"
+    judgement = _in_words(case, limits, timing, decision, demand.at_most, unit=unit, told=told, details=details)
+    if cpu or not all(other.cpu_ms):
+        return judgement
+    own = [mine / its for mine, its in zip(timing.runs.cpu_ms, other.cpu_ms, strict=True)]
+    return _in_doubt(judgement, limits, timing, _Own(own, demand.at_most, _MEDIAN, sure))
+
+
+@latency.clause("first_run", limit="first_run_ms", needs=_needs)
+def first_run(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+    """The first run after loading stays within its budget; one observation, in wall time."""
+    timing = findings[_timing(case, limits)]
+    value = timing.first_wall_ms
+    if not math.isfinite(value) or value < 0:
+        return _nothing_measured(f"the first run of {case.name}")
+    return against(
+        Relation.AT_MOST,
+        limits.first_run_ms or 0.0,
+        value,
+        unit="ms",
+        found=f"the first run took {figure(value)} ms of wall time, observed once",
+        next_step="warm the session up when the app starts, or take a smaller network",
+        details=_conditions(case, timing),
+    )
+
+
+@latency.clause(
+    "preprocess_p95", limit="preprocess_p95_ms", needs=_needs, unfit=_unfit_preprocess, rests=Rests.ON_OWN_CONFIDENCE
+)
+def preprocess_p95(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+    """Turning a photograph into a tensor stays within its budget."""
+    budget = limits.preprocess_p95_ms or 0.0
+    return _quantile(case, limits, findings, budget=budget, quantile=_P95, part="preprocessing")
+
+
+@latency.clause("postprocess_p95", limit="postprocess_p95_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
+def postprocess_p95(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+    """Turning an answer into a decision stays within its budget."""
+    budget = limits.postprocess_p95_ms or 0.0
+    return _quantile(case, limits, findings, budget=budget, quantile=_P95, part="postprocessing")

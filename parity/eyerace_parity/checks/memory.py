@@ -1,0 +1,153 @@
+"""Memory and cold start, measured in fresh processes that load the artefact from bytes as the app does; and leaks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.size import Bytes
+from eyerace_parity.checks.words import against, cannot_judge, counted, figure, volume
+from eyerace_parity.contract.base import Limits, Positive
+from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.evidence.model import Footprint, Need, Soak
+from eyerace_parity.evidence.questions import SOAK_RUNS
+from eyerace_parity.places import listed
+from eyerace_parity.result import Judgement, Relation, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eyerace_parity.checks.base import Case, Findings
+
+
+class MemoryLimits(Limits):
+    """What loading and running once may cost. The worst of the measured processes decides."""
+
+    peak_memory: Bytes | None = Field(
+        default=None,
+        description="Largest growth of resident memory over a process with the runtime imported and the file's bytes "
+        'read, e.g. "60 MB".',
+    )
+    cold_start_ms: Positive | None = Field(
+        default=None, description="Longest wall time of creating a session from bytes, in ms."
+    )
+    memory_leak: Bytes | None = Field(
+        default=None,
+        description="Largest growth of resident memory over many further runs in one process, once each sample was run "
+        'and all is warm, e.g. "1 MB".',
+    )
+    leak_runs: Annotated[int, Field(ge=20, le=1_000_000)] = Field(
+        default=SOAK_RUNS, description="Over how many runs; a smaller leak per run needs more of them to be seen."
+    )
+
+    def soak_runs(self) -> int | None:
+        """Say over how many runs memory must be seen (:class:`eyerace_parity.evidence.questions.AsksForSoak`)."""
+        return None if self.memory_leak is None else self.leak_runs
+
+
+memory = Family("memory", MemoryLimits)
+
+
+def _needs(case: Case, _limits: MemoryLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Footprint),)
+
+
+def _unfit(case: Case, _limits: MemoryLimits) -> str:
+    if case.variant.kind in TORCH_KINDS:
+        return f"{case.name} is a torch variant, which no app loads from bytes"
+    return ""
+
+
+@memory.clause("peak_memory", limit="peak_memory", needs=_needs, unfit=_unfit)
+def peak_memory(case: Case, limits: MemoryLimits, findings: Findings) -> Judgement:
+    """Loading and running once takes no more memory than allowed."""
+    footprint = findings[case.need(Footprint)]
+    if refused := _dead(case, footprint, footprint.peak_bytes):
+        return refused
+    value = max(footprint.peak_bytes)
+    return against(
+        Relation.AT_MOST,
+        int(limits.peak_memory or 0),
+        value,
+        unit="bytes",
+        found=f"{case.name} takes up to {volume(value)} of memory,"
+        f" the worst of {counted(len(footprint.peak_bytes), 'process', 'processes')}",
+        next_step="take a smaller network, quantise it, or lower the optimisation level that unpacks its weights",
+        details=[f"processes: {listed(map(str, footprint.peak_bytes))} bytes"],
+    )
+
+
+@memory.clause("cold_start_ms", limit="cold_start_ms", needs=_needs, unfit=_unfit)
+def cold_start_ms(case: Case, limits: MemoryLimits, findings: Findings) -> Judgement:
+    """Creating a session takes no longer than allowed."""
+    footprint = findings[case.need(Footprint)]
+    if refused := _dead(case, footprint, footprint.create_ms):
+        return refused
+    value = max(footprint.create_ms)
+    return against(
+        Relation.AT_MOST,
+        limits.cold_start_ms or 0.0,
+        value,
+        unit="ms",
+        found=f"{case.name} takes up to {figure(value)} ms of wall time to create a session,"
+        f" the worst of {len(footprint.create_ms)} fresh starts",
+        next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
+        details=[
+            f"sessions created in {listed([figure(ms) for ms in footprint.create_ms])} ms",
+            f"first runs after it in {listed([figure(ms) for ms in footprint.first_ms])} ms",
+        ],
+    )
+
+
+def _soak_needs(case: Case, _limits: MemoryLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Soak),)
+
+
+@memory.clause("memory_leak", limit="memory_leak", needs=_soak_needs, unfit=_unfit)
+def memory_leak(case: Case, limits: MemoryLimits, findings: Findings) -> Judgement:
+    """Run after run, memory grows no further than allowed."""
+    soak = findings[case.need(Soak)]
+    held = soak.resident_bytes
+    few = len(held) < 2  # noqa: PLR2004 - growth lies between two readings
+    if few or min(held) <= 0 or soak.runs <= 0:
+        return cannot_judge(f"no process told what {case.name} holds run after run", "measure again")
+    limit = int(limits.memory_leak or 0)
+    if soak.runs < limits.leak_runs:
+        return Judgement(
+            Status.UNPROVEN,
+            None,
+            limit,
+            Relation.AT_MOST,
+            "bytes",
+            f"{case.name} was run {counted(soak.runs, 'time')} only, and {limits.leak_runs} are asked for",
+            "measure again",
+        )
+    grown = held[-1] - held[0]
+    parts = sum(after > before for before, after in pairwise(held))
+    each = f", {volume(grown / soak.runs)} a run" if grown > 0 else ""
+    return against(
+        Relation.AT_MOST,
+        limit,
+        max(0, grown),
+        unit="bytes",
+        found=f"{case.name} holds {volume(max(0, grown))} more memory after {counted(soak.runs, 'further run')}{each};"
+        f" it grew in {parts} of {len(held) - 1} parts",
+        next_step="raise leak_runs to see whether it ends; if not, see whether another version of onnxruntime"
+        " keeps as much, and look for operators whose output's size depends on the data",
+        details=[f"held after each part: {listed([volume(size) for size in held], most=len(held))}"],
+    )
+
+
+def _dead(case: Case, footprint: Footprint, numbers: Sequence[float]) -> Judgement | None:
+    """Judge a process that left no number."""
+    if footprint.failure:
+        return cannot_judge(
+            f"{case.name} was never loaded, so nothing could be measured: {footprint.failure}",
+            "mend what the clause from_bytes says of it",
+        )
+    if not numbers or min(numbers) < 0:
+        return cannot_judge(f"no process measured {case.name}", "measure again")
+    return None

@@ -1,0 +1,174 @@
+"""The one place where families of checks are registered, in the order of the report's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+from pydantic import ByteSize
+
+import eyerace_parity.checks.instructions  # noqa: F401 - its clauses join the family arm64
+from eyerace_parity.checks.arm64 import arm64
+from eyerace_parity.checks.base import Case, Family, Planned, Rests
+from eyerace_parity.checks.closeness import closeness
+from eyerace_parity.checks.compatibility import compatibility
+from eyerace_parity.checks.demands import refuse_unfit, refuse_unknown_targets
+from eyerace_parity.checks.flips import flips
+from eyerace_parity.checks.freshness import freshness
+from eyerace_parity.checks.hybrid import hybrid
+from eyerace_parity.checks.integrity import integrity
+from eyerace_parity.checks.interface import interface
+from eyerace_parity.checks.latency import latency
+from eyerace_parity.checks.memory import memory
+from eyerace_parity.checks.quality import quality
+from eyerace_parity.checks.release import release
+from eyerace_parity.checks.runtime import runtime
+from eyerace_parity.checks.size import size
+from eyerace_parity.checks.stability import stability
+from eyerace_parity.checks.versus import RatioLimit
+from eyerace_parity.contract.data import TensorSet
+from eyerace_parity.contract.load import load_contract
+from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.errors import ContractError
+from eyerace_parity.places import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pydantic.fields import FieldInfo
+
+    from eyerace_parity.contract.base import Limits
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.overrides import Override
+
+FAMILIES: tuple[Family[Any], ...] = (
+    interface,
+    compatibility,
+    freshness,
+    integrity,
+    stability,
+    closeness,
+    quality,
+    flips,
+    hybrid,
+    latency,
+    runtime,
+    size,
+    memory,
+    arm64,
+    release,
+)
+
+
+def limits_by_family() -> Mapping[str, type[Limits]]:
+    """Types of the limits by family, for reading a contract."""
+    return {family.name: family.limits for family in FAMILIES}
+
+
+def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
+    """Read a contract with the limits of all families.
+
+    Raises:
+        ContractError: The file or an override is wrong.
+    """
+    return load_contract(path, limits_by_family(), overrides)
+
+
+def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tuple[Planned, ...]:
+    """Say what will be judged, variant by variant, without measuring anything.
+
+    A cell of the matrix over runtimes says nothing of torch variants, which no ONNX Runtime executes.
+
+    Raises:
+        ContractError: The contract demands nothing at all, or something that can never be judged.
+    """
+    golden = contract.golden
+    labelled = bool(contract.classes) and (not isinstance(golden, TensorSet) or golden.labels is not None)
+    bearers: list[tuple[Case, dict[str, Limits]]] = []
+    for name, variant in contract.variants.items():
+        limits = {family.name: variant.limits.get(family.name) or family.limits() for family in families}
+        bearers.append((Case(contract, name, labelled), limits))
+    refuse_unfit(families, bearers)
+    refuse_unknown_targets(contract)
+    planned = tuple(
+        Planned(at, clause, limits[family.name])
+        for case, limits in bearers
+        if not (contract.cell and case.variant.kind in TORCH_KINDS)
+        for family in families
+        for at in family.cases(case)
+        for clause in family.clauses
+        if clause.applies(at, limits[family.name])
+    )
+    if not planned:
+        raise ContractError(
+            f"{shown(contract.file)}: the contract demands nothing, so nothing could be held",
+            next_step="state limits in [limits.FAMILY] or [variants.NAME.limits.FAMILY]",
+        )
+    sharing = sum(each.clause.rests is Rests.ON_STATISTICS for each in planned)
+    return tuple(replace(each, case=replace(each.case, sharing=max(sharing, 1))) for each in planned)
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseDescription:
+    """A clause as help texts and documentation show it.
+
+    Attributes:
+        check: Its family.
+        clause: Its name.
+        key: Where a contract states its limit, below a variant or at the top; empty where the rest of the contract
+            implies the clause.
+        type: What the limit may be, in words; empty without one.
+        default: The limit in force where the contract states none; empty where it is then not planned.
+        summary: What holds when the clause holds.
+        description: What the limit means, with its unit.
+    """
+
+    check: str
+    clause: str
+    key: str
+    type: str
+    default: str
+    summary: str
+    description: str
+
+
+def describe_clauses(families: Sequence[Family[Any]] = FAMILIES) -> tuple[ClauseDescription, ...]:
+    """Describe every clause, in the order of the report's rows."""
+    described = []
+    for family in families:
+        for clause in family.clauses:
+            field = family.limits.model_fields[clause.limit] if clause.limit else None
+            described.append(
+                ClauseDescription(
+                    check=family.name,
+                    clause=clause.name,
+                    key=f"limits.{family.name}.{clause.limit}" if clause.limit else "",
+                    type=_type_in_words(field) if field else "",
+                    default="" if field is None or field.default is None else f"{field.default:g}",
+                    summary=clause.summary,
+                    description=(field.description or "") if field else "",
+                )
+            )
+    return tuple(described)
+
+
+def _type_in_words(field: FieldInfo) -> str:
+    """Put the annotation of a limit into words, with its bounds."""
+    found = [words for hint in (get_args(field.annotation) or (field.annotation,)) if (words := _hint_in_words(hint))]
+    return " or ".join(dict.fromkeys(found))
+
+
+def _hint_in_words(hint: object) -> str:
+    if hint is type(None):
+        return ""
+    if hint is RatioLimit:
+        return "{ versus, at_most }"
+    bare, *marks = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    if get_origin(bare) is dict:
+        return f"a table of {_hint_in_words(get_args(bare)[1])}"
+    bounds = [b for mark in marks for b in getattr(mark, "metadata", (mark,))]
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    told = [f"{sign} {getattr(b, key):g}" for key, sign in signs.items() for b in bounds if hasattr(b, key)]
+    noun = "size" if bare is ByteSize else "text" if bare is str else "number"
+    return f"{noun} {' and '.join(told)}" if told else noun

@@ -1,0 +1,332 @@
+"""Release: the candidate against the release that is out there, judged in one run on the same golden set.
+
+The release answers from what was saved of it; where its artefact is at hand, its times are taken in turns with the
+candidate's. Without a release every clause here is ``unproven``: nothing holds for want of something to compare with.
+A cell of the matrix judges none of it: what differs there is the runtime, and not the candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from eyerace_parity.checks.base import Family, Rests
+from eyerace_parity.checks.flips import Count, flip_needs, judge_flips, unfit_decisions, unfit_harm
+from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_scores
+from eyerace_parity.checks.sampled import decided, first_told, told_of
+from eyerace_parity.checks.words import INFINITE, against, cannot_judge, counted, figure, passing, unknown, volume
+from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.evidence.model import Files, Need, Outputs, Timing
+from eyerace_parity.evidence.questions import Asked, Question
+from eyerace_parity.places import listed
+from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.stats import differences, measures
+from eyerace_parity.stats.decisions import Labelled, decide_drop
+from eyerace_parity.stats.quantiles import decide_in_looks
+
+if TYPE_CHECKING:
+    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.evidence.model import Array, Series
+
+Drop = Annotated[float, Field(ge=-1.0, le=1.0)]
+Growth = Annotated[float, Field(ge=-1.0)]
+
+_MOST_NAMED = 5
+_MEDIAN = 0.5
+
+
+class ReleaseLimits(Limits):
+    """How far a candidate may fall behind the accepted release (``--eyerace-parity-baseline``)."""
+
+    f1_drop: Drop | None = Field(default=None, description="Largest macro-F1 of the release minus the candidate's.")
+    f1_drop_per_class: Drop | dict[str, Drop] | None = Field(
+        default=None, description="Largest drop of the F1 of every class: one number for all, or a table."
+    )
+    flips: Count | None = Field(
+        default=None, description="Most images that are decided otherwise than by the release and are not accepted."
+    )
+    harmful_flips: Count | None = Field(
+        default=None, description="Most of these that the release decides rightly and the candidate wrongly."
+    )
+    max_abs: Annotated[float, Field(ge=0.0)] | None = Field(
+        default=None, description="Largest absolute difference of any element from the release's."
+    )
+    sqnr_db: float | None = Field(
+        default=None, description="Least ratio of the release's signal to its difference from the candidate, in dB."
+    )
+    size_growth: Growth | None = Field(
+        default=None, description="Largest growth of the file, as a share: 0.02 is two per cent."
+    )
+    latency_growth: Growth | None = Field(
+        default=None,
+        description="Largest growth of the median inference's process CPU time, as a share, both in turns in one run.",
+    )
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] | None = Field(
+        default=None,
+        description="Confidence of the proof that the median stays within its growth; the contract's where left out.",
+    )
+
+    def asked_of_times(self, versus: str, confidence: float) -> Asked | None:
+        """Say what the measurement beside the release must prove before it may end."""
+        if self.latency_growth is None or "@" not in versus:  # int8@v1: the release's own, in turns with the candidate
+            return None
+        return Asked((Question("ratio", 1.0 + self.latency_growth, _MEDIAN, "cpu", self.confidence or confidence),))
+
+
+release = Family("release", ReleaseLimits, in_cells=False)
+
+
+def _answers(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
+    return (GOLDEN, case.need(Outputs), case.need(Outputs, baseline=True))
+
+
+def _flip_needs(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
+    return flip_needs(case, case.name, baseline=True)
+
+
+def _file_needs(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Files), case.need(Files, baseline=True))
+
+
+def _timing(case: Case) -> Need[Timing]:
+    return case.need(Timing, versus=case.name, baseline=True)
+
+
+def _timing_needs(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
+    return (_timing(case),)
+
+
+def _unfit_f1(case: Case, _limits: ReleaseLimits) -> str:
+    if not case.contract.classes:
+        return "the contract names no classes"
+    return "" if case.labelled else "the golden set has no labels"
+
+
+def _unfit_per_class(case: Case, limits: ReleaseLimits) -> str:
+    if isinstance(limits.f1_drop_per_class, dict):
+        if not limits.f1_drop_per_class:
+            return "f1_drop_per_class names no class"
+        for name in limits.f1_drop_per_class:
+            if name not in case.contract.classes:
+                return unknown(f"f1_drop_per_class.{name}", case.contract.classes, name, "class")
+    return _unfit_f1(case, limits)
+
+
+def _unfit_flips(case: Case, _limits: ReleaseLimits) -> str:
+    return unfit_decisions(case)
+
+
+def _unfit_harm(case: Case, _limits: ReleaseLimits) -> str:
+    return unfit_harm(case)
+
+
+def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
+    return "a release keeps no torch module to run" if case.variant.kind in TORCH_KINDS else ""
+
+
+# ---- quality ---------------------------------------------------------------------------------------------------------
+
+
+def _gather(case: Case, findings: Findings) -> Labelled | Judgement:
+    """Bring labels and both variants' scores together, or judge why they do not come together."""
+    golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
+    theirs = findings[case.need(Outputs, baseline=True)]
+    if refused := unusable_scores(case, ours, golden, theirs):
+        return refused
+    labels, classes = golden.labels, case.contract.classes
+    if labels is None or len(labels) != ours.expected or golden.classes != classes:
+        return cannot_judge("the golden set's labels do not fit its samples", "measure the golden set again")
+    support = np.bincount(labels, minlength=len(classes))
+    if absent := [name for name, number in zip(classes, support, strict=True) if not number]:
+        reason = f"the golden set has no sample of {listed(absent)}, so its F1 is not defined"
+        return cannot_judge(reason, "add golden samples of every class")
+    name = case.contract.scores_output
+    return Labelled(labels, ours.arrays[name], theirs.arrays[name], golden.clusters)
+
+
+@release.clause("release_f1_drop", limit="f1_drop", needs=_answers, unfit=_unfit_f1, rests=Rests.ON_STATISTICS)
+def release_f1_drop(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+    """Macro-F1 lies no further below the accepted release's than the margin."""
+    samples = _gather(case, findings)
+    if isinstance(samples, Judgement):
+        return samples
+    margin = limits.f1_drop or 0.0
+    decision = decide_drop(measures.macro_f1(len(case.contract.classes)), samples, margin, case.rules)
+    return decided(
+        case,
+        decision,
+        Relation.AT_MOST,
+        margin,
+        found=f"macro-F1 of {case.name} is {figure(decision.candidate)}, of the release {_known(decision.reference)}",
+        next_step="look at the images that flipped",
+        undefined="look at the outputs of both",
+    )
+
+
+@release.clause(
+    "release_f1_drop_per_class",
+    limit="f1_drop_per_class",
+    needs=_answers,
+    unfit=_unfit_per_class,
+    rests=Rests.ON_STATISTICS,
+)
+def release_f1_drop_per_class(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+    """The F1 of no class lies further below the accepted release's than the margin."""
+    samples = _gather(case, findings)
+    if isinstance(samples, Judgement):
+        return samples
+    classes, stated = case.contract.classes, limits.f1_drop_per_class
+    margins = stated if isinstance(stated, dict) else dict.fromkeys(classes, stated or 0.0)
+    rules = case.rules.among(len(margins))
+    found = {
+        name: decide_drop(measures.class_f1(len(classes), classes.index(name)), samples, margin, rules)
+        for name, margin in margins.items()
+    }
+    name, others = first_told(found, margins)
+    worst = found[name]
+    return decided(
+        case,
+        worst,
+        Relation.AT_MOST,
+        margins[name],
+        found=f"the F1 of {name} drops by {figure(worst.value)}: {_known(worst.reference)} in the release,"
+        f" {figure(worst.candidate)} in {case.name}{others}",
+        next_step=f"look at the flipped images of {name}",
+        details=told_of(found, margins, Relation.AT_MOST),
+        undefined="look at the outputs of both",
+    )
+
+
+def _known(value: float | None) -> str:
+    return "not known" if value is None else figure(value)
+
+
+@release.clause("release_flips", limit="flips", needs=_flip_needs, unfit=_unfit_flips)
+def release_flips(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+    """No more images than allowed are decided otherwise than by the accepted release."""
+    return judge_flips(case, findings, case.name, limits.flips or 0, harmful=False, baseline=True)
+
+
+@release.clause("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, unfit=_unfit_harm)
+def release_harmful_flips(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+    """No more images than allowed turn from right in the accepted release to wrong."""
+    return judge_flips(case, findings, case.name, limits.harmful_flips or 0, harmful=True, baseline=True)
+
+
+# ---- closeness -------------------------------------------------------------------------------------------------------
+
+
+def _answered(case: Case, findings: Findings) -> dict[str, tuple[Array, Array]] | Judgement:
+    """Bring the candidate's and the release's answers together, output by output."""
+    golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
+    theirs = findings[case.need(Outputs, baseline=True)]
+    if refused := unusable(case, ours, golden, theirs):
+        return refused
+    return {name: (array, theirs.arrays[name]) for name, array in ours.arrays.items()}
+
+
+@release.clause("release_max_abs", limit="max_abs", needs=_answers)
+def release_max_abs(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+    """No element differs from the accepted release's by more than the tolerance."""
+    pairs = _answered(case, findings)
+    if isinstance(pairs, Judgement):
+        return pairs
+    apart = {name: differences.absolute(ours, theirs) for name, (ours, theirs) in pairs.items()}
+    name = max(apart, key=lambda each: float(apart[each].max()))
+    value = float(apart[name].max())
+    rows = apart[name].reshape(len(apart[name]), -1)
+    ids, order = findings[GOLDEN].ids, np.argsort(-rows.max(axis=1), kind="stable")[:_MOST_NAMED]
+    details = []
+    for row in (int(each) for each in order):
+        if rows[row].max() > 0:
+            place = tuple(int(i) for i in np.unravel_index(int(rows[row].argmax()), apart[name].shape[1:]))
+            details.append(f"{ids[row]}: {element(name, place)} is apart by {figure(float(rows[row].max()))}")
+    return against(
+        Relation.AT_MOST,
+        limits.max_abs or 0.0,
+        value,
+        found=f"the largest absolute difference of {name} from the release's is {figure(value)}",
+        next_step="if the model was meant to change, accept the new release; else find what changed in its making",
+        details=[*details, f"smallest tolerance that would have passed: {passing(value, Relation.AT_MOST)}"],
+    )
+
+
+@release.clause("release_sqnr_db", limit="sqnr_db", needs=_answers)
+def release_sqnr_db(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+    """The accepted release's signal stands far enough above its difference from the candidate."""
+    pairs = _answered(case, findings)
+    if isinstance(pairs, Judgement):
+        return pairs
+    found = {name: differences.sqnr_db(ours, theirs) for name, (ours, theirs) in pairs.items()}
+    name = min(found, key=lambda each: found[each])
+    value = found[name]
+    told = f"{figure(value)} dB" if math.isfinite(value) else f"{'-' * (value < 0)}{INFINITE}"
+    return against(
+        Relation.AT_LEAST,
+        limits.sqnr_db or 0.0,
+        value,
+        unit="dB",
+        found=f"the ratio of the release's {name} to its difference from {case.name} is {told}",
+        next_step="if the model was meant to change, accept the new release; else find what changed in its making",
+    )
+
+
+# ---- cost ------------------------------------------------------------------------------------------------------------
+
+
+@release.clause("release_size_growth", limit="size_growth", needs=_file_needs)
+def release_size_growth(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+    """The file grows by no more than allowed."""
+    ours, theirs = (findings[need].bytes for need in _file_needs(case, limits))
+    if ours <= 0 or theirs <= 0:
+        return cannot_judge(f"a file of {case.name} is empty", "make it again")
+    value = (ours - theirs) / theirs  # 2 % of growth is exactly 0.02
+    return against(
+        Relation.AT_MOST,
+        limits.size_growth or 0.0,
+        value,
+        found=f"{case.name} takes {volume(ours)}, in the release {volume(theirs)}: {100 * value:+.2f} %",
+        next_step="find what was added to the graph, or accept the new release",
+    )
+
+
+@release.clause(
+    "release_latency_growth",
+    limit="latency_growth",
+    needs=_timing_needs,
+    unfit=_unfit_latency,
+    rests=Rests.ON_OWN_CONFIDENCE,
+)
+def release_latency_growth(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+    """The median inference takes no longer than allowed beside the accepted release's, run by run."""
+    timing = findings[_timing(case)]
+    ours, theirs = _cpu(timing.runs), _cpu(timing.versus_runs)
+    if not ours or len(ours) != len(theirs) or not all(theirs):
+        return cannot_judge(f"there are no usable times of {case.name} in turns with the release", "measure again")
+    ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
+    most, sure = limits.latency_growth or 0.0, limits.confidence or case.contract.statistics.confidence
+    decision = decide_in_looks(ratios, 1.0 + most, quantile=_MEDIAN, confidence=sure)
+    growth = decision.quantile - 1.0
+    found = (
+        f"the median inference takes {100 * growth:+.1f} % of process CPU time beside the release's;"
+        f" {decision.over} of {counted(decision.looked, 'pair of runs', 'pairs of runs')} grow by more than"
+        f" {figure(100 * most)} %"
+    )
+    match decision.status:
+        case Status.HELD:
+            settles = ""
+        case Status.BROKEN:
+            settles = "find what was added to the graph, or accept the new release"
+        case _:
+            settles = f"{counted(decision.further, 'further run')} without such growth would prove it held"
+    details = (f"{figure(100 * sure)} % confidence",)
+    return Judgement(decision.status, growth, most, Relation.AT_MOST, "", found, settles, details)
+
+
+def _cpu(series: Series | None) -> tuple[float, ...]:
+    usable = series is not None and all(math.isfinite(ms) and ms >= 0 for ms in series.cpu_ms)
+    return series.cpu_ms if series is not None and usable else ()

@@ -1,0 +1,92 @@
+"""Runtime: what one version of ONNX Runtime costs beside the newest, judged in each cell of the matrix."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.words import cannot_judge, figure
+from eyerace_parity.contract.base import Limits, Positive
+from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.evidence.model import PeerTiming
+from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.stats.quantiles import decide_quantile
+
+if TYPE_CHECKING:
+    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.evidence.model import Need, Series
+
+_MEDIAN = 0.5
+
+
+class RuntimeLimits(Limits):
+    """What an older runtime may cost. Judged only in a run of the matrix, where the newest runtime is at hand."""
+
+    runtime_ratio: Positive | None = Field(
+        default=None,
+        description="Largest median ratio of the time in the runtime of a matrix cell to that in the newest, both "
+        "measured in turns in the same run, in process CPU time. Judged in the matrix only.",
+    )
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = Field(
+        default=0.95, description="Confidence of the proof that the ratio stays within its limit."
+    )
+
+
+runtime = Family("runtime", RuntimeLimits)
+
+
+def _needs(case: Case, _limits: RuntimeLimits) -> tuple[Need[Any], ...]:
+    return (case.need(PeerTiming),)
+
+
+def _in_matrix(case: Case, _limits: RuntimeLimits) -> bool:
+    return case.contract.cell
+
+
+def _unfit(case: Case, _limits: RuntimeLimits) -> str:
+    return f"{case.name} is a torch variant" if case.variant.kind in TORCH_KINDS else ""
+
+
+@runtime.clause("runtime_ratio", limit="runtime_ratio", needs=_needs, applies=_in_matrix, unfit=_unfit)
+def runtime_ratio(case: Case, limits: RuntimeLimits, findings: Findings) -> Judgement:
+    """An inference takes not much longer in this runtime than in the newest (in a run of the matrix)."""
+    timing = findings[case.need(PeerTiming)]
+    ours, theirs = timing.runs.cpu_ms, timing.peer_runs.cpu_ms
+    if not _usable(timing.runs) or not _usable(timing.peer_runs) or len(ours) != len(theirs):
+        return cannot_judge(f"there are no usable times of {case.name} in both runtimes", "measure again")
+    limit = limits.runtime_ratio or 0.0
+    decision = decide_quantile(
+        [mine / its for mine, its in zip(ours, theirs, strict=True)],
+        limit,
+        quantile=_MEDIAN,
+        confidence=limits.confidence,
+    )
+    unit = f"of {timing.peer_runtime}"
+    sure = f"{figure(100 * limits.confidence)} % confidence"
+    told = (
+        f"the median inference takes {figure(decision.quantile)} {unit}'s process CPU time in {timing.runtime}, in "
+        f"turns with it; {decision.over} of {decision.runs} runs over {figure(limit)}"
+    )
+    match decision.status:
+        case Status.HELD:
+            reason, next_step = f"{told} prove the limit held with {sure}", ""
+        case Status.BROKEN:
+            reason = f"{told} prove the limit broken with {sure}"
+            next_step = "let the app bundle a newer runtime, or take a recipe that this one has fast kernels for"
+        case _:
+            reason = f"{told} prove neither held nor broken with {sure}"
+            next_step = "run it again on a machine with nothing else to do, or move the limit away from the ratio"
+    details = (
+        f"{timing.runtime}: median {figure(sorted(ours)[len(ours) // 2])} ms of process CPU time",
+        f"{timing.peer_runtime} (Python {timing.peer_python}): {figure(sorted(theirs)[len(theirs) // 2])} ms",
+        f"threads: {timing.threads}",
+    )
+    return Judgement(decision.status, decision.quantile, limit, Relation.AT_MOST, unit, reason, next_step, details)
+
+
+def _usable(series: Series) -> bool:
+    """Whether there are times, as many of either clock, and none that could not have been taken."""
+    return bool(series.cpu_ms) and all(math.isfinite(ms) and ms > 0 for ms in series.cpu_ms)

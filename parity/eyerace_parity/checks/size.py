@@ -1,0 +1,106 @@
+"""Size: what an artefact takes on the device, and what a store makes its users download."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import ByteSize, Field
+
+from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.versus import RatioLimit, other_variant
+from eyerace_parity.checks.words import against, cannot_judge, figure, volume
+from eyerace_parity.contract.base import Limits
+from eyerace_parity.evidence.model import Files, Need
+from eyerace_parity.result import Judgement, Relation, Status
+
+if TYPE_CHECKING:
+    from eyerace_parity.checks.base import Case, Findings
+
+Bytes = Annotated[ByteSize, Field(gt=0, description='bytes above 0, or a text with a unit such as "12 MB"')]
+"""A size: a number of bytes, or a text with a unit."""
+
+_SMALLER = "quantise it, prune it, or take a smaller network"
+
+
+class SizeLimits(Limits):
+    """How big an artefact may be. Sizes are bytes, or a text with a unit: ``"12 MB"`` (10^6), ``"12 MiB"`` (2^20)."""
+
+    file_size: Bytes | None = Field(
+        default=None, description='Largest size of the file with its external data, e.g. "12 MB".'
+    )
+    download_size: Bytes | None = Field(
+        default=None, description='Largest size after deflate, as a store packs it, e.g. "10 MB".'
+    )
+    size_ratio: RatioLimit | None = Field(
+        default=None,
+        description='Largest size in proportion to another variant\'s, e.g. {versus = "fp32", at_most = 0.4}.',
+    )
+
+
+size = Family("size", SizeLimits)
+
+
+def _needs(case: Case, _limits: SizeLimits) -> tuple[Need[Any], ...]:
+    return (case.need(Files),)
+
+
+def _ratio_needs(case: Case, limits: SizeLimits) -> tuple[Need[Any], ...]:
+    versus = limits.size_ratio.versus if limits.size_ratio else None
+    return (case.need(Files), case.need(Files, versus))
+
+
+def _unfit_ratio(case: Case, limits: SizeLimits) -> str:
+    return other_variant(case, limits.size_ratio)
+
+
+def _judge(name: str, value: int, limit: int, *, told: str, details: tuple[str, ...]) -> Judgement:
+    if value <= 0:
+        return Judgement(
+            Status.BROKEN, value, limit, Relation.AT_MOST, "bytes", f"the file of {name} is empty", "make it again"
+        )
+    return against(
+        Relation.AT_MOST,
+        limit,
+        value,
+        unit="bytes",
+        found=f"{name} takes {volume(value)} {told}, allowed are {volume(limit)}",
+        next_step=_SMALLER,
+        details=details,
+    )
+
+
+@size.clause("file_size", limit="file_size", needs=_needs)
+def file_size(case: Case, limits: SizeLimits, findings: Findings) -> Judgement:
+    """The file, with its external data, is no bigger than allowed."""
+    files = findings[case.need(Files)]
+    details = (f"deflated: {files.deflated} bytes",)
+    return _judge(case.name, files.bytes, int(limits.file_size or 0), told="on disk", details=details)
+
+
+@size.clause("download_size", limit="download_size", needs=_needs)
+def download_size(case: Case, limits: SizeLimits, findings: Findings) -> Judgement:
+    """The file, deflated as a store packs it, is no bigger than allowed."""
+    files = findings[case.need(Files)]
+    details = (f"on disk: {files.bytes} bytes",)
+    return _judge(case.name, files.deflated, int(limits.download_size or 0), told="deflated", details=details)
+
+
+@size.clause("size_ratio", limit="size_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
+def size_ratio(case: Case, limits: SizeLimits, findings: Findings) -> Judgement:
+    """The file is small enough beside another variant's."""
+    demand = limits.size_ratio
+    if demand is None:
+        raise LookupError("size_ratio was not demanded")
+    ours, theirs = findings[case.need(Files)].bytes, findings[case.need(Files, demand.versus)].bytes
+    if ours <= 0:
+        return Judgement(Status.BROKEN, reason=f"the file of {case.name} is empty", next_step="make it again")
+    if theirs <= 0:
+        return cannot_judge(f"the file of {demand.versus} is empty", f"make {demand.versus} again")
+    return against(
+        Relation.AT_MOST,
+        demand.at_most,
+        ours / theirs,
+        unit=f"of {demand.versus}",
+        found=f"{case.name} is {figure(ours / theirs)} times as big as {demand.versus} ({ours} of {theirs} bytes)",
+        next_step=_SMALLER,
+    )

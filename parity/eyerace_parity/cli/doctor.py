@@ -1,0 +1,145 @@
+"""``eyerace-parity doctor``: what this machine can and cannot do, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from eyerace_parity.cli.options import DEFAULT_CONTRACTS, add_contract, contract_of, settings_of
+from eyerace_parity.contract.settings import usable_cores
+from eyerace_parity.errors import ParityError
+from eyerace_parity.places import shown
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from eyerace_parity.contract.model import Contract
+
+LEAST_FREE_DISK = 1 << 30
+
+
+class State(StrEnum):
+    """How a part of the machine is."""
+
+    READY = "ready"
+    LIMITED = "limited"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        subject: What it is.
+        state: How it is.
+        found: What was found.
+        remedy: What it means, or how to get it; empty when nothing needs to be done.
+    """
+
+    subject: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_contract(parser, "cache")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look at everything, print it, and end with 1 if the contract cannot be judged here."""
+    from eyerace_parity.report.tables import print_table  # noqa: PLC0415 - only once it is needed
+
+    findings = [*machine(), *libraries(), *storage(settings_of(options).cache)]
+    if options.contract is not None or any(path.is_file() for path in DEFAULT_CONTRACTS):
+        findings += bundle(contract_of(options))
+    print_table(("", "", "found", "next"), [(f.subject, f.state, f.found, f.remedy) for f in findings])
+    return 1 if any(finding.state is State.MISSING for finding in findings) else 0
+
+
+def machine() -> Iterator[Finding]:
+    """The processor, and what it hides."""
+    from eyerace_parity.evidence.machine import fingerprint  # noqa: PLC0415 - reads the processor
+
+    yield Finding("python", State.READY, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    processor = fingerprint()
+    if "vnni" in processor or not processor.startswith("x86"):
+        remedy = "hides the saturation of 8-bit weights that x86 without VNNI has" if "vnni" in processor else ""
+        yield Finding("processor", State.READY, processor, remedy)
+    else:
+        yield Finding("processor", State.READY, processor, "no VNNI: 8-bit weights saturate here, as on old x86 hosts")
+    cores = usable_cores()
+    state = State.READY if cores > 1 else State.LIMITED
+    yield Finding(
+        "cores", state, str(cores), "" if cores > 1 else "latency clauses share the core with everything else"
+    )
+
+
+def libraries() -> Iterator[Finding]:
+    """The runtimes, and what misses without each."""
+    for name in ("onnxruntime", "onnx", "numpy", "pillow", "pytest"):
+        yield Finding(name, State.READY, importlib.metadata.version(name))
+    if importlib.util.find_spec("torch") is None:
+        yield Finding(
+            "torch",
+            State.LIMITED,
+            "not installed",
+            "torch variants are judged by recorded outputs only; export needs it: pip install 'eyerace-parity[torch]'",
+        )
+    else:
+        yield Finding("torch", State.READY, importlib.metadata.version("torch"))
+    if importlib.util.find_spec("xdist") is None:
+        yield Finding("pytest-xdist", State.LIMITED, "not installed", "-n is not available; nothing else is lost")
+    else:
+        yield Finding("pytest-xdist", State.READY, importlib.metadata.version("pytest-xdist"))
+
+
+def storage(cache: Path) -> Iterator[Finding]:
+    """The evidence store and the disk under it."""
+    existing = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
+    if not os.access(existing, os.W_OK):
+        yield Finding("evidence store", State.MISSING, f"{shown(cache)} is not writable", "--eyerace-parity-cache PATH")
+        return
+    free = shutil.disk_usage(existing).free
+    state = State.READY if free > LEAST_FREE_DISK else State.LIMITED
+    yield Finding("evidence store", state, f"{shown(cache)}, {free / 1e9:.1f} GB free")
+
+
+def bundle(contract: Contract) -> Iterator[Finding]:
+    """The contract, its golden set and its artefacts."""
+    from eyerace_parity.checks.registry import plan  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.cli.export import has_recipe  # noqa: PLC0415
+    from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
+
+    yield Finding("contract", State.READY, f"{shown(contract.file)}: {len(plan(contract))} clauses")
+    try:
+        golden = open_golden(contract)
+    except ParityError as error:
+        yield Finding("golden set", State.MISSING, error.reason, error.next_step)
+    else:
+        remedy = "" if contract.golden.digest else "freeze it: put this digest under [golden] of the contract"
+        yield Finding("golden set", State.READY, f"{len(golden)} samples, {golden.digest}", remedy)
+    for name, variant in contract.variants.items():
+        path = contract.path(variant.path)
+        if path.is_file():
+            yield Finding(f"variant {name}", State.READY, _size(path))
+        elif has_recipe(contract, name):
+            yield Finding(
+                f"variant {name}", State.LIMITED, "not built", f"eyerace-parity export {name}, or the next run"
+            )
+        else:
+            yield Finding(f"variant {name}", State.MISSING, f"{shown(path)} is not there", "bring the file")
+
+
+def _size(path: Path) -> str:
+    return f"{shown(path)}, {path.stat().st_size / 1e6:.2f} MB"

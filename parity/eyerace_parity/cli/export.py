@@ -1,0 +1,87 @@
+"""``eyerace-parity export``: build what the recipes name."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from eyerace_parity.cli.options import add_contract, contract_of, settings_of
+from eyerace_parity.errors import ContractError
+from eyerace_parity.places import listed, shown
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.settings import Settings
+    from eyerace_parity.recipes.build import Maker
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_contract(parser, "in_process", "progress")
+    parser.add_argument("variants", nargs="*", metavar="VARIANT", help="what to build; every variant that has a recipe")
+    parser.add_argument("--rebuild", action="store_true", help="build again what is there already")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build, in an order in which each source comes before what is made from it."""
+    from eyerace_parity.recipes.build import build_variant  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415
+
+    contract, settings = contract_of(options), settings_of(options)
+    wanted = options.variants or [name for name, variant in contract.variants.items() if has_recipe(contract, name)]
+    _refuse_strangers(contract, wanted)
+    with rich_progress(settings.progress) as progress, _maker(settings) as make:
+        for name in in_build_order(contract, wanted):
+            path = contract.path(contract.variants[name].path)
+            if path.is_file() and not options.rebuild:
+                print(f"{name}: {shown(path)} is there; --rebuild makes it again")
+                continue
+            built = build_variant(contract, name, progress, make)
+            print(f"{name}: {shown(built)}, {built.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
+@contextmanager
+def _maker(settings: Settings) -> Iterator[Maker]:
+    """Who makes: a process that may die, unless a debugger is to see it."""
+    from eyerace_parity.evidence.assistant import Assistant  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.recipes.build import content_of  # noqa: PLC0415
+
+    if settings.in_process:
+        yield content_of
+        return
+    assistant = Assistant()
+    try:
+        yield assistant.make
+    finally:
+        assistant.close()
+
+
+def has_recipe(contract: Contract, name: str) -> bool:
+    """Whether a contract says how a variant is made."""
+    return getattr(contract.variants[name], "recipe", None) is not None
+
+
+def in_build_order(contract: Contract, wanted: list[str]) -> list[str]:
+    """Sort variants so that a source comes before what is made from it."""
+
+    def depth(name: str) -> int:
+        recipe = getattr(contract.variants[name], "recipe", None)
+        return 0 if recipe is None else 1 + depth(recipe.source)
+
+    return sorted(wanted, key=depth)
+
+
+def _refuse_strangers(contract: Contract, wanted: list[str]) -> None:
+    for name in wanted:
+        if name not in contract.variants:
+            raise ContractError(f"there is no variant {name!r}", next_step=f"variants: {listed(contract.variants)}")
+        if not has_recipe(contract, name):
+            raise ContractError(
+                f"variant {name!r} has no recipe", next_step=f"add [variants.{name}.recipe], or bring the file yourself"
+            )
+    if not wanted:
+        raise ContractError("no variant of this contract has a recipe", next_step="add [variants.NAME.recipe]")

@@ -1,0 +1,43 @@
+"""``eyerace-parity judge``: judge a finished run again under changed limits, without an inference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eyerace_parity.cli.options import add_contract, contract_of, settings_of
+from eyerace_parity.cli.report import exit_code, show
+from eyerace_parity.errors import RecordError
+from eyerace_parity.places import shown
+from eyerace_parity.report.files import read_record, write_record
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("record", type=Path, metavar="RECORD", help="the run, e.g. build/parity/record.json")
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="PATH", help="write the new record there; never over the old"
+    )
+    add_contract(parser, "cache")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Judge the record's evidence by the contract as it is now."""
+    from eyerace_parity.evidence.store import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.report.rejudge import judge_again  # noqa: PLC0415
+
+    if options.output is not None and options.output.resolve() == options.record.resolve():
+        reason = f"{shown(options.output)} would be written over the record that is judged"
+        raise RecordError(reason, next_step="name another place with --output")
+    record = read_record(options.record)
+    settings = settings_of(options)
+    contract = contract_of(options)
+    judged = judge_again(record, contract, Store(settings.cache), settings.overrides())
+    show(judged)
+    if options.output is not None:
+        write_record(options.output, judged)
+        print(f"record: {shown(options.output)}")
+    return exit_code(judged)

@@ -1,0 +1,95 @@
+"""Options that several commands share; those that the gate has too are spelt and settled alike."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from eyerace_parity.contract.options import OPTIONS
+from eyerace_parity.contract.settings import resolve
+from eyerace_parity.errors import ContractError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.settings import Settings
+    from eyerace_parity.evidence.laboratory import Laboratory
+    from eyerace_parity.progress import Progress
+
+DEFAULT_CONTRACTS = (Path("golden/contract.toml"), Path("parity.toml"))
+
+
+def add_contract(parser: argparse.ArgumentParser, *others: str) -> None:
+    """Add ``--contract``, ``--set``, and further options of the gate by their names."""
+    parser.add_argument(
+        "--contract",
+        type=Path,
+        metavar="PATH",
+        help="the contract; golden/contract.toml, else parity.toml, if not given",
+    )
+    for option in OPTIONS:
+        if option.name in {"set", *others}:
+            parser.add_argument(option.flag("--"), **option.argument())
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Settle the options: command line, environment, default."""
+    given = {option.name: getattr(options, option.dest, None) for option in OPTIONS}
+    return resolve(command_line=given, root=Path.cwd(), prefix="--")
+
+
+def contract_of(options: argparse.Namespace) -> Contract:
+    """Open the contract that the options name.
+
+    Raises:
+        ContractError: There is none, or it is wrong.
+    """
+    from eyerace_parity.checks.registry import open_contract  # noqa: PLC0415 - only once it is needed
+
+    path = options.contract or next((path for path in DEFAULT_CONTRACTS if path.is_file()), None)
+    if path is None:
+        names = " or ".join(path.as_posix() for path in DEFAULT_CONTRACTS)
+        raise ContractError(
+            f"no contract: there is no {names} here",
+            next_step="name one with --contract PATH, or write one with `eyerace-parity init MODEL.onnx`",
+        )
+    return open_contract(path, settings_of(options).overrides())
+
+
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line in signs that the terminal can take; on standard output if no other stream is given."""
+    from eyerace_parity.report.words import signs_for  # noqa: PLC0415 - only once it is needed
+
+    stream = stream or sys.stdout
+    print(signs_for(stream.encoding).text(line), file=stream)
+
+
+@contextmanager
+def laboratory_of(contract: Contract, settings: Settings, progress: Progress) -> Iterator[Laboratory]:
+    """Open the laboratory that measures for a command, over the same store as the gate's."""
+    from eyerace_parity.evidence.assistant import Assistant  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.evidence.laboratory import Laboratory  # noqa: PLC0415
+    from eyerace_parity.evidence.store import Store  # noqa: PLC0415
+    from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
+
+    settings = settings.under(contract)
+    assistant = None if settings.in_process else Assistant()
+    laboratory = Laboratory(
+        contract,
+        open_golden,
+        Store(settings.cache),
+        jobs=settings.jobs,
+        progress=progress,
+        assistant=assistant,
+        rehash=settings.rehash,
+    )
+    try:
+        yield laboratory
+    finally:
+        laboratory.close()
+        if assistant is not None:
+            assistant.close()

@@ -1,0 +1,233 @@
+"""``eyerace-parity report``: show a finished run's record, merge several, or compare two, and end as they ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
+from eyerace_parity.contract.settings import DEFAULT
+from eyerace_parity.errors import RecordError
+from eyerace_parity.places import shown
+from eyerace_parity.report.files import is_merged, read_merged, read_record, write_merged
+
+if TYPE_CHECKING:
+    import argparse
+
+    from eyerace_parity.contract.settings import Settings
+    from eyerace_parity.report.compare import Comparison
+    from eyerace_parity.report.document import Record
+    from eyerace_parity.report.merged import Merged
+
+MERGED: Final = Path("build/parity/matrix.json")
+"""Where a merged record is written, unless another place is named."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "records",
+        type=Path,
+        nargs="*",
+        metavar="RECORD",
+        help="a record, e.g. build/parity/record.json; several, or a folder of them, are merged into one table",
+    )
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        nargs=2,
+        metavar=("BEFORE", "AFTER"),
+        help="tell what changed between two records",
+    )
+    parser.add_argument("--html", type=Path, metavar="PATH", help="draw it as one HTML page too, which opens offline")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown, as for a pull request's comment")
+    parser.add_argument(
+        "--merged",
+        type=Path,
+        metavar="PATH",
+        help=f"merge, even a single record, and write the merged record there (default: {shown(MERGED)})",
+    )
+    parser.add_argument(
+        "--versions",
+        type=lambda text: tuple(filter(None, text.split(","))),
+        default=(),
+        metavar="VERSION,…",
+        help="of the versions that the contract's matrix declares, merge these only",
+    )
+    add_contract(parser, "cache", "jobs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw the record's table and verdicts; of several, the table of all; of two, what changed."""
+    _check(options)
+    if options.compare is not None:
+        return _compare(options)
+    single = len(options.records) == 1 and not options.records[0].is_dir()
+    if single and is_merged(options.records[0]):
+        return _end(read_merged(options.records[0]), options)
+    if not single or options.merged is not None or options.versions:
+        return _merge(options)
+    record = read_record(options.records[0])
+    if options.markdown:
+        from eyerace_parity.report.markdown import render  # noqa: PLC0415 - only once it is needed
+
+        _write(render(record))
+    else:
+        show(record)
+    if options.html is not None:
+        draw_page(record, options.html, settings_of(options))
+        _name(options, f"page: {shown(options.html)}")
+    return exit_code(record)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what makes no sense together, before anything is read.
+
+    Raises:
+        RecordError: It does not.
+    """
+    again = "name a record, e.g. build/parity/record.json; `eyerace-parity report --help` tells the rest"
+    if options.compare is not None and (options.records or options.merged is not None or options.versions):
+        raise RecordError("--compare takes two records, and nothing is merged beside it", next_step=again)
+    if options.compare is None and not options.records:
+        raise RecordError("no record is named", next_step=again)
+    if options.html is None:
+        return
+    from eyerace_parity.report.html import require_page  # noqa: PLC0415 - only once it is needed
+
+    require_page()
+    if options.html.is_dir():
+        raise RecordError(f"--html: {shown(options.html)} is a folder", next_step="name a file, e.g. page.html")
+    read = [*options.records, *(options.compare or ()), *([options.merged] if options.merged is not None else [])]
+    if any(file.resolve() == options.html.resolve() for file in read):
+        raise RecordError(
+            f"{shown(options.html)} would be written over a record", next_step="name another place with --html"
+        )
+
+
+def draw_page(record: Record, path: Path, settings: Settings) -> None:
+    """Draw a record as a page, with what the store still has of it.
+
+    Raises:
+        ContractError: What draws it is not installed.
+        RecordError: The page cannot be written.
+    """
+    from eyerace_parity.evidence.store import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.release.chronicle import accepted_of  # noqa: PLC0415
+    from eyerace_parity.report.html import write_page  # noqa: PLC0415
+
+    write_page(path, record, Store(settings.cache), Path.cwd(), jobs=settings.jobs, accepted=accepted_of)
+    kept = next((setting.value for setting in record.settings if setting.key == "cache"), "")
+    # A record comes from anywhere: no folder is opened because it says so.
+    if kept and settings.origin("cache") == DEFAULT:
+        say(f"note: the run kept its arrays in {kept}; with --cache FOLDER the page shows pictures of them", sys.stderr)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """Tell what changed from one record to another, and end with 1 if anything became worse."""
+    from eyerace_parity.report import compare  # noqa: PLC0415 - only once it is needed
+
+    for path in options.compare:
+        if is_merged(path):
+            raise RecordError(f"{shown(path)} is a merged record", next_step="compare records of single runs")
+    before, after = (read_record(path) for path in options.compare)
+    found: Comparison = compare.compare(before, after, _names(*options.compare))
+    if options.markdown:
+        _write(compare.render(found))
+    else:
+        print(compare.draw(found, **_stream()), end="")
+    if options.html is not None:
+        from eyerace_parity.report.html import write_comparison_page  # noqa: PLC0415
+
+        write_comparison_page(options.html, found)
+        _name(options, f"page: {shown(options.html)}")
+    return 1 if compare.worse(found) else 0
+
+
+def _names(before: Path, after: Path) -> tuple[str, str]:
+    """What two records are called: their files' names, or as much of their places as tells them apart."""
+    if before.name != after.name:
+        return before.stem, after.stem
+    return shown(before), shown(after)
+
+
+def _name(options: argparse.Namespace, place: str) -> None:
+    """Say where something was written; beside Markdown, which goes on into a comment, on the other stream."""
+    say(place, sys.stderr if options.markdown else sys.stdout)
+
+
+def _write(text: str) -> None:
+    """Write Markdown in UTF-8, whatever the terminal takes: it is on its way into a file or a comment."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")
+    print(text, end="")
+
+
+def show(record: Record) -> None:
+    """Print a record as the gate prints it."""
+    from eyerace_parity.report.terminal import draw  # noqa: PLC0415 - only once it is needed
+
+    print(draw(record, **_stream()), end="")
+
+
+def exit_code(record: Record) -> int:
+    """0 if every contract is held as a whole, else 1."""
+    return 0 if record.contracts and all(entry.outcome == "held" for entry in record.contracts) else 1
+
+
+def _merge(options: argparse.Namespace) -> int:
+    """Merge records under the contract, whose matrix says which must be there."""
+    from eyerace_parity.report.matrix import merge  # noqa: PLC0415 - only once it is needed
+
+    target: Path = MERGED if options.merged is None else options.merged
+    files = [file for file in _files(options.records) if not _is_old(file, target)]
+    if any(file.resolve() == target.resolve() for file in files):
+        reason = f"{shown(target)} would be written over a record that is merged"
+        raise RecordError(reason, next_step="name another place with --merged")
+    merged = merge(contract_of(options), files, options.versions)
+    code = _end(merged, options)
+    write_merged(target, merged)
+    _name(options, f"merged record: {shown(target)}")
+    return code
+
+
+def _end(merged: Merged, options: argparse.Namespace) -> int:
+    """Print a merged record, and say how it ends."""
+    if options.markdown:
+        from eyerace_parity.report.matrix_markdown import render  # noqa: PLC0415 - only once it is needed
+
+        _write(render(merged))
+    else:
+        from eyerace_parity.report.matrix_terminal import draw_matrix  # noqa: PLC0415
+
+        print(draw_matrix(merged, **_stream()), end="")
+    if options.html is not None:
+        from eyerace_parity.report.html import write_matrix_page  # noqa: PLC0415
+
+        write_matrix_page(options.html, merged)
+        _name(options, f"page: {shown(options.html)}")
+    return 0 if merged.outcome == "held" else 1
+
+
+def _files(given: list[Path]) -> list[Path]:
+    """The records that are named, each once; of a folder, all that look like one."""
+    files: list[Path] = []
+    for path in given:
+        files += sorted(path.glob("*.json")) if path.is_dir() else [path]
+    return list(dict.fromkeys(files))
+
+
+def _is_old(file: Path, target: Path) -> bool:
+    """Whether a file is what an earlier merge has written to the same place, in the folder of the records."""
+    return file.resolve() == target.resolve() and is_merged(file)
+
+
+def _stream() -> dict[str, Any]:
+    stream = sys.stdout
+    forced = bool(os.environ.get("FORCE_COLOR"))
+    colour = forced or (stream.isatty() and not os.environ.get("NO_COLOR"))
+    width = shutil.get_terminal_size((120, 24)).columns
+    return {"width": width, "colour": colour, "encoding": stream.encoding}

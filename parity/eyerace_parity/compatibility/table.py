@@ -1,0 +1,218 @@
+"""The table of what each runtime takes, kept as data beside this file and measured by ``tools/measure_runtimes.py``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from eyerace_parity.compatibility.versions import Span, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA: Final = "runtimes.json"
+SCHEMA: Final = 1
+MEASURE_AGAIN: Final = "measure it: python tools/measure_runtimes.py, as docs/compatibility.md tells"
+"""What to do about a combination that the table does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One measured release.
+
+    Attributes:
+        version: Its minor version.
+        release: The exact release that was measured.
+        ir_version: Newest IR version that it takes.
+        domains: Newest version that it takes of each domain; of a domain that is not named it takes any version.
+    """
+
+    version: Version
+    release: str
+    ir_version: int
+    domains: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A formal input or output of an operator.
+
+    Attributes:
+        variable: Name of its type variable, or the only type it has.
+        variadic: Whether it stands for any number of values.
+        alike: Whether all of these have one type.
+        only: Its type, where it can have no other.
+    """
+
+    variable: str
+    variadic: bool = False
+    alike: bool = True
+    only: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """An implementation of one form of an operator on the CPU.
+
+    Attributes:
+        span: Releases that have it.
+        types: Element types that it takes, by type variable; variables that it takes as freely as the operator itself
+            are not named.
+    """
+
+    span: Span
+    types: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What loading a form with certain types did, where it does not follow from kernels alone.
+
+    Attributes:
+        span: Releases that did it.
+        types: Element type by type variable; exactly these.
+        loads: Whether a session was made.
+    """
+
+    span: Span
+    types: Mapping[str, str]
+    loads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An operator as it stands since some version of its domain.
+
+    Attributes:
+        operator: ``domain::operator``.
+        since: Version of the domain that brought the form.
+        span: Releases that know the form.
+        inputs: Formal inputs.
+        outputs: Formal outputs.
+        kernels: Its implementations.
+        observations: What was seen beside them.
+        function: Whether the runtime can put other operators in its place where it has no kernel.
+    """
+
+    operator: str
+    since: int
+    span: Span
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    kernels: tuple[Kernel, ...]
+    observations: tuple[Observation, ...]
+    function: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Everything that was measured.
+
+    Attributes:
+        runtimes: The measured releases, oldest first.
+        forms: Forms of every operator, by ``domain::operator``, oldest first.
+    """
+
+    runtimes: tuple[Runtime, ...]
+    forms: Mapping[str, tuple[Form, ...]]
+
+    @property
+    def first(self) -> Version:
+        """The oldest release in the table."""
+        return self.runtimes[0].version
+
+    @property
+    def last(self) -> Version:
+        """The newest release in the table."""
+        return self.runtimes[-1].version
+
+    def form(self, operator: str, opset: int, version: Version) -> Form | None:
+        """The form of an operator that a release takes at a version of its domain; ``None`` where it knows none."""
+        found = None
+        for form in self.forms.get(operator, ()):
+            if form.since <= opset and version in form.span:
+                found = form
+        return found
+
+
+@lru_cache(maxsize=1)
+def table() -> Table:
+    """The packaged table."""
+    text = files("eyerace_parity.compatibility").joinpath(DATA).read_text(encoding="utf-8")
+    return read_table(json.loads(text))
+
+
+def read_table(document: Mapping[str, Any]) -> Table:
+    """Read a table from its JSON document.
+
+    Raises:
+        ValueError: The document has another form than this program reads.
+    """
+    if document.get("schema") != SCHEMA:
+        message = f"the table of runtimes has schema {document.get('schema')}, this program reads {SCHEMA}"
+        raise ValueError(message)
+    sets = {name: frozenset(types.split()) for name, types in document["type_sets"].items()}
+    runtimes = tuple(
+        Runtime(Version.parse(name), entry["release"], entry["ir_version"], entry["domains"])
+        for name, entry in document["runtimes"].items()
+    )
+    return Table(runtimes, _Forms(document["operators"], sets))
+
+
+class _Forms(Mapping[str, tuple[Form, ...]]):
+    """Forms by operator, each read when it is first asked for: a file has a few of the hundreds that there are."""
+
+    def __init__(self, written: Mapping[str, Mapping[str, Any]], sets: Mapping[str, frozenset[str]]) -> None:
+        self._written = written
+        self._sets = sets
+        self._read: dict[str, tuple[Form, ...]] = {}
+
+    def __getitem__(self, operator: str) -> tuple[Form, ...]:
+        if operator not in self._read:
+            history = self._written[operator].items()
+            self._read[operator] = tuple(_form(operator, int(since), entry, self._sets) for since, entry in history)
+        return self._read[operator]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._written)
+
+    def __len__(self) -> int:
+        return len(self._written)
+
+
+def _form(operator: str, since: int, entry: Mapping[str, Any], sets: Mapping[str, frozenset[str]]) -> Form:
+    return Form(
+        operator,
+        since,
+        Span.parse(entry["span"]),
+        tuple(_port(text) for text in entry["in"].split()),
+        tuple(_port(text) for text in entry["out"].split()),
+        tuple(Kernel(Span.parse(span), _types(text, sets)) for span, text in entry.get("kernels", ())),
+        tuple(
+            Observation(Span.parse(span), _exact(text), loads) for span, text, loads in entry.get("observations", ())
+        ),
+        entry.get("function", False),
+    )
+
+
+def _port(text: str) -> Port:
+    """Read ``T``, ``T*`` (any number, all alike), ``T**`` (any number, of any types) or ``T:int64`` (only that)."""
+    variable, _, only = text.partition(":")
+    return Port(variable.rstrip("*"), "*" in variable, not variable.endswith("**"), only)
+
+
+def _types(text: str, sets: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Read ``T1=uint8|int8 T2=@3``: names of types, or of a set of them."""
+    read = {}
+    for part in text.split():
+        variable, _, names = part.partition("=")
+        read[variable] = sets[names] if names.startswith("@") else frozenset(names.split("|"))
+    return read
+
+
+def _exact(text: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in text.split())

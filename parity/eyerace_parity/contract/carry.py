@@ -1,0 +1,60 @@
+"""A contract on its way to another process: as JSON, and without limits, on which no measurement depends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from eyerace_parity.contract.base import NAME
+from eyerace_parity.contract.model import Contract
+from eyerace_parity.contract.variants import Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Carried(BaseModel):
+    """A contract with what its own text does not say.
+
+    Attributes:
+        text: What it says, as JSON values, but for its variants.
+        variants: Its variants by name. The artefact of a release may stand among them, under a name that no file can
+            give: they are read one by one.
+        file: The file that it was read from, absolute.
+        digest: Its digest.
+        cell: Whether it judges one runtime of the matrix.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: dict[str, Any]
+    variants: dict[str, Variant]
+    file: Path
+    digest: str
+    cell: bool
+
+
+def packed(contract: Contract) -> dict[str, Any]:
+    """Write a contract down as JSON values, overrides and all; the limits of its variants stay behind."""
+    text = contract.model_dump(mode="json", by_alias=True, exclude={"variants"})
+    bare = {name: variant.model_copy(update={"limits": {}}) for name, variant in contract.variants.items()}
+    carried = Carried(text=text, variants=bare, file=contract.file, digest=contract.digest, cell=contract.cell)
+    return carried.model_dump(mode="json", by_alias=True)
+
+
+def unpacked(written: Mapping[str, Any]) -> Contract:
+    """Read a contract that :func:`packed` wrote.
+
+    Raises:
+        pydantic.ValidationError: It wrote something else.
+    """
+    carried = Carried.model_validate(written)
+    stated = {name: variant for name, variant in carried.variants.items() if NAME.fullmatch(name)}
+    contract = Contract.model_validate({**carried.text, "variants": stated})
+    contract = contract.model_copy(update={"variants": carried.variants})
+    contract._file = carried.file  # noqa: SLF001 - set once, here; the model itself is frozen
+    contract._digest = carried.digest  # noqa: SLF001
+    contract._cell = carried.cell  # noqa: SLF001
+    return contract

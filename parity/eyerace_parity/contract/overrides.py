@@ -1,0 +1,132 @@
+"""Values of a contract that are set from outside: ``variants.int8.limits.quality.f1=0.9``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from eyerace_parity.errors import ContractError
+from eyerace_parity.places import did_you_mean, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAMED_TABLES = ("variants", "preprocess")
+"""Tables whose keys are names that the contract gives; an override changes what is there and names nothing new."""
+
+_EXAMPLE = "write it as KEY=VALUE, e.g. variants.int8.limits.quality.f1=0.9"
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One value that replaces, or adds to, what a contract's file says.
+
+    Attributes:
+        key: Dotted key, as in TOML; a number stands for the place in an array.
+        value: The value, as TOML would give it.
+        origin: Where it was said, e.g. ``command line --eyerace-parity-set``.
+    """
+
+    key: str
+    value: object
+    origin: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key in its parts.
+
+        Raises:
+            ContractError: It is not a dotted key.
+        """
+        return _parts(self.key, self.origin)
+
+
+def parse_override(text: str, origin: str) -> Override:
+    """Read ``KEY=VALUE``; a value that is not TOML is taken as bare text.
+
+    Raises:
+        ContractError: There is no key or no value.
+    """
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    if not (key and equals and value):
+        raise ContractError(f"{origin}: {text!r} is not a key with a value", next_step=_EXAMPLE)
+    _parts(key, origin)
+    return Override(key, _value(value), origin)
+
+
+def apply_overrides(document: dict[str, Any], overrides: Sequence[Override]) -> dict[tuple[str, ...], str]:
+    """Set the values in a contract's document, in order: a later one wins.
+
+    Args:
+        document: The contract as TOML gave it; changed in place.
+        overrides: What to set.
+
+    Returns:
+        The origin of every key that was set.
+
+    Raises:
+        ContractError: A key leads nowhere.
+    """
+    origins: dict[tuple[str, ...], str] = {}
+    for override in overrides:
+        keys = override.keys
+        _set(document, keys, override)
+        origins[keys] = override.origin
+    return origins
+
+
+def _parts(key: str, origin: str) -> tuple[str, ...]:
+    wrong = ContractError(f"{origin}: {key!r} is not a dotted key", next_step=_EXAMPLE)
+    try:
+        node: Any = tomllib.loads(f"{key} = 0")
+    except (ValueError, RecursionError):
+        raise wrong from None
+    parts: list[str] = []
+    while isinstance(node, dict):
+        # A line break in the key would smuggle in a second statement.
+        if len(node) != 1:
+            raise wrong
+        part, node = next(iter(node.items()))
+        parts.append(part)
+    return tuple(parts)
+
+
+def _value(text: str) -> object:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _set(document: dict[str, Any], keys: tuple[str, ...], override: Override) -> None:
+    node: Any = document
+    for depth, part in enumerate(keys):
+        place = ".".join(keys[:depth]) or "the contract"
+        last = depth == len(keys) - 1
+        if isinstance(node, dict):
+            if depth == 1 and keys[0] in NAMED_TABLES and part not in node:
+                raise _nothing_there(override, place, part, list(node))
+            if last:
+                node[part] = override.value
+            else:
+                node = node.setdefault(part, {})
+        elif isinstance(node, list):
+            if not (part.isdecimal() and int(part) < len(node)):
+                raise _nothing_there(override, place, part, [str(number) for number in range(len(node))])
+            if last:
+                node[int(part)] = override.value
+            else:
+                node = node[int(part)]
+        else:
+            raise ContractError(f"{override.origin}: {override.key}: {place} is a value, it has no {part!r}")
+
+
+def _nothing_there(override: Override, place: str, part: str, known: list[str]) -> ContractError:
+    near = did_you_mean(part, known)
+    return ContractError(
+        f"{override.origin}: {override.key}: {place} has no {part!r}{near}",
+        next_step=f"name one of: {listed(known)}" if known else f"{place} is empty; add to it in the file",
+    )

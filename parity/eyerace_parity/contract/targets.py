@@ -1,0 +1,87 @@
+"""Where else the variants are executed: emulated processors, one per generation of phones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field
+
+from eyerace_parity.contract.base import Model, Name, Positive
+from eyerace_parity.contract.variants import TORCH_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eyerace_parity.contract.faults import Faults
+    from eyerace_parity.contract.variants import Variant
+
+DEVICE: Final = "device"
+"""The tier whose variants are executed on the targets, where the contract names none."""
+
+
+class OwnTier(Model):
+    """A processor that the contract itself describes.
+
+    Attributes:
+        cpu: The emulator's name of it, e.g. ``cortex-a76``.
+        cpuinfo: One processor of a matching ``/proc/cpuinfo``; needed for arm64, whose runtime reads it.
+        phones: The phones meant, in one line.
+    """
+
+    cpu: str = Field(min_length=1)
+    cpuinfo: str = ""
+    phones: str = ""
+
+
+class Targets(Model):
+    """Where the variants are executed beside the host, and on how many samples.
+
+    Attributes:
+        run: Names of the targets, e.g. ``arm64/armv8.0``; empty for none.
+        variants: The variants that are executed there; those of tier ``device`` by default.
+        images: Golden samples a target, chosen by how near their decision is, and by class.
+        seed: Seed of the choice.
+        seconds: Longest wait for one answer of an emulated process.
+        own: Targets of the contract's own, by name.
+    """
+
+    run: tuple[str, ...] = ()
+    variants: tuple[Name, ...] | None = None
+    images: int = Field(default=64, gt=0)
+    seed: int = Field(default=0, ge=0)
+    seconds: Positive = 300.0
+    own: dict[str, OwnTier] = {}
+
+    def executed(self, variants: Mapping[str, Variant]) -> tuple[str, ...]:
+        """Name the variants that are executed on the targets, in the contract's order.
+
+        Args:
+            variants: All variants of the contract.
+        """
+        if not self.run:
+            return ()
+        if self.variants is not None:
+            return tuple(name for name in variants if name in self.variants)
+        return tuple(name for name, variant in variants.items() if _fits(variant) and variant.tier == DEVICE)
+
+
+def agree_on_targets(targets: Targets, variants: Mapping[str, Variant], faults: Faults) -> None:
+    """Check that each target is named once, and that something can be executed there."""
+    for number, name in enumerate(targets.run):
+        if name in targets.run[:number]:
+            faults.add(("targets", "run", str(number)), f"target {name!r} is named twice")
+    fit = [name for name, variant in variants.items() if _fits(variant)]
+    for number, name in enumerate(targets.variants or ()):
+        if name not in fit:
+            faults.unknown(("targets", "variants", str(number)), name, fit, "variant that ONNX Runtime executes")
+    if targets.run and not targets.executed(variants):
+        key, why = (
+            ("run", f"no variant is of tier {DEVICE!r}") if targets.variants is None else ("variants", "none is named")
+        )
+        faults.add(
+            ("targets", key), f"{why}, so nothing would be executed there; name the variants in targets.variants"
+        )
+
+
+def _fits(variant: Variant) -> bool:
+    return variant.kind not in TORCH_KINDS

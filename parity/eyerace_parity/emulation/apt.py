@@ -1,0 +1,213 @@
+"""Packages of the host's distribution, for any architecture, fetched and unpacked as an ordinary user.
+
+apt is given a state of its own in a folder that is thrown away afterwards, so the host's lists, cache and installed
+packages stay untouched; its proxies and credentials are the host's. It verifies signatures and digests as always.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from eyerace_parity.emulation.mirrors import archives, distribution, for_architecture
+from eyerace_parity.emulation.steps import run_step
+from eyerace_parity.errors import MeasurementError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from eyerace_parity.progress import Progress
+
+_TOOLS: Final = ("apt-get", "dpkg", "dpkg-deb", "tar")
+_MERGED: Final = ("bin", "lib", "sbin")
+"""Folders that every release keeps under ``usr`` by now, though some packages still ship them at the top."""
+
+_OFFLINE: Final = "check the network and the proxy that apt uses, or bring your own with --sysroot and --qemu"
+
+
+@dataclass(frozen=True, slots=True)
+class Apt:
+    """An apt with a state of its own.
+
+    Attributes:
+        folder: Where its state lies.
+        architecture: What it fetches, as Debian names it.
+        installed: The file that says which packages are there already; they are not fetched.
+    """
+
+    folder: Path
+    architecture: str
+    installed: Path | None = None
+
+    def fetch(self, packages: Sequence[str], what: str, progress: Progress) -> tuple[Path, ...]:
+        """Fetch packages with all that they depend on.
+
+        Args:
+            packages: Their names.
+            what: What they are for, for the progress bar.
+            progress: Hears of it.
+
+        Returns:
+            The package files, in order of their names.
+
+        Raises:
+            MeasurementError: This is no Debian or Ubuntu, the network failed, or a package does not exist.
+        """
+        release = distribution()
+        require_tools()
+        self._prepare(release.identity)
+        with progress.task(f"{what}: reading package lists", None):
+            trouble = self._update()
+        wanted = ("install", "--no-install-recommends", "--assume-yes", "-qq", *packages)
+        try:
+            names = run_step(
+                self._command(*wanted, "--print-uris"),
+                what=f"finding {' and '.join(packages)} for {self.architecture}",
+                folder=self.folder,
+                next_step=_OFFLINE,
+            )
+        except MeasurementError as error:
+            # What is missing from the lists is missing because they could not be read.
+            raise trouble or error from error
+        expected = [line.split()[1] for line in names.splitlines() if line.startswith("'")]
+        self._download(wanted, what, expected, progress)
+        found = tuple(sorted((self.folder / "archives").glob("*.deb")))
+        if not found:
+            raise MeasurementError(
+                f"apt fetched nothing for {' and '.join(packages)} ({self.architecture})",
+                next_step="install them with the distribution's own tools, or bring your own with --sysroot and --qemu",
+            )
+        return found
+
+    def _download(self, wanted: Sequence[str], what: str, expected: Sequence[str], progress: Progress) -> None:
+        done: set[str] = set()
+        with progress.task(f"{what}: fetching packages", len(expected)) as task:
+
+            def look() -> None:
+                here = {path.name for path in (self.folder / "archives").glob("*.deb")}
+                task.advance(len(here - done))
+                done.update(here)
+
+            run_step(
+                self._command(*wanted, "--download-only"),
+                what=f"fetching packages of {self.architecture}",
+                folder=self.folder,
+                watch=look,
+                next_step=_OFFLINE,
+            )
+
+    def _update(self) -> MeasurementError | None:
+        """Read the lists. One archive of several may fail; whether that matters shows when a package is missing."""
+        try:
+            # Without this word apt ends well though it has read nothing.
+            command = self._command("update", "-qq", "-o", "APT::Update::Error-Mode=any")
+            run_step(command, what="reading the package lists", folder=self.folder, next_step=_OFFLINE)
+        except MeasurementError as error:
+            return error
+        return None
+
+    def _prepare(self, identity: str) -> None:
+        found = for_architecture(
+            archives(distribution()), self.architecture, native=native_architecture(), identity=identity
+        )
+        for name in ("lists/partial", "archives/partial", "cache", "sources"):
+            (self.folder / name).mkdir(parents=True)
+        (self.folder / "sources" / "own.sources").write_text("\n".join(a.stanza() for a in found), encoding="utf-8")
+        (self.folder / "none").touch()
+        (self.folder / "apt.conf").write_text(self._configuration(), encoding="utf-8")
+
+    def _configuration(self) -> str:
+        """What is read after the host's own configuration. Its hooks are for its own packages, so they are cleared."""
+        folder = self.folder.as_posix()
+        state = {
+            "Dir::State": folder,
+            "Dir::State::lists": f"{folder}/lists",
+            "Dir::State::status": (self.installed or self.folder / "none").as_posix(),
+            "Dir::State::extended_states": f"{folder}/extended_states",
+            "Dir::Cache": f"{folder}/cache",
+            "Dir::Cache::archives": f"{folder}/archives",
+            "Dir::Cache::pkgcache": "",
+            "Dir::Cache::srcpkgcache": "",
+            "Dir::Log": f"{folder}/log",
+            "Dir::Etc::sourcelist": "/dev/null",
+            "Dir::Etc::sourceparts": f"{folder}/sources",
+            "APT::Architecture": self.architecture,
+            "APT::Sandbox::User": "root",  # apt's own user cannot write into a folder of ours
+            "APT::Get::AllowUnauthenticated": "false",
+            "Acquire::AllowInsecureRepositories": "false",
+            "Acquire::AllowDowngradeToInsecureRepositories": "false",
+            "Acquire::Languages": "none",
+            "Debug::NoLocking": "true",  # the state is ours alone, and the host's lock is not ours to take
+        }
+        clear = ("APT::Update", "APT::Architectures", "DPkg")
+        lines = [*(f"#clear {name};" for name in clear), *(f'{name} "{value}";' for name, value in state.items())]
+        return "\n".join([*lines, f'APT::Architectures {{ "{self.architecture}"; }};', ""])
+
+    def _command(self, *arguments: str) -> tuple[str, ...]:
+        return ("apt-get", "--config-file", str(self.folder / "apt.conf"), *arguments)
+
+
+def require_tools() -> None:
+    """Refuse a machine that lacks what unpacks packages.
+
+    Raises:
+        MeasurementError: A tool is missing.
+    """
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise MeasurementError(
+            f"{' and '.join(missing)} cannot be found, so packages cannot be fetched",
+            next_step="bring your own with --sysroot FOLDER and --qemu FOLDER",
+        )
+
+
+def native_architecture() -> str:
+    """The host's architecture as Debian names it."""
+    done = subprocess.run(
+        ["dpkg", "--print-architecture"],  # noqa: S607 - wherever this host has it
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip()
+
+
+def unpack(packages: Sequence[Path], root: Path, what: str, progress: Progress) -> dict[str, str]:
+    """Unpack packages into a folder; nothing of theirs is run.
+
+    Args:
+        packages: Package files.
+        root: Where to; made.
+        what: What they are for, for the progress bar.
+        progress: Hears of it.
+
+    Returns:
+        Version by package.
+
+    Raises:
+        MeasurementError: A package is torn, or the disk is full.
+    """
+    for name in _MERGED:
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    # A pipe of the shell would hide the first command's failure, so the archive is written out in between.
+    archive = root.parent / "package.tar"
+    with progress.task(f"{what}: unpacking", len(packages)) as task:
+        for package in packages:
+            told = {"what": f"unpacking {package.name}", "folder": root.parent}
+            script = 'dpkg-deb --fsys-tarfile "$1" > "$2" && exec tar -x --keep-directory-symlink --no-same-owner '
+            script += '--exclude=./dev -C "$3" -f "$2"'
+            run_step(("sh", "-c", script, "sh", str(package), str(archive), str(root)), **told)  # type: ignore[arg-type]
+            task.advance()
+    archive.unlink(missing_ok=True)
+    return dict(_name_and_version(package) for package in packages)
+
+
+def _name_and_version(package: Path) -> tuple[str, str]:
+    name, version, _ = re.split("_", package.stem, maxsplit=2)
+    return name, unquote(version)

@@ -1,0 +1,146 @@
+"""The emulator: the user's own, the machine's, or the distribution's package unpacked into a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.emulation.apt import Apt, native_architecture, unpack
+from eyerace_parity.emulation.home import content_name
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.places import shown
+
+if TYPE_CHECKING:
+    from eyerace_parity.emulation.home import Home, Part
+    from eyerace_parity.emulation.tiers import Architecture
+    from eyerace_parity.progress import Progress
+
+NAME: Final = "qemu"
+
+_KIND: Final = "qemu"
+_ROOM: Final = 160_000_000
+_PACKAGE: Final = "qemu-user"
+_STATUS: Final = Path("/var/lib/dpkg/status")
+_SECONDS: Final = 30.0
+_PATH_VARIABLE: Final = "LD_LIBRARY_PATH"
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """A qemu at hand.
+
+    Attributes:
+        binary: The program.
+        libraries: Folders of libraries that the host lacks; empty for a qemu of the machine.
+        version: What it says of itself.
+        origin: Where it is from, in words.
+    """
+
+    binary: Path
+    libraries: tuple[Path, ...]
+    version: str
+    origin: str
+
+    def bare(self) -> tuple[str, ...]:
+        """The command that starts it in an empty environment: what the host has set must not reach an arm64 guest."""
+        path = [f"{_PATH_VARIABLE}={_joined(self.libraries)}"] if self.libraries else []
+        return ("/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", *path, str(self.binary))
+
+    def within(self) -> tuple[str, ...]:
+        """The command that starts it in this process's environment, less what qemu itself would read from there."""
+        unset = [word for name in sorted(os.environ) if name.startswith("QEMU_") for word in ("-u", name)]
+        path = [f"{_PATH_VARIABLE}={_joined(self.libraries)}"] if self.libraries else []
+        front = ("/usr/bin/env", *unset, *path) if unset or path else ()
+        return (*front, str(self.binary))
+
+    def hidden(self, *, keep: bool) -> tuple[str, ...]:
+        """Arguments that keep the libraries of qemu from the guest.
+
+        Args:
+            keep: Give the guest the host's own setting, for a guest of the host's own architecture.
+        """
+        if not self.libraries:
+            return ()
+        own = os.environ.get(_PATH_VARIABLE) if keep else None
+        return ("-U", _PATH_VARIABLE) if own is None else ("-E", f"{_PATH_VARIABLE}={own}")
+
+
+def find_qemu(architecture: Architecture, home: Home, own: Path | None = None) -> Emulator | None:
+    """The emulator at hand, if there is one: the user's own, else the machine's, else one installed.
+
+    Raises:
+        MeasurementError: The user's own is not there, or the one found does not run.
+    """
+    name = f"qemu-{architecture}"
+    if own is not None:
+        binary = shutil.which(name, path=str(own)) or shutil.which(f"{name}-static", path=str(own))
+        if binary is None:
+            raise MeasurementError(
+                f"there is no {name} in {shown(own)}", next_step="name the folder that holds it: --qemu FOLDER"
+            )
+        return _emulator(Path(binary).absolute(), (), "your own")
+    if (binary := shutil.which(name)) is not None:
+        return _emulator(Path(binary), (), "of this machine")
+    for part in home.parts(_KIND):
+        if part.name.startswith(f"{native_architecture()}-") and (part.root / "usr" / "bin" / name).is_file():
+            return _of_part(part, name)
+    return None
+
+
+def install_qemu(architecture: Architecture, home: Home, progress: Progress) -> Emulator:
+    """Fetch and unpack the distribution's own, with the libraries that this host lacks. The caller holds the claim.
+
+    Raises:
+        MeasurementError: It cannot be fetched, or the disk is full.
+    """
+    native = native_architecture()
+    with home.making(_ROOM) as staging:
+        (staging / "apt").mkdir()
+        packages = Apt(staging / "apt", native, installed=_STATUS).fetch((_PACKAGE,), NAME, progress)
+        versions = unpack(packages, staging / "root", NAME, progress)
+        shutil.rmtree(staging / "apt")
+        _keep_what_is_run(staging / "root")
+        part = home.keep(staging, _KIND, f"{native}-{content_name(versions)}", versions)
+    return _of_part(part, f"qemu-{architecture}")
+
+
+def _keep_what_is_run(root: Path) -> None:
+    """Remove the emulators of some thirty other processors: they are most of the package."""
+    for binary in (root / "usr" / "bin").glob("qemu-*"):
+        if binary.name not in {"qemu-aarch64", "qemu-x86_64"}:
+            binary.unlink()
+
+
+def _of_part(part: Part, name: str) -> Emulator:
+    folders = sorted({path.parent for path in (part.root / "usr" / "lib").glob("**/lib*.so*")})
+    return _emulator(part.root / "usr" / "bin" / name, tuple(folders), "installed")
+
+
+def _emulator(binary: Path, libraries: tuple[Path, ...], origin: str) -> Emulator:
+    variables = {**os.environ, _PATH_VARIABLE: _joined(libraries)} if libraries else None
+    try:
+        done = subprocess.run(  # noqa: S603 - the emulator that was found or named
+            [binary, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_SECONDS,
+            env=variables,
+        )
+        said = (done.stdout or done.stderr).decode(errors="replace").strip().partition("\n")[0]
+        failed = done.returncode != 0
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said, failed = str(error), True
+    if failed or "version" not in said:
+        raise MeasurementError(
+            f"{shown(binary)} does not run: {said or 'it says nothing'}", next_step="name another with --qemu FOLDER"
+        )
+    return Emulator(binary, libraries, said.partition("version")[2].strip(), origin)
+
+
+def _joined(folders: tuple[Path, ...]) -> str:
+    return os.pathsep.join(str(folder) for folder in folders)

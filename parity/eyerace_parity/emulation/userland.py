@@ -1,0 +1,177 @@
+"""The arm64 userland: a Python and the C and C++ libraries of another architecture, in a folder."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.digests import file_digest, rows_digest
+from eyerace_parity.emulation.apt import Apt, unpack
+from eyerace_parity.emulation.home import content_name
+from eyerace_parity.errors import MeasurementError
+from eyerace_parity.places import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eyerace_parity.emulation.home import Home
+    from eyerace_parity.progress import Progress
+
+PACKAGES: Final = ("python3", "libstdc++6")
+"""What is asked of the distribution; what they depend on comes with them."""
+
+NAME: Final = "arm64 userland"
+
+_KIND: Final = "userland"
+_ROOM: Final = 160_000_000
+_ELF_ARM64: Final = 183
+_MACHINE_AT: Final = slice(18, 20)
+_PYTHON: Final = re.compile(r"^python3\.\d+$")
+_GLIBC: Final = re.compile(rb"GNU C Library [^\n]*?version (\d+\.\d+)")
+_NUMERIC: Final = ("libc.so.6", "libm.so.6", "libstdc++.so.6")
+"""Libraries of a user's own userland that could change a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Userland:
+    """A userland at hand.
+
+    Attributes:
+        root: Its folder.
+        python: Its Python, relative to the root.
+        versions: Version by package; digests by file for a user's own.
+        digest: Digest of the versions.
+    """
+
+    root: Path
+    python: PurePosixPath
+    versions: Mapping[str, str]
+    digest: str
+
+    @property
+    def python_version(self) -> str:
+        """Major and minor version of its Python, e.g. ``3.11``."""
+        return self.python.name.removeprefix("python")
+
+    def glibc(self) -> tuple[int, int]:
+        """Version of its C library, which decides which wheels fit.
+
+        Raises:
+            MeasurementError: It has none that says its version, as one of musl.
+        """
+        for path in _libraries(self.root, "libc.so.6"):
+            if (match := _GLIBC.search(path.read_bytes())) is not None:
+                major, minor = match[1].split(b".")
+                return int(major), int(minor)
+        raise MeasurementError(
+            f"the userland in {shown(self.root)} has no GNU C library, so no wheel of onnxruntime fits it",
+            next_step="take one of Debian or Ubuntu",
+        )
+
+
+def find_userland(home: Home, own: Path | None = None) -> Userland | None:
+    """The userland at hand, if there is one.
+
+    Args:
+        home: Folder of the parts.
+        own: A userland of the user's own; it comes before an installed one.
+
+    Raises:
+        MeasurementError: The user's own is none.
+    """
+    if own is not None:
+        python = _python_of(own)
+        rows = numeric_digests(own)
+        return Userland(own, python, MappingProxyType(rows), rows_digest(rows.items()))
+    for part in home.parts(_KIND):
+        return Userland(part.root, _python_of(part.root), part.versions, part.digest)
+    return None
+
+
+def numeric_files(root: Path) -> dict[str, Path]:
+    """Files of a user's own userland that could change a number, each by what it is called in a key.
+
+    Raises:
+        MeasurementError: It is no userland.
+    """
+    found = {
+        f"{name} {place.relative_to(root).as_posix()}": place for name in _NUMERIC for place in _libraries(root, name)
+    }
+    return found | {"python": _within(root, root / _python_of(root))}
+
+
+def numeric_digests(root: Path) -> dict[str, str]:
+    """Their digests, by the same names.
+
+    Raises:
+        MeasurementError: It is no userland.
+    """
+    return {name: file_digest(place) for name, place in numeric_files(root).items()}
+
+
+def install_userland(home: Home, progress: Progress) -> Userland:
+    """Fetch and unpack the distribution's own. The caller holds the claim.
+
+    Raises:
+        MeasurementError: It cannot be fetched, or the disk is full.
+    """
+    with home.making(_ROOM) as staging:
+        (staging / "apt").mkdir()
+        packages = Apt(staging / "apt", "arm64").fetch(PACKAGES, NAME, progress)
+        versions = unpack(packages, staging / "root", NAME, progress)
+        shutil.rmtree(staging / "apt")
+        python = _python_of(staging / "root")
+        part = home.keep(staging, _KIND, content_name(versions), versions)
+    return Userland(part.root, python, part.versions, part.digest)
+
+
+def _python_of(root: Path) -> PurePosixPath:
+    """The Python of a userland, relative to its root: the one that ``python3`` means, else the newest."""
+    if not root.is_dir():
+        raise MeasurementError(f"there is no folder {shown(root)}", next_step="name an unpacked arm64 root: --sysroot")
+    found: list[tuple[bool, tuple[int, ...], PurePosixPath]] = []
+    for folder in ("usr/local/bin", "usr/bin"):
+        named = root / folder / "python3"
+        meant = named.readlink().name if named.is_symlink() else ""
+        for path in (root / folder).glob("python3.*"):
+            if _PYTHON.match(path.name) and _machine(_within(root, path)) == _ELF_ARM64:
+                version = tuple(int(number) for number in path.name.removeprefix("python").split("."))
+                found.append((path.name == meant, version, PurePosixPath(folder, path.name)))
+    if not found:
+        raise MeasurementError(
+            f"the userland in {shown(root)} has no arm64 python3 in usr/bin or usr/local/bin",
+            next_step="name the unpacked root of an arm64 Debian or Ubuntu that has python3 and libstdc++6",
+        )
+    return max(found)[2]
+
+
+def _within(root: Path, path: Path) -> Path:
+    """Follow links as the guest would: an absolute one begins at the root."""
+    for _ in range(8):
+        if not path.is_symlink():
+            break
+        target = path.readlink()
+        path = root / target.relative_to("/") if target.is_absolute() else path.parent / target
+    return path
+
+
+def _machine(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MACHINE_AT.stop)
+    except OSError:
+        return 0
+    return int.from_bytes(head[_MACHINE_AT], "little") if head[:4] == b"\x7fELF" else 0
+
+
+def _libraries(root: Path, name: str) -> list[Path]:
+    folders = (
+        top / below for top, below in itertools.product((root / "usr", root), ("lib/aarch64-linux-gnu", "lib64", "lib"))
+    )
+    places = (_within(root, folder / name) for folder in folders)
+    return list(dict.fromkeys(place for place in places if place.is_file()))

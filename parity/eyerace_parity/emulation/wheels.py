@@ -1,0 +1,207 @@
+"""The runtime of the guest: aarch64 wheels of the run's own versions, unpacked side by side, a folder for each pair."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.digests import file_digest
+from eyerace_parity.emulation.home import content_name
+from eyerace_parity.emulation.steps import run_step
+from eyerace_parity.errors import InputChanged, MeasurementError
+from eyerace_parity.places import listed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from eyerace_parity.emulation.home import Home, Part
+    from eyerace_parity.emulation.userland import Userland
+    from eyerace_parity.progress import Progress
+
+_KIND: Final = "runtime"
+_ROOM: Final = 180_000_000
+_OLDEST_GLIBC: Final = 17
+_EXACT: Final = re.compile(r"^\d+(\.\d+)+([a-z0-9.+]*)$")
+_NUMPY_2: Final = (1, 19)
+"""First onnxruntime that works with numpy 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The versions wanted in the guest: those of the run."""
+
+    onnxruntime: str
+    numpy: str
+
+
+def runtime_of(onnxruntime: str, numpy: str) -> Runtime:
+    """Pair a version of onnxruntime with a numpy that it works with.
+
+    Args:
+        onnxruntime: Its version; ``1.22`` means ``1.22.0``.
+        numpy: The numpy of this Python.
+
+    Raises:
+        MeasurementError: That is no version.
+    """
+    if not _EXACT.match(onnxruntime):
+        raise MeasurementError(f"{onnxruntime!r} is no version of onnxruntime", next_step="give one such as 1.22.0")
+    whole = onnxruntime if onnxruntime.count(".") > 1 else f"{onnxruntime}.0"
+    old = tuple(int(number) for number in whole.split(".")[:2]) < _NUMPY_2
+    return Runtime(whole, "1.26.4" if old and not numpy.startswith("1.") else numpy)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Packages that a guest can import.
+
+    Attributes:
+        folder: What belongs on the guest's path.
+        compiled: Where compiled modules are kept, below the same part.
+        versions: The versions of the two packages and the digests of their wheels.
+    """
+
+    folder: Path
+    compiled: Path
+    versions: Mapping[str, str]
+
+
+def find_site(home: Home, runtime: Runtime, userland: Userland, own: Path | None = None) -> Site | None:
+    """The packages at hand for a userland, if they are.
+
+    Args:
+        home: Folder of the parts.
+        runtime: The versions wanted.
+        userland: Whose Python is to import them.
+        own: A folder with the user's own wheels.
+
+    Raises:
+        MeasurementError: The user's own folder lacks a wheel.
+    """
+    part = home.part(_KIND, _name(runtime, userland, own))
+    return None if part is None else _site(part, userland)
+
+
+def install_site(home: Home, runtime: Runtime, userland: Userland, progress: Progress, own: Path | None = None) -> Site:
+    """Fetch and unpack the packages. The caller holds the claim.
+
+    Raises:
+        MeasurementError: pip is missing, there is no such wheel for this Python, or the disk is full.
+    """
+    what = f"onnxruntime {runtime.onnxruntime} for arm64"
+    name = _name(runtime, userland, own)
+    with home.making(_ROOM) as staging:
+        with progress.task(f"{what}: fetching wheels", None):
+            versions: dict[str, str] = {}
+            for package, version in (("onnxruntime", runtime.onnxruntime), ("numpy", runtime.numpy)):
+                wheel = _fetch(package, version, userland, staging / package, own)
+                versions[package] = wheel.name.split("-")[1]
+                versions[f"{package} wheel"] = file_digest(wheel)
+        wheels = sorted(staging.glob("*/*.whl"))
+        with home.told(), progress.task(f"{what}: unpacking", len(wheels)) as task:
+            for wheel in wheels:
+                _unpack(wheel, staging / "root")
+                wheel.unlink()
+                task.advance()
+        if _name(runtime, userland, own) != name:
+            # The name holds the digests: what was unpacked may be neither what it was nor what it is.
+            raise InputChanged(f"a wheel in {shown(own or staging)} changed while it was unpacked")
+        return _site(home.keep(staging, _KIND, name, versions), userland)
+
+
+def _site(part: Part, userland: Userland) -> Site:
+    # Compiled modules lie under the path of what they were compiled from, so each userland has its own.
+    compiled = part.folder / f"compiled-{content_name({'userland': userland.digest, 'root': str(userland.root)})}"
+    return Site(part.root, compiled, part.versions)
+
+
+def _name(runtime: Runtime, userland: Userland, own: Path | None) -> str:
+    tag = "cp" + userland.python_version.replace(".", "")
+    name = f"{runtime.onnxruntime}-numpy-{runtime.numpy}-{tag}"
+    if own is None:
+        return name
+    # A build of one's own has the same version as the published one, and other bytes.
+    wheels = {path.name: file_digest(path) for path in _own_wheels(own)}
+    return f"{name}-own-{content_name(wheels)}"
+
+
+def _own_wheels(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.glob("*.whl") if re.match(r"(onnxruntime|numpy)-.*aarch64\.whl$", path.name))
+    lacking = [name for name in ("onnxruntime", "numpy") if not any(path.name.startswith(name) for path in found)]
+    if lacking:
+        raise MeasurementError(
+            f"{shown(folder)} holds no aarch64 wheel of {' and '.join(lacking)}",
+            next_step="put the wheels of onnxruntime and of numpy there, or leave --wheels out to fetch them",
+        )
+    return found
+
+
+def _fetch(package: str, version: str, userland: Userland, to: Path, own: Path | None) -> Path:
+    """Let pip choose, fetch and verify the wheel, with whatever index, proxy and certificates it is set up for."""
+    if importlib.util.find_spec("pip") is None:
+        raise MeasurementError(
+            f"this Python ({shown(Path(sys.executable))}) has no pip, which fetches the wheels for the guest",
+            next_step=f"{shown(Path(sys.executable))} -m ensurepip",
+        )
+    to.mkdir()
+    # numpy only carries the arrays: where that very version has no wheel for the guest's Python, its kin will do.
+    wishes = [f"{package}=={version}"] + ([f"numpy=={version.split('.', maxsplit=1)[0]}.*"] * (package == "numpy"))
+    for last, wish in zip([False] * (len(wishes) - 1) + [True], wishes, strict=True):
+        try:
+            run_step(
+                (*_pip(userland, own), "--dest", str(to), wish),
+                what=f"fetching {wish} for arm64",
+                folder=to,
+                # Where pip puts what it has not yet checked: the disk that was chosen, not a small /tmp.
+                env={"TMPDIR": str(to)},
+                next_step="check the network and pip's index",
+            )
+        except MeasurementError as error:
+            if not any(words in str(error) for words in ("No matching distribution", "Could not find a version")):
+                raise
+            if last:
+                raise MeasurementError(
+                    f"{package} {version} has no wheel for arm64 and Python {userland.python_version}, the one of the "
+                    "arm64 userland",
+                    next_step="bring a userland with another Python (--sysroot), a wheel of your own (--wheels), or "
+                    f"run with another {package}",
+                ) from error
+        for wheel in to.glob("*.whl"):
+            return wheel
+    raise MeasurementError(f"pip fetched no wheel of {package} {version}", next_step="see what pip is set up to do")
+
+
+def _pip(userland: Userland, own: Path | None) -> Sequence[str]:
+    tag = userland.python_version.replace(".", "")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    command += ["--no-input", "--only-binary=:all:", "--implementation", "cp", "--python-version", tag]
+    command += ["--abi", f"cp{tag}", "--abi", "abi3", "--abi", "none"]
+    command += [word for platform in _platforms(userland.glibc()) for word in ("--platform", platform)]
+    return command if own is None else [*command, "--no-index", "--find-links", str(own.absolute())]
+
+
+def _platforms(glibc: tuple[int, int]) -> Iterator[str]:
+    """Tags of wheels that run with a C library, the most demanding first."""
+    major, minor = glibc
+    for number in range(minor, _OLDEST_GLIBC - 1, -1):
+        yield f"manylinux_{major}_{number}_aarch64"
+    yield "manylinux2014_aarch64"
+    yield "linux_aarch64"
+
+
+def _unpack(wheel: Path, to: Path) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(to)  # names that point elsewhere are made harmless by zipfile itself
+    except zipfile.BadZipFile as error:
+        raise MeasurementError(f"the wheel {wheel.name} is torn", next_step="fetch it again") from error
+
+
+def installed_pairs(parts: Sequence[Part]) -> str:
+    """Say which pairs are installed, for ``status``."""
+    return listed(f"{part.versions.get('onnxruntime')} with numpy {part.versions.get('numpy')}" for part in parts)

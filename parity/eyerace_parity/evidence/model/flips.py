@@ -1,0 +1,73 @@
+"""Samples on which two variants decide differently, and those of them that the bundle knows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from eyerace_parity.contract.flips import AcceptedFlip
+from eyerace_parity.evidence.model.base import Fact, Provenance
+
+
+class Flip(Fact):
+    """A sample on which two variants decide differently.
+
+    Attributes:
+        id: The sample.
+        label: Its class; empty in a set without labels.
+        decision: What the candidate decides.
+        other: What the other one decides.
+        kind: Who was right: ``harmed`` (right→wrong), ``mended`` (wrong→right), ``moved`` (wrong→wrong), or
+            ``unlabelled``.
+        margin: The candidate's score of its own decision less its score of the other's; a narrow one is nearly a tie.
+        other_margin: The other's score of its own decision less its score of the candidate's.
+        capture: What the table of labels says of the photograph, by column.
+    """
+
+    id: str
+    label: str
+    decision: str
+    other: str
+    kind: Literal["harmed", "mended", "moved", "unlabelled"]
+    margin: float
+    other_margin: float
+    capture: dict[str, str] = {}
+
+
+class FlipLedger(Fact):
+    """Every sample on which two variants decide differently, reckoned from what both answered.
+
+    Attributes:
+        provenance: Where the candidate's answers came from; its settings name the other's evidence.
+        failure: Why decisions could not be compared; everything else is then empty.
+        samples: Samples that both answered.
+        total: How many flipped.
+        harmed: How many of them the other decided rightly and the candidate wrongly.
+        mended: How many the other way round.
+        moved: How many both decide wrongly.
+        rows: The flips, the harmful first, each kind in the set's order; no more than a record can carry.
+    """
+
+    provenance: Provenance
+    failure: str = ""
+    samples: int = 0
+    total: int = 0
+    harmed: int = 0
+    mended: int = 0
+    moved: int = 0
+    rows: tuple[Flip, ...] = ()
+
+
+class KnownFlips(Fact):
+    """The flips that the bundle says are known, and the day on which that is read.
+
+    Attributes:
+        provenance: Which file.
+        failure: Why the file could not be read; there are then no entries.
+        today: The day, ISO 8601: an acceptance has an end.
+        entries: What the file says; empty where there is no file.
+    """
+
+    provenance: Provenance
+    failure: str = ""
+    today: str
+    entries: tuple[AcceptedFlip, ...] = ()

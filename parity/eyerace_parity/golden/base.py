@@ -1,0 +1,150 @@
+"""What every golden set is, whatever it is made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.errors import GoldenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from eyerace_parity.contract.data import Preprocess
+    from eyerace_parity.evidence.model import Array, Golden
+
+MOST_PROBLEMS: Final = 10
+"""Problems told of one kind before the rest is only counted."""
+
+
+class GoldenSet(ABC):
+    """A checked, frozen set of samples. Opening one has verified all that can be verified without decoding.
+
+    Attributes:
+        digest: Digest of the whole set.
+        ids: One name a sample, in order.
+        columns: Further columns of the table of labels, one text a sample; empty for tensors.
+    """
+
+    digest: str
+    ids: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @abstractmethod
+    def facts(self) -> Golden:
+        """What is known of the set without a model."""
+
+    @abstractmethod
+    def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """Make one sample's inputs. May be called from several threads at once; keeps no sample in memory.
+
+        The bytes that are decoded are hashed first: they are those of :attr:`digest`.
+
+        Args:
+            index: Place of the sample, from 0.
+            profile: Preprocessing profile of the variant; a set of tensors has none.
+
+        Returns:
+            Every input by name, without the axis that counts samples.
+
+        Raises:
+            GoldenError: The sample cannot be decoded or is not what the interface takes.
+            InputChanged: Its file is not the one that was there when the set was opened.
+        """
+
+    def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """Make one sample's inputs as an app does, whose time is taken; :meth:`check` belongs after it."""
+        return self.feeds(index, profile)
+
+    def check(self, index: int) -> None:  # noqa: B027 - a set that reads nothing unchecked has nothing to check
+        """Make sure that a sample's file is still the one that was there when the set was opened.
+
+        Raises:
+            GoldenError: It cannot be read.
+            InputChanged: It is another.
+        """
+
+    @abstractmethod
+    def identity(self, index: int) -> str:
+        """Digest of one sample as it lies there, before it is decoded.
+
+        Raises:
+            GoldenError: It cannot be read.
+        """
+
+    def photograph(self, index: int) -> Path | None:  # noqa: ARG002 - what is no photograph has none
+        """Where the photograph of a sample lies; ``None`` for a set of tensors."""
+        return None
+
+
+class Wrapped(GoldenSet):
+    """A golden set that is another one in all that a subclass does not change.
+
+    Args:
+        golden: The other.
+    """
+
+    def __init__(self, golden: GoldenSet) -> None:
+        self._golden = golden
+        self.digest = golden.digest
+        self.ids = golden.ids
+        self.columns = golden.columns
+
+    def facts(self) -> Golden:
+        """What is known of the set without a model."""
+        return self._golden.facts()
+
+    def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """One prepared sample; see :meth:`GoldenSet.feeds`."""
+        return self._golden.feeds(index, profile)
+
+    def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """The same as an app does it; see :meth:`GoldenSet.unchecked`."""
+        return self._golden.unchecked(index, profile)
+
+    def check(self, index: int) -> None:
+        """Make sure that a sample's file is still the same; see :meth:`GoldenSet.check`."""
+        self._golden.check(index)
+
+    def identity(self, index: int) -> str:
+        """Digest of one sample as it lies there."""
+        return self._golden.identity(index)
+
+    def photograph(self, index: int) -> Path | None:
+        """Where the photograph of a sample lies."""
+        return self._golden.photograph(index)
+
+
+def refuse(problems: Sequence[str], next_step: str) -> None:
+    """Raise one error of all problems of a kind, if there is any.
+
+    Raises:
+        GoldenError: There is any problem.
+    """
+    if problems:
+        rest = len(problems) - MOST_PROBLEMS
+        more = [f"… and {rest} more"] if rest > 0 else []
+        raise GoldenError("\n".join([*problems[:MOST_PROBLEMS], *more]), next_step=next_step)
+
+
+def check_digest(found: str, stated: str | None, what: str) -> None:
+    """Compare a set's digest to the contract's.
+
+    Args:
+        found: Digest of the set as it is.
+        stated: Digest that the contract demands, if any.
+        what: What must have changed if they differ.
+
+    Raises:
+        GoldenError: They differ.
+    """
+    if stated is not None and found != stated:
+        raise GoldenError(
+            f"the golden set is not the one of the contract: its digest is {found}, golden.digest says {stated}; "
+            f"{what} changed",
+            next_step="restore the set, or, if the change is meant, state the new digest and review every limit",
+        )

@@ -1,0 +1,65 @@
+"""The door to a golden set, whatever it is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eyerace_parity.contract.data import ImageSet
+from eyerace_parity.golden.base import GoldenSet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from eyerace_parity.contract.model import Contract
+
+__all__ = ["GoldenSet", "labels_alone", "open_golden"]
+
+
+def open_golden(contract: Contract) -> GoldenSet:
+    """Open and check the golden set of a contract.
+
+    Args:
+        contract: The contract.
+
+    Returns:
+        The set, its digest verified against the contract's; no sample has been decoded yet.
+
+    Raises:
+        GoldenError: The set is missing, torn, changed, or not what the contract says.
+    """
+    golden = contract.golden
+    if isinstance(golden, ImageSet):
+        from eyerace_parity.golden.images import ImageGolden  # noqa: PLC0415 - Pillow only where there are images
+
+        return ImageGolden(contract, golden)
+    from eyerace_parity.golden.tensors import TensorGolden  # noqa: PLC0415
+
+    return TensorGolden(contract, golden)
+
+
+def labels_alone(contract: Contract) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
+    """Read the labels of a golden set and what belongs together, and look at no sample.
+
+    Args:
+        contract: The contract.
+
+    Returns:
+        int64 [n] indices into the contract's classes, and one text a sample or ``None``; both in no order that means
+        anything beyond that they go together.
+
+    Raises:
+        GoldenError: The labels are missing or wrong, or there are none.
+    """
+    golden = contract.golden
+    if isinstance(golden, ImageSet):
+        from eyerace_parity.golden.labels import read_table  # noqa: PLC0415 - only what this kind of set takes
+
+        rows = read_table(contract.path(golden.labels), contract.classes, golden.cluster).rows
+        number = {name: place for place, name in enumerate(contract.classes)}
+        labels = np.array([number[row.label] for row in rows], np.int64)
+        return labels, tuple(row.cluster for row in rows) if golden.cluster else None
+    from eyerace_parity.golden.tensors import read_labels  # noqa: PLC0415
+
+    return read_labels(contract, golden), None

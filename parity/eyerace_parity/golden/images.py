@@ -1,0 +1,281 @@
+"""A golden set of labelled photographs."""
+
+from __future__ import annotations
+
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from eyerace_parity.digests import bytes_digest, file_digest, rows_digest
+from eyerace_parity.errors import GoldenError, InputChanged, is_transient
+from eyerace_parity.evidence.model import Golden
+from eyerace_parity.golden.base import GoldenSet, check_digest, refuse
+from eyerace_parity.golden.labels import Table, read_table
+from eyerace_parity.golden.preprocess import apply
+from eyerace_parity.golden.training import training_digests
+from eyerace_parity.places import did_you_mean, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from eyerace_parity.contract.data import ImageSet, Port, Preprocess
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.model import Array
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP")
+"""Decoders that may be used, whatever a file's name says; Pillow has others, of which some are seldom exercised."""
+
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+"""Files that are taken for images when they lie in the folder without being in the table."""
+
+_WORTH_THREADS: Final = 1 << 28
+"""Bytes from which hashing is shared among threads; below, handing small files around costs more than it saves."""
+
+
+class ImageGolden(GoldenSet):
+    """Labelled photographs, decoded one by one when they are asked for.
+
+    The digest covers, for every image, its name, the digest of its bytes, its label and its cluster. Samples are in the
+    order of their names, so neither the order of lines nor a further column changes the digest or the outputs.
+    """
+
+    def __init__(self, contract: Contract, spec: ImageSet) -> None:
+        self._spec = spec
+        self._classes = contract.classes
+        self._port = _port(contract, spec)
+        self._default = contract.preprocess[spec.preprocess]
+        self._folder = contract.path(spec.images)
+        table = read_table(contract.path(spec.labels), contract.classes, spec.cluster)
+        sizes = _sizes(self._folder, spec.max_bytes)
+        _check_presence(table, sizes, self._folder)
+        digests = _digests(self._folder, {row.file: sizes[row.file] for row in table.rows})
+        _check_duplicates(table, digests)
+        if spec.training is not None:
+            wanted = {sizes[row.file] for row in table.rows}
+            _check_training(table, digests, training_digests(contract.path(spec.training), wanted), spec.training)
+        self._table = table
+        self._digests = tuple(digests[row.file] for row in table.rows)
+        self.ids = tuple(row.file for row in table.rows)
+        self.columns = {name: table.column(place) for place, name in enumerate(table.header)}
+        self.digest = rows_digest((row.file, digests[row.file], row.label, row.cluster) for row in table.rows)
+        check_digest(self.digest, spec.digest, "labels, clusters or images")
+
+    def facts(self) -> Golden:
+        """What is known of the set without a model."""
+        number = {name: place for place, name in enumerate(self._classes)}
+        labels = np.array([number[row.label] for row in self._table.rows], np.int64)
+        clusters = tuple(row.cluster for row in self._table.rows) if self._spec.cluster else None
+        return Golden(self.digest, self.ids, self._classes, labels, clusters)
+
+    def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """Decode and preprocess one photograph; see :meth:`GoldenSet.feeds`."""
+        return self._decoded(index, self._content(index), profile)
+
+    def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """Decode and preprocess one photograph, whatever bytes it has now; see :meth:`GoldenSet.unchecked`."""
+        return self._decoded(index, _whole(self._folder / self.ids[index], self._spec.max_bytes), profile)
+
+    def check(self, index: int) -> None:
+        """Hash one photograph again; see :meth:`GoldenSet.check`."""
+        self._content(index)
+
+    def _content(self, index: int) -> bytes:
+        """A photograph's bytes, if they are those that the digest of the set is made of."""
+        path = self._folder / self.ids[index]
+        content = _whole(path, self._spec.max_bytes)
+        if bytes_digest(content) != self._digests[index]:
+            raise InputChanged(f"{shown(path)} changed while it was measured")
+        return content
+
+    def _decoded(self, index: int, content: bytes, profile: Preprocess | None) -> dict[str, Array]:
+        path = self._folder / self.ids[index]
+        try:
+            with open_image(io.BytesIO(content), self._spec.max_pixels) as image:
+                tensor = apply(profile or self._default, image)
+        except GoldenError as error:
+            raise GoldenError(f"{shown(path)}: {error.reason}", next_step=error.next_step) from None
+        except Exception as error:  # noqa: BLE001 - decoders raise anything for a file that goes on badly
+            raise GoldenError(
+                f"{shown(path)}: cannot be decoded: {error}",
+                next_step="restore the file, or take it out of the set",
+                transient=is_transient(error),
+            ) from None
+        self._check_shape(tensor, path)
+        return {self._port.name: tensor}
+
+    def identity(self, index: int) -> str:
+        """Digest of a photograph's bytes."""
+        return self._digests[index]
+
+    def photograph(self, index: int) -> Path:
+        """Where the photograph of a sample lies."""
+        return self._folder / self.ids[index]
+
+    def _check_shape(self, tensor: Array, path: Path) -> None:
+        wanted = self._port.sample
+        fits = tensor.ndim == len(wanted) and all(
+            isinstance(extent, str) or extent == given for extent, given in zip(wanted, tensor.shape, strict=True)
+        )
+        if not fits:
+            raise GoldenError(
+                f"{shown(path)}: preprocessing gives {list(tensor.shape)}, but the input {self._port.name!r} takes "
+                f"{list(wanted)}",
+                next_step="give the profile a resize, or the interface the right shape",
+            )
+
+
+def _whole(path: Path, max_bytes: int) -> bytes:
+    """A photograph's bytes, and no more of them than it may have.
+
+    Raises:
+        GoldenError: It cannot be read.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(max_bytes + 1)
+    except OSError as error:
+        reason = f"{shown(path)} cannot be read: {error.strerror or error}"
+        raise GoldenError(reason, next_step="restore the file, or take it out of the set") from None
+
+
+def open_image(path: Path | io.BytesIO, max_pixels: int) -> Image.Image:
+    """Open an image of a known format, and refuse one that is too large before it is decoded.
+
+    Args:
+        path: The file, or its bytes.
+        max_pixels: Largest number of pixels that its header may state.
+
+    Returns:
+        The image, not yet decoded.
+
+    Raises:
+        GoldenError: It is too large, of a foreign format, or a film; the message does not name the file.
+    """
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise GoldenError(
+            "Pillow has been told to accept truncated images (ImageFile.LOAD_TRUNCATED_IMAGES), so a torn one would "
+            "go unnoticed",
+            next_step="set it to False",
+        )
+    try:
+        image = Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise GoldenError(
+            f"this is no readable image of {', '.join(FORMATS)}; the file is torn or of another kind",
+            next_step="restore the file, or convert it",
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise GoldenError(f"the image is too large to decode: {error}", next_step="scale it down") from None
+    pixels = image.width * image.height
+    if pixels > max_pixels:
+        image.close()
+        raise GoldenError(
+            f"the image has {image.width} x {image.height} pixels, more than golden.max_pixels = {max_pixels}",
+            next_step="scale it down, or raise golden.max_pixels",
+        )
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        image.close()
+        raise GoldenError("the image has several frames", next_step="keep one frame")
+    return image
+
+
+def _port(contract: Contract, spec: ImageSet) -> Port:
+    inputs = contract.interface.inputs
+    return next((port for port in inputs if port.name == spec.input), inputs[0])
+
+
+def _sizes(folder: Path, max_bytes: int) -> dict[str, int]:
+    """Size in bytes of every file below the folder, by its path with forward slashes.
+
+    Links are followed only as far as the folder reaches; a file whose link leads out is refused.
+    """
+    if not folder.is_dir():
+        raise GoldenError(
+            f"{shown(folder)}: there is no such folder of images", next_step="set golden.images to the folder"
+        )
+    sizes: dict[str, int] = {}
+    problems: list[str] = []
+    for name, entry in _entries(folder, ""):
+        if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(folder.resolve()):
+            problems.append(f"{shown(Path(entry.path))} is a link that leads out of the folder of images")
+        elif entry.is_file():
+            sizes[name] = entry.stat().st_size
+            if sizes[name] > max_bytes:
+                problems.append(f"{shown(Path(entry.path))} has {sizes[name]} bytes, more than golden.max_bytes")
+    refuse(problems, "put the image itself into the folder")
+    return sizes
+
+
+def _entries(folder: Path | str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Every entry below a folder that is not hidden and not a folder itself."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _entries(entry.path, f"{prefix}{entry.name}/")
+            else:
+                yield f"{prefix}{entry.name}", entry
+
+
+def _check_presence(table: Table, sizes: Mapping[str, int], folder: Path) -> None:
+    """Every named image is there and not empty; every image that is there is named."""
+    place = shown(table.path)
+    named = {row.file for row in table.rows}
+    missing = [
+        f"{place}:{row.line}: there is no image {row.file!r} in {shown(folder)}"
+        + did_you_mean(row.file, sizes.keys() - named)
+        for row in table.rows
+        if row.file not in sizes
+    ]
+    refuse(missing, "restore the images, or take their rows out")
+    empty = [f"{shown(folder / row.file)} is empty" for row in table.rows if sizes[row.file] == 0]
+    refuse(empty, "restore the images, or take their rows out")
+    unnamed = sorted(name for name in sizes.keys() - named if Path(name).suffix.casefold() in SUFFIXES)
+    refuse(
+        [f"{shown(folder / name)} has no row in {place}" for name in unnamed],
+        "label the image, or move it out of the folder",
+    )
+
+
+def _digests(folder: Path, sizes: Mapping[str, int]) -> dict[str, str]:
+    """Digest of each file's bytes, by its name."""
+    try:
+        if sum(sizes.values()) < _WORTH_THREADS:
+            return {name: file_digest(f"{folder}/{name}") for name in sizes}
+        with ThreadPoolExecutor(4) as pool:
+            return dict(zip(sizes, pool.map(lambda name: file_digest(f"{folder}/{name}"), sizes), strict=True))
+    except OSError as error:
+        raise GoldenError(
+            f"{shown(Path(error.filename or folder))} cannot be read: {error.strerror or error}",
+            next_step="make the golden set readable",
+        ) from None
+
+
+def _check_duplicates(table: Table, digests: Mapping[str, str]) -> None:
+    place = shown(table.path)
+    first: dict[str, int] = {}
+    problems: list[str] = []
+    for number, row in enumerate(table.rows):
+        before = table.rows[first.setdefault(digests[row.file], number)]
+        if before is not row:
+            differ = "" if before.label == row.label else f", labelled {before.label!r} there and {row.label!r} here"
+            problems.append(
+                f"{place}:{row.line}: {row.file} is the same image as {before.file} on line {before.line}{differ}"
+            )
+    refuse(problems, "keep one of them: an image that counts twice weighs twice")
+
+
+def _check_training(table: Table, digests: Mapping[str, str], seen: Mapping[str, str], training: Path) -> None:
+    place = shown(table.path)
+    problems = [
+        f"{place}:{row.line}: {row.file} is a training image ({seen[digests[row.file]]} of {training.as_posix()})"
+        for row in table.rows
+        if digests[row.file] in seen
+    ]
+    refuse(problems, "take it out of either set: a model is not judged on what it was trained on")

@@ -1,0 +1,176 @@
+"""The table of labels: a CSV with a header, a row an image."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.errors import GoldenError
+from eyerace_parity.golden.base import refuse
+from eyerace_parity.places import did_you_mean, listed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MAX_BYTES: Final = 1 << 28
+"""A table larger than this is something else."""
+
+FILE: Final = "file"
+LABEL: Final = "label"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image as the table states it.
+
+    Attributes:
+        file: Path below the folder of images, with forward slashes.
+        label: Name of its class.
+        cluster: What it belongs together with, or an empty text where the contract names no such column.
+        others: The remaining cells, in the order of the header.
+        line: Where it stands, 1-based.
+    """
+
+    file: str
+    label: str
+    cluster: str
+    others: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The whole table.
+
+    Attributes:
+        path: Where it was read.
+        rows: In the order of their ``file``, so that the order of lines means nothing.
+        header: Names of the cells in :attr:`Row.others`.
+    """
+
+    path: Path
+    rows: tuple[Row, ...]
+    header: tuple[str, ...]
+
+    def column(self, place: int) -> tuple[str, ...]:
+        """One further column, by its place in the header."""
+        return tuple(row.others[place] for row in self.rows)
+
+
+def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> Table:
+    """Read and check a table of labels.
+
+    Args:
+        path: The CSV file, UTF-8.
+        classes: Labels that exist.
+        cluster: Column whose equal values belong together.
+
+    Returns:
+        The table, checked in itself; whether its files are there is not looked at.
+
+    Raises:
+        GoldenError: It is missing, torn, empty, or says what cannot be; all such lines are named.
+    """
+    place = shown(path)
+    cells = _cells(path)
+    if not cells:
+        raise GoldenError(
+            f"{place} is empty", next_step=f"give it a header with {FILE!r} and {LABEL!r}, a row an image"
+        )
+    header = [name.strip() for name in cells[0][1]]
+    _check_header(header, cluster, f"{place}:{cells[0][0]}")
+    ragged = [
+        f"{place}:{line}: {len(row)} cells, but the header has {len(header)}"
+        for line, row in cells[1:]
+        if len(row) != len(header)
+    ]
+    refuse(ragged, "quote a cell that holds a comma")
+    if len(cells) == 1:
+        raise GoldenError(f"{place} has a header and no rows: the golden set is empty", next_step="add a row an image")
+    others = [number for number, name in enumerate(header) if name not in {FILE, LABEL}]
+    file, label = header.index(FILE), header.index(LABEL)
+    group = header.index(cluster) if cluster else None
+    rows = [
+        Row(
+            row[file],
+            row[label],
+            "" if group is None else row[group],
+            tuple(row[number] for number in others),
+            line,
+        )
+        for line, row in cells[1:]
+    ]
+    refuse(_label_problems(rows, classes, place), "correct the label, or name the class in the contract")
+    refuse(_file_problems(rows, place), "name each image once, by its path below the folder of images")
+    if group is not None:
+        nowhere = [f"{place}:{row.line}: {row.file} has no {cluster!r}" for row in rows if not row.cluster.strip()]
+        refuse(nowhere, f"fill the column {cluster!r}, or drop golden.cluster")
+    rows.sort(key=lambda row: row.file)
+    return Table(path, tuple(rows), tuple(header[number] for number in others))
+
+
+def _cells(path: Path) -> list[tuple[int, list[str]]]:
+    """All rows that are not blank, each with the line it ends on."""
+    place = shown(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise GoldenError(f"{place} has more than {MAX_BYTES} bytes: it is no table of labels")
+        text = path.read_bytes().decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except FileNotFoundError:
+        beside = [other.name for other in path.parent.glob("*.csv")] if path.parent.is_dir() else []
+        raise GoldenError(
+            f"{place}: there is no such table of labels{did_you_mean(path.name, beside)}",
+            next_step="set golden.labels to the CSV that has them",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise GoldenError(
+            f"{place}: byte {error.start} is not UTF-8, so this is no table of labels", next_step="save it as UTF-8"
+        ) from None
+    except csv.Error as error:
+        raise GoldenError(f"{place}:{reader.line_num}: not CSV: {error}", next_step="correct the line") from None
+    except OSError as error:
+        raise GoldenError(f"{place} cannot be read: {error.strerror or error}", next_step="name a CSV file") from None
+
+
+def _check_header(header: list[str], cluster: str | None, place: str) -> None:
+    problems = [f"{place}: the column {name!r} stands twice" for name, n in Counter(header).items() if n > 1]
+    problems += [
+        f"{place}: there is no column {name!r}{did_you_mean(name, header)}; found: {listed(header)}"
+        for name in (FILE, LABEL, cluster)
+        if name is not None and name not in header
+    ]
+    refuse(problems, f"the header needs {FILE!r} and {LABEL!r}, and the column that golden.cluster names")
+
+
+def _label_problems(rows: Sequence[Row], classes: Sequence[str], place: str) -> list[str]:
+    known = set(classes)
+    return [
+        f"{place}:{row.line}: {row.file} is labelled {row.label!r}, which is no class of the contract"
+        f"{did_you_mean(row.label, classes) or ';'} classes: {listed(classes)}"
+        for row in rows
+        if row.label not in known
+    ]
+
+
+def _file_problems(rows: Sequence[Row], place: str) -> list[str]:
+    """Names that lead nowhere, outside, or to the same image on a system that does not tell cases apart."""
+    problems: list[str] = []
+    first: dict[str, Row] = {}
+    for row in rows:
+        parts = row.file.split("/")
+        if not row.file or row.file.isspace():
+            problems.append(f"{place}:{row.line}: the name of the image is missing")
+        elif parts[0] == "" or ".." in parts:
+            problems.append(f"{place}:{row.line}: {row.file!r} leads out of the folder of images")
+        elif "\\" in row.file or ":" in parts[0] or not {"", "."}.isdisjoint(parts):
+            problems.append(f"{place}:{row.line}: {row.file!r} is not a plain path with forward slashes")
+        elif (before := first.setdefault(row.file.casefold(), row)) is not row:
+            same = "is named already" if before.file == row.file else f"differs only in case from {before.file!r}"
+            problems.append(f"{place}:{row.line}: {row.file!r} {same} on line {before.line}")
+    return problems

@@ -1,0 +1,270 @@
+"""A golden set of recorded tensors: ``.npz`` files whose arrays count samples on the first axis."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from eyerace_parity.digests import bytes_digest, json_digest, rows_digest
+from eyerace_parity.errors import GoldenError, InputChanged
+from eyerace_parity.evidence.model import Golden
+from eyerace_parity.golden.archive import Archive, read_archive, read_arrays, read_whole
+from eyerace_parity.golden.base import GoldenSet, check_digest, refuse
+from eyerace_parity.places import did_you_mean, listed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from eyerace_parity.contract.data import Port, Preprocess, TensorSet
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.model import Array
+
+KEPT: Final = 2
+"""Files whose arrays stay in memory: threads that work in order touch two at most, around a border."""
+
+
+class TensorGolden(GoldenSet):
+    """Recorded tensors, read file by file when they are asked for.
+
+    The digest covers, for every file, its place in the bundle and the digest of its bytes. Samples are in the order of
+    the files' places.
+    """
+
+    def __init__(self, contract: Contract, spec: TensorSet) -> None:
+        self._ports = contract.interface.inputs
+        self._classes = contract.classes
+        self._spec = spec
+        self._files = _matching(contract.root, spec.files)
+        opened = [_opened(path, self._ports, spec) for path in self._files]
+        counts = [file.samples for file in opened]
+        self._starts = [0, *accumulate(counts)]
+        places = [_place(path, contract.root) for path in self._files]
+        self.ids = tuple(f"{name}[{row}]" for name, n in zip(_short(places), counts, strict=True) for row in range(n))
+        self.columns = {}
+        self._digests = [file.digest for file in opened]
+        _check_duplicates(self._files, self._digests)
+        self.digest = rows_digest(zip(places, self._digests, strict=True))
+        check_digest(self.digest, spec.digest, "a file was added, taken away or")
+        self._labels = self._checked([file.labels for file in opened if file.labels is not None])
+        self._kept: OrderedDict[int, dict[str, Array]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def facts(self) -> Golden:
+        """What is known of the set without a model."""
+        return Golden(self.digest, self.ids, self._classes, self._labels)
+
+    def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:  # noqa: ARG002 - tensors have none
+        """Take one sample out of its file; see :meth:`GoldenSet.feeds`."""
+        if not 0 <= index < len(self):
+            message = f"sample {index} of {len(self)}"
+            raise IndexError(message)
+        file = bisect_right(self._starts, index) - 1
+        row = index - self._starts[file]
+        # Copied, so that a sample does not keep its whole file in memory.
+        return {name: np.array(array[row], order="C") for name, array in self._arrays(file).items()}
+
+    def identity(self, index: int) -> str:
+        """Digest of a sample's arrays."""
+        return json_digest(
+            {
+                name: [array.dtype.str, list(array.shape), bytes_digest(array.tobytes())]
+                for name, array in self.feeds(index, None).items()
+            }
+        )
+
+    def _arrays(self, file: int) -> dict[str, Array]:
+        """Inputs of one file, from memory if it was among the last; one thread reads, the others wait for it."""
+        with self._lock:
+            arrays = self._kept.pop(file, None)
+            if arrays is None:
+                if len(self._kept) >= KEPT:
+                    self._kept.popitem(last=False)
+                arrays = self._read(file)
+            self._kept[file] = arrays
+            return arrays
+
+    def _read(self, file: int) -> dict[str, Array]:
+        path = self._files[file]
+        content = read_whole(path, self._spec.max_bytes)
+        if bytes_digest(content) != self._digests[file]:
+            raise InputChanged(f"{shown(path)} changed while it was measured")
+        arrays = read_arrays(content, shown(path), [port.name for port in self._ports])
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and bool(np.isnan(array).any()):
+                wrong = np.isnan(array).reshape(len(array), -1).any(axis=1)
+                first = self.ids[self._starts[file] + int(np.argmax(wrong))]
+                raise GoldenError(
+                    f"{shown(path)}: the input {name!r} holds NaN in {int(wrong.sum())} samples, first in {first}",
+                    next_step="record the inputs again, or take those samples out",
+                )
+        return arrays
+
+    def _checked(self, found: Sequence[Array]) -> NDArray[np.int64] | None:
+        """Labels of all files, each of them a class."""
+        if not found:
+            return None
+        labels = np.concatenate(found).astype(np.int64)
+        wrong = np.flatnonzero((labels < 0) | (labels >= len(self._classes)))
+        refuse(
+            [f"sample {self.ids[index]}: label {labels[index]} is no class" for index in wrong],
+            f"labels count the contract's {len(self._classes)} classes from 0",
+        )
+        return labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """What is known of one file once it was read: digest, samples, and its labels if it holds some."""
+
+    digest: str
+    samples: int
+    labels: Array | None
+
+
+def _opened(path: Path, ports: Sequence[Port], spec: TensorSet) -> _Opened:
+    """Read a file once: its digest, its headers and its labels are of the same bytes."""
+    content, place = read_whole(path, spec.max_bytes), shown(path)
+    archive = read_archive(content, place, spec.max_bytes)
+    _check_arrays(archive, ports, spec.labels, place)
+    labels = None if spec.labels is None else read_arrays(content, place, [spec.labels])[spec.labels]
+    return _Opened(bytes_digest(content), archive[ports[0].name].shape[0], labels)
+
+
+def read_labels(contract: Contract, spec: TensorSet) -> NDArray[np.int64]:
+    """Read the labels alone: int64 [n], in the order of the samples.
+
+    Raises:
+        GoldenError: The set names none, a file is missing or torn, or a label is no class.
+    """
+    if spec.labels is None:
+        raise GoldenError("the golden set has no labels", next_step="name their array in golden.labels")
+    name, files = spec.labels, _matching(contract.root, spec.files)
+    found = []
+    for path in files:
+        content = read_whole(path, spec.max_bytes)
+        if name not in read_archive(content, shown(path), spec.max_bytes):
+            raise GoldenError(f"{shown(path)}: there is no array {name!r}", next_step="record the labels again")
+        found.append(read_arrays(content, shown(path), [name])[name])
+    labels = np.concatenate(found).astype(np.int64)
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(contract.classes):
+        raise GoldenError("a label is no class", next_step="labels count the contract's classes from 0")
+    return labels
+
+
+def _matching(root: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
+    """All files that the patterns name, in the order of their places.
+
+    Raises:
+        GoldenError: A pattern names none, or something that is no ``.npz`` file.
+    """
+    found: dict[str, Path] = {}
+    for pattern in patterns:
+        matches = [path for path in _glob(root, pattern) if path.is_file()]
+        if not matches:
+            raise GoldenError(
+                f"golden.files: {pattern!r} names no file below {shown(root)}",
+                next_step="record the inputs as .npz files, or correct the pattern",
+            )
+        found |= {_place(path, root): path for path in matches}
+    refuse(
+        [f"{shown(path)} is no .npz file" for path in found.values() if path.suffix.casefold() != ".npz"],
+        "let golden.files name .npz files only",
+    )
+    return tuple(found[place] for place in sorted(found))
+
+
+def _glob(root: Path, pattern: str) -> Iterator[Path]:
+    whole = Path(pattern)
+    if not whole.is_absolute():
+        return root.glob(pattern)
+    return Path(whole.anchor).glob(whole.relative_to(whole.anchor).as_posix())
+
+
+def _place(path: Path, root: Path) -> str:
+    """Path below the bundle; of a file that lies elsewhere only its name, so that a digest fits every machine."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _short(places: list[str]) -> list[str]:
+    """Names of the files where those tell them apart, else their places."""
+    names = [place.rpartition("/")[2] for place in places]
+    return names if max(Counter(names).values()) == 1 else places
+
+
+def _check_duplicates(files: Sequence[Path], digests: Sequence[str]) -> None:
+    first: dict[str, Path] = {}
+    problems = [
+        f"{shown(path)} is the same as {shown(first[digest])}"
+        for path, digest in zip(files, digests, strict=True)
+        if first.setdefault(digest, path) is not path
+    ]
+    refuse(problems, "keep one of them: a sample that counts twice weighs twice")
+
+
+def _check_arrays(archive: Archive, ports: Sequence[Port], labels: str | None, place: str) -> None:
+    """Hold one file's arrays against the interface.
+
+    Raises:
+        GoldenError: An array is missing, foreign, of another type or shape, or they disagree; all at once.
+    """
+    wanted = {port.name for port in ports} | ({labels} if labels else set())
+    spare = archive.keys() - wanted
+    problems = [
+        f"{place}: there is no array {name!r}{did_you_mean(name, spare)}; found: {listed(archive) or 'nothing'}"
+        for name in sorted(wanted - archive.keys())
+    ]
+    problems += [f"{place}: {name!r} is no input of the model" for name in sorted(spare)]
+    refuse(problems, f"a file holds exactly: {listed(sorted(wanted))}")
+    for port in ports:
+        problems += _port_problems(archive, port, place)
+    if labels is not None and (archive[labels].dtype.kind not in "iu" or len(archive[labels].shape) != 1):
+        problems.append(f"{place}: the labels {labels!r} are {archive[labels]}, not one integer a sample")
+    refuse(problems, "record the inputs as the interface states them, samples on the first axis")
+    counts = {name: archive[name].shape[0] for name in sorted(wanted)}
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise GoldenError(f"{place}: arrays differ in their number of samples: {said}", next_step="record them again")
+    if not all(counts.values()):
+        raise GoldenError(f"{place} holds no samples", next_step="record some, or remove the file")
+    refuse(_axis_problems(archive, ports, place), "axes of one name have one extent")
+
+
+def _port_problems(archive: Archive, port: Port, place: str) -> list[str]:
+    member = archive[port.name]
+    wanted = ("samples", *port.sample)
+    fits = len(member.shape) == len(wanted) and all(
+        isinstance(extent, str) or extent == given for extent, given in zip(wanted, member.shape, strict=True)
+    )
+    problems = []
+    if member.dtype != np.dtype(port.dtype):
+        problems.append(f"{place}: {port.name!r} is {member.dtype}, but the interface says {port.dtype}")
+    if 0 in member.shape[1:]:
+        # It takes no bytes to claim any number of such samples.
+        problems.append(f"{place}: {port.name!r} has shape {list(member.shape)}: a sample of it is empty")
+    if not fits:
+        shape = ", ".join(str(extent) for extent in wanted)
+        problems.append(f"{place}: {port.name!r} has shape {list(member.shape)}, but the interface says [{shape}]")
+    return problems
+
+
+def _axis_problems(archive: Archive, ports: Sequence[Port], place: str) -> list[str]:
+    """Dynamic axes of the same name whose extents differ within a file."""
+    extents: dict[str, dict[int, str]] = {}
+    for port in ports:
+        for axis, given in zip(port.sample, archive[port.name].shape[1:], strict=True):
+            if isinstance(axis, str):
+                extents.setdefault(axis, {}).setdefault(given, port.name)
+    return [
+        f"{place}: the axis {axis!r} is " + " and ".join(f"{extent} in {name!r}" for extent, name in found.items())
+        for axis, found in extents.items()
+        if len(found) > 1
+    ]

@@ -1,0 +1,181 @@
+"""Build what a contract's recipes name: sources first, one run at a time, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from filelock import FileLock, Timeout
+
+from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
+from eyerace_parity.errors import MeasurementError, RecipeError
+from eyerace_parity.places import listed
+from eyerace_parity.recipes.lineage import current_lineage, read_stamp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from filelock import BaseFileLock
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.variants import Recipe
+    from eyerace_parity.progress import Progress
+
+Maker = Callable[["Contract", str, "Progress"], bytes]
+"""Makes the content of a variant's file; see :func:`content_of`."""
+
+_LOCK: Final = ".eyerace-parity.lock"
+"""Beside the artefacts: whoever builds holds it, so that two runs do not build at once."""
+
+
+def missing_artefacts(contract: Contract) -> tuple[str, ...]:
+    """Name the variants that a recipe would make and whose file is not there, in the order to build them.
+
+    A stale file is there: it is judged, never rebuilt in silence.
+    """
+    wanted = [name for name in contract.variants if _recipe(contract, name)]
+    found: dict[str, None] = {}
+    for name in wanted:
+        for step in _chain(contract, name):
+            if _recipe(contract, step) and not _path(contract, step).is_file():
+                found[step] = None
+    return tuple(found)
+
+
+def content_of(contract: Contract, name: str, progress: Progress) -> bytes:
+    """Make the content of a variant's file in this process, from sources that are there.
+
+    Raises:
+        RecipeError: The recipe cannot be carried out.
+        MeasurementError: What it is made from cannot be opened or run.
+    """
+    # Here, because importing them costs seconds and most runs build nothing.
+    from eyerace_parity.recipes.export import export  # noqa: PLC0415
+    from eyerace_parity.recipes.onnx_file import seal  # noqa: PLC0415
+    from eyerace_parity.recipes.quantise import quantise  # noqa: PLC0415
+
+    recipe = _recipe(contract, name)
+    assert recipe is not None  # noqa: S101 - the caller has looked
+    # Before the work: if a source changes meanwhile, the stamp shows that the artefact is of the older one.
+    stamp = _stamp(contract, name, recipe)
+    if not isinstance(recipe, ExportRecipe):
+        return seal(quantise(contract, recipe, progress), stamp)
+    with progress.task(f"exporting {name}", None):
+        return seal(export(contract, recipe.source), stamp)
+
+
+def build_variant(contract: Contract, variant: str, progress: Progress, make: Maker = content_of) -> Path:
+    """Build a variant by its recipe, and before it every source that is missing. A file that is there is replaced.
+
+    Args:
+        contract: The contract.
+        variant: Name of the variant.
+        progress: Who hears of it.
+        make: Makes the content, here or in a process that may die.
+
+    Returns:
+        The path of the artefact.
+
+    Raises:
+        RecipeError: It cannot be built; nothing half-made is left, and a file that was there stays as it was.
+    """
+    chain = _chain(contract, variant)
+    for name in chain:
+        path = _path(contract, name)
+        if _recipe(contract, name) is None:
+            if name == variant:
+                raise RecipeError(
+                    f"variant {name!r} has no recipe", next_step=f"add [variants.{name}.recipe], or bring the file"
+                )
+            if not path.is_file():
+                raise RecipeError(
+                    f"{variant!r} is made from {name!r}, whose file {contract.variants[name].path.as_posix()} "
+                    "is not there",
+                    next_step="put it there; there is no recipe for it",
+                )
+        elif name == variant or not path.is_file():
+            _build_alone(contract, name, progress, make)
+    return _path(contract, variant)
+
+
+def _build_alone(contract: Contract, name: str, progress: Progress, make: Maker) -> None:
+    """Build one variant while no other run builds in the same folder."""
+    path = _path(contract, name)
+    was_there = path.is_file()
+    lock = _locked(contract, name, progress)
+    try:
+        if was_there or not path.is_file():  # else the run that was waited for has built it
+            _write(path, make(contract, name, progress))
+    except MeasurementError as error:
+        raise RecipeError(f"{name} cannot be built: {error.reason}", next_step=error.next_step) from error
+    except MemoryError as error:
+        reason = f"{name} cannot be built: there was not enough memory for it"
+        raise RecipeError(reason, next_step="free memory, or build it elsewhere and bring the file") from error
+    except OSError as error:
+        reason = f"{name} cannot be built: the system refused: {error.strerror or error}"
+        raise RecipeError(reason, next_step="free what is short, then build it again") from error
+    finally:
+        lock.release()
+
+
+def _locked(contract: Contract, name: str, progress: Progress) -> BaseFileLock:
+    """Take the lock of an artefact's folder, however long another run holds it."""
+    path = _path(contract, name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.parent / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            with progress.task(f"waiting for another run that builds {name}", None):
+                lock.acquire()
+    except OSError as error:
+        raise RecipeError(
+            f"{contract.variants[name].path.as_posix()} cannot be built there: {error.strerror}",
+            next_step="make the folder writable, or name another path",
+        ) from error
+    return lock
+
+
+def _write(path: Path, content: bytes) -> None:
+    from eyerace_parity.recipes.onnx_file import written_atomically  # noqa: PLC0415 - knows onnx, and most runs build nothing
+
+    with written_atomically(path) as part:
+        part.write_bytes(content)
+
+
+def _stamp(contract: Contract, name: str, recipe: Recipe) -> dict[str, str]:
+    """Say what the artefact is made from, truthfully where its source is stale: that one's checkpoint is its own."""
+    lineage = current_lineage(contract, name)
+    if _recipe(contract, recipe.source) is not None:
+        lineage["checkpoint"] = read_stamp(_path(contract, recipe.source)).get("checkpoint", "unknown")
+    return lineage
+
+
+def _chain(contract: Contract, name: str) -> tuple[str, ...]:
+    """List a variant and everything that it is made from, root first.
+
+    Raises:
+        RecipeError: There is no such variant, or it is made from itself.
+    """
+    chain = [name]
+    while True:
+        if chain[-1] not in contract.variants:
+            raise RecipeError(
+                f"there is no variant {chain[-1]!r}", next_step=f"the contract has {listed(contract.variants)}"
+            )
+        recipe = _recipe(contract, chain[-1])
+        if recipe is None:
+            return tuple(reversed(chain))
+        if recipe.source in chain:
+            raise RecipeError(f"{name!r} is made from itself: {' from '.join([*chain, recipe.source])}")
+        chain.append(recipe.source)
+
+
+def _recipe(contract: Contract, name: str) -> Recipe | None:
+    variant = contract.variants[name]
+    return variant.recipe if isinstance(variant, OnnxVariant) else None
+
+
+def _path(contract: Contract, name: str) -> Path:
+    return contract.path(contract.variants[name].path)

@@ -1,0 +1,145 @@
+"""The stamp of an artefact: what it was made from, by which recipe, with which tools.
+
+An artefact is *stale* when what it was made from is no longer what the contract names. Three digests decide that:
+
+``checkpoint``
+    Bytes of the file at the root of the chain of recipes: the weights that everything was made from.
+``source``
+    What the artefact was made from directly. For an export: the checkpoint, the factory's source code and its
+    arguments. For a quantisation: the bytes of the ONNX file that was quantised.
+``recipe``
+    The recipe, the interface's ports and opset, and, where the recipe observes pictures, the source code that draws
+    them and the preprocessing profile.
+
+Versions of tools (``tool.torch`` …) are written beside them and never make an artefact stale: one file is meant to be
+judged under many versions of ONNX Runtime, and the other clauses see it when a version changes the model.
+
+Nothing here imports torch or onnx, so asking costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+from eyerace_parity.contract.callables import source_digest
+from eyerace_parity.contract.data import ImageSet
+from eyerace_parity.contract.variants import OnnxVariant, QuantiseStaticRecipe, TorchVariant
+from eyerace_parity.digests import file_digest, json_digest
+from eyerace_parity.errors import ArtefactError
+from eyerace_parity.places import shown
+from eyerace_parity.recipes import RECIPES
+from eyerace_parity.recipes.calibrate import tensor_files
+from eyerace_parity.runners.external import metadata_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.variants import Recipe
+
+PREFIX: Final = "eyerace_parity."
+"""Of the stamp's keys in the file's metadata."""
+
+
+def current_lineage(contract: Contract, variant: str) -> dict[str, str]:
+    """Say what a variant's artefact would be made from now.
+
+    Returns:
+        ``source``, ``checkpoint``, ``recipe`` and ``tool.NAME``; empty for a variant without a recipe.
+
+    Raises:
+        ArtefactError: A file that it would be made from is missing.
+        ContractError: A callable that the recipe names cannot be found.
+    """
+    stated = contract.variants[variant]
+    if not isinstance(stated, OnnxVariant) or stated.recipe is None:
+        return {}
+    recipe = stated.recipe
+    source = contract.variants[recipe.source]
+    return {
+        "source": source_of(contract, recipe.source),
+        "checkpoint": _digest(contract.path(contract.variants[root_of(contract, recipe.source)].path)),
+        "recipe": _recipe(contract, recipe),
+        **_tools(("torch", "onnx") if source.kind != "onnx" else ("onnx", "onnxruntime")),
+    }
+
+
+def root_of(contract: Contract, variant: str) -> str:
+    """Follow the recipes back to the variant that is not made from another one."""
+    stated = contract.variants[variant]
+    if isinstance(stated, OnnxVariant) and stated.recipe is not None:
+        return root_of(contract, stated.recipe.source)
+    return variant
+
+
+def source_of(contract: Contract, variant: str) -> str:
+    """Digest of a variant as a source: its file, and for a torch factory its code and arguments.
+
+    Raises:
+        ArtefactError: The file is missing.
+        ContractError: The factory cannot be found.
+    """
+    stated = contract.variants[variant]
+    digest = _digest(contract.path(stated.path))
+    if not isinstance(stated, TorchVariant):
+        return digest
+    return json_digest(
+        {"state": digest, "code": source_digest(contract.root, stated.factory), "arguments": stated.arguments}
+    )
+
+
+def read_stamp(path: Path) -> dict[str, str]:
+    """Read the stamp of an ONNX file without parsing its graph, however large it is.
+
+    Returns:
+        The stamp, keys without their prefix; empty where there is none, or where the file is no ONNX file.
+
+    Raises:
+        ArtefactError: The file is missing or cannot be read.
+    """
+    try:
+        properties = metadata_of(path)
+    except OSError as error:
+        raise ArtefactError(f"{shown(path)} cannot be read: {error.strerror}") from error
+    return {key.removeprefix(PREFIX): value for key, value in properties.items() if key.startswith(PREFIX)}
+
+
+def _recipe(contract: Contract, recipe: Recipe) -> str:
+    # Defaults are left out: a new option of a later version must not make an artefact stale that it does not change.
+    # The source's name is left out because its content has a digest of its own.
+    facts: dict[str, Any] = {
+        "recipe": recipe.model_dump(mode="json", exclude_defaults=True, exclude={"source"}),
+        "ports": contract.interface.model_dump(mode="json", include={"inputs", "outputs", "opset"}),
+    }
+    if isinstance(recipe, QuantiseStaticRecipe):
+        calibration = recipe.calibration
+        if calibration.images is not None:
+            facts["pictures"] = source_digest(contract.root, calibration.images)
+            if isinstance(contract.golden, ImageSet):
+                from eyerace_parity.golden.preprocess import profile_digest  # noqa: PLC0415 - reads pictures, which few recipes do
+
+                facts["profile"] = profile_digest(contract.preprocess[contract.golden.preprocess])
+        else:
+            facts["tensors"] = [_digest(path) for path in tensor_files(contract, calibration)]
+    return json_digest(facts)
+
+
+def _tools(names: tuple[str, ...]) -> dict[str, str]:
+    found = {"tool.eyerace-parity": RECIPES}
+    for name in names:
+        try:
+            found[f"tool.{name}"] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # a machine without torch judges as well
+    return found
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise ArtefactError(
+            f"{shown(path)}, from which the artefact is made, cannot be read: {error.strerror}",
+            next_step="put it there, or build it: eyerace-parity export",
+        ) from error

@@ -1,0 +1,233 @@
+"""Releases on disk: one folder a release, and in it one small file for each time it was accepted.
+
+Nothing lists all releases, and no file of history is ever changed, so two branches that accept do not meet in a file
+unless both accept under one name; then the release itself is in conflict, as it should be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from eyerace_parity.errors import ContractError, RecordError
+from eyerace_parity.places import did_you_mean, listed, shown
+from eyerace_parity.release.answers import digest_of, pack, unpack
+from eyerace_parity.release.model import FORMAT, VERSION, Acceptance, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.model import Array
+
+RELEASE: Final = "release.json"
+ANSWERS: Final = "answers.npz"
+HISTORY: Final = "history"
+ARTEFACTS: Final = "artefacts"
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_STEM: Final = 16
+_SAVE_AGAIN: Final = "save it again with `eyerace-parity release save NAME`, or restore it from version control"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """A release with its answers, as it lies in its folder.
+
+    Attributes:
+        folder: Where it lies.
+        release: What is kept of it.
+        ids: One name a sample.
+        answers: Arrays by member.
+    """
+
+    folder: Path
+    release: Release
+    ids: tuple[str, ...]
+    answers: Mapping[str, Array]
+
+
+def check_name(name: str, origin: str) -> None:
+    """Refuse a name that can be no folder's on every system.
+
+    Raises:
+        ContractError: It is such a name.
+    """
+    if not _NAME.fullmatch(name) or name.endswith("."):
+        raise ContractError(
+            f"{origin}: {name!r} is no name of a release",
+            next_step="use letters, digits, '_', '-' and '.', at most 64 of them",
+        )
+
+
+def folder_of(contract: Contract, name: str) -> Path:
+    """Where a release of a name lies, or will lie."""
+    return contract.path(contract.release.folder) / name
+
+
+def names(contract: Contract) -> tuple[str, ...]:
+    """Names of all releases of a bundle, sorted."""
+    return tuple(sorted(path.parent.name for path in contract.path(contract.release.folder).glob(f"*/{RELEASE}")))
+
+
+def find(contract: Contract, wanted: str, *places: Path) -> Path | None:
+    """Find a release by its name, or by its folder.
+
+    Args:
+        contract: The contract whose release it is.
+        wanted: What the user said.
+        places: Folders that a path may be relative to.
+
+    Returns:
+        The release's folder, or ``None`` if there is none.
+    """
+    own = [folder_of(contract, wanted)] if _NAME.fullmatch(wanted) else []
+    given = Path(wanted).expanduser()
+    for folder in (*own, *((place / given) for place in places)):
+        if folder.name == RELEASE and folder.is_file():
+            return folder.parent
+        if (folder / RELEASE).is_file():
+            return folder
+    return None
+
+
+def refuse_unknown(contract: Contract, wanted: str, origin: str) -> ContractError:
+    """The error of a release that is not there."""
+    known = names(contract)
+    near = did_you_mean(wanted, known) or (f"; there are {listed(known)}" if known else "; there is none")
+    return ContractError(
+        f"{origin}: there is no release {wanted!r} in {shown(contract.path(contract.release.folder))}{near}",
+        next_step=f"save one with `eyerace-parity release save {wanted}`",
+    )
+
+
+def read(folder: Path) -> Stored:
+    """Read a release.
+
+    Raises:
+        RecordError: It is torn, changed, something else, or of a newer form.
+    """
+    path = folder / RELEASE
+    content = _content(path)
+    if content.get("format") != FORMAT:
+        raise RecordError(f"{shown(path)} is no release of eyerace-parity", next_step=_SAVE_AGAIN)
+    version = content.get("schema")
+    if isinstance(version, int) and version > VERSION:
+        raise RecordError(
+            f"{shown(path)} has the form {version}; this eyerace-parity reads up to {VERSION}",
+            next_step="use the version that wrote it, or a newer one",
+        )
+    try:
+        release = Release.model_validate(content)
+        _ = release.digest
+    except ValidationError as error:
+        told = error.errors()[0]
+        where = ".".join(str(part) for part in told["loc"])
+        raise RecordError(f"{shown(path)}: {where}: {told['msg']}", next_step=_SAVE_AGAIN) from None
+    except ValueError as error:  # a number that JSON does not know
+        raise RecordError(f"{shown(path)} is torn: {error}", next_step=_SAVE_AGAIN) from None
+    if not release.digest_of_answers:
+        return Stored(folder, release, (), {})
+    archive = folder / ANSWERS
+    try:
+        ids, answers = unpack(archive.read_bytes(), shown(archive))
+    except OSError as error:
+        raise RecordError(
+            f"{shown(archive)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN
+        ) from error
+    except RecordError as error:
+        raise RecordError(error.reason, next_step=_SAVE_AGAIN) from error
+    if digest_of(ids, answers) != release.digest_of_answers:
+        raise RecordError(f"{shown(archive)} is not the one that {RELEASE} speaks of", next_step=_SAVE_AGAIN)
+    return Stored(folder, release, ids, answers)
+
+
+def write(stored: Stored, acceptance: Acceptance) -> None:
+    """Write a release and its line of history; what stood there before is replaced, its history stays.
+
+    Raises:
+        RecordError: It cannot be written.
+    """
+    folder, release = stored.folder, stored.release
+    try:
+        (folder / HISTORY).mkdir(parents=True, exist_ok=True)
+        if stored.answers:
+            _replace(folder / ANSWERS, pack(stored.ids, stored.answers))
+        _replace(folder / RELEASE, text_of(release).encode("utf-8"))
+        stem = acceptance.digest.removeprefix("sha256:")[:_STEM]
+        _replace(folder / HISTORY / f"{stem}.json", text_of(acceptance).encode("utf-8"))
+        ignore = folder.parent / ".gitignore"
+        if not ignore.exists():
+            _replace(ignore, f"# Artefacts of releases are not committed.\n*/{ARTEFACTS}/\n".encode())
+    except OSError as error:
+        raise RecordError(
+            f"{shown(folder)} cannot be written: {error.strerror or error}",
+            next_step="make the folder of releases writable",
+        ) from error
+
+
+def history(folder: Path) -> tuple[Acceptance, ...]:
+    """All that was ever accepted under a name, each before what took its place.
+
+    Raises:
+        RecordError: A file of it is torn.
+    """
+    found: dict[str, Acceptance] = {}
+    for path in sorted((folder / HISTORY).glob("*.json")):
+        try:
+            line = Acceptance.model_validate(_content(path))
+        except ValidationError as error:
+            raise RecordError(f"{shown(path)} is no line of history", next_step=_SAVE_AGAIN) from error
+        found[line.digest] = line
+    ordered: list[Acceptance] = []
+    waiting = dict(found)
+    while waiting:
+        ready = [line for line in waiting.values() if line.follows not in waiting]
+        # A circle cannot be: a digest holds that of the one before. A file edited by hand may still make one.
+        ordered += [waiting.pop(line.digest) for line in ready or list(waiting.values())]
+    return tuple(ordered)
+
+
+def text_of(model: BaseModel) -> str:
+    """Write a model as JSON whose lines version control can compare."""
+    content = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return json.dumps({**_head(model), **content}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _head(model: BaseModel) -> dict[str, Any]:
+    return {"format": FORMAT, "schema": VERSION} if isinstance(model, Release) else {}
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode("utf-8")  # half a character can be written in JSON only
+    except OSError as error:
+        raise RecordError(f"{shown(path)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN) from error
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{shown(path)} is torn: {error}", next_step=_SAVE_AGAIN) from error
+    if not isinstance(content, dict):
+        raise RecordError(f"{shown(path)} is no release of eyerace-parity", next_step=_SAVE_AGAIN)
+    return content
+
+
+def _replace(path: Path, body: bytes) -> None:
+    """Put bytes in a file's place in one step."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(body)
+        Path(temporary).chmod(0o644)  # a temporary file is its owner's alone; this one is to be committed
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

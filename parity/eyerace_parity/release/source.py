@@ -1,0 +1,164 @@
+"""A release as a source of evidence for the clauses that compare with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from eyerace_parity.digests import json_digest
+from eyerace_parity.errors import BaselineMissing, InputChanged, MeasurementError
+from eyerace_parity.evidence.bench import artefact_digest
+from eyerace_parity.evidence.model import Fact, Need, Outputs, Provenance, Timing
+from eyerace_parity.places import listed, shown
+from eyerace_parity.release.files import ARTEFACTS
+from eyerace_parity.result import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.release.files import Stored
+    from eyerace_parity.release.model import ReleasedEvidence
+
+E = TypeVar("E")
+
+_ACCEPT_NEW: Final = "restore what differs, or accept a new release with --eyerace-parity-accept NAME"
+
+
+class ReleaseSource:
+    """The accepted release that a candidate is judged against (:class:`eyerace_parity.evidence.baseline.Baseline`).
+
+    Args:
+        stored: The release.
+        contract: The candidate's contract.
+        measure: Obtains evidence for a contract that names both the candidate and the release's artefact: times can
+            only be compared when they are taken in turns.
+    """
+
+    def __init__(self, stored: Stored, contract: Contract, measure: Callable[[Contract, Need[Timing]], Timing]) -> None:
+        self._stored = stored
+        self._contract = contract
+        self._measure = measure
+
+    def obtain(self, need: Need[E]) -> E:
+        """Return the evidence that meets a need.
+
+        Raises:
+            BaselineMissing: The release holds none of it, or its artefact is not at hand.
+            MeasurementError: The release is of another interface, or other classes.
+        """
+        if need.kind is Timing:
+            return cast("E", self._timed(need))
+        piece = self._find(need)
+        source = self._provenance(piece.entry.provenance)
+        if source.golden:
+            self._refuse_other_interface()
+        if issubclass(need.kind, Fact):
+            return cast("E", cast("Any", piece.entry.document).model_copy(update={"provenance": source}))
+        arrays = {output: self._stored.answers[member] for output, member in piece.answers.items()}
+        return cast("E", Outputs(source, arrays, piece.expected))
+
+    def key(self, need: Need[Any]) -> str:
+        """Name the evidence as it stands in the record: by the release and by what was asked of it."""
+        asked = [need.kind.__name__, need.variant, need.target, need.versus]
+        return json_digest({"release": self._stored.release.digest, "need": asked})
+
+    def _find(self, need: Need[Any]) -> ReleasedEvidence:
+        for piece in self._stored.release.evidence:
+            if piece.answers_need(need) and (piece.entry.document is not None or piece.answers):
+                return piece
+        what = "answers" if need.kind is Outputs else need.kind.__name__.lower()
+        where = "" if need.target == HOST else f" on {need.target}"
+        raise BaselineMissing(
+            f"the release {self._stored.release.name} holds no {what} of {need.variant}{where}",
+            next_step="save it again from a run whose contract demands this of the variant",
+        )
+
+    def _provenance(self, found: Provenance | None) -> Provenance:
+        source = found or Provenance(variant="")
+        return source.model_copy(
+            update={"cached": True, "settings": source.settings | {"release": self._stored.release.name}}
+        )
+
+    def _refuse_other_interface(self) -> None:
+        """Refuse a release whose answers mean something else than the candidate's.
+
+        Raises:
+            MeasurementError: They do; says what differs.
+        """
+        then, now = self._stored.release, self._contract
+        differs = []
+        if then.classes != now.classes:
+            differs.append(f"the classes ({listed(then.classes)} then, {listed(now.classes)} now)")
+        sides = [side for side in ("inputs", "outputs") if getattr(then, side) != getattr(now.interface, side)]
+        differs += [f"the {side} of the interface" for side in sides]
+        if then.scores != now.scores_output:
+            differs.append(f"the output of scores ({then.scores} then, {now.scores_output} now)")
+        if differs:
+            raise MeasurementError(
+                f"the release {then.name} cannot be compared with, because of another state of {' and '.join(differs)}",
+                next_step=_ACCEPT_NEW,
+            )
+
+    # ---- times -------------------------------------------------------------------------------------------------------
+
+    def _timed(self, need: Need[Any]) -> Timing:
+        """Take the candidate's times in turns with those of the release's artefact."""
+        self._refuse_other_interface()
+        name = f"{need.versus}@{self._stored.release.name}"
+        variants = self._contract.variants
+        former = variants[need.versus].model_copy(update={"path": self._artefact(need.versus)})
+        both = self._contract.model_copy(update={"variants": {**variants, name: former}})
+        timing = self._measure(both, Need(Timing, need.variant, need.target, name))
+        if timing.provenance.settings.get("versus_artefact") != self._stored.release.variants[need.versus].artefact:
+            raise InputChanged(f"{shown(both.path(former.path))} changed while it was measured")
+        return timing
+
+    def _artefact(self, variant: str) -> Path:
+        """Find the artefact that was released: kept beside the release, or the candidate's own if it is the same."""
+        release, stated = self._stored.release, self._contract.variants[variant]
+        wanted = release.variants[variant].artefact if variant in release.variants else ""
+        current = self._contract.path(stated.path)
+        beside = self._stored.folder / ARTEFACTS / variant / current.name
+        for path in (current, beside.absolute()):
+            if wanted and path.is_file() and self._digest(variant, path) == wanted:
+                return path
+        raise BaselineMissing(
+            f"the artefact of {variant} in release {release.name} ({wanted[:19] or 'not known'}) is not at hand,"
+            " and times compare only when taken in turns",
+            next_step=f"put it at {shown(beside)}; `eyerace-parity release save NAME --artefacts` keeps it there",
+        )
+
+    def _digest(self, variant: str, path: Path) -> str:
+        stated = self._contract.variants[variant].model_copy(update={"path": path})
+        return artefact_digest(self._contract.model_copy(update={"variants": {variant: stated}}), variant)
+
+
+class NoRelease:
+    """Stands for a release that the contract names and that nobody has saved yet.
+
+    Args:
+        name: Its name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def obtain(self, need: Need[E]) -> E:  # noqa: ARG002 - whatever is asked, there is none
+        """Refuse.
+
+        Raises:
+            BaselineMissing: Always.
+        """
+        raise BaselineMissing(
+            f"there is no release {self._name!r} to compare with yet",
+            next_step=f"accept this run as the first with --eyerace-parity-accept {self._name}",
+        )
+
+    def key(self, need: Need[Any]) -> str:
+        """Refuse likewise.
+
+        Raises:
+            BaselineMissing: Always.
+        """
+        return cast("str", self.obtain(need))

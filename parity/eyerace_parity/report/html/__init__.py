@@ -1,0 +1,89 @@
+"""The page: one file that answers what broke, by how much, and on which images. Drawn from the record alone."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from eyerace_parity.errors import ContractError, RecordError
+from eyerace_parity.places import shown
+from eyerace_parity.report.files import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.store import Store
+    from eyerace_parity.report.compare import Comparison
+    from eyerace_parity.report.document import Record
+    from eyerace_parity.report.html.material import Accepted
+    from eyerace_parity.report.merged import Merged
+
+    Chronicle = Callable[[Contract], Sequence[Accepted]]
+
+
+def require_page() -> None:
+    """Refuse to promise a page where what draws it is not installed.
+
+    Raises:
+        ContractError: It is not.
+    """
+    missing = [name for name in ("altair", "vl_convert", "jinja2") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ContractError(
+            f"an HTML page needs {', '.join(missing)}, which is not installed",
+            next_step='python -m pip install "eyerace-parity[html]"',
+        )
+
+
+def write_page(
+    path: Path, record: Record, store: Store, root: Path, *, jobs: int = 2, accepted: Chronicle | None = None
+) -> None:
+    """Draw a record as one HTML file that asks nothing of any network.
+
+    Args:
+        path: The file; its folder is made.
+        record: The record.
+        store: Where the arrays were kept that it names.
+        root: Folder that its files are relative to.
+        jobs: Threads that decode photographs.
+        accepted: Tells of a contract what was ever accepted; nothing is shown of it where it is ``None``.
+
+    Raises:
+        ContractError: What draws it is not installed.
+        RecordError: The file cannot be written.
+    """
+    require_page()
+    from eyerace_parity.report.html.material import gather  # noqa: PLC0415 - only once it is known that a page can be drawn
+    from eyerace_parity.report.html.page import render  # noqa: PLC0415
+
+    materials = [gather(record, entry, store, root, accepted) for entry in record.contracts]
+    _write(path, render(record, materials, jobs=jobs))
+
+
+def write_matrix_page(path: Path, merged: Merged) -> None:
+    """Draw a merged record; raises as :func:`write_page`."""
+    require_page()
+    from eyerace_parity.report.html.others import render_matrix  # noqa: PLC0415 - as above
+
+    _write(path, render_matrix(merged))
+
+
+def write_comparison_page(path: Path, found: Comparison) -> None:
+    """Draw two records side by side; raises as :func:`write_page`."""
+    require_page()
+    from eyerace_parity.report.html.others import render_comparison  # noqa: PLC0415 - as above
+
+    _write(path, render_comparison(found))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text)
+    except OSError as error:
+        raise RecordError(
+            f"the page cannot be written to {shown(path)}: {error.strerror or error}",
+            next_step="name another place for the page",
+        ) from error

@@ -1,0 +1,311 @@
+"""The pictures of a page about cost: time, instructions and size, each drawn from numeric evidence in the record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import altair as alt
+import numpy as np
+
+from eyerace_parity.evidence.model import Graph, Instructions, Timing
+from eyerace_parity.report.html.charts import BLUE, INK, PURPLE, WIDTH, Key, Legend, Picture, draw, rows
+from eyerace_parity.report.words import quantity
+from eyerace_parity.stats.quantiles import quantile_bounds, quantile_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from eyerace_parity.evidence.model import Layer, Series
+    from eyerace_parity.report.html.material import Material
+
+_BINS: Final = 40
+_LAYERS: Final = 14
+_QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_OTHERS: Final = "all others"
+_ROOM: Final = 1.6  # a budget so many times beyond the slowest run is told in words, not in an empty drawing
+
+
+def cost_pictures(material: Material) -> Iterator[Picture]:
+    """Every picture about cost that this material gives."""
+    makers: tuple[Callable[[Material], Picture | None], ...] = (latency_picture, instructions_picture, layers_picture)
+    for make in makers:
+        picture = make(material)
+        if picture is not None:
+            yield picture
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
+def latency_picture(material: Material) -> Picture | None:
+    """Every steady run of every variant that was timed; its quantiles with what the runs prove of them, and budgets.
+
+    The variant that it was timed in turns with stands beside it, to the same scale.
+    """
+    panels: list[tuple[str, str]] = []
+    told: list[str] = []
+    seen = set()
+    budgeted = False
+    for entry, timing in material.documents(Timing):
+        name = timing.provenance.variant
+        clock, confidence = _clock(material, name)
+        times = _times(timing.runs, clock)
+        if name in seen or entry.baseline or not times:
+            continue
+        seen.add(name)
+        budgets = _budgets(material, name)
+        budgeted |= bool(budgets)
+        words = [word for word in _QUANTILES if word in budgets] or list(_QUANTILES)
+        others = _times(timing.versus_runs, clock) if timing.versus_runs is not None else []
+        most = max([*times, *others])
+        for who, runs, limits in ((name, times, budgets), (timing.versus, others, {})):
+            if not runs:
+                continue
+            marks = [_mark(word, runs, confidence, limits.get(word)) for word in words]
+            sentence = f"{who}: {len(runs)} runs, {'; '.join(str(mark['told']) for mark in marks)}"
+            told.append(sentence)
+            colour = _colour(material, who)
+            scale = (min([*times, *others]), most)
+            beyond = [
+                f"{mark['name']} {mark['budget']:g} ms" for mark in marks if mark["budget"] and not _near(mark, most)
+            ]
+            heading = who if who == name else f"{who}, in turns with {name}"
+            heading += f"; budget beyond the drawing: {', '.join(beyond)}" if beyond else ""
+            drawing = _histogram(
+                runs, marks, name=f"latency-{len(panels)}", label=sentence, colour=colour, within=scale
+            )
+            panels.append((heading, drawing))
+        kind = "Process CPU time" if clock == "cpu" else "Wall time"
+        threads = "1 thread" if timing.threads == 1 else f"{timing.threads} threads"
+        told[-1] += f". {kind}, {threads}"
+    if not panels:
+        return None
+    how = "Below the runs: each quantile and the interval that they prove it to lie in, each end alone."
+    caption = f"{'. '.join(told)}. {how}"
+    key = (Key("budget", INK, "tick"),) if budgeted else ()
+    return Picture("latency", "Time of an inference", caption, tuple(panels), key)
+
+
+def _colour(material: Material, variant: str) -> str:
+    """A variant's own colour; that of the first for one that the contract does not know."""
+    known = material.ranked()
+    return Legend.among((variant,), known).key()[0].colour if variant in known else BLUE
+
+
+def _clock(material: Material, variant: str) -> tuple[str, float]:
+    """The clock that decides for a variant, and the confidence that its proofs have."""
+    contract = material.contract
+    if contract is None or variant not in contract.variants:
+        return "cpu", 0.95
+    limits = contract.variants[variant].limits.get("latency")
+    stated = getattr(limits, "confidence", None)
+    return getattr(limits, "clock", "cpu"), stated or contract.statistics.confidence
+
+
+def _times(series: Series, clock: str) -> list[float]:
+    """Times in ms, nothing where they are no times."""
+    times = series.cpu_ms if clock == "cpu" else series.wall_ms
+    return list(times) if times and bool(np.isfinite(times).all()) else []
+
+
+def _budgets(material: Material, variant: str) -> dict[str, float]:
+    """Budget in ms by quantile."""
+    found = material.record.verdicts_of(material.entry.name)
+    mine = [row for row in found if row.variant == variant and row.check == "latency" and row.clause in _QUANTILES]
+    return {row.clause: float(row.limit) for row in mine if isinstance(row.limit, int | float)}
+
+
+def _mark(word: str, times: Sequence[float], confidence: float, budget: float | None) -> dict[str, Any]:
+    """A quantile with the interval that is proven, and its budget; an end that is not proven is left open."""
+    share = _QUANTILES[word]
+    at = quantile_of(sorted(times), share)
+    low, high = quantile_bounds(times, quantile=share, confidence=confidence)
+    ends = f"{'?' if low is None else f'{low:.2f}'} to {'?' if high is None else f'{high:.2f}'}"
+    told = f"{word} {at:.2f} ms, proven {ends}" + (f", budget {budget:g} ms" if budget is not None else "")
+    return {
+        "name": word, "at": at, "low": at if low is None else low, "high": at if high is None else high,
+        "budget": budget, "told": told,
+    }  # fmt: skip
+
+
+def _near(mark: dict[str, Any], slowest: float) -> bool:
+    """Whether a budget is near enough to be drawn."""
+    return mark["budget"] is not None and bool(mark["budget"] <= _ROOM * slowest)
+
+
+def _histogram(
+    times: Sequence[float],
+    marks: Sequence[dict[str, Any]],
+    *,
+    name: str,
+    label: str,
+    colour: str,
+    within: tuple[float, float],
+) -> str:
+    """Counts of runs by time, and below them, on the same axis, the quantiles with their intervals and budgets."""
+    low, high = within
+    counts, edges = np.histogram(times, bins=_BINS, range=within if high > low else None)
+    bars = [
+        {
+            "from": round(float(a), 4),
+            "to": round(float(b), 4),
+            "runs": int(n),
+            "told": f"{n} runs of {a:.2f} to {b:.2f} ms",
+        }
+        for n, a, b in zip(counts, edges[:-1], edges[1:], strict=True)
+        if n
+    ]
+    near = [mark["budget"] for mark in marks if _near(mark, high)]
+    scale = alt.Scale(domain=[low, max([high, *near])], nice=True)
+    above = (
+        alt.Chart(rows(bars))
+        .mark_bar(color=colour)
+        .encode(
+            x=alt.X("from:Q", bin="binned", title=None, axis=alt.Axis(labels=False, ticks=False), scale=scale),
+            x2="to:Q",
+            y=alt.Y("runs:Q", title="runs", axis=alt.Axis(tickCount=4)),
+            description="told:N",
+        )
+    )
+    above = above.properties(width=WIDTH, height=100)
+    lines = [mark | {"line": mark["budget"] if _near(mark, high) else None} for mark in marks]
+    base = alt.Chart(rows(lines)).encode(y=alt.Y("name:N", title=None, sort=list(_QUANTILES)))
+    x = alt.X("low:Q", title="ms", scale=scale)
+    below = alt.layer(
+        base.mark_rule(color=colour, strokeWidth=5, opacity=0.45).encode(x=x, x2="high:Q", description="told:N"),
+        base.mark_point(filled=True, size=60, color=colour, opacity=1, aria=False).encode(x=alt.X("at:Q", scale=scale)),
+        base.mark_tick(color=INK, thickness=2, size=18, aria=False).encode(x=alt.X("line:Q", scale=scale)),
+    ).properties(width=WIDTH, height=alt.Step(22))
+    return draw(alt.vconcat(above, below, spacing=6), name, label)
+
+
+# ---- size ------------------------------------------------------------------------------------------------------------
+
+
+def layers_picture(material: Material) -> Picture | None:
+    """What the largest layers take of the file, a variant beside the one that it is compared with."""
+    graphs = {e.variant: g for e, g in material.documents(Graph) if not e.baseline and g.layers}
+    shown = [(v.name, v.reference) for v in material.entry.variants if v.name in graphs]
+    if not shown:
+        return None
+    name, reference = next((pair for pair in reversed(shown) if pair[1] in graphs), shown[-1])
+    names = [name, *([reference] if reference and reference in graphs else [])]
+    known = [layer.name for layer in graphs[names[-1]].layers]
+    sizes = {one: _weights(graphs[one].layers, known) for one in names}
+    first = sorted(sizes[name], key=lambda layer: -max(sizes[one][layer].bytes for one in names if layer in sizes[one]))
+    layers = first[:_LAYERS]
+    labels = _labels(layers)
+    values: list[dict[str, Any]] = []
+    for one in names:
+        whole = sum(layer.bytes for layer in graphs[one].layers) + graphs[one].layers_rest
+        found = [(layer, sizes[one][layer]) for layer in layers if layer in sizes[one]]
+        for layer, weight in found:
+            told = f"{layer} in {one}: {quantity(weight.bytes, 'bytes')}, {weight.operator} {weight.dtype}".rstrip()
+            values.append({"layer": labels[layer], "variant": one, "bytes": weight.bytes, "told": told})
+        rest = whole - sum(weight.bytes for _, weight in found)
+        if rest:
+            told = f"all others in {one}: {quantity(rest, 'bytes')}"
+            values.append({"layer": _OTHERS, "variant": one, "bytes": rest, "told": told})
+    order = [*labels.values(), _OTHERS]
+    legend = Legend.among(names[::-1], material.ranked())
+    chart = (
+        alt.Chart(rows(values))
+        .mark_bar()
+        .encode(
+            x=alt.X("bytes:Q", title="bytes", axis=alt.Axis(format="~s", tickCount=4)),
+            y=alt.Y("layer:N", title=None, sort=order, axis=alt.Axis(labelLimit=150, labelOverlap=False)),
+            yOffset=alt.YOffset("variant:N", sort=names[::-1]),
+            color=legend.colour("variant"),
+            description="told:N",
+        )
+        .properties(width=WIDTH - 100, height=alt.Step(10 if len(names) > 1 else 16))
+    )
+    wholes = ", ".join(
+        f"{one} {quantity(sum(x.bytes for x in graphs[one].layers) + graphs[one].layers_rest, 'bytes')}"
+        for one in names
+    )
+    caption = f"Stored tensors by the operator that uses them: {wholes}. Layers of one name stand together."
+    drawing = draw(chart, "layers", caption)
+    return Picture("layers", "Size by layer", caption, (("", drawing),), legend.key("square"))
+
+
+def _weights(layers: Sequence[Layer], known: Sequence[str]) -> dict[str, Layer]:
+    """Layers by the name that they have in the reference: a quantiser adds to it, and splits one layer into several.
+
+    Of ``/head/Conv`` it makes ``/head/Conv_quant``, of a ``Gemm`` a ``Gemm_MatMul`` and a ``Gemm_Add``.
+    """
+    found: dict[str, Layer] = {}
+    for layer in layers:
+        origins = [name for name in known if layer.name == name or layer.name.startswith(f"{name}_")]
+        name = max(origins, key=len, default=layer.name)
+        before = found.get(name)
+        weight = layer.bytes + (before.bytes if before is not None else 0)
+        found[name] = (before or layer).model_copy(update={"bytes": weight})
+    return found
+
+
+def _labels(names: Sequence[str]) -> dict[str, str]:
+    """Names as short as exporters' repetitions allow, e.g. ``blocks.1/project.0`` of ``/blocks/blocks.1/project/…``."""
+    short: dict[str, str] = {}
+    for name in names:
+        parts = [part for part in name.split("/") if part]
+        told = [part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(f"{part}.")]
+        short[name] = "/".join(told[:-1] if len(told) > 1 else told) or name
+    # What two layers would share says nothing of either.
+    taken = Counter(short.values())
+    return {name: told if taken[told] == 1 and told != _OTHERS else name for name, told in short.items()}
+
+
+# ---- instructions ----------------------------------------------------------------------------------------------------
+
+
+def instructions_picture(material: Material) -> Picture | None:
+    """Instructions of an inference by target, beside the limit and the accepted release."""
+    found = [(entry, counted) for entry, counted in material.documents(Instructions) if counted.steady]
+    before = {(entry.variant, entry.target): max(one.steady) for entry, one in found if entry.baseline}
+    values: list[dict[str, Any]] = []
+    for entry, counted in found:
+        if entry.baseline:
+            continue
+        now, then = max(counted.steady), before.get((entry.variant, entry.target))
+        limit = _limit(material, entry.variant, entry.target, then)
+        told = f"{entry.variant} on {entry.target}: {quantity(now, 'instructions')}"
+        told += f", the accepted release {quantity(then, 'instructions')} ({now / then - 1:+.2%})" if then else ""
+        told += f", at most {quantity(limit, 'instructions')}" if limit else ""
+        values.append(
+            {"variant": entry.variant, "target": entry.target, "n": now, "then": then, "limit": limit, "told": told}
+        )
+    if not values:
+        return None
+    panels: list[tuple[str, str]] = []
+    for variant in dict.fromkeys(str(value["variant"]) for value in values):
+        colour = _colour(material, variant)
+        base = alt.Chart(rows([value for value in values if value["variant"] == variant])).encode(
+            y=alt.Y("target:N", title=None, axis=alt.Axis(labelOverlap=False))
+        )
+        x = alt.X("n:Q", title="instructions of an inference", axis=alt.Axis(format="~s", tickCount=5))
+        chart = alt.layer(
+            base.mark_bar(color=colour, height=14).encode(x=x, description="told:N"),
+            base.mark_tick(color=INK, thickness=2, size=22, aria=False).encode(x="limit:Q"),
+            base.mark_point(filled=True, shape="diamond", size=80, color=PURPLE, opacity=1, aria=False).encode(
+                x="then:Q"
+            ),
+        ).properties(width=WIDTH - 30, height=alt.Step(28))
+        panels.append((variant, draw(chart, f"instructions-{len(panels)}", f"Instructions of {variant} by target")))
+    key = [Key("limit", INK, "tick")] if any(value["limit"] for value in values) else []
+    key += [Key("accepted release", PURPLE, "diamond")] if before else []
+    caption = f"{'; '.join(str(value['told']) for value in values)}. These are counts, not times."
+    return Picture("instructions", "Instructions by target", caption, tuple(panels), tuple(key))
+
+
+def _limit(material: Material, variant: str, target: str, then: int | None) -> float | None:
+    """The most that any clause allows: a budget, or the accepted release's number and what it may grow by."""
+    allowed: list[float] = []
+    for row in material.record.verdicts_of(material.entry.name):
+        if (row.variant, row.target) == (variant, target) and isinstance(row.limit, int | float):
+            if row.clause == "instructions":
+                allowed.append(float(row.limit))
+            elif row.clause == "instructions_growth" and then:
+                allowed.append(then * (1 + row.limit))
+    return min(allowed, default=None)

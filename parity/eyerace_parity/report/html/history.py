@@ -1,0 +1,93 @@
+"""The picture of a page about the releases before: quality and size over all that was ever accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import altair as alt
+
+from eyerace_parity.evidence.model import Files
+from eyerace_parity.report.html.charts import WIDTH, Legend, Picture, draw, rows
+from eyerace_parity.report.html.material import Accepted
+from eyerace_parity.report.words import quantity
+from eyerace_parity.stats.classification import confusion, decisions, macro_f1
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from eyerace_parity.report.html.material import Material
+
+_THIS: Final = "this run"
+_MOST: Final = 24
+
+
+def history_picture(material: Material, accepted: Sequence[Accepted]) -> Picture | None:
+    """F1 and size of every release and of this run; nothing where none was ever accepted."""
+    if not accepted:
+        return None
+    steps = [*accepted[-_MOST:], _this(material)]
+    panels = [
+        (title, drawing)
+        for title, key in (("macro-F1", "f1"), ("bytes", "bytes"))
+        if (drawing := _drawn(steps, title, key, material.ranked())) is not None
+    ]
+    if not panels:
+        return None
+    golden = steps[-1].golden
+    foreign = [step.name for step in accepted if step.golden and golden and step.golden != golden]
+    caption = f"All {len(accepted)} that were accepted, in their order, and this run last."
+    if len(accepted) == 1:
+        caption = f"{accepted[0].name} was accepted; this run comes last."
+    if len(accepted) > _MOST:
+        caption += f" Shown are the last {_MOST}."
+    if foreign:
+        caption += f" On another golden set, and so not to be compared: {', '.join(foreign)}."
+    legend = Legend.among(_drawn_variants(steps, material.ranked()), material.ranked())
+    return Picture("history", "Accepted releases", caption, tuple(panels), legend.key())
+
+
+def _this(material: Material) -> Accepted:
+    """The run itself, as a release would tell of it."""
+    labels, classes = material.labels, material.classes
+    f1: dict[str, float] = {}
+    for variant in material.entry.variants:
+        scores = material.scores(variant.name)
+        if labels is not None and scores is not None and classes:
+            f1[variant.name] = macro_f1(confusion(labels, decisions(scores), len(classes)))
+    sizes = {entry.variant: files.bytes for entry, files in material.documents(Files) if not entry.baseline}
+    return Accepted(_THIS, material.golden.digest if material.golden is not None else "", f1, sizes)
+
+
+def _drawn_variants(steps: Sequence[Accepted], known: Sequence[str]) -> tuple[str, ...]:
+    """The variants of which anything is told, in their order; one that the contract has no more is left out."""
+    told = {name for step in steps for name in (*step.f1, *step.bytes)}
+    return tuple(name for name in known if name in told)
+
+
+def _drawn(steps: Sequence[Accepted], title: str, key: str, known: Sequence[str]) -> str | None:
+    values: list[dict[str, Any]] = []
+    for step in steps:
+        numbers: Mapping[str, float] = getattr(step, key)
+        for variant, value in numbers.items():
+            if variant not in known:
+                continue
+            shown = quantity(value, "bytes") if key == "bytes" else f"{value:.4f}"
+            told = f"{step.name}, {variant}: {shown}"
+            values.append({"release": step.name, "variant": variant, "value": value, "told": told})
+    if len({value["release"] for value in values}) < 2:  # noqa: PLR2004 - one is no history
+        return None
+    legend = Legend.among(_drawn_variants(steps, known), known)
+    scale, axis = alt.Scale(zero=key == "bytes"), alt.Axis(tickCount=5)
+    if key == "bytes":
+        axis = alt.Axis(tickCount=5, format="~s")
+    base = alt.Chart(rows(values)).encode(
+        x=alt.X("release:N", title=None, sort=[step.name for step in steps], axis=alt.Axis(labelAngle=-35)),
+        y=alt.Y("value:Q", title=title, scale=scale, axis=axis),
+        color=legend.colour("variant"),
+    )
+    lines = base.mark_line(aria=False).encode(strokeDash=legend.dash("variant"))
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(
+        shape=legend.shape("variant"), description="told:N"
+    )
+    chart = (lines + points).properties(width=WIDTH - 30, height=130)
+    return draw(chart, f"history-{key}", f"{title} over the accepted releases")

@@ -1,0 +1,65 @@
+"""What every runner does: load once, infer many times, close.
+
+A runner is the only thing that knows how a variant runs. It knows nothing of golden sets, limits or verdicts.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from eyerace_parity.evidence.model import Array, PortFact
+
+
+class Runner(ABC):
+    """One loaded variant.
+
+    Use it as a context manager: entering loads, leaving frees. ``infer`` may be called from several threads at once.
+    """
+
+    @property
+    @abstractmethod
+    def runtime(self) -> str:
+        """Name and version of what executes, e.g. ``onnxruntime 1.32.0``; known before loading."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load the artefact.
+
+        Raises:
+            ArtefactError: It is missing, torn, foreign, or the runtime refuses it.
+        """
+
+    @abstractmethod
+    def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Run once.
+
+        Args:
+            feeds: Every input by name, batch axis included.
+
+        Returns:
+            Every output by name, batch axis included.
+
+        Raises:
+            MeasurementError: The runtime refused the inputs or failed.
+        """
+
+    @abstractmethod
+    def ports(self) -> tuple[tuple[PortFact, ...], tuple[PortFact, ...]]:
+        """Inputs and outputs as the loaded model declares them; empty where the format declares none (torch)."""
+
+    def close(self) -> None:  # noqa: B027 - most runtimes free by themselves
+        """Free what ``load`` took. Closing twice does no harm."""
+
+    def __enter__(self) -> Self:
+        self.load()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,180 @@
+"""ONNX Runtime in this process: ``.onnx`` and ``.ort`` files, loaded from bytes as an app loads them."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+from eyerace_parity.errors import ArtefactError, MeasurementError
+from eyerace_parity.evidence.model import PortFact
+from eyerace_parity.runners import worker
+from eyerace_parity.runners.artefacts import artefact, contents
+from eyerace_parity.runners.base import Runner
+from eyerace_parity.runners.external import external_locations, lies_inside, locations_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.variants import Session
+    from eyerace_parity.evidence.model import Array
+
+
+_ORT_MARK: Final = slice(4, 8)
+"""Where a file in ONNX Runtime's own format bears its mark."""
+
+
+def runtime() -> str:
+    """``onnxruntime VERSION`` of this Python, without importing it."""
+    for name in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"):
+        try:
+            return f"onnxruntime {metadata.version(name)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return "onnxruntime (of no known distribution)"
+
+
+def model_of(contract: Contract, variant: str) -> bytes | Path:
+    """What a session is made from: the file's bytes, or its path where the contract allows external data.
+
+    ONNX Runtime finds external data of a model made from bytes if they happen to lie in the working directory, where an
+    app would never find them: they are refused rather than left to chance.
+
+    Raises:
+        ArtefactError: The file is missing, empty, too large or of another format than the variant's kind says, or has
+            external data though the contract wants one file.
+    """
+    if contract.variants[variant].kind == "ort":
+        _require_ort(contract, variant)
+    if not contract.interface.single_file:
+        path = artefact(contract, variant)
+        _refuse_outside(contract, variant, path)
+        return path
+    content = contents(contract, variant)
+    if outside := locations_in(content):
+        raise ArtefactError(
+            f"{variant}: {contract.variants[variant].path.as_posix()} keeps weights in {', '.join(outside)}, "
+            "which an app that loads it from bytes cannot find",
+            next_step="export it as one file, or set interface.single_file = false if the app opens it by its path",
+        )
+    return content
+
+
+def _refuse_outside(contract: Contract, variant: str, path: Path) -> None:
+    """Refuse external data that lead out of the bundle: older runtimes open whatever place a file names."""
+    try:
+        outside = [place for place in external_locations(path) if lies_inside(contract.root, path, place) is None]
+    except OSError as error:
+        reason = f"{variant}: {path.name} cannot be read: {error.strerror or error}"
+        raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
+    if outside:
+        raise ArtefactError(
+            f"{variant}: its external data {', '.join(map(repr, outside))} lie outside the bundle, and are not opened",
+            next_step="move them into the bundle, or export the model as one file",
+        )
+
+
+def _require_ort(contract: Contract, variant: str) -> None:
+    """Refuse another format under ``kind = "ort"``: this runtime takes it, one built for ``.ort`` does not."""
+    path = artefact(contract, variant)
+    name = f"{variant}: {contract.variants[variant].path.as_posix()}"
+    try:
+        with path.open("rb") as file:
+            head = file.read(_ORT_MARK.stop)
+    except OSError as error:
+        reason = f"{name} cannot be read: {error.strerror or error}"
+        raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
+    if head[_ORT_MARK] != b"ORTM":
+        raise ArtefactError(
+            f"{name} is not in ONNX Runtime's own format",
+            next_step="make it with `python -m onnxruntime.tools.convert_onnx_models_to_ort`, "
+            'or say kind = "onnx" if the app reads ONNX files',
+        )
+
+
+def session_of(contract: Contract, variant: str, *, threads: int | None = None) -> Session:
+    """Session settings of a variant; with ``threads``, that many intra-op threads and operators one at a time."""
+    session = contract.session_of(variant)
+    if threads is None:
+        return session
+    return session.model_copy(update={"intra_op_threads": threads, "inter_op_threads": 1})
+
+
+class OnnxRuntimeRunner(Runner):
+    """One ONNX Runtime session, shared by all threads that infer.
+
+    Args:
+        contract: The contract.
+        variant: Name of an ``onnx`` or ``ort`` variant.
+        threads: Intra-op threads instead of the contract's.
+    """
+
+    def __init__(self, contract: Contract, variant: str, *, threads: int | None = None) -> None:
+        self._contract = contract
+        self._variant = variant
+        self._settings = session_of(contract, variant, threads=threads)
+        self._session: Any = None
+
+    @property
+    def runtime(self) -> str:
+        """``onnxruntime VERSION``."""
+        return runtime()
+
+    def load(self) -> None:
+        """Make the session."""
+        model = model_of(self._contract, self._variant)
+        source = model if isinstance(model, bytes) else str(model)
+        try:
+            self._session = worker.create_session(source, self._settings.model_dump(mode="json"))
+        except worker.Refused as error:
+            raise refusal(self._contract, self._variant, str(error)) from error
+        except ImportError as error:
+            reason = f"onnxruntime cannot be imported: {error}"
+            raise MeasurementError(reason, next_step="python -m pip install onnxruntime") from error
+
+    def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Run once; thread-safe."""
+        try:
+            return worker.infer(self._loaded(), feeds)
+        except worker.Refused as error:
+            raise MeasurementError(f"{self._variant}: {error}") from error
+
+    def ports(self) -> tuple[tuple[PortFact, ...], tuple[PortFact, ...]]:
+        """Inputs and outputs as the session declares them."""
+        session = self._loaded()
+        described = (worker.describe(session.get_inputs()), worker.describe(session.get_outputs()))
+        inputs, outputs = (tuple(PortFact.model_validate(port) for port in side) for side in described)
+        return inputs, outputs
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+    def _loaded(self) -> Any:
+        if self._session is None:
+            message = "the runner is used before load() or after close()"
+            raise RuntimeError(message)
+        return self._session
+
+
+def refusal(contract: Contract, variant: str, sentence: str) -> ArtefactError:
+    """The error for a file that the runtime does not take, with what to do about it.
+
+    Args:
+        contract: The contract.
+        variant: Name of the variant.
+        sentence: What the runtime said.
+    """
+    recipe = getattr(contract.variants[variant], "recipe", None)
+    if "protobuf" in sentence.casefold() or "model verification" in sentence or "No graph was found" in sentence:
+        step = "the file is torn or no ONNX model: " + ("delete it and export again" if recipe else "fetch it again")
+    elif "NOT_IMPLEMENTED" in sentence:
+        step = "use a recipe whose operators this runtime has, or a newer onnxruntime in the app and here"
+    elif "Provider" in sentence:
+        step = "install the onnxruntime package that has it, or correct session.providers in the contract"
+    elif "opset" in sentence.casefold() or "IR version" in sentence:
+        step = "export at an older opset or IR version, or use a newer onnxruntime in the app and here"
+    else:
+        step = f"load {contract.variants[variant].path.as_posix()} in {runtime()} alone to see more"
+    return ArtefactError(f"{variant}: {runtime()} refuses the file: {sentence}", next_step=step)

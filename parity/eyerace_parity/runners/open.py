@@ -1,0 +1,25 @@
+"""Which runner runs a variant: the only place that asks for its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.runners.onnxruntime import OnnxRuntimeRunner
+from eyerace_parity.runners.torch import TorchRunner
+
+if TYPE_CHECKING:
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.runners.base import Runner
+
+
+def open_runner(contract: Contract, variant: str, *, threads: int | None = None) -> Runner:
+    """Return a variant's runner, not loaded yet: use it in a ``with``.
+
+    Args:
+        contract: The contract.
+        variant: Name of the variant.
+        threads: Threads of one inference instead of those of the contract's session.
+    """
+    kind = TorchRunner if contract.variants[variant].kind in TORCH_KINDS else OnnxRuntimeRunner
+    return kind(contract, variant, threads=threads)

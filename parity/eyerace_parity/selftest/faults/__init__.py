@@ -1,0 +1,22 @@
+"""The catalogue of faults, one file a family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eyerace_parity.selftest.faults import cost, export, hybrid, labels, preprocessing, quantisation, runtime, weights
+
+if TYPE_CHECKING:
+    from eyerace_parity.selftest.model import Fault
+
+CATALOGUE: tuple[Fault, ...] = (
+    *preprocessing.FAULTS,
+    *labels.FAULTS,
+    *export.FAULTS,
+    *weights.FAULTS,
+    *quantisation.FAULTS,
+    *runtime.FAULTS,
+    *cost.FAULTS,
+    *hybrid.FAULTS,
+)
+"""Every fault, in the order of the table."""

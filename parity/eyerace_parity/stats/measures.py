@@ -1,0 +1,109 @@
+"""Measures of decisions as functions of counts, so that thousands of resampled sets are evaluated at once.
+
+What a set of decisions is worth depends on three counts a class only: how many samples were decided rightly for it, how
+many bear its label, and how many were decided for it. These *tallies* add up over samples, so a resampled set is a
+weighted sum of the tallies of its parts, and all resampled sets together are one product of matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable  # noqa: TC003 - a field is annotated with it
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyerace_parity.stats.classification import Indices, decisions
+
+if TYPE_CHECKING:
+    from eyerace_parity.evidence.model import Array
+
+Floats = NDArray[np.float64]
+
+HITS, LABELLED, DECIDED = range(3)
+"""Rows of a tally: rightly decided, labelled, decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number of which more is better, as a function of tallies. Called like any other statistic, with scores.
+
+    Attributes:
+        classes: Number of classes.
+        value: From tallies float64 [..., parts, 3, classes] to values [...].
+        parts: Answers to one sample that it takes together; their scores stand side by side, [n, parts · classes].
+    """
+
+    classes: int
+    value: Callable[[Floats], Floats]
+    parts: int = 1
+
+    def decided(self, scores: Array) -> Indices:
+        """Take the decisions out of scores [n, parts · classes]: int64 [parts, n]."""
+        width = scores.shape[1] // self.parts
+        return np.stack([decisions(scores[:, part * width : (part + 1) * width]) for part in range(self.parts)])
+
+    def __call__(self, labels: Indices, scores: Array) -> float:
+        """The number itself."""
+        return float(self.value(tally(labels, self.decided(scores), self.classes)))
+
+
+def tally(labels: Indices, decided: Indices, classes: int) -> Floats:
+    """Count what measures rest on.
+
+    Args:
+        labels: int64 [n].
+        decided: int64 [parts, n].
+        classes: Number of classes.
+
+    Returns:
+        float64 [parts, 3, classes].
+    """
+    there = np.bincount(labels, minlength=classes)
+    counted = [
+        (np.bincount(labels[one == labels], minlength=classes), there, np.bincount(one, minlength=classes))
+        for one in decided
+    ]
+    return np.asarray(counted, dtype=np.float64)
+
+
+def _f1(tallies: Floats) -> Floats:
+    """F1 of every class, 2·TP / (labelled + decided): [..., 3, classes] to [..., classes]; NaN for a class nowhere."""
+    touched = tallies[..., LABELLED, :] + tallies[..., DECIDED, :]
+    hits = 2.0 * tallies[..., HITS, :]
+    found: Floats = np.divide(hits, touched, out=np.full(touched.shape, np.nan), where=touched > 0)
+    return found
+
+
+def macro_f1(classes: int) -> Measure:
+    """The mean of the classes' F1, as :func:`eyerace_parity.stats.classification.macro_f1`."""
+    return Measure(classes, lambda tallies: _f1(tallies[..., 0, :, :]).mean(axis=-1))
+
+
+def class_f1(classes: int, index: int) -> Measure:
+    """The F1 of one class."""
+    return Measure(classes, lambda tallies: _f1(tallies[..., 0, :, index : index + 1])[..., 0])
+
+
+def accuracy(classes: int) -> Measure:
+    """The share of right decisions, which with one label a sample is also the micro-F1."""
+    return Measure(
+        classes, lambda tallies: tallies[..., 0, HITS, :].sum(axis=-1) / tallies[..., 0, LABELLED, :].sum(axis=-1)
+    )
+
+
+def mixture_f1(classes: int, share: float) -> Measure:
+    """Macro-F1 of users who get the first part's answer so often, and else the second's.
+
+    Args:
+        classes: Number of classes.
+        share: Share of the first part, 0 to 1.
+    """
+
+    def value(tallies: Floats) -> Floats:
+        mixed = share * tallies[..., 0, :, :] + (1.0 - share) * tallies[..., 1, :, :]
+        found: Floats = _f1(mixed).mean(axis=-1)
+        return found
+
+    return Measure(classes, value, parts=2)
