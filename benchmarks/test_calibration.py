@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from eyerace_parity.stats.decisions import Rules, decide_drop
 from eyerace_parity.stats.measures import class_f1
 from tests.stats.simulated import CLASSES, MEASURE, World, damaged, shares

@@ -18,12 +18,13 @@ import pytest
 from PIL import Image, ImageOps
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.evidence.assistant import Assistant
-from eyerace_parity.evidence.laboratory import Laboratory
-from eyerace_parity.evidence.model import Need, Outputs, Repeats
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.evidence.answers import Outputs, Repeats
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.isolation.client import Assistant
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.laboratory import Laboratory
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 
 if TYPE_CHECKING:

@@ -17,18 +17,19 @@ from platformdirs import user_cache_path
 
 from eyerace_parity.checks.registry import open_contract, plan
 from eyerace_parity.contract.overrides import parse_override
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.core.result import HOST
 from eyerace_parity.emulation.toolkit import Sources
-from eyerace_parity.evidence.feeding import batch_of
-from eyerace_parity.evidence.laboratory import Laboratory
-from eyerace_parity.evidence.lane import KINDS
-from eyerace_parity.evidence.model import Execution, Need
-from eyerace_parity.evidence.store import Store
-from eyerace_parity.evidence.targets import Emulation
+from eyerace_parity.evidence.answers import Execution
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.isolation.runtime_worker import local_command
+from eyerace_parity.measure.batching import batch_of
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.laboratory import Laboratory
+from eyerace_parity.measure.targets.equipment import Emulation
+from eyerace_parity.measure.targets.executor import KINDS
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
-from eyerace_parity.result import HOST
-from eyerace_parity.runners.guest import local_command
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Claims

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from eyerace_parity.evidence.questions import MAX_RUNS
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from eyerace_parity.stats.quantiles import decide_in_looks
 from eyerace_parity.stats.sequential import boundaries, crossing_chance, looks_until
+from eyerace_parity.stats.stopping_rules import MAX_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

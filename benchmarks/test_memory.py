@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.evidence import soak
-from eyerace_parity.evidence.bench import Bench
-from eyerace_parity.evidence.model import Need, Soak
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Soak
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.context import Bench
+from eyerace_parity.measure.kinds import soak
 from eyerace_parity.selftest.faults.cost import LEAK, leak
 from eyerace_parity.selftest.roles import Role
 from eyerace_parity.selftest.workshop import Workshop

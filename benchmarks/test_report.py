@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.codec import encode
-from eyerace_parity.evidence.model import Golden, Outputs, Provenance
-from eyerace_parity.evidence.store import Store
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.report.compose import substance
-from eyerace_parity.report.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry
-from eyerace_parity.report.files import read_record, write_record
-from eyerace_parity.report.rows import VerdictEntry
-from eyerace_parity.result import Relation, Status
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.record.compose import substance
+from eyerace_parity.record.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry
+from eyerace_parity.record.files import read_record, write_record
+from eyerace_parity.record.rows import VerdictEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -230,7 +230,7 @@ def make_tensor_bundle(folder: Path, *, build: bool = False) -> Path:
 def _build(contract: Path) -> None:
     # Imported here: the bundles must be writable before the recipes can be imported at all.
     from eyerace_parity.checks.registry import open_contract
-    from eyerace_parity.progress import SilentProgress
+    from eyerace_parity.core.progress import SilentProgress
     from eyerace_parity.recipes.build import build_variant, missing_artefacts
 
     opened = open_contract(contract)

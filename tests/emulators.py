@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.emulation import counter
 from eyerace_parity.emulation.home import Home
 from eyerace_parity.emulation.qemu import find_qemu, install_qemu
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.progress import SilentProgress
-from eyerace_parity.runners.guest import WORKER
+from eyerace_parity.isolation.runtime_worker import WORKER
 
 if TYPE_CHECKING:
     from eyerace_parity.emulation.counter import Counter

@@ -8,10 +8,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.emulation.tiers import KNOWN
 from eyerace_parity.emulation.toolkit import Toolkit
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.runners.guest import local_command
+from eyerace_parity.isolation.runtime_worker import local_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ def misbehaving(folder: Path, name: str, answer: str) -> tuple[str, ...]:
     body = dedent(answer).strip().replace("\n", "\n    ")
     script.write_text(
         "import os, signal, sys, time\n"
-        "from eyerace_parity.runners import worker\n"
+        "from eyerace_parity.isolation import worker\n"
         "right, state = worker.infer, {'runs': 0}\n"
         "def infer(session, feeds):\n"
         "    runs = state['runs']\n"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.evidence.bench import Bench
-from eyerace_parity.evidence.laboratory import Laboratory
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.context import Bench
+from eyerace_parity.measure.laboratory import Laboratory
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,19 +14,19 @@ PACKAGE = Path(__file__).parent.parent / "parity" / "eyerace_parity"
 # Lowest first. A module may import from its own layer and from the layers above it in this list.
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
-        "eyerace_parity.result",
-        "eyerace_parity.errors",
-        "eyerace_parity.progress",
-        "eyerace_parity.places",
-        "eyerace_parity.digests",
+        "eyerace_parity.core.result",
+        "eyerace_parity.core.errors",
+        "eyerace_parity.core.progress",
+        "eyerace_parity.core.places",
+        "eyerace_parity.core.digests",
     ),
     ("eyerace_parity.contract",),
-    ("eyerace_parity.evidence.model", "eyerace_parity.stats"),
+    ("eyerace_parity.evidence", "eyerace_parity.stats"),
     ("eyerace_parity.compatibility",),
     ("eyerace_parity.golden",),
     ("eyerace_parity.runners", "eyerace_parity.emulation"),
     ("eyerace_parity.recipes",),
-    ("eyerace_parity.evidence",),
+    ("eyerace_parity.measure",),
     ("eyerace_parity.checks",),
     ("eyerace_parity.diagnose",),
     ("eyerace_parity.judging",),
@@ -34,14 +34,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("eyerace_parity.release",),
     ("eyerace_parity.selftest",),
     ("eyerace_parity.cli",),
-    ("eyerace_parity.plugin", "eyerace_parity.gate"),
+    ("eyerace_parity.plugin", "eyerace_parity.session"),
 )
 
 # What only some layers may know.
 RESERVED = {
     "torch": ("eyerace_parity.runners", "eyerace_parity.recipes"),
     "onnxruntime": ("eyerace_parity.runners", "eyerace_parity.recipes", "eyerace_parity.cli"),
-    "onnx": ("eyerace_parity.recipes", "eyerace_parity.evidence", "eyerace_parity.selftest", "eyerace_parity.cli"),
+    "onnx": ("eyerace_parity.recipes", "eyerace_parity.measure", "eyerace_parity.selftest", "eyerace_parity.cli"),
     "rich": ("eyerace_parity.report", "eyerace_parity.cli"),
 }
 

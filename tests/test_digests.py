@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.digests import file_digest, json_digest, rows_digest, text_digest
+from eyerace_parity.core.digests import file_digest, json_digest, rows_digest, text_digest
 
 ROWS = st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), max_size=4)
 

@@ -9,10 +9,11 @@ import pytest
 
 from eyerace_parity.checks.base import Case, Clause, Planned
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.errors import ArtefactError, BaselineMissing, ContractError
-from eyerace_parity.evidence.model import Files, Need, Provenance
+from eyerace_parity.core.errors import ArtefactError, BaselineMissing, ContractError
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.judging import judge
-from eyerace_parity.result import Judgement, Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

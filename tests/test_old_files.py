@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from eyerace_parity.cli import Exit, main
+from eyerace_parity.evidence import Evidence
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode, encode
-from eyerace_parity.evidence.model import Evidence, Fact, Outputs
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.record.files import read_record
+from eyerace_parity.record.schema import SCHEMA_FILE
 from eyerace_parity.release import files as releases
-from eyerace_parity.report.files import read_record
-from eyerace_parity.report.schema import SCHEMA_FILE
 
 ROOT = Path(__file__).parent.parent
 OLD = ROOT / "tests" / "fixtures" / "0.1"

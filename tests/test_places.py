@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyerace_parity.places import did_you_mean, hush, listed, shown
+from eyerace_parity.core.places import did_you_mean, hush, listed, shown
 
 if TYPE_CHECKING:
     import pytest

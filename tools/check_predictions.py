@@ -27,8 +27,8 @@ from rich.table import Table
 
 from eyerace_parity.compatibility.predict import Forecast, Outcome, Prediction, predict
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.evidence.peer import python_of
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.measure.kinds.peer_timing import python_of
 from eyerace_parity.report.console import Canvas
 from tests.compatibility.files import FILES, facts
 

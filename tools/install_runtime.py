@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 FORMAT = "eyerace-parity absence"
-"""As :mod:`eyerace_parity.report.absence` reads it."""
+"""As :mod:`eyerace_parity.matrix.absence` reads it."""
 
 _MARK = "ERROR: "
 

@@ -27,7 +27,7 @@ from runtime_table import Observed, add_observations, compose
 
 from eyerace_parity.compatibility.table import DATA, read_table
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.evidence.signatures import signatures
+from eyerace_parity.measure.onnx_graph.signatures import signatures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.compatibility.table import Form, Runtime, Table
     from eyerace_parity.compatibility.versions import Version
-    from eyerace_parity.evidence.model import Signature
+    from eyerace_parity.evidence.artefacts import Signature
 
 COMMAND: Final = "python tools/measure_runtimes.py ENVIRONMENT/bin/python …"
 _OPEN_END: Final = (1 << 31) - 1

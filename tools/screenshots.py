@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final
 from PIL import Image
 
 from eyerace_parity.contract.settings import resolve
-from eyerace_parity.errors import ParityError
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.errors import ParityError
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.record.files import read_record
 from eyerace_parity.release.chronicle import accepted_of
-from eyerace_parity.report.files import read_record
 from eyerace_parity.report.html import write_page
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eyerace_parity.contract.load import load_contract
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.errors import ParityError
-    from eyerace_parity.result import Identity, Judgement, Relation, Status, Verdict
+    from eyerace_parity.core.errors import ParityError
+    from eyerace_parity.core.result import Identity, Judgement, Relation, Status, Verdict
 
 __version__ = "0.1.1"
 
@@ -30,12 +30,12 @@ __all__ = [
 
 _HOMES = {
     "Contract": "eyerace_parity.contract.model",
-    "Identity": "eyerace_parity.result",
-    "Judgement": "eyerace_parity.result",
-    "ParityError": "eyerace_parity.errors",
-    "Relation": "eyerace_parity.result",
-    "Status": "eyerace_parity.result",
-    "Verdict": "eyerace_parity.result",
+    "Identity": "eyerace_parity.core.result",
+    "Judgement": "eyerace_parity.core.result",
+    "ParityError": "eyerace_parity.core.errors",
+    "Relation": "eyerace_parity.core.result",
+    "Status": "eyerace_parity.core.result",
+    "Verdict": "eyerace_parity.core.result",
     "load_contract": "eyerace_parity.contract.load",
 }
 

@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.checks.base import Findings
-from eyerace_parity.errors import BaselineMissing, MeasurementError, ParityError, harmless
+from eyerace_parity.core.errors import BaselineMissing, MeasurementError, ParityError, harmless
+from eyerace_parity.core.result import Judgement, Status, Verdict
 from eyerace_parity.evidence.source import Inquiry
-from eyerace_parity.result import Judgement, Status, Verdict
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Planned
-    from eyerace_parity.evidence.model import Evidence, Need
+    from eyerace_parity.evidence import Evidence
+    from eyerace_parity.evidence.base import Need
     from eyerace_parity.evidence.source import Source
 
 _REPORT_IT = "report it with the details below; the model is not at fault"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from eyerace_parity.gate.session import GateSession
+    from eyerace_parity.session.session import GateSession
 
 SWITCH: Final = "--eyerace-parity"
 """The option without which nothing happens."""
@@ -25,7 +25,7 @@ SWITCH: Final = "--eyerace-parity"
 MARKER: Final = "parity"
 """Marks a user's own test as part of the gate, and every item of a contract."""
 
-pytest_plugins = ("eyerace_parity.gate.fixtures",)
+pytest_plugins = ("eyerace_parity.session.fixtures",)
 
 session_key: Final = pytest.StashKey["GateSession"]()
 """Where the session of the run lies in ``config.stash``; absent while the switch is not given."""
@@ -56,11 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if not config.getoption("eyerace_parity") or config.getoption("help", default=False):
         return
-    from eyerace_parity.errors import ParityError  # noqa: PLC0415 - nothing is imported without the switch
-    from eyerace_parity.gate.interrupts import held_back  # noqa: PLC0415
+    from eyerace_parity.core.errors import ParityError  # noqa: PLC0415 - nothing is imported without the switch
+    from eyerace_parity.session.interrupts import held_back  # noqa: PLC0415
 
     with held_back():
-        from eyerace_parity.gate.opening import open_session  # noqa: PLC0415
+        from eyerace_parity.session.opening import open_session  # noqa: PLC0415
 
     try:
         session = open_session(config)

@@ -10,29 +10,18 @@ import numpy as np
 from eyerace_parity.checks.base import Findings
 from eyerace_parity.checks.registry import FAMILIES, plan
 from eyerace_parity.contract.model import Contract
-from eyerace_parity.evidence.model import (
-    Evidence,
-    Files,
-    Footprint,
-    Golden,
-    Graph,
-    Lineage,
-    Outputs,
-    PortFact,
-    Preflight,
-    Provenance,
-    Repeats,
-    Series,
-    Soak,
-    Timing,
-)
+from eyerace_parity.evidence.answers import Golden, Outputs, Repeats
+from eyerace_parity.evidence.artefacts import Files, Graph, Lineage, PortFact
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.costs import Footprint, Preflight, Series, Soak, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from eyerace_parity.checks.base import Planned
-    from eyerace_parity.evidence.model import Array
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence import Evidence
+    from eyerace_parity.evidence.base import Array
 
 CLASSES = ("red", "green", "blue")
 LABELS = (0, 0, 1, 1, 2, 2)

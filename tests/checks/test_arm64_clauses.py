@@ -9,17 +9,19 @@ import pytest
 
 from eyerace_parity.checks.base import Findings
 from eyerace_parity.checks.registry import plan
-from eyerace_parity.errors import ContractError
-from eyerace_parity.evidence.model import Execution, Golden, Graph, Outputs, Provenance
-from eyerace_parity.result import Status
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.answers import Execution, Golden, Outputs
+from eyerace_parity.evidence.base import Provenance
 from tests.checks.evidence_factory import LABELS, contract, golden, graph, one_hot, scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.artefacts import Graph
+    from eyerace_parity.evidence.base import Array
 
 OLD, NEW, X86 = "arm64/armv8.0", "arm64/armv8.2", "x86/avx2"
 DEVICE: dict[str, Any] = {"int8": {"kind": "onnx", "path": "int8.onnx", "reference": "fp32", "tier": "device"}}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from eyerace_parity.checks.closeness import ClosenessLimits
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import (
     TWO_OUTPUTS,
     VARIANTS,
@@ -26,8 +26,8 @@ from tests.checks.evidence_factory import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.evidence.model import Outputs
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.answers import Outputs
 
 TIGHT = {
     "max_abs": 0.0,

@@ -10,17 +10,19 @@ from eyerace_parity.checks.compatibility import demanded_runtime
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.compatibility.table import table
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.errors import ContractError
-from eyerace_parity.evidence.model import Preflight, Provenance, Signature
-from eyerace_parity.result import Status
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.artefacts import Signature
+from eyerace_parity.evidence.base import Provenance
 from tests.bundles import IMAGE_CONTRACT
 from tests.checks.evidence_factory import clauses, contract, graph, judge, preflight
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.evidence.model import Graph
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.artefacts import Graph
+    from eyerace_parity.evidence.costs import Preflight
 
 RELU = Signature(operator="ai.onnx::Relu", opset=17, inputs=("float32",), outputs=("float32",), count=3)
 CONV = Signature(

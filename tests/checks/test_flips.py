@@ -12,17 +12,19 @@ from hypothesis import strategies as st
 
 from eyerace_parity.checks.base import Findings
 from eyerace_parity.contract.flips import AcceptedFlip
-from eyerace_parity.errors import ContractError
-from eyerace_parity.evidence.flips import MOST_ROWS, reckon
-from eyerace_parity.evidence.model import FlipLedger, KnownFlips, Outputs, Provenance
-from eyerace_parity.result import Status
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.measure.kinds.flips import MOST_ROWS, reckon
 from tests.checks.evidence_factory import LABELS, contract, golden, one_hot, planned, scores
 from tests.checks.evidence_factory import outputs as answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
 
 TODAY = "2026-11-24"
 OURS = (1, 0, 2, 1, 2, 2)

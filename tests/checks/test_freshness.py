@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import clauses, contract, judge, lineage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
 
 NOW = {"source": "sha256:aa", "recipe": "sha256:bb", "tool.torch": "2.13"}
 READ = contract(variants={"bought": {"kind": "onnx", "path": "bought.onnx"}})

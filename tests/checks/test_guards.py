@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import CLASSES, contract, golden, judge, one_hot, outputs, scores
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import Golden, Outputs
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.answers import Golden, Outputs
 
 LIMITS = {
     "quality": {"f1": 0.0, "f1_drop": 1.0, "f1_per_class": 0.0, "accuracy": 0.0, "accuracy_drop": 1.0},

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from eyerace_parity.checks.registry import plan
-from eyerace_parity.errors import ContractError
-from eyerace_parity.result import Status
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import LABELS, clauses, contract, golden, judge, one_hot, outputs, scores
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Outputs
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.answers import Outputs
 
 HYBRID: dict[str, Any] = {
     "cloud": "fp32",

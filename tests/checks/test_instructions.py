@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from eyerace_parity.checks.arm64 import Arm64Limits
 from eyerace_parity.checks.base import Findings
-from eyerace_parity.checks.counts import tally
+from eyerace_parity.checks.limits import tally
 from eyerace_parity.checks.registry import open_contract, plan
-from eyerace_parity.errors import ContractError
-from eyerace_parity.evidence.model import Instructions, Provenance
-from eyerace_parity.result import Status
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.costs import Instructions
 from tests.checks.evidence_factory import contract
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
 
 OLD, NEW = "arm64/armv8.0", "arm64/armv8.2"
 DEVICE: dict[str, Any] = {"int8": {"kind": "onnx", "path": "int8.onnx", "reference": "fp32", "tier": "device"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import LABELS, TWO_OUTPUTS, contract, golden, judge, one_hot, outputs, scores
 
 READ = contract()

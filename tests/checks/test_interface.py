@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import (
     IMAGE_INPUT,
     INTERFACE,
@@ -26,8 +26,8 @@ from tests.checks.evidence_factory import (
 )
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import PortFact
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.artefacts import PortFact
 
 FULL = INTERFACE | {"opset": 17, "max_ir_version": 8}
 SHARES = {"interface": {"integer_weights": 0.9, "integer_macs": 0.5}}

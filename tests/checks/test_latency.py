@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eyerace_parity.checks.latency import LatencyLimits
-from eyerace_parity.evidence.model import Disturbance
-from eyerace_parity.evidence.questions import MAX_SECONDS
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.costs import Disturbance
+from eyerace_parity.stats.stopping_rules import MAX_SECONDS
 from tests.checks.evidence_factory import contract, judge, planned, series, timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.evidence.model import Timing
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.costs import Timing
 
 IMAGES = {
     "golden": {"kind": "images"},

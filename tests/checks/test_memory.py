@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eyerace_parity.checks.registry import plan
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import contract, footprint, judge, soak
 
 READ = contract({"int8": {"memory": {"peak_memory": "12 MB", "cold_start_ms": 30.0}}})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import CLASSES, LABELS, contract, golden, judge, outputs, scores
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Golden
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.answers import Golden
 
 TIMES = 200
 MANY = LABELS * TIMES

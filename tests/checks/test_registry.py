@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from eyerace_parity.checks.registry import FAMILIES, describe_clauses, open_contract, plan
-from eyerace_parity.errors import ContractError
-from eyerace_parity.evidence.model import Golden, Graph, Outputs, Provenance
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.artefacts import Graph
+from eyerace_parity.evidence.base import Provenance
 from tests.bundles import make_image_bundle, make_tensor_bundle
 from tests.checks.evidence_factory import TWO_OUTPUTS, clauses, contract, golden, judge, planned, scores
 

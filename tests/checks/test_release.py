@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from eyerace_parity.checks.base import Findings
-from eyerace_parity.errors import ContractError
-from eyerace_parity.evidence.flips import reckon
-from eyerace_parity.evidence.model import FlipLedger, Golden, KnownFlips, Outputs, Provenance
-from eyerace_parity.result import Status
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.measure.kinds.flips import reckon
 from tests.checks.evidence_factory import (
     LABELS,
     clauses,
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Evidence
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence import Evidence
 
 CLASSES = ("orange", "yellow", "pearl", "bull", "split")
 EACH = 240

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.checks.registry import plan
-from eyerace_parity.evidence.model import PeerTiming, Provenance
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.costs import PeerTiming
 from tests.checks.evidence_factory import contract, judge, series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
 
 
 def verdict(ours: Sequence[float], theirs: Sequence[float], limit: float = 1.5) -> Judgement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eyerace_parity.checks.size import SizeLimits
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import contract, files, judge
 
 LIMITS = {"file_size": "12 MB", "download_size": "10 MB", "size_ratio": {"versus": "fp32", "at_most": 0.4}}

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import clauses, contract, golden, judge, one_hot, repeats
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import Array
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.base import Array
 
 READ = contract({"fp32": {"stability": {"batch_invariant": 0.5}}})
 FIRST = {"scores": one_hot((0, 1))}

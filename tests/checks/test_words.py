@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eyerace_parity.checks.words import against, counted, figure, passing, volume
-from eyerace_parity.result import Relation, Status
+from eyerace_parity.core.result import Relation, Status
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([Relation.AT_MOST, Relation.AT_LEAST]))

@@ -11,7 +11,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from eyerace_parity.cli import Exit, main
-from eyerace_parity.report.schema import MERGED_FILE, merged_text
+from eyerace_parity.record.schema import MERGED_FILE, merged_text
 from tests.report.matrices import Cells, fail
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_a_folder_of_records_is_merged(here: Cells, capsys: pytest.CaptureFixtur
 
 
 def test_the_published_schema_is_that_of_the_program() -> None:
-    """``python -m eyerace_parity.report.schema`` would change nothing."""
+    """``python -m eyerace_parity.record.schema`` would change nothing."""
     assert MERGED_FILE.read_text(encoding="utf-8") == merged_text()
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eyerace_parity.cli import Exit, main
-from eyerace_parity.report.files import write_record
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
+from eyerace_parity.record.files import write_record
 from tests.report.records import record, verdict
 
 if TYPE_CHECKING:

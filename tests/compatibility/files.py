@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from eyerace_parity.evidence.model import Graph, Provenance
-from eyerace_parity.evidence.signatures import signatures
+from eyerace_parity.evidence.artefacts import Graph
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.measure.onnx_graph.signatures import signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,7 @@ from eyerace_parity.compatibility.kernels import Support, support
 from eyerace_parity.compatibility.predict import CPU_PROVIDER, Outcome, predict
 from eyerace_parity.compatibility.table import read_table, table
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.evidence.model import Signature
+from eyerace_parity.evidence.artefacts import Signature
 from tests.compatibility.files import FILES, dynamic, facts, model, relu
 
 HERE = Version.parse(onnxruntime.__version__)

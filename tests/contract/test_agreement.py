@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eyerace_parity.contract.load import load_contract
-from eyerace_parity.errors import ContractError
+from eyerace_parity.core.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT, TENSOR_CONTRACT
 from tests.limits import FAMILIES
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.contract.callables import load_callable, source_digest
-from eyerace_parity.errors import ContractError
+from eyerace_parity.core.errors import ContractError
 
 if TYPE_CHECKING:
     from pathlib import Path

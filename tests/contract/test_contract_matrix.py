@@ -11,7 +11,7 @@ import pytest
 from eyerace_parity.checks.registry import open_contract, plan
 from eyerace_parity.contract.load import load_contract
 from eyerace_parity.contract.matrix import Fails
-from eyerace_parity.errors import ContractError
+from eyerace_parity.core.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT
 from tests.limits import FAMILIES
 

@@ -8,7 +8,7 @@ import pytest
 
 from eyerace_parity.contract.load import MAX_BYTES, load_contract
 from eyerace_parity.contract.overrides import parse_override
-from eyerace_parity.errors import ContractError
+from eyerace_parity.core.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT, TENSOR_CONTRACT
 from tests.limits import FAMILIES, ClosenessLimits, OtherLimits, QualityLimits
 

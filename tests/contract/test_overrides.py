@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eyerace_parity.contract.overrides import Override, apply_overrides, parse_override
-from eyerace_parity.errors import ContractError
+from eyerace_parity.core.errors import ContractError
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from eyerace_parity.contract import settings as settings_room
 from eyerace_parity.contract.load import load_contract
 from eyerace_parity.contract.options import OPTIONS, Kind
 from eyerace_parity.contract.settings import Settings, resolve, usable_cores
-from eyerace_parity.errors import ContractError
+from eyerace_parity.core.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT
 from tests.limits import FAMILIES
 

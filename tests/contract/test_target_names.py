@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.errors import ContractError
+from eyerace_parity.core.errors import ContractError
 from tests.bundles import make_image_bundle
 
 if TYPE_CHECKING:

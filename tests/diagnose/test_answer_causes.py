@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eyerace_parity.diagnose.answers import causes, unread
-from eyerace_parity.evidence.model import Golden
+from eyerace_parity.evidence.answers import Golden
 from eyerace_parity.stats.differences import log_softmax
 
 CLASSES = ("orange", "yellow", "pearl", "bull")

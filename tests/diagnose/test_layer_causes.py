@@ -10,9 +10,10 @@ import pytest
 from onnx import numpy_helper
 
 from eyerace_parity.contract.variants import OnnxVariant
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.diagnose import layers
-from eyerace_parity.evidence.model import Need, Weights
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.diagnostics import Weights
 from eyerace_parity.recipes.build import build_variant
 from tests.bundles import make_image_bundle
 from tests.laboratories import laboratory

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.core.result import Status
 from eyerace_parity.diagnose import causes, preparation
-from eyerace_parity.evidence.model import Golden, Need, Outputs, Provenance, Trial, Trials
-from eyerace_parity.evidence.recorded import write
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.base import Need, Provenance
+from eyerace_parity.evidence.diagnostics import Trial, Trials
 from eyerace_parity.judging import judge
-from eyerace_parity.report.compose import Ledger, compose, finding
-from eyerace_parity.report.rejudge import judge_again
-from eyerace_parity.result import Status
+from eyerace_parity.measure.recorded import write
+from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.record.rejudge import judge_again
 from tests.bundles import make_image_bundle
 from tests.laboratories import change, laboratory
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.checks.base import Planned
-    from eyerace_parity.evidence.laboratory import Laboratory
+    from eyerace_parity.measure.laboratory import Laboratory
 
 PHONE = "[preprocess.phone]\nresize = { width = 32, height = 32 }\n"
 STATED = "mean = [0.5, 0.5, 0.5]\nstd = [0.25, 0.25, 0.25]\n"

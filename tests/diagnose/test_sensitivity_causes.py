@@ -7,7 +7,8 @@ import math
 import pytest
 
 from eyerace_parity.diagnose.sensitivity import causes
-from eyerace_parity.evidence.model import LayerGain, Provenance, Sensitivity
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.diagnostics import LayerGain, Sensitivity
 
 WORST = (LayerGain(name="/stem/Conv", decibels=24.2), LayerGain(name="/head/Gemm", decibels=23.6))
 

@@ -13,7 +13,7 @@ import pytest
 
 from eyerace_parity.emulation import counter
 from eyerace_parity.emulation.counter import Counter, CountingUnavailable, build, known_program
-from eyerace_parity.runners.worker import COUNT
+from eyerace_parity.isolation.worker import COUNT
 from tests.emulators import counting, emulator, lacking
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="qemu emulates user programs on Linux only")

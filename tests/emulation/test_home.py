@@ -13,10 +13,10 @@ from textwrap import dedent
 
 import pytest
 
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.emulation.home import Home, trouble_at
 from eyerace_parity.emulation.steps import run_step
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.progress import SilentProgress
 
 SILENT = SilentProgress()
 
@@ -85,7 +85,7 @@ INSTALL = """
     import sys, time
     from pathlib import Path
     from eyerace_parity.emulation.home import Home
-    from eyerace_parity.progress import SilentProgress
+    from eyerace_parity.core.progress import SilentProgress
     home = Home(Path(sys.argv[1]))
     with home.claim(SilentProgress()):
         if home.part("runtime", "one") is None:

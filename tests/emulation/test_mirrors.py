@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.emulation.mirrors import Archive, Distribution, archives, distribution, for_architecture
-from eyerace_parity.errors import MeasurementError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.emulation.home import Home
 from eyerace_parity.emulation.qemu import Emulator, find_qemu
-from eyerace_parity.errors import MeasurementError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.emulation.steps import run_step
-from eyerace_parity.errors import MeasurementError
 from tests.emulation.test_home import run_python, until
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.emulation.tiers import KNOWN
 from eyerace_parity.emulation.toolkit import INSTALL, Runtime, Sources, Toolkit, missing, obtain
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.progress import SilentProgress
-from eyerace_parity.runners.guest import WORKER, Guest, local_command
+from eyerace_parity.isolation.runtime_worker import WORKER, Guest, local_command
 from tests.emulation.test_qemu import fake
 from tests.emulation.test_userland import root  # noqa: F401 - a fixture
 from tests.equipment import NEW, OLD, X86

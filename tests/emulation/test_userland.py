@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from eyerace_parity.digests import rows_digest
+from eyerace_parity.core.digests import rows_digest
+from eyerace_parity.core.errors import InputChanged, MeasurementError
 from eyerace_parity.emulation.home import Home
 from eyerace_parity.emulation.userland import Userland, find_userland, numeric_digests, numeric_files
-from eyerace_parity.errors import InputChanged, MeasurementError
-from eyerace_parity.evidence.seals import Seal
+from eyerace_parity.measure.seals import Seal
 
 
 def elf(path: Path, machine: int = 183, more: bytes = b"") -> None:

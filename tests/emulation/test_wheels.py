@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eyerace_parity.core.errors import InputChanged, MeasurementError
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.emulation import wheels
 from eyerace_parity.emulation.home import Home
 from eyerace_parity.emulation.wheels import Runtime, find_site, install_site, runtime_of
-from eyerace_parity.errors import InputChanged, MeasurementError
-from eyerace_parity.progress import SilentProgress
 from tests.emulation.test_userland import find, root  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:

@@ -15,22 +15,32 @@ import numpy as np
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.contract.carry import packed, unpacked
 from eyerace_parity.contract.overrides import parse_override
-from eyerace_parity.errors import ArtefactError, GoldenError, InputChanged, MeasurementError, RecipeError, WorkerDied
-from eyerace_parity.evidence.assistant import Assistant
+from eyerace_parity.contract.wire import packed, unpacked
+from eyerace_parity.core.errors import (
+    ArtefactError,
+    GoldenError,
+    InputChanged,
+    MeasurementError,
+    RecipeError,
+    WorkerDied,
+)
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.answers import Outputs, Repeats
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.codec import encode
-from eyerace_parity.evidence.model import Need, Outputs, Preflight, Repeats, Timing, Trials, Weights
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.evidence.costs import Preflight, Timing
+from eyerace_parity.evidence.diagnostics import Trials, Weights
+from eyerace_parity.isolation.client import Assistant
 from eyerace_parity.recipes.build import content_of
-from eyerace_parity.result import Status
 from tests.laboratories import bench, laboratory
 from tests.machinery.runs import run_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eyerace_parity.evidence.laboratory import Laboratory
+    from eyerace_parity.measure.laboratory import Laboratory
 
 
 @pytest.fixture
@@ -224,7 +234,7 @@ def test_what_the_machine_refuses_is_told_as_without_one(
     """A machine that is full there is no fault of the model, and none of the program."""
     path = image_bundle / "tiny_classifier.py"
     lines = (
-        "from eyerace_parity.evidence import outputs",
+        "from eyerace_parity.measure.kinds import outputs",
         "def rows_of(*_):",
         f"    raise {raised}",
         "outputs.rows_of = rows_of",

@@ -13,11 +13,12 @@ import pytest
 from onnx import numpy_helper
 
 import eyerace_parity
-from eyerace_parity.errors import GoldenError, MeasurementError
-from eyerace_parity.evidence import bench as benches
-from eyerace_parity.evidence.bench import MISSING, artefact_digest, code_digest, inside
-from eyerace_parity.evidence.measurers import TABLE, content_key, measurer_of
-from eyerace_parity.evidence.model import Files, Need, Provenance
+from eyerace_parity.core.errors import GoldenError, MeasurementError
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.base import Need, Provenance
+from eyerace_parity.measure import context as benches
+from eyerace_parity.measure.context import MISSING, artefact_digest, code_digest, inside
+from eyerace_parity.measure.measurers import TABLE, content_key, measurer_of
 from eyerace_parity.runners import torch as torch_runtime
 from tests.laboratories import bench, change, laboratory
 
@@ -74,7 +75,7 @@ def test_evidence_of_code_that_cannot_be_read_is_not_obtained(
     own = laboratory(image_bundle)
     own.obtain(Need(Files, "fp32"))
     moved = dataclasses.replace(measurer_of(Files), code=("evidence/no_such.py",))
-    monkeypatch.setattr("eyerace_parity.evidence.measurers.TABLE", TABLE | {Files: moved})
+    monkeypatch.setattr("eyerace_parity.measure.measurers.TABLE", TABLE | {Files: moved})
     with pytest.raises(MeasurementError, match=r"no_such\.py"):
         laboratory(image_bundle).obtain(Need(Files, "fp32"))
     with pytest.raises(MeasurementError, match=r"no_such\.py"):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eyerace_parity.errors import RecordError
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.evidence.answers import Execution, Golden, Outputs, Repeats
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.base import Array, Provenance
 from eyerace_parity.evidence.codec import decode, encode
-from eyerace_parity.evidence.model import Array, Execution, Files, Golden, Outputs, Provenance, Repeats
 
 SOURCE = Provenance(variant="int8", artefact="sha256:1", settings={"threads": "1"})
 STRANGE: dict[str, Array] = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eyerace_parity.evidence import disturbance
-from eyerace_parity.evidence.disturbance import Watch
+from eyerace_parity.measure.kinds import system_noise
+from eyerace_parity.measure.kinds.system_noise import Watch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def counters(root: Path, *, user: int, steal: int, throttled: int, heat: int, mh
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counters of these tests need no time to tick, and tick a hundred times a second."""
-    monkeypatch.setattr(disturbance, "SHORTEST", 0.0)
+    monkeypatch.setattr(system_noise, "SHORTEST", 0.0)
     monkeypatch.setattr("os.sysconf", lambda _name: 100, raising=False)
 
 
@@ -79,6 +79,6 @@ def test_where_nothing_is_counted_nothing_is_claimed(tmp_path: Path) -> None:
 
 def test_a_moment_is_too_short_for_the_counters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counters that tick a hundred times a second say nothing of less."""
-    monkeypatch.setattr(disturbance, "SHORTEST", 0.2)
+    monkeypatch.setattr(system_noise, "SHORTEST", 0.2)
     counters(tmp_path, user=1000, steal=0, throttled=0, heat=0, mhz=3000)
     assert Watch(tmp_path).seen(0.0) is None

@@ -14,15 +14,17 @@ from onnx import numpy_helper
 
 from eyerace_parity.checks.base import Findings
 from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.emulation.tiers import KNOWN
 from eyerace_parity.emulation.toolkit import Sources, obtain
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.evidence.model import Execution, Instructions, Need
-from eyerace_parity.evidence.targets import Emulation, runtime_of_the_run
+from eyerace_parity.evidence.answers import Execution
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Instructions
 from eyerace_parity.judging import judge
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.measure.targets.equipment import Emulation, runtime_of_the_run
 from eyerace_parity.recipes.build import build_variant
-from eyerace_parity.result import HOST, Status
 from tests.checks.evidence_factory import contract
 from tests.emulators import home, lacking
 from tests.equipment import OLD, X86
@@ -33,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from eyerace_parity.core.result import Judgement
     from eyerace_parity.emulation.toolkit import Toolkit
-    from eyerace_parity.evidence.laboratory import Laboratory
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.measure.laboratory import Laboratory
 
 NEW = "arm64/armv8.2"
 LIAR = "arm64/liar"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from eyerace_parity.contract.variants import Session
-from eyerace_parity.errors import WorkerDied
-from eyerace_parity.runners.guest import WORKER, Guest
+from eyerace_parity.core.errors import WorkerDied
+from eyerace_parity.isolation.runtime_worker import WORKER, Guest
 from tests.equipment import OLD
 from tests.evidence.test_emulated import Installed
 from tests.runners.test_guest import gone

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.evidence.feeding import evenly
+from eyerace_parity.measure.batching import evenly
 
 
 @given(st.integers(1, 5000), st.integers(1, 64))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.errors import ArtefactError
-from eyerace_parity.evidence import files
-from eyerace_parity.evidence.bench import artefact_digest
-from eyerace_parity.evidence.model import Files, Need
+from eyerace_parity.core.errors import ArtefactError
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.measure.context import artefact_digest
+from eyerace_parity.measure.kinds import files
 from tests.laboratories import bench, change
 from tests.onnx_files import write_linear
 

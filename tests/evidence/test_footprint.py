@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from onnx import TensorProto, helper
 
-from eyerace_parity.errors import ArtefactError, MeasurementError, WorkerDied
-from eyerace_parity.evidence import footprint
-from eyerace_parity.evidence.model import Footprint, Need, Preflight
+from eyerace_parity.core.errors import ArtefactError, MeasurementError, WorkerDied
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Footprint, Preflight
+from eyerace_parity.measure.kinds import footprint
 from tests.equipment import misbehaving
 from tests.laboratories import bench, laboratory
 from tests.onnx_files import write_linear

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.errors import ArtefactError
-from eyerace_parity.evidence.graph import read_graph
-from eyerace_parity.evidence.model import PortFact
+from eyerace_parity.core.errors import ArtefactError
+from eyerace_parity.evidence.artefacts import PortFact
+from eyerace_parity.measure.onnx_graph.reader import read_graph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Graph
+    from eyerace_parity.evidence.artefacts import Graph
 
 CONTRACT = """
 schema = 1

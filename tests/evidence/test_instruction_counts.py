@@ -9,10 +9,11 @@ import numpy as np
 import onnx
 import pytest
 
-from eyerace_parity.errors import MeasurementError, WorkerDied
-from eyerace_parity.evidence.instructions import IDENTITY, REPEATS, STEADY, count, measure, provenance, unavailable
-from eyerace_parity.evidence.model import Instructions, Need, Provenance
-from eyerace_parity.runners.guest import Guest, local_command
+from eyerace_parity.core.errors import MeasurementError, WorkerDied
+from eyerace_parity.evidence.base import Need, Provenance
+from eyerace_parity.evidence.costs import Instructions
+from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.measure.kinds.instructions import IDENTITY, REPEATS, STEADY, count, measure, provenance, unavailable
 from tests.emulators import counting, x86_command
 from tests.laboratories import bench, change
 from tests.runners.test_guest import impostor

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eyerace_parity.evidence import known as reader
-from eyerace_parity.evidence.known import today
-from eyerace_parity.evidence.model import FlipLedger, KnownFlips, Need, Outputs
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.measure.kinds import known_flips as reader
+from eyerace_parity.measure.kinds.known_flips import today
 from tests.laboratories import laboratory
 
 if TYPE_CHECKING:

@@ -12,24 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eyerace_parity.errors import ArtefactError, BaselineMissing, GoldenError, MeasurementError
-from eyerace_parity.evidence import files, footprint, outputs
-from eyerace_parity.evidence.kept import recall
-from eyerace_parity.evidence.laboratory import Laboratory
-from eyerace_parity.evidence.measurers import content_key
-from eyerace_parity.evidence.model import (
-    Files,
-    Footprint,
-    Golden,
-    Graph,
-    Lineage,
-    Need,
-    Outputs,
-    Preflight,
-    Repeats,
-    Timing,
-)
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.errors import ArtefactError, BaselineMissing, GoldenError, MeasurementError
+from eyerace_parity.evidence.answers import Golden, Outputs, Repeats
+from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Footprint, Preflight, Timing
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.kept import recall
+from eyerace_parity.measure.kinds import files, footprint, outputs
+from eyerace_parity.measure.laboratory import Laboratory
+from eyerace_parity.measure.measurers import content_key
 from tests.laboratories import change, laboratory
 
 CONTENT = [Need(kind, "fp32") for kind in (Outputs, Repeats, Graph, Files, Preflight)]
@@ -113,7 +105,7 @@ def test_a_change_of_our_own_code_is_a_change(image_bundle: Path, monkeypatch) -
     source = place.obtain(Need(Files, "fp32")).provenance
     before = content_key(Files, source)
     assert recall(Store(image_bundle.parent / "store"), Files, before) is not None
-    monkeypatch.setattr("eyerace_parity.evidence.measurers.code_digest", lambda *places: f"edited {places}")
+    monkeypatch.setattr("eyerace_parity.measure.measurers.code_digest", lambda *places: f"edited {places}")
     assert content_key(Files, source) != before
 
 
@@ -268,7 +260,7 @@ import sys
 from pathlib import Path
 from typing import Any
 from tests.laboratories import laboratory
-from eyerace_parity.evidence.model import *
+from eyerace_parity.evidence import *
 bundle = Path(sys.argv[1])
 place = laboratory(bundle)
 for kind in (Outputs, Repeats, Files, Lineage):

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eyerace_parity.errors import MeasurementError, WorkerDied
-from eyerace_parity.evidence.model import Execution, Instructions, Need, Outputs
-from eyerace_parity.evidence.selection import margins
-from eyerace_parity.result import HOST
-from eyerace_parity.runners.guest import Guest
+from eyerace_parity.core.errors import MeasurementError, WorkerDied
+from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.answers import Execution, Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Instructions
+from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.measure.sample_selection import margins
 from tests.equipment import NEW, OLD, X86, Local, alive, misbehaving, on_two_targets
 from tests.laboratories import change, laboratory
 from tests.onnx_files import write_linear
@@ -23,7 +25,7 @@ from tests.onnx_files import write_linear
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.evidence.laboratory import Laboratory
+    from eyerace_parity.measure.laboratory import Laboratory
 
 IMAGES = 6
 
@@ -205,7 +207,7 @@ def test_another_runtime_is_refused(bundle: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.py"
     other.write_text(
         "import onnxruntime\nonnxruntime.__version__ = '1.0.0'\n"
-        "from eyerace_parity.runners import worker\nworker.main()\n",
+        "from eyerace_parity.isolation import worker\nworker.main()\n",
         encoding="utf-8",
     )
     equipment = Local(commands={OLD: (sys.executable, str(other))})

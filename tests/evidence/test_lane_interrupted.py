@@ -23,7 +23,7 @@ def bundle(image_bundle: Path) -> Path:
 CTRL_C = """
 import signal, sys
 from pathlib import Path
-from eyerace_parity.evidence.model import Execution, Need
+from eyerace_parity.evidence import Execution, Need
 from tests.equipment import Local, OLD, X86
 from tests.laboratories import laboratory
 
@@ -60,8 +60,8 @@ def test_ctrl_c_ends_all_guests(bundle: Path, tmp_path: Path) -> None:
 CTRL_C_WHILE_A_SAMPLE_HANGS = """
 import signal, sys
 from pathlib import Path
-from eyerace_parity.evidence.assistant import Assistant
-from eyerace_parity.evidence.model import Execution, Need, Outputs
+from eyerace_parity.isolation.client import Assistant
+from eyerace_parity.evidence import Execution, Need, Outputs
 from tests.equipment import Local, OLD, X86
 from tests.laboratories import laboratory
 

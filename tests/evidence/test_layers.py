@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from eyerace_parity.evidence.layers import MOST, element_type, weigh_layers
-from eyerace_parity.evidence.model import Layer
+from eyerace_parity.evidence.artefacts import Layer
+from eyerace_parity.measure.onnx_graph.layers import MOST, element_type, weigh_layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

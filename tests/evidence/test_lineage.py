@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.digests import file_digest
-from eyerace_parity.errors import ArtefactError
-from eyerace_parity.evidence.lineage import read_lineage
+from eyerace_parity.core.digests import file_digest
+from eyerace_parity.core.errors import ArtefactError
+from eyerace_parity.measure.kinds.lineage import read_lineage
 from tests.bundles import make_tensor_bundle
 
 if TYPE_CHECKING:

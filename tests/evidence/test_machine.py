@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 
-from eyerace_parity.evidence.machine import fingerprint, load_average
+from eyerace_parity.core.machine import fingerprint, load_average
 
 
 def test_the_fingerprint_tells_the_processor_and_no_name() -> None:

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from eyerace_parity.evidence.macs import Work, count_work
+from eyerace_parity.measure.onnx_graph.macs import Work, count_work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from eyerace_parity.errors import GoldenError, MeasurementError
-from eyerace_parity.evidence import outputs
-from eyerace_parity.evidence.model import Need, Outputs
+from eyerace_parity.core.errors import GoldenError, MeasurementError
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.measure.kinds import outputs
 from tests.laboratories import bench, change, floats
 from tests.onnx_files import write_linear
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.contract.data import Preprocess
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 
 def evaluate(bundle: Path, variant: str = "fp32", *, jobs: int = 1) -> Outputs:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.evidence import peer
-from eyerace_parity.evidence.model import Need, PeerTiming
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import PeerTiming
+from eyerace_parity.measure.kinds import peer_timing
 from tests.laboratories import laboratory
 
 NEED = Need(PeerTiming, "int8")
@@ -20,7 +21,7 @@ def test_both_runtimes_are_timed_in_turns(image_bundle: Path) -> None:
     found = laboratory(image_bundle, peer_python=Path(sys.executable)).obtain(NEED)
     assert found.runtime == found.peer_runtime
     assert found.provenance.runtime == f"onnxruntime {found.runtime}"
-    assert len(found.runs.cpu_ms) == len(found.peer_runs.cpu_ms) == peer.RUNS
+    assert len(found.runs.cpu_ms) == len(found.peer_runs.cpu_ms) == peer_timing.RUNS
     assert min(found.runs.wall_ms) > 0
     if sys.platform == "linux":
         assert found.peak_bytes is not None
@@ -47,9 +48,9 @@ def test_a_peer_may_be_the_folder_of_an_environment(tmp_path: Path) -> None:
     inside = tmp_path / "env" / "bin"
     inside.mkdir(parents=True)
     (inside / "python").symlink_to(sys.executable)
-    assert peer.python_of(tmp_path / "env") == inside / "python"
+    assert peer_timing.python_of(tmp_path / "env") == inside / "python"
     with pytest.raises(MeasurementError, match="no Python at nowhere"):
-        peer.python_of(tmp_path / "nowhere")
+        peer_timing.python_of(tmp_path / "nowhere")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for a broken Python is a shell script")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.evidence import questions
-from eyerace_parity.evidence.questions import Asked, Question, asked_of, runs_of_soak
+from eyerace_parity.stats import stopping_rules
+from eyerace_parity.stats.stopping_rules import Asked, Question, asked_of, runs_of_soak
 from tests.laboratories import change
 
 if TYPE_CHECKING:
@@ -75,7 +75,11 @@ def test_a_check_that_asks_nothing_allows_nothing() -> None:
     short = Asked((MEDIAN,), 10, 1.0)
     assert asked_of(stated(a=Times(None), b=Times(short), c=object()), "int8", "") == short
     nobody = asked_of(stated(a=Times(short)), "int8", "fp32")
-    assert (nobody.questions, nobody.max_runs, nobody.max_seconds) == ((), questions.MAX_RUNS, questions.MAX_SECONDS)
+    assert (nobody.questions, nobody.max_runs, nobody.max_seconds) == (
+        (),
+        stopping_rules.MAX_RUNS,
+        stopping_rules.MAX_SECONDS,
+    )
 
 
 def test_the_longest_soak_that_any_limit_asks_is_run() -> None:
@@ -83,7 +87,7 @@ def test_the_longest_soak_that_any_limit_asks_is_run() -> None:
     contract = stated(a=Soaked(300), b=Soaked(None), c=Soaked(700), d=Soaked(500), e=object())
     assert runs_of_soak(contract, "int8") == 700
     assert runs_of_soak(stated(a=Soaked(50)), "int8") == 50
-    assert runs_of_soak(stated(a=Soaked(None)), "int8") == questions.SOAK_RUNS
+    assert runs_of_soak(stated(a=Soaked(None)), "int8") == stopping_rules.SOAK_RUNS
 
 
 @pytest.mark.parametrize(
@@ -111,4 +115,4 @@ def test_the_checks_of_the_package_ask_for_what_their_limits_say(image_bundle: P
     assert [(one.part, one.budget) for one in beside.of("ratio")] == [("ratio", 1.5)]
     assert asked_of(contract, "fp32", "") == Asked()
     assert runs_of_soak(contract, "int8") == 432
-    assert runs_of_soak(contract, "fp32") == questions.SOAK_RUNS
+    assert runs_of_soak(contract, "fp32") == stopping_rules.SOAK_RUNS

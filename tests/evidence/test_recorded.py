@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.evidence import recorded
-from eyerace_parity.evidence.model import Need, Outputs
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.measure import recorded
 from eyerace_parity.runners import torch as torch_runtime
 from tests.laboratories import change, laboratory
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyerace_parity.evidence import outputs, repeats
-from eyerace_parity.evidence.model import Need, Outputs, Repeats
+from eyerace_parity.evidence.answers import Outputs, Repeats
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.measure.kinds import outputs, repeats
 from tests.laboratories import bench, change, floats
 from tests.onnx_files import write_linear
 

@@ -11,26 +11,24 @@ import numpy as np
 import onnx
 import pytest
 
-from eyerace_parity.digests import file_digest
-from eyerace_parity.errors import InputChanged, MeasurementError, WorkerDied, is_transient
-from eyerace_parity.evidence import execution, footprint, graph_apart, known, lane, outputs, recorded, repeats, trials
-from eyerace_parity.evidence.kept import keep, recall
-from eyerace_parity.evidence.model import (
-    Files,
-    Graph,
-    KnownFlips,
-    Need,
-    Outputs,
-    Preflight,
-    Provenance,
-    Repeats,
-    Trials,
-)
-from eyerace_parity.evidence.seals import Seal
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.digests import file_digest
+from eyerace_parity.core.errors import InputChanged, MeasurementError, WorkerDied, is_transient
+from eyerace_parity.evidence.answers import Outputs, Repeats
+from eyerace_parity.evidence.artefacts import Files, Graph
+from eyerace_parity.evidence.base import Need, Provenance
+from eyerace_parity.evidence.costs import Preflight
+from eyerace_parity.evidence.diagnostics import Trials
+from eyerace_parity.evidence.flips import KnownFlips
 from eyerace_parity.golden.images import ImageGolden
-from eyerace_parity.runners.apart import read_apart
-from eyerace_parity.runners.guest import Guest
+from eyerace_parity.isolation.apart import read_apart
+from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.measure import recorded
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.kept import keep, recall
+from eyerace_parity.measure.kinds import execution, footprint, known_flips, outputs, preparation_trials, repeats
+from eyerace_parity.measure.onnx_graph import graph_apart
+from eyerace_parity.measure.seals import Seal
+from eyerace_parity.measure.targets import executor
 from tests.equipment import misbehaving
 from tests.laboratories import bench, change, laboratory
 
@@ -98,7 +96,7 @@ def test_other_bytes_break_a_seal(file: Path, put_back: bool) -> None:  # noqa: 
 
 def test_bytes_are_hashed_again_whatever_the_marks_say(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a measurement unchanged size, times and inode stand for nothing."""
-    monkeypatch.setattr("eyerace_parity.evidence.seals._marks", lambda _: (5, 0, 0, 0))
+    monkeypatch.setattr("eyerace_parity.measure.seals._marks", lambda _: (5, 0, 0, 0))
     seal = sealed(file)
     file.write_bytes(b"other")
     seal.require()  # they stand for the digest before one
@@ -108,7 +106,7 @@ def test_bytes_are_hashed_again_whatever_the_marks_say(file: Path, monkeypatch: 
 
 def test_rehash_trusts_no_marks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--eyerace-parity-rehash``: neither before a measurement."""
-    monkeypatch.setattr("eyerace_parity.evidence.seals._marks", lambda _: (5, 0, 0, 0))
+    monkeypatch.setattr("eyerace_parity.measure.seals._marks", lambda _: (5, 0, 0, 0))
     seal = sealed(file, rehash=True)
     file.write_bytes(b"other")
     with pytest.raises(InputChanged):
@@ -251,7 +249,7 @@ def test_recorded_outputs_are_part_of_the_key(image_bundle: Path) -> None:
 def test_recorded_outputs(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are recorded again while something is compared with them."""
     place = recorded.write(bench(image_bundle).contract, laboratory(image_bundle).obtain(Need(Outputs, "torch")))
-    meanwhile(monkeypatch, trials, "_chosen", lambda: replaced(place, place.read_bytes() + b"\n"))
+    meanwhile(monkeypatch, preparation_trials, "_chosen", lambda: replaced(place, place.read_bytes() + b"\n"))
     with pytest.raises(InputChanged, match="torch"):
         laboratory(image_bundle, use_recorded=True).obtain(Need(Trials, "fp32", versus="torch"))
 
@@ -259,10 +257,10 @@ def test_recorded_outputs(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_accepted_flips(image_bundle: Path) -> None:
     """The file is read once more to be judged by: it must be the one that is named."""
     place = bench(image_bundle)
-    source = known.provenance(place, Need(KnownFlips))
+    source = known_flips.provenance(place, Need(KnownFlips))
     place.contract.path(place.contract.flips.accepted).write_text("# another\n", encoding="utf-8")
     with pytest.raises(InputChanged):
-        known.measure(place, Need(KnownFlips), source)
+        known_flips.measure(place, Need(KnownFlips), source)
 
 
 def test_no_verdict_is_given_on_a_file_that_has_gone(image_bundle: Path) -> None:
@@ -288,14 +286,14 @@ def test_what_fails_because_a_file_changed_says_so(image_bundle: Path, monkeypat
 
 def test_an_execution_on_a_target(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lane keeps by itself, and asks the same."""
-    from eyerace_parity.evidence.model import Execution
+    from eyerace_parity.evidence.answers import Execution
 
     path = image_bundle / "build" / "tiny.int8.onnx"
     meanwhile(monkeypatch, execution, "prepare", lambda: replaced(path, (path.parent / "tiny.fp32.onnx").read_bytes()))
     with pytest.raises(InputChanged, match=r"tiny\.int8\.onnx"):
         laboratory(image_bundle).obtain(Need(Execution, "int8"))
     assert not list((image_bundle.parent / "store" / "execution").glob("*"))
-    assert lane.KINDS
+    assert executor.KINDS
 
 
 # ---- what is true of this run only -----------------------------------------------------------------------------------

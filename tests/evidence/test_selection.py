@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.evidence.selection import choose, margins
+from eyerace_parity.measure.sample_selection import choose, margins
 
 LABELS = np.repeat(np.arange(4), [50, 30, 15, 5]).astype(np.int64)
 

@@ -12,15 +12,17 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 
 from eyerace_parity.checks.registry import plan
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.evidence import sensitivity
-from eyerace_parity.evidence.model import Need, Outputs, Sensitivity
-from eyerace_parity.evidence.sensitivity import _Excluding, _from_integers, _recipe, _Trial, _without
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.diagnostics import Sensitivity
 from eyerace_parity.judging import judge
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.measure.kinds import sensitivity
+from eyerace_parity.measure.kinds.sensitivity import _Excluding, _from_integers, _recipe, _Trial, _without
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 from eyerace_parity.recipes.quantise import prepared
-from eyerace_parity.result import Status
 from eyerace_parity.stats.differences import sqnr_db
 from tests.bundles import make_image_bundle
 from tests.laboratories import bench, change, laboratory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper
 
-from eyerace_parity.evidence.signatures import signatures
+from eyerace_parity.measure.onnx_graph.signatures import signatures
 from tests.compatibility.files import dynamic, half, model, qoperator, with_function
 
 

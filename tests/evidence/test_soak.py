@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 import onnx
 import pytest
 
-from eyerace_parity.errors import GoldenError, MeasurementError
-from eyerace_parity.evidence import soak
-from eyerace_parity.evidence.model import Need, Soak
-from eyerace_parity.evidence.questions import SOAK_RUNS
-from eyerace_parity.runners.guest import Guest
+from eyerace_parity.core.errors import GoldenError, MeasurementError
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Soak
+from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.measure.kinds import soak
 from eyerace_parity.selftest.faults.cost import LEAK, leak
+from eyerace_parity.stats.stopping_rules import SOAK_RUNS
 from tests.laboratories import bench, change, laboratory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.evidence.bench import Bench
+    from eyerace_parity.measure.context import Bench
 
 _LIMITS = "[variants.fp32.limits.closeness]"
 _ASKED = "[variants.fp32.limits.memory]\nmemory_leak = '1 MB'\nleak_runs = {runs}\n\n" + _LIMITS

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eyerace_parity.digests import text_digest
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.digests import text_digest
+from eyerace_parity.measure.cache import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,15 +9,16 @@ import onnxruntime
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.core.errors import ContractError, MeasurementError, RecordError
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.emulation.toolkit import Sources
-from eyerace_parity.errors import ContractError, MeasurementError, RecordError
-from eyerace_parity.evidence import elsewhere, targets
-from eyerace_parity.evidence.elsewhere import Elsewhere
-from eyerace_parity.evidence.measurers import content_key
-from eyerace_parity.evidence.model import Execution, Need, Outputs
-from eyerace_parity.evidence.selection import choose, margins
-from eyerace_parity.evidence.targets import Emulation, runtime_of_the_run, tier_of
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.evidence.answers import Execution, Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.measure.measurers import content_key
+from eyerace_parity.measure.sample_selection import choose, margins
+from eyerace_parity.measure.targets import equipment, target_evidence
+from eyerace_parity.measure.targets.equipment import Emulation, runtime_of_the_run, tier_of
+from eyerace_parity.measure.targets.target_evidence import Elsewhere
 from tests.equipment import NEW, OLD, X86, Local, on_two_targets
 from tests.laboratories import bench, change, laboratory
 
@@ -61,7 +62,7 @@ def test_what_is_missing_is_looked_for_once_a_run(
         tried.append(tier.name)
         raise fault(f"{tier.name} is not there", next_step="install it")
 
-    monkeypatch.setattr(targets, "obtain", refuse)
+    monkeypatch.setattr(equipment, "obtain", refuse)
     room = emulation(image_bundle)
     for target in (OLD, OLD, NEW, OLD):
         with pytest.raises(MeasurementError, match=f"{target} is not there") as caught:
@@ -78,7 +79,7 @@ def test_what_is_there_is_kept(image_bundle: Path, monkeypatch: pytest.MonkeyPat
         made.append(object())
         return made[-1]
 
-    monkeypatch.setattr(targets, "obtain", give)
+    monkeypatch.setattr(equipment, "obtain", give)
     room = emulation(image_bundle)
     assert room.toolkit(OLD) is room.toolkit(OLD)
     assert len(made) == 1
@@ -87,7 +88,7 @@ def test_what_is_there_is_kept(image_bundle: Path, monkeypatch: pytest.MonkeyPat
 def test_each_missing_part_is_named_once(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A target that nobody knows lacks nothing here: its own clauses say what is wrong."""
     parts = {OLD: ("qemu", "userland"), NEW: ("userland", "wheels")}
-    monkeypatch.setattr(targets, "missing", lambda tier, *_: parts[tier.name])
+    monkeypatch.setattr(equipment, "missing", lambda tier, *_: parts[tier.name])
     assert emulation(image_bundle).missing([OLD, "arm64/none", NEW]) == ("qemu", "userland", "wheels")
 
 
@@ -164,7 +165,7 @@ def test_a_refusal_is_remembered(image_bundle: Path, monkeypatch: pytest.MonkeyP
         runs.append(len(orders))
         return {order.need: MeasurementError("the worker is gone") for order in orders}
 
-    monkeypatch.setattr(elsewhere.Elsewhere, "_run", run)
+    monkeypatch.setattr(target_evidence.Elsewhere, "_run", run)
     for _ in range(2):
         with pytest.raises(MeasurementError, match="the worker is gone"):
             found.obtain(Need(Execution, "int8", OLD))

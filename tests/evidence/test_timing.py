@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eyerace_parity.errors import ArtefactError
-from eyerace_parity.evidence import timing
-from eyerace_parity.evidence.model import Need, Series, Timing
-from eyerace_parity.runners.guest import Guest
+from eyerace_parity.core.errors import ArtefactError
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Series, Timing
+from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.measure.kinds import timing
 from tests.laboratories import bench, change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from eyerace_parity.evidence.model import Array
-    from eyerace_parity.runners.answers import Hello, Times
+    from eyerace_parity.evidence.base import Array
+    from eyerace_parity.isolation.answers import Hello, Times
 
 
 def times(bundle: Path, variant: str, versus: str = "") -> Timing:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.evidence import trials
-from eyerace_parity.evidence.model import Need, Outputs, Trials
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.diagnostics import Trials
+from eyerace_parity.measure.kinds import preparation_trials
 from eyerace_parity.stats.classification import decisions
 from tests.laboratories import bench, change, floats, laboratory
 
@@ -23,7 +25,7 @@ BESIDE = Need(Trials, "int8", versus="fp32")
 def measured(bundle: Path, need: Need[Trials]) -> Trials:
     """Run them without a store."""
     own = bench(bundle)
-    return trials.measure(own, need, trials.provenance(own, need))
+    return preparation_trials.measure(own, need, preparation_trials.provenance(own, need))
 
 
 def test_the_first_trial_is_the_stated_one(image_bundle: Path) -> None:
@@ -66,7 +68,7 @@ def test_without_a_reference_there_is_no_distance(image_bundle: Path) -> None:
 
 def test_samples_are_of_all_classes(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes in turn, none twice, and the same ones every time."""
-    monkeypatch.setattr(trials, "SAMPLES", 9)
+    monkeypatch.setattr(preparation_trials, "SAMPLES", 9)
     found, again = measured(image_bundle, ALONE), measured(image_bundle, ALONE)
     assert found.samples == again.samples == tuple(sorted(set(found.samples)))
     labels = bench(image_bundle).golden().facts().labels
@@ -76,11 +78,11 @@ def test_samples_are_of_all_classes(image_bundle: Path, monkeypatch: pytest.Monk
 
 def test_a_profile_of_the_contract_is_tried_too(image_bundle: Path) -> None:
     """And is part of where the answers come from."""
-    before = trials.provenance(bench(image_bundle), ALONE).settings
+    before = preparation_trials.provenance(bench(image_bundle), ALONE).settings
     profile = "[preprocess.phone]\nresize = { width = 32, height = 32 }\nscale = 0.5\n\n[variants.torch]\n"
     change(image_bundle, "[variants.torch]\n", profile)
     assert measured(image_bundle, ALONE).trials[-1].prepared == "by the profile 'phone' of the contract"
-    after = trials.provenance(bench(image_bundle), ALONE).settings
+    after = preparation_trials.provenance(bench(image_bundle), ALONE).settings
     assert after.keys() - before.keys() == {"profile.phone"}
 
 
@@ -88,10 +90,13 @@ def test_a_profile_of_the_contract_is_tried_too(image_bundle: Path) -> None:
 def test_a_buffer_that_is_read_wrongly_is_read_rightly_again(shape: tuple[int, ...]) -> None:
     """One of the two ways unmakes the other, so whichever the app did is named."""
     tensor: Any = np.arange(np.prod(shape)).reshape(shape)
-    for there, back in ((trials._scrambled, trials._unscrambled), (trials._unscrambled, trials._scrambled)):
+    for there, back in (
+        (preparation_trials._scrambled, preparation_trials._unscrambled),
+        (preparation_trials._unscrambled, preparation_trials._scrambled),
+    ):
         np.testing.assert_array_equal(back(there(tensor)), tensor)
     if shape[0] > 1:
-        assert not np.array_equal(trials._scrambled(tensor), tensor)
+        assert not np.array_equal(preparation_trials._scrambled(tensor), tensor)
 
 
 def test_tensors_are_prepared_by_nobody(tensor_bundle: Path) -> None:

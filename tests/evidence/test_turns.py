@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eyerace_parity.digests import text_digest
-from eyerace_parity.evidence.store import Store
-from eyerace_parity.evidence.turns import SHARES, Turns
+from eyerace_parity.core.digests import text_digest
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.machine_lock import SHARES, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.evidence import weights
-from eyerace_parity.evidence.feeding import batch_of, evenly
-from eyerace_parity.evidence.model import LayerPair, Need, Weights
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.diagnostics import LayerPair, Weights
+from eyerace_parity.measure.batching import batch_of, evenly
+from eyerace_parity.measure.kinds import weights
 from tests.laboratories import bench, laboratory
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def test_the_ranges_are_seen_on_samples_of_the_whole_set(image_bundle: Path, mon
         fed.extend(samples)
         return batch_of(contract, variant, golden, samples)
 
-    monkeypatch.setattr("eyerace_parity.evidence.weights.batch_of", noted)
+    monkeypatch.setattr("eyerace_parity.measure.kinds.weights.batch_of", noted)
     own = bench(image_bundle)
     weights.measure(own, INT8, weights.provenance(own, INT8))
     assert fed == evenly(24, weights.SAMPLES) == [0, 7, 15, 23]

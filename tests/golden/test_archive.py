@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.errors import GoldenError
-from eyerace_parity.golden.archive import Archive, read_archive, read_arrays, read_whole
+from eyerace_parity.core.errors import GoldenError
+from eyerace_parity.evidence.npz import Archive, read_archive, read_arrays, read_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from eyerace_parity.errors import GoldenError
+from eyerace_parity.core.errors import GoldenError
 from tests.bundles import make_image_bundle
 from tests.golden.golden_bundle import contract_of, opened
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.errors import GoldenError
+from eyerace_parity.core.errors import GoldenError
 from eyerace_parity.golden.labels import read_table
 
 if TYPE_CHECKING:

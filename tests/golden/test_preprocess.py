@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from eyerace_parity.contract.data import Preprocess, Resize
-from eyerace_parity.errors import GoldenError
-from eyerace_parity.golden.preprocess import apply, profile_digest
+from eyerace_parity.core.errors import GoldenError
+from eyerace_parity.preprocess.apply import apply, profile_digest
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")

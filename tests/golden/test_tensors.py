@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from eyerace_parity.errors import GoldenError
-from eyerace_parity.golden import archive
+from eyerace_parity.core.errors import GoldenError
+from eyerace_parity.evidence import npz
 from eyerace_parity.golden.dataset import open_golden
 from tests.bundles import TENSOR_CONTRACT, make_tensor_bundle
 from tests.golden.golden_bundle import contract_of, opened
@@ -88,7 +88,7 @@ def test_memory_holds_two_files_at_most(bundle, monkeypatch):
 
     def counted(content: bytes, place: str, names: list[str]) -> dict[str, np.ndarray]:
         read.append(place.rpartition("/")[2])
-        return archive.read_arrays(content, place, names)
+        return npz.read_arrays(content, place, names)
 
     monkeypatch.setattr("eyerace_parity.golden.tensors.read_arrays", counted)
     for index in range(len(golden)):

@@ -11,14 +11,15 @@ from pydantic import TypeAdapter
 
 from eyerace_parity.checks.registry import open_contract, plan
 from eyerace_parity.contract.variants import Variant
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.evidence.laboratory import Laboratory
-from eyerace_parity.evidence.model import Need, Outputs
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
-from eyerace_parity.progress import SilentProgress
-from eyerace_parity.result import Status
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.laboratory import Laboratory
 from tests.hostile.yard import MODELS, Unclear
 
 if TYPE_CHECKING:

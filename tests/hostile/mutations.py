@@ -218,7 +218,7 @@ def safetensors(content: bytes, random: Random) -> bytes:
 
 def frame(content: bytes, random: Random) -> bytes:
     """A guest's frame with right lengths and checksums whose header says something else."""
-    from eyerace_parity.runners import worker
+    from eyerace_parity.isolation import worker
 
     prefix = worker._PREFIX.unpack(content[: worker._PREFIX.size])
     start = worker._PREFIX.size + worker._SEAL.size

@@ -1,7 +1,7 @@
 """Everything of the gate that reads a file, as the user reaches it, each with a sound file to start from.
 
-A reader ends in one of two ways: it returns, or it raises a :class:`~eyerace_parity.errors.ParityError` whose message
-is for the user. Every other ending is a defect.
+A reader ends in one of two ways: it returns, or it raises a :class:`~eyerace_parity.core.errors.ParityError` whose
+message is for the user. Every other ending is a defect.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.cli import main
-from eyerace_parity.errors import ContractError, RecordError
-from eyerace_parity.evidence import known, recorded
-from eyerace_parity.evidence.bench import Bench, artefact_digest
-from eyerace_parity.evidence.kept import recall
-from eyerace_parity.evidence.model import KnownFlips, Need, Outputs
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.errors import ContractError, RecordError
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.flips import KnownFlips
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.measure import recorded
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.context import Bench, artefact_digest
+from eyerace_parity.measure.kept import recall
+from eyerace_parity.measure.kinds import known_flips
 from eyerace_parity.recipes.lineage import read_stamp
 from eyerace_parity.release import files as releases
-from eyerace_parity.runners.external import external_locations
-from eyerace_parity.runners.guest import Guest
+from eyerace_parity.runners.artefact_files import external_locations
 from eyerace_parity.runners.onnxruntime import model_of
 from tests.hostile import models, mutations
 from tests.hostile.yard import ESCAPES, Reader, Unclear
@@ -128,7 +131,7 @@ def _known_flips(yard: Yard, path: Path) -> object:
     contract = contract.model_copy(update={"flips": contract.flips.model_copy(update={"accepted": path})})
     need: Need[Any] = Need(KnownFlips)
     bench = Bench(contract, open_golden, Store(yard.store), 1, SilentProgress())
-    found = known.measure(bench, need, known.provenance(bench, need))
+    found = known_flips.measure(bench, need, known_flips.provenance(bench, need))
     if found.failure:
         raise ContractError(found.failure)
     return found

@@ -22,18 +22,27 @@ from hypothesis import strategies as st
 
 from eyerace_parity.checks.registry import open_contract, plan
 from eyerace_parity.contract.variants import TorchExportVariant
-from eyerace_parity.errors import ArtefactError, GoldenError, MeasurementError, ParityError, RecordError, WorkerDied
-from eyerace_parity.evidence.bench import artefact_digest
-from eyerace_parity.evidence.graph_apart import graph_of
-from eyerace_parity.evidence.model import Graph, Need
-from eyerace_parity.evidence.store import Store
-from eyerace_parity.golden.archive import read_archive
+from eyerace_parity.core.errors import (
+    ArtefactError,
+    GoldenError,
+    MeasurementError,
+    ParityError,
+    RecordError,
+    WorkerDied,
+)
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.artefacts import Graph
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.npz import read_archive
+from eyerace_parity.isolation import worker
+from eyerace_parity.isolation.apart import read_apart
+from eyerace_parity.isolation.runtime_worker import Guest
 from eyerace_parity.judging import judge
-from eyerace_parity.report.files import read_record
-from eyerace_parity.result import Status
-from eyerace_parity.runners import external, worker
-from eyerace_parity.runners.apart import read_apart
-from eyerace_parity.runners.guest import Guest
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.context import artefact_digest
+from eyerace_parity.measure.onnx_graph.graph_apart import graph_of
+from eyerace_parity.record.files import read_record
+from eyerace_parity.runners import artefact_files
 from eyerace_parity.runners.onnxruntime import model_of
 from eyerace_parity.runners.torch import load_module
 from tests.hostile import mutations
@@ -194,7 +203,7 @@ def test_a_key_of_the_store_is_no_path(tmp_path: Path) -> None:
 def test_a_number_of_protobuf_ends() -> None:
     """Reading one without end takes a time that grows with the square of its length."""
     content = b"\xff" * 50 + b"\x01"
-    assert external._varint(content, 0, len(content)) == (0, len(content))
+    assert artefact_files._varint(content, 0, len(content)) == (0, len(content))
 
 
 def test_samples_that_are_empty_cannot_be_countless(tensor_bundle: Path) -> None:
@@ -275,7 +284,7 @@ def test_only_a_death_of_its_own_is_kept_of_a_graph(
 
     need = Need(Graph, "fp32")
     with monkeypatch.context() as patch:
-        patch.setattr("eyerace_parity.evidence.graph_apart.read_apart", die)
+        patch.setattr("eyerace_parity.measure.onnx_graph.graph_apart.read_apart", die)
         if fact:
             assert "SIGSEGV" in laboratory(image_bundle).obtain(need).failure
         else:
@@ -287,7 +296,7 @@ def test_only_a_death_of_its_own_is_kept_of_a_graph(
 
 def test_a_graph_is_read_apart(image_bundle: Path) -> None:
     """With the same facts as in this process, but for whom they are told."""
-    from eyerace_parity.evidence.graph import read_graph
+    from eyerace_parity.measure.onnx_graph.reader import read_graph
 
     contract = open_contract(image_bundle / "contract.toml")
     apart, here = graph_of(contract, "int8"), read_graph(contract, "int8")

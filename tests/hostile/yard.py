@@ -13,18 +13,19 @@ import torch
 from PIL import Image
 
 from eyerace_parity.checks.registry import open_contract, plan
-from eyerace_parity.errors import ParityError
-from eyerace_parity.evidence import recorded
-from eyerace_parity.evidence.assistant import Assistant
+from eyerace_parity.core.errors import ParityError
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.codec import encode
-from eyerace_parity.evidence.model import Evidence, Need, Outputs
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.isolation import worker
+from eyerace_parity.isolation.client import Assistant
 from eyerace_parity.judging import judge
+from eyerace_parity.measure import recorded
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.record.files import write_merged, write_record
 from eyerace_parity.release import files as releases
 from eyerace_parity.release.save import acceptance, make
-from eyerace_parity.report.compose import Ledger, compose, finding
-from eyerace_parity.report.files import write_merged, write_record
-from eyerace_parity.runners import worker
 from eyerace_parity.runners.torch import load_module
 from tests.laboratories import laboratory
 from tests.report.matrices import make_cells
@@ -32,6 +33,7 @@ from tests.report.matrices import make_cells
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eyerace_parity.evidence import Evidence
     from tests.hostile import mutations
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyerace_parity.report.files import read_record
+from eyerace_parity.record.files import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from eyerace_parity.report.document import Record
+    from eyerace_parity.record.document import Record
 
 MARK = "EYERACE_PARITY_TEST_MARK"
 PATIENCE = 60.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from tests.machinery.runs import run_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def test_a_slow_minute_spoils_no_later_run(run: Run) -> None:
     """A worker that is stopped until its time is over."""
     slow = run.folder / "sitecustomize.py"
     slow.write_text(
-        "from eyerace_parity.runners import conversation\n"
+        "from eyerace_parity.isolation import connection as conversation\n"
         "import sys\n"
         "if 'pytest' in ' '.join(sys.orig_argv):\n"
         "    conversation.ANSWER_SECONDS = 0.0\n"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 # Loaded before pytester first is: it drops modules that are first imported inside it, and classes would exist twice.
-from eyerace_parity.report.files import read_record
+from eyerace_parity.record.files import read_record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.report.document import Record
+    from eyerace_parity.record.document import Record
 
 
 QUIET = ("-p", "no:hypothesispytest", "-p", "no:unraisableexception")

@@ -11,7 +11,8 @@ import pytest
 from onnx import numpy_helper
 
 from eyerace_parity.cli import main
-from eyerace_parity.evidence.model import FlipLedger, Timing
+from eyerace_parity.evidence.costs import Timing
+from eyerace_parity.evidence.flips import FlipLedger
 from eyerace_parity.release import files
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import eyerace_parity.gate.subject
-import eyerace_parity.gate.targets
+import eyerace_parity.session.subject
+import eyerace_parity.session.targets
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.evidence.store import Store
-from eyerace_parity.report.rejudge import judge_again
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.record.rejudge import judge_again
 from tests.equipment import NEW, OLD, X86, Local, misbehaving
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def arm(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 def equip(monkeypatch: pytest.MonkeyPatch, equipment: Local) -> None:
     """Let the targets of all contracts be these."""
-    for room in (eyerace_parity.gate.subject, eyerace_parity.gate.targets):
+    for room in (eyerace_parity.session.subject, eyerace_parity.session.targets):
         monkeypatch.setattr(room, "emulation", lambda *_: equipment)
 
 
@@ -58,7 +58,7 @@ def test_one_target_can_be_chosen_and_starts_one_guest(arm: Project, monkeypatch
     """``-k armv8.0`` asks nothing of the others."""
     script = arm.root / "starts.py"
     script.write_text(
-        f"import sys\nsys.path.insert(0, {str(SOURCE)!r})\nfrom eyerace_parity.runners import worker\n"
+        f"import sys\nsys.path.insert(0, {str(SOURCE)!r})\nfrom eyerace_parity.isolation import worker\n"
         f"open({str(arm.root / 'starts')!r}, 'a').write(sys.argv[1] + ' ')\nworker.main()\n",
         encoding="utf-8",
     )
@@ -145,9 +145,9 @@ def test_two_workers_share_the_targets(arm: Project) -> None:
         f"""
         import sys
         sys.path.insert(0, {str(SOURCE)!r})
-        import eyerace_parity.gate.subject, eyerace_parity.gate.targets
+        import eyerace_parity.session.subject, eyerace_parity.session.targets
         from tests.equipment import Local
-        for room in (eyerace_parity.gate.subject, eyerace_parity.gate.targets):
+        for room in (eyerace_parity.session.subject, eyerace_parity.session.targets):
             room.emulation = lambda *_: Local()
         """
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from eyerace_parity.report.files import read_record
+from eyerace_parity.record.files import read_record
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Project

@@ -13,9 +13,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from eyerace_parity.report.compare import compare
+from eyerace_parity.core.result import Status
+from eyerace_parity.record.comparison import compare
 from eyerace_parity.report.html import write_comparison_page, write_matrix_page
-from eyerace_parity.result import Status
 from tests.report.records import matrix, record, verdict
 
 if TYPE_CHECKING:

@@ -58,8 +58,8 @@ def test_the_plugin_imports_nothing_heavy_into_a_run(pytester: pytest.Pytester) 
         def test_nothing_is_loaded():
             ours = {name for name in sys.modules if name.partition(".")[0] == "eyerace_parity"}
             assert ours <= {
-                "eyerace_parity", "eyerace_parity.plugin", "eyerace_parity.gate", "eyerace_parity.gate.fixtures",
-                "eyerace_parity.errors",
+                "eyerace_parity", "eyerace_parity.plugin", "eyerace_parity.session", "eyerace_parity.session.fixtures",
+                "eyerace_parity.core.errors",
                 "eyerace_parity.contract", "eyerace_parity.contract.options", "eyerace_parity.contract.settings",
             }
             assert not {"pydantic", "numpy", "onnx", "onnxruntime", "torch", "rich", "scipy"} & set(sys.modules)

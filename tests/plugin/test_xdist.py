@@ -76,8 +76,8 @@ from pathlib import Path
 
 import pytest
 
-from eyerace_parity.evidence import measurers
-from eyerace_parity.evidence.assistant import Assistant
+from eyerace_parity.measure import measurers
+from eyerace_parity.isolation.client import Assistant
 
 NOTE = Path(__file__).with_name("note")
 

@@ -15,9 +15,9 @@ import pytest
 from filelock import FileLock
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.digests import file_digest
-from eyerace_parity.errors import RecipeError
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.core.digests import file_digest
+from eyerace_parity.core.errors import RecipeError
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.recipes import build
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 from tests.bundles import make_image_bundle, make_tensor_bundle

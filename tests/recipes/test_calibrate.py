@@ -9,9 +9,9 @@ import pytest
 
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.variants import Calibration
-from eyerace_parity.errors import RecipeError
-from eyerace_parity.golden.preprocess import apply
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.core.errors import RecipeError
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.preprocess.apply import apply
 from eyerace_parity.recipes.calibrate import Reader, draw, samples, tensor_files
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.errors import ParityError, RecipeError
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.core.errors import ParityError, RecipeError
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.recipes.build import build_variant
 from eyerace_parity.runners.torch import TorchRunner
 from tests.bundles import make_image_bundle, make_tensor_bundle

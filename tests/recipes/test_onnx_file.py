@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from eyerace_parity.errors import RecipeError
+from eyerace_parity.core.errors import RecipeError
 from eyerace_parity.recipes.onnx_file import opset_of, seal, written_atomically
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.errors import RecipeError
-from eyerace_parity.evidence.graph import read_graph
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.core.errors import RecipeError
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.measure.onnx_graph.reader import read_graph
 from eyerace_parity.recipes.build import build_variant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.evidence.model import Graph
+    from eyerace_parity.evidence.artefacts import Graph
 
 SILENT = SilentProgress()
 CALIBRATION = 'calibration = { images = "tiny_calibration:blots", count = 8 }'

@@ -11,9 +11,9 @@ import onnx
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.digests import file_digest
-from eyerace_parity.errors import ArtefactError
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.core.digests import file_digest
+from eyerace_parity.core.errors import ArtefactError
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.recipes.build import build_variant
 from eyerace_parity.recipes.lineage import current_lineage, read_stamp
 from tests.bundles import make_image_bundle
@@ -113,7 +113,7 @@ def test_asking_imports_neither_torch_nor_onnx(image_bundle: Path) -> None:
     """An unchanged run asks for every variant's lineage: it must cost next to nothing."""
     code = (
         "import sys; from pathlib import Path; from eyerace_parity.checks.registry import open_contract;"
-        "from eyerace_parity.evidence.lineage import read_lineage;"
+        "from eyerace_parity.measure.kinds.lineage import read_lineage;"
         "c = open_contract(Path(sys.argv[1])); found = [read_lineage(c, v) for v in ('fp32', 'int8')];"
         "print(all(f.stamped == f.current for f in found), {'torch', 'onnx', 'onnxruntime'} & set(sys.modules))"
     )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from eyerace_parity.errors import RecordError
+from eyerace_parity.core.errors import RecordError
 from eyerace_parity.release import answers
 
 

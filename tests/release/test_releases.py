@@ -14,22 +14,25 @@ import pytest
 
 from eyerace_parity.checks.registry import open_contract, plan
 from eyerace_parity.cli import main
-from eyerace_parity.digests import bytes_digest
-from eyerace_parity.errors import BaselineMissing, ContractError, RecordError
-from eyerace_parity.evidence.model import Files, Golden, Need, Outputs, Provenance, Timing
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.digests import bytes_digest
+from eyerace_parity.core.errors import BaselineMissing, ContractError, RecordError
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.judging import judge
-from eyerace_parity.release import answers, compare, files
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.release import answers, files, history
 from eyerace_parity.release.model import Acceptance, Release
 from eyerace_parity.release.save import acceptance, keep_artefacts, make
 from eyerace_parity.release.source import NoRelease, ReleaseSource
-from eyerace_parity.report.compose import Ledger, compose, finding
-from eyerace_parity.result import Status
 from tests.laboratories import change, laboratory
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.report.document import Record
+    from eyerace_parity.evidence.costs import Timing
+    from eyerace_parity.record.document import Record
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -200,7 +203,7 @@ def test_only_a_whole_run_is_released(image_bundle: Path) -> None:
 
 
 def _unjudged(row: Any) -> Any:
-    from eyerace_parity.report.rows import Unjudged
+    from eyerace_parity.record.rows import Unjudged
 
     return Unjudged.of(row.identity, "deselected")
 
@@ -269,13 +272,13 @@ def test_changes_are_told_by_variant(image_bundle: Path) -> None:
     """Artefact, size, F1, answers and flips of what changed; verdicts that turned; nothing invented elsewhere."""
     stored = save(image_bundle)
     golden = laboratory(image_bundle).obtain(Need(Golden))
-    lines = compare.changes(stored, stored, golden)
+    lines = history.changes(stored, stored, golden)
     assert lines[2] == "int8: the same artefact; F1 1 → 1; answers apart by at most 0; 0 flips"
     member = "int8@host/scores"
     turned = {**stored.answers, member: np.negative(stored.answers[member].astype(np.float32))}
     verdicts = tuple(row.model_copy(update={"status": Status.BROKEN}) for row in stored.release.verdicts[-1:])
     release = stored.release.model_copy(update={"verdicts": (*stored.release.verdicts[:-1], *verdicts)})
-    lines = compare.changes(stored, files.Stored(stored.folder, release, stored.ids, turned), golden)
+    lines = history.changes(stored, files.Stored(stored.folder, release, stored.ids, turned), golden)
     assert "24 flips, 24 of them right→wrong (blue-0.jpg, " in lines[2]
     assert lines[-1] == f"int8 {verdicts[0].clause}: held → broken"
 
@@ -286,7 +289,7 @@ def test_what_cannot_be_compared_is_not(image_bundle: Path) -> None:
     release = stored.release
     variants = {"tiny": release.variants["int8"], "int8": release.variants["int8"]}
     other = release.model_copy(update={"golden": DIGEST, "variants": variants, "classes": ("a",)})
-    lines = compare.changes(stored, files.Stored(stored.folder, other, stored.ids, stored.answers), None)
+    lines = history.changes(stored, files.Stored(stored.folder, other, stored.ids, stored.answers), None)
     assert lines[0].startswith("another golden set")
     assert lines[1] == "other classes: red, green, blue → a"
     assert "torch: gone" in lines
@@ -304,7 +307,7 @@ def command(bundle: Path, *arguments: str) -> int:
 
 def test_the_command_saves_lists_and_shows(image_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From a record on disk; a second save under the same name must be meant."""
-    from eyerace_parity.report.files import write_record
+    from eyerace_parity.record.files import write_record
 
     record, _, store = run(image_bundle)
     path = image_bundle / "record.json"

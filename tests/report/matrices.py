@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.checks.registry import open_contract, plan
-from eyerace_parity.evidence.laboratory import Laboratory
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
-from eyerace_parity.progress import SilentProgress
-from eyerace_parity.report.compose import Ledger, compose, finding
-from eyerace_parity.report.document import Record
-from eyerace_parity.report.files import record_text, write_record
-from eyerace_parity.report.matrix import merge
+from eyerace_parity.matrix.merge import merge
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.laboratory import Laboratory
+from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.record.document import Record
+from eyerace_parity.record.files import record_text, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.report.merged import Cell, Merged
+    from eyerace_parity.matrix.document import Cell, Merged
 
 MATRIX = """
 [matrix]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eyerace_parity.evidence.model import Files, Provenance
-from eyerace_parity.report.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry, outcome
-from eyerace_parity.report.merged import Cell, Changes, Merged, Number, Runtime
-from eyerace_parity.report.rows import Unjudged, VerdictEntry
-from eyerace_parity.result import Relation, Status
+from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.matrix.document import Cell, Changes, Merged, Number, Runtime
+from eyerace_parity.record.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry, outcome
+from eyerace_parity.record.rows import Unjudged, VerdictEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

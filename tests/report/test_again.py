@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eyerace_parity.report.again import again, command_of
-from eyerace_parity.report.document import Setting
+from eyerace_parity.record.document import Setting
+from eyerace_parity.record.reproduce import again, command_of
 from tests.report.records import record, verdict
 
 OVERRIDE = Setting(key="variants.int8.limits.quality.f1", value=0.5, origin="command line --eyerace-parity-set")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eyerace_parity.report.compare import Change, compare, draw, headline, render, shown_factor, worse
-from eyerace_parity.result import Relation, Status
+from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.record.comparison import Change, compare, draw, headline, render, shown_factor, worse
 from tests.report.records import record, unjudged, verdict
 
 BEFORE = [

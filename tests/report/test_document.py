@@ -10,13 +10,15 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from pydantic import ValidationError
 
-from eyerace_parity.errors import RecordError
-from eyerace_parity.evidence.model import Files, Footprint, Need, Preflight, Provenance
-from eyerace_parity.report.document import EvidenceEntry, outcome
-from eyerace_parity.report.files import read_record, record_text, write_record
-from eyerace_parity.report.rows import VerdictEntry
-from eyerace_parity.report.schema import SCHEMA_FILE, schema_text
-from eyerace_parity.result import Identity, Judgement, Status, Verdict
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.core.result import Identity, Judgement, Status, Verdict
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.base import Need, Provenance
+from eyerace_parity.evidence.costs import Footprint, Preflight
+from eyerace_parity.record.document import EvidenceEntry, outcome
+from eyerace_parity.record.files import read_record, record_text, write_record
+from eyerace_parity.record.rows import VerdictEntry
+from eyerace_parity.record.schema import SCHEMA_FILE, schema_text
 from tests.report.records import record, unjudged, verdict
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_the_published_schema_is_the_models() -> None:
-    """``python -m eyerace_parity.report.schema`` writes it anew."""
+    """``python -m eyerace_parity.record.schema`` writes it anew."""
     assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text()
 
 

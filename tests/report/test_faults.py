@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from eyerace_parity.report.faults import faults
+from eyerace_parity.core.result import Status
 from eyerace_parity.report.markdown import render
-from eyerace_parity.result import Status
+from eyerace_parity.report.view.contract import faults
 from tests.report.records import record, verdict
 
 MISSING: dict[str, Any] = {"reason": "the file is missing", "next": "build it", "value": None}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from eyerace_parity.errors import RecordError
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.core.result import Status
+from eyerace_parity.core.text import code, markdown
 from eyerace_parity.report import github
-from eyerace_parity.report.escape import code, markdown
 from eyerace_parity.report.markdown import render
-from eyerace_parity.result import Status
 from tests.report.records import record, unjudged, verdict
 
 NASTY = "<script>alert(1)</script> | `x` **b** [a](http://b) @everyone #1\r\n::error::x\x1b[31m"

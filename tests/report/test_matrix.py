@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eyerace_parity.checks.registry import plan
-from eyerace_parity.errors import RecordError
-from eyerace_parity.report.compose import substance
-from eyerace_parity.report.files import read_merged, write_merged
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.record.compose import substance
+from eyerace_parity.record.files import read_merged, write_merged
 from eyerace_parity.report.matrix_terminal import draw_matrix
 from tests.laboratories import change
 from tests.report.matrices import VERSIONS, Cells, cell, fail, refuse

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyerace_parity.evidence.model import Files, Golden, Graph, Outputs, Provenance, Series, Signature, Timing
-from eyerace_parity.report.html.glance import glance, signed
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.artefacts import Files, Graph, Signature
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.costs import Series, Timing
 from eyerace_parity.report.html.material import Material
-from eyerace_parity.report.html.runtimes import runtimes
+from eyerace_parity.report.view.runtimes import runtimes
+from eyerace_parity.report.view.variants import glance, signed
 from tests.report.test_page_pictures import evidence, material
 
 if TYPE_CHECKING:
-    from eyerace_parity.report.document import EvidenceEntry
+    from eyerace_parity.record.document import EvidenceEntry
 
 LABELS = np.array([0, 1, 0, 1], dtype=np.int64)
 RIGHT = np.eye(2, dtype=np.float32)[LABELS]

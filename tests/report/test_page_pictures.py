@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pytest
 
-from eyerace_parity.evidence.model import Files, Graph, Instructions, Layer, Provenance, Series, Timing
-from eyerace_parity.evidence.store import Store
-from eyerace_parity.report.document import EvidenceEntry
+from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.evidence.artefacts import Files, Graph, Layer
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.costs import Instructions, Series, Timing
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.record.document import EvidenceEntry
 from eyerace_parity.report.html.charts import draw, placed, rows
 from eyerace_parity.report.html.costs import cost_pictures, instructions_picture, latency_picture, layers_picture
 from eyerace_parity.report.html.history import history_picture
 from eyerace_parity.report.html.material import Accepted, Material, gather
 from eyerace_parity.report.html.page import render
-from eyerace_parity.result import Relation, Status
 from tests.report.records import record, verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.evidence.model import Fact
+    from eyerace_parity.evidence.base import Fact
 
 EVIL = '"><script>alert(1)</script>\\1'
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from eyerace_parity.evidence.flips import reckon
-from eyerace_parity.evidence.model import Golden, Outputs, Provenance
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.measure.kinds.flips import reckon
 from eyerace_parity.report.html.material import Material
 from eyerace_parity.report.html.page import render
-from eyerace_parity.report.html.samples import AT_ONCE, flips_of
+from eyerace_parity.report.view.samples import AT_ONCE, flips_of
 from tests.report.test_page_pictures import evidence, material
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.report.progress import RichProgress, progress_on
 
 

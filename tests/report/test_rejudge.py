@@ -9,21 +9,21 @@ import pytest
 
 from eyerace_parity.checks.registry import open_contract, plan
 from eyerace_parity.contract.overrides import parse_override
-from eyerace_parity.errors import RecordError
-from eyerace_parity.evidence.laboratory import Laboratory
-from eyerace_parity.evidence.store import Store
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.core.result import Status
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
-from eyerace_parity.progress import SilentProgress
-from eyerace_parity.report.compose import Ledger, compose, finding
-from eyerace_parity.report.files import read_record, write_record
-from eyerace_parity.report.rejudge import judge_again
-from eyerace_parity.result import Status
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.laboratory import Laboratory
+from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.record.files import read_record, write_record
+from eyerace_parity.record.rejudge import judge_again
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.report.document import Record
+    from eyerace_parity.record.document import Record
 
 F1 = "variants.int8.limits.quality.f1"
 
@@ -54,7 +54,7 @@ def _nothing_is_measured(monkeypatch: pytest.MonkeyPatch, finished: object) -> N
         pytest.fail("something was measured")
 
     monkeypatch.setattr(Laboratory, "obtain", refuse)
-    monkeypatch.setattr("eyerace_parity.runners.open.open_runner", refuse)
+    monkeypatch.setattr("eyerace_parity.runners.registry.open_runner", refuse)
 
 
 def test_under_the_same_limits_the_verdicts_are_the_same(finished: tuple[Path, Record, Store]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eyerace_parity.report.words import RICH, comparison, quantity, shown_unit
-from eyerace_parity.result import Relation, Status
+from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.report.view.words import RICH, comparison, quantity, shown_unit
 from tests.report.records import verdict
 
 

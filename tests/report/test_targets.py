@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from eyerace_parity.report.rows import Unjudged, VerdictEntry
+from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.record.rows import Unjudged, VerdictEntry
 from eyerace_parity.report.terminal import draw
-from eyerace_parity.result import Relation, Status
 from tests.report.records import record, verdict
 
 OLD, NEW, X86 = "arm64/armv8.0", "arm64/armv8.2", "x86/avx2"

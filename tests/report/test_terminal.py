@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.report.terminal import draw, verdict_line
-from eyerace_parity.report.words import PLAIN, RICH, account, comparison, quantity, signs_for
-from eyerace_parity.result import Relation, Status
+from eyerace_parity.report.view.words import PLAIN, RICH, account, comparison, quantity, signs_for
 from tests.report.records import record, unjudged, verdict
 
 FULL = [

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from eyerace_parity.contract.variants import Session
-from eyerace_parity.errors import ArtefactError, MeasurementError, WorkerDied
-from eyerace_parity.runners.guest import Guest, local_command
+from eyerace_parity.core.errors import ArtefactError, MeasurementError, WorkerDied
+from eyerace_parity.isolation.runtime_worker import Guest, local_command
 from tests.emulators import counting, x86_command
 from tests.onnx_files import write_convolutions
 from tests.runners.test_guest import SOURCE
@@ -141,7 +141,7 @@ def test_an_emulated_death_is_told_by_its_signal(plugin: str, code: str, told: s
     script = f"""
         import ctypes, mmap, sys
         sys.path.insert(0, {str(SOURCE)!r})
-        from eyerace_parity.runners import worker
+        from eyerace_parity.isolation import worker
         source, sink = open(0, "rb", closefd=False), open(1, "wb", closefd=False)
         worker.read_frame(source)
         worker.write_frame(sink, {{"ok": True, "protocol": worker.PROTOCOL}}, {{}})

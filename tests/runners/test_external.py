@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from eyerace_parity.runners.external import external_locations, locations_in
+from eyerace_parity.runners.artefact_files import external_locations, locations_in
 from tests.onnx_files import write_linear
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from eyerace_parity.contract.variants import Session
-from eyerace_parity.errors import ArtefactError, MeasurementError, WorkerDied
-from eyerace_parity.runners import worker
-from eyerace_parity.runners.guest import WORKER, Guest, local_command
+from eyerace_parity.core.errors import ArtefactError, MeasurementError, WorkerDied
+from eyerace_parity.isolation import worker
+from eyerace_parity.isolation.runtime_worker import WORKER, Guest, local_command
 from tests.onnx_files import write_linear
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def impostor(code: str) -> tuple[str, ...]:
     script = f"""
         import os, signal, subprocess, sys, time
         sys.path.insert(0, {str(SOURCE)!r})
-        from eyerace_parity.runners import worker
+        from eyerace_parity.isolation import worker
         source, sink = os.fdopen(0, "rb"), os.fdopen(1, "wb")
         worker.read_frame(source)
         worker.write_frame(sink, {{"ok": True, "protocol": worker.PROTOCOL}}, {{}})
@@ -281,7 +281,7 @@ def test_foreign_and_torn_frames_are_errors(command: tuple[str, ...], told: str)
 
 def test_another_version_of_the_worker_is_refused() -> None:
     """A worker that greets with another protocol version is not spoken to."""
-    code = f"import runpy, sys; sys.path.insert(0, {str(SOURCE)!r}); from eyerace_parity.runners import worker; "
+    code = f"import runpy, sys; sys.path.insert(0, {str(SOURCE)!r}); from eyerace_parity.isolation import worker; "
     code += "worker.PROTOCOL = 7; worker.main()"
     with pytest.raises(MeasurementError, match="version"):
         Guest((sys.executable, "-c", code)).start()

@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.errors import ArtefactError, MeasurementError
+from eyerace_parity.core.errors import ArtefactError, MeasurementError
 from eyerace_parity.runners.onnxruntime import OnnxRuntimeRunner, refusal, runtime
-from eyerace_parity.runners.open import open_runner
+from eyerace_parity.runners.registry import open_runner
 from tests.laboratories import floats
 from tests.onnx_files import write_linear
 

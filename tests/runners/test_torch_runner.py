@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.errors import ArtefactError, MeasurementError
+from eyerace_parity.core.errors import ArtefactError, MeasurementError
 from eyerace_parity.runners import torch as torch_runtime
-from eyerace_parity.runners.open import open_runner
+from eyerace_parity.runners.registry import open_runner
 from eyerace_parity.runners.torch import load_module
 
 if TYPE_CHECKING:

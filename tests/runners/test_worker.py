@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from eyerace_parity.contract.variants import Session
-from eyerace_parity.runners import worker
+from eyerace_parity.isolation import worker
 from tests.onnx_files import write_linear
 
 DTYPES = st.sampled_from(["b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"])

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.evidence.store import Store
-from eyerace_parity.progress import SilentProgress
-from eyerace_parity.selftest.doses import DOSES, bisect, limits_of
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.selftest.detection_limits import DOSES, bisect, limits_of
+from eyerace_parity.selftest.examiner import Examiner
 from eyerace_parity.selftest.layerwise import layer_limit
 from eyerace_parity.selftest.roles import Role
-from eyerace_parity.selftest.trial import Examiner
 from tests.bundles import make_image_bundle
 from tests.laboratories import change
 

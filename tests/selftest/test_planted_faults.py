@@ -11,13 +11,13 @@ import pytest
 from eyerace_parity.checks.closeness import closeness
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.cli import main
-from eyerace_parity.evidence.store import Store
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.core.result import Judgement, Status
+from eyerace_parity.measure.cache import Store
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
-from eyerace_parity.result import Judgement, Status
+from eyerace_parity.selftest.examiner import Examiner
 from eyerace_parity.selftest.faults import CATALOGUE
 from eyerace_parity.selftest.model import FAMILIES, Answer
-from eyerace_parity.selftest.trial import Examiner
 from tests.bundles import make_image_bundle, make_tensor_bundle
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from eyerace_parity.stats.decisions import Labelled, Rules, decide_drop
 from eyerace_parity.stats.measures import class_f1, macro_f1
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from eyerace_parity.stats.decisions import Labelled, Rules, decide_drop, decide_floor
 from eyerace_parity.stats.measures import Measure, accuracy, macro_f1
 from tests.stats.simulated import MEASURE, World, shares

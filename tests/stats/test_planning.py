@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from eyerace_parity.stats.decisions import Rules, decide_drop
 from eyerace_parity.stats.planning import POWER, sight, times_to_settle
 from tests.stats.simulated import MEASURE, World

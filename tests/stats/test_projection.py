@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eyerace_parity.evidence.selection import choose
+from eyerace_parity.measure.sample_selection import choose
 from eyerace_parity.stats.classification import confusion, macro_f1
 from eyerace_parity.stats.projection import projected_confusion, uncovered
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from eyerace_parity.stats.quantiles import (
     binomial_cdf,
     binomial_tail,

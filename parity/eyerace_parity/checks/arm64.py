@@ -1,7 +1,7 @@
 """Arm64 and its kin: the shipped file on the processors of phones, and on x86 as it was before integer dot products.
 
 Judged on each of the contract's targets. Does it load, does it crash, are its numbers those of the host, does it decide
-as it does there? The samples are chosen (:mod:`eyerace_parity.evidence.selection`), and every verdict says how.
+as it does there? The samples are chosen (:mod:`eyerace_parity.measure.sample_selection`), and every verdict says how.
 """
 
 from __future__ import annotations
@@ -12,21 +12,23 @@ import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.counts import InstructionLimits
 from eyerace_parity.checks.executed import chosen, fault_there, incomparable, on_host, undecisive, worst_place
 from eyerace_parity.checks.guards import GOLDEN, fault_of
+from eyerace_parity.checks.limits import InstructionLimits
 from eyerace_parity.checks.words import against, cannot_judge, counted, figure, passing
 from eyerace_parity.contract.base import Share
-from eyerace_parity.evidence.model import Execution, Graph, Need, Outputs
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.answers import Execution, Outputs
+from eyerace_parity.evidence.artefacts import Graph
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.stats import differences
 from eyerace_parity.stats.classification import decisions, macro_f1
 from eyerace_parity.stats.projection import projected_confusion, uncovered
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.evidence.model import Golden
+    from eyerace_parity.evidence.answers import Golden
 
 _MOST_NAMED = 5
 _FLOATING = "DynamicQuantizeLinear"

@@ -18,9 +18,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.evidence.model import Evidence, Need
-from eyerace_parity.places import listed
-from eyerace_parity.result import HOST, Identity, Judgement
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import HOST, Identity, Judgement
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.stats.decisions import Rules
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.variants import Variant
+    from eyerace_parity.evidence import Evidence
 
 L = TypeVar("L", bound=Limits)
 E = TypeVar("E")
@@ -203,7 +204,7 @@ class Family(Generic[L]):
             limit: Field of the limits that states the demand. The clause is planned when it holds one.
             applies: A further condition on the case, or the only one where there is no ``limit``.
             unfit: Why the demand can never be judged of a case, or an empty string; see
-                :mod:`eyerace_parity.checks.demands` for what becomes of such a demand.
+                :mod:`eyerace_parity.checks.plan` for what becomes of such a demand.
             rests: What its answer rests on, where it can be wrong by chance.
         """
 

@@ -18,8 +18,8 @@ from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_sco
 from eyerace_parity.checks.words import against, figure, passing, unknown
 from eyerace_parity.contract.base import Limits, Model, Share
 from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant
-from eyerace_parity.evidence.model import Need, Outputs
-from eyerace_parity.result import Judgement, Relation
+from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats import differences
 from eyerace_parity.stats.classification import decisions
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.evidence.model import Array, Golden
+    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.base import Array, Need
 
 Tolerance = Annotated[float, Field(ge=0.0)]
 Cosine = Annotated[float, Field(ge=-1.0, le=1.0)]

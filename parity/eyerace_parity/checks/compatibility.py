@@ -14,9 +14,10 @@ from eyerace_parity.compatibility.predict import Outcome, predict
 from eyerace_parity.compatibility.table import MEASURE_AGAIN, table
 from eyerace_parity.compatibility.versions import Version
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.errors import signal_in_words
-from eyerace_parity.evidence.model import Graph, Need, Preflight
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.errors import signal_in_words
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.artefacts import Graph
+from eyerace_parity.evidence.costs import Preflight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings
     from eyerace_parity.compatibility.predict import Forecast, Prediction
     from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.base import Need
 
 
 def _version(text: str) -> str:

@@ -8,14 +8,15 @@ import numpy as np
 
 from eyerace_parity.checks.guards import GOLDEN, element, fault_of
 from eyerace_parity.checks.words import cannot_judge, counted
-from eyerace_parity.evidence.model import Execution, Golden, Need, Outputs
-from eyerace_parity.result import Judgement, Status
+from eyerace_parity.core.result import Judgement, Status
+from eyerace_parity.evidence.answers import Execution, Golden, Outputs
+from eyerace_parity.evidence.base import Need
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
     from eyerace_parity.stats.differences import Floats
 
 

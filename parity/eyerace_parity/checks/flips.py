@@ -15,14 +15,16 @@ from eyerace_parity.checks.guards import GOLDEN, unusable_scores
 from eyerace_parity.checks.words import against, cannot_judge, counted, figure
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.flips import BASELINE
-from eyerace_parity.evidence.model import FlipLedger, KnownFlips, Need, Outputs
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Relation
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings
     from eyerace_parity.contract.flips import AcceptedFlip
-    from eyerace_parity.evidence.model import Flip
+    from eyerace_parity.evidence.flips import Flip
 
 Count = Annotated[int, Field(ge=0)]
 

@@ -8,12 +8,13 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.words import cannot_judge, matching
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import OnnxVariant
-from eyerace_parity.evidence.model import Lineage, Need
-from eyerace_parity.places import listed
+from eyerace_parity.core.places import listed
+from eyerace_parity.evidence.artefacts import Lineage
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.result import Judgement
+    from eyerace_parity.core.result import Judgement
+    from eyerace_parity.evidence.base import Need
 
 _TOOL = "tool."
 _MEANS = {

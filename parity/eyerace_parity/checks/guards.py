@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eyerace_parity.checks.words import counted
-from eyerace_parity.evidence.model import Golden, Need
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Status
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Status
+from eyerace_parity.evidence.answers import Golden
+from eyerace_parity.evidence.base import Need
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from eyerace_parity.checks.base import Case
-    from eyerace_parity.evidence.model import Array, Outputs
+    from eyerace_parity.evidence.answers import Outputs
+    from eyerace_parity.evidence.base import Array
 
 GOLDEN: Need[Golden] = Need(Golden)
 """The golden set's own facts, which no variant and no target changes."""

@@ -1,7 +1,7 @@
 """The hybrid deployment: the cloud answers while the phone is online, the phone while it is not.
 
 Both tiers answer the same user, who must not see which one it was. The clauses are judged of the variant on the phone,
-beside the one in the cloud; :class:`eyerace_parity.contract.hybrid.Hybrid` says which they are and how often each
+beside the one in the cloud; :class:`eyerace_parity.contract.sections.Hybrid` says which they are and how often each
 answers.
 """
 
@@ -15,11 +15,11 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Rests
 from eyerace_parity.checks.guards import GOLDEN, fault_of, unusable_scores
-from eyerace_parity.checks.sampled import decided
+from eyerace_parity.checks.phrases import decided
 from eyerace_parity.checks.words import against, counted, figure
 from eyerace_parity.contract.base import Limits, Share
-from eyerace_parity.evidence.model import Need, Outputs
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats import calibration, differences, measures
 from eyerace_parity.stats.classification import decisions
 from eyerace_parity.stats.decisions import Labelled, decide_floor
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.contract.hybrid import Hybrid
-    from eyerace_parity.evidence.model import Array, Golden
+    from eyerace_parity.contract.sections import Hybrid
+    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.base import Array, Need
 
 _MOST_NAMED = 5
 _CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)

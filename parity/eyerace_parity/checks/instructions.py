@@ -9,20 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.arm64 import arm64
-from eyerace_parity.checks.counts import tally
+from eyerace_parity.checks.limits import tally
 from eyerace_parity.checks.versus import other_variant
 from eyerace_parity.checks.words import against, cannot_judge, figure, unknown
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.evidence.model import Instructions, Need
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.costs import Instructions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eyerace_parity.checks.arm64 import Arm64Limits
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.checks.counts import Budget
+    from eyerace_parity.checks.limits import Budget
+    from eyerace_parity.evidence.base import Need
 
 AGREEMENT: Final = 0.005
 """Largest spread of repeats, as a share of the least, at which a count is believed."""

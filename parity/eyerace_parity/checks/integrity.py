@@ -11,14 +11,15 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, unusable
 from eyerace_parity.checks.words import against, counted, figure, matching
 from eyerace_parity.contract.base import Limits, Share
-from eyerace_parity.evidence.model import Need, Outputs
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats.classification import decisions
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.evidence.model import Array, Golden
+    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.base import Array, Need
 
 
 class IntegrityLimits(Limits):

@@ -12,15 +12,18 @@ from eyerace_parity.checks.ports import differences_of_ports, faults_of_answers,
 from eyerace_parity.checks.words import against, cannot_judge, counted, figure, matching
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.errors import signal_in_words
-from eyerace_parity.evidence.model import Graph, Need, Outputs, PortFact, Preflight
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Relation
+from eyerace_parity.core.errors import signal_in_words
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.artefacts import Graph, PortFact
+from eyerace_parity.evidence.costs import Preflight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eyerace_parity.contract.data import Port
+    from eyerace_parity.evidence.base import Need
 
 _DEFAULT_DOMAIN = "ai.onnx"
 

@@ -22,18 +22,19 @@ from eyerace_parity.checks.versus import RatioLimit, other_variant
 from eyerace_parity.checks.words import against, cannot_judge, counted, figure
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.data import TensorSet
-from eyerace_parity.evidence.model import Need, Timing
-from eyerace_parity.evidence.questions import MAX_RUNS, MAX_SECONDS, Asked, Question
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.stats.quantiles import QuantileDecision, decide_in_looks
 from eyerace_parity.stats.sequential import FIRST_LOOK
+from eyerace_parity.stats.stopping_rules import MAX_RUNS, MAX_SECONDS, Asked, Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.evidence.model import Disturbance, Series
-    from eyerace_parity.evidence.questions import Part
+    from eyerace_parity.evidence.base import Need
+    from eyerace_parity.evidence.costs import Disturbance, Series
+    from eyerace_parity.stats.stopping_rules import Part
 
 Confidence = Annotated[float, Field(ge=0.5, lt=1.0)]
 
@@ -81,7 +82,7 @@ class LatencyLimits(Limits):
     max_seconds: Positive = Field(default=MAX_SECONDS, description="Seconds after which it ends, proven or not.")
 
     def asked_of_times(self, versus: str, confidence: float) -> Asked | None:
-        """Say what must be proven before a series may end (:class:`~eyerace_parity.evidence.questions.AsksOfTimes`)."""
+        """Say what must be proven before a series ends: :class:`~eyerace_parity.stats.stopping_rules.AsksOfTimes`."""
         other = self.latency_ratio.versus if self.latency_ratio is not None else ""
         if versus not in {"", other}:
             return None

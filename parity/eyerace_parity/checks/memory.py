@@ -12,15 +12,16 @@ from eyerace_parity.checks.size import Bytes
 from eyerace_parity.checks.words import against, cannot_judge, counted, figure, volume
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.evidence.model import Footprint, Need, Soak
-from eyerace_parity.evidence.questions import SOAK_RUNS
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.costs import Footprint, Soak
+from eyerace_parity.stats.stopping_rules import SOAK_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.evidence.base import Need
 
 
 class MemoryLimits(Limits):
@@ -44,7 +45,7 @@ class MemoryLimits(Limits):
     )
 
     def soak_runs(self) -> int | None:
-        """Say over how many runs memory must be seen (:class:`eyerace_parity.evidence.questions.AsksForSoak`)."""
+        """Say over how many runs memory must be seen (:class:`eyerace_parity.stats.stopping_rules.AsksForSoak`)."""
         return None if self.memory_leak is None else self.leak_runs
 
 

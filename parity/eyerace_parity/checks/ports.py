@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyerace_parity.places import did_you_mean
+from eyerace_parity.core.places import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from eyerace_parity.contract.data import Port
-    from eyerace_parity.evidence.model import Array, PortFact
+    from eyerace_parity.evidence.artefacts import PortFact
+    from eyerace_parity.evidence.base import Array
 
 
 def spelled(port: Port | PortFact) -> str:

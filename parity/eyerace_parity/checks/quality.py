@@ -13,14 +13,14 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Rests
 from eyerace_parity.checks.guards import GOLDEN, unusable_scores
-from eyerace_parity.checks.sampled import decided, first_told, told_of
+from eyerace_parity.checks.phrases import decided, first_told, told_of
 from eyerace_parity.checks.words import cannot_judge, counted, figure, unknown
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.contract.callables import load_callable
-from eyerace_parity.errors import ParityError
-from eyerace_parity.evidence.model import Need, Outputs
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Relation
+from eyerace_parity.core.errors import ParityError
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats import classification, measures
 from eyerace_parity.stats.decisions import Labelled, Statistic, decide_drop, decide_floor
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import Case, Findings
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array, Golden
+    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.base import Array, Need
     from eyerace_parity.stats.decisions import Decision
 
 Drop = Annotated[float, Field(ge=-1.0, le=1.0)]

@@ -12,7 +12,6 @@ from eyerace_parity.checks.arm64 import arm64
 from eyerace_parity.checks.base import Case, Family, Planned, Rests
 from eyerace_parity.checks.closeness import closeness
 from eyerace_parity.checks.compatibility import compatibility
-from eyerace_parity.checks.demands import refuse_unfit, refuse_unknown_targets
 from eyerace_parity.checks.flips import flips
 from eyerace_parity.checks.freshness import freshness
 from eyerace_parity.checks.hybrid import hybrid
@@ -20,6 +19,7 @@ from eyerace_parity.checks.integrity import integrity
 from eyerace_parity.checks.interface import interface
 from eyerace_parity.checks.latency import latency
 from eyerace_parity.checks.memory import memory
+from eyerace_parity.checks.plan import refuse_unfit, refuse_unknown_targets
 from eyerace_parity.checks.quality import quality
 from eyerace_parity.checks.release import release
 from eyerace_parity.checks.runtime import runtime
@@ -29,8 +29,8 @@ from eyerace_parity.checks.versus import RatioLimit
 from eyerace_parity.contract.data import TensorSet
 from eyerace_parity.contract.load import load_contract
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.errors import ContractError
-from eyerace_parity.places import shown
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,21 +16,24 @@ from pydantic import Field
 from eyerace_parity.checks.base import Family, Rests
 from eyerace_parity.checks.flips import Count, flip_needs, judge_flips, unfit_decisions, unfit_harm
 from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_scores
-from eyerace_parity.checks.sampled import decided, first_told, told_of
+from eyerace_parity.checks.phrases import decided, first_told, told_of
 from eyerace_parity.checks.words import INFINITE, against, cannot_judge, counted, figure, passing, unknown, volume
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.evidence.model import Files, Need, Outputs, Timing
-from eyerace_parity.evidence.questions import Asked, Question
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.stats import differences, measures
 from eyerace_parity.stats.decisions import Labelled, decide_drop
 from eyerace_parity.stats.quantiles import decide_in_looks
+from eyerace_parity.stats.stopping_rules import Asked, Question
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.evidence.model import Array, Series
+    from eyerace_parity.evidence.base import Array, Need
+    from eyerace_parity.evidence.costs import Series
 
 Drop = Annotated[float, Field(ge=-1.0, le=1.0)]
 Growth = Annotated[float, Field(ge=-1.0)]

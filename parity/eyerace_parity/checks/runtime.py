@@ -11,13 +11,14 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.words import cannot_judge, figure
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.evidence.model import PeerTiming
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.costs import PeerTiming
 from eyerace_parity.stats.quantiles import decide_quantile
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.evidence.model import Need, Series
+    from eyerace_parity.evidence.base import Need
+    from eyerace_parity.evidence.costs import Series
 
 _MEDIAN = 0.5
 

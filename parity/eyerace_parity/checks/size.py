@@ -10,11 +10,12 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.versus import RatioLimit, other_variant
 from eyerace_parity.checks.words import against, cannot_judge, figure, volume
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.evidence.model import Files, Need
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.artefacts import Files
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.evidence.base import Need
 
 Bytes = Annotated[ByteSize, Field(gt=0, description='bytes above 0, or a text with a unit such as "12 MB"')]
 """A size: a number of bytes, or a text with a unit."""

@@ -11,16 +11,17 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, element, not_finite
 from eyerace_parity.checks.words import against, cannot_judge, counted, figure, passing
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.evidence.model import Need, Repeats
-from eyerace_parity.places import listed
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.evidence.answers import Repeats
 from eyerace_parity.stats.differences import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.evidence.model import Array, Golden
+    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.base import Array, Need
 
 Tolerance = Annotated[float, Field(ge=0.0)]
 

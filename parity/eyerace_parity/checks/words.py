@@ -7,8 +7,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from numbers import Integral
 from typing import TYPE_CHECKING
 
-from eyerace_parity.places import did_you_mean, listed
-from eyerace_parity.result import Judgement, Relation, Status
+from eyerace_parity.core.places import did_you_mean, listed
+from eyerace_parity.core.result import Judgement, Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -19,8 +19,8 @@ import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn
 
-from eyerace_parity.errors import ContractError, ParityError, RecordError
-from eyerace_parity.places import hush
+from eyerace_parity.core.errors import ContractError, ParityError, RecordError
+from eyerace_parity.core.places import hush
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import DEFAULT_CONTRACTS, add_contract, contract_of, settings_of
 from eyerace_parity.contract.settings import usable_cores
-from eyerace_parity.errors import ParityError
-from eyerace_parity.places import shown
+from eyerace_parity.core.errors import ParityError
+from eyerace_parity.core.places import shown
 
 if TYPE_CHECKING:
     import argparse
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 def machine() -> Iterator[Finding]:
     """The processor, and what it hides."""
-    from eyerace_parity.evidence.machine import fingerprint  # noqa: PLC0415 - reads the processor
+    from eyerace_parity.core.machine import fingerprint  # noqa: PLC0415 - reads the processor
 
     yield Finding("python", State.READY, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     processor = fingerprint()

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
-from eyerace_parity.errors import ContractError
-from eyerace_parity.places import listed, shown
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import listed, shown
 
 if TYPE_CHECKING:
     import argparse
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 @contextmanager
 def _maker(settings: Settings) -> Iterator[Maker]:
     """Who makes: a process that may die, unless a debugger is to see it."""
-    from eyerace_parity.evidence.assistant import Assistant  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.isolation.client import Assistant  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.recipes.build import content_of  # noqa: PLC0415
 
     if settings.in_process:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say
-from eyerace_parity.errors import ContractError, RecordError
-from eyerace_parity.places import listed, shown
+from eyerace_parity.core.errors import ContractError, RecordError
+from eyerace_parity.core.places import listed, shown
 
 if TYPE_CHECKING:
     import argparse
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.flips import AcceptedFlip
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Flip
-    from eyerace_parity.report.document import Record
+    from eyerace_parity.evidence.flips import Flip
+    from eyerace_parity.record.document import Record
 
 _RECORD: Final = Path("build/parity/record.json")
 _RUN: Final = "state limits.flips or limits.release in the contract, and run the gate"
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List or accept flips."""
-    from eyerace_parity.report.files import read_record  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.record.files import read_record  # noqa: PLC0415 - only once it is needed
 
     contract, record = contract_of(options), read_record(options.record)
     found = list(_chosen(options, contract, record))
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 def _show(contract: Contract, record: Record, found: list[tuple[str, str, Flip]]) -> int:
     """Show flips, what is known of each, and what is known and has gone."""
     from eyerace_parity.checks.words import counted  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.report.known import accepted_in, gone  # noqa: PLC0415
+    from eyerace_parity.record.accepted_flips import accepted_in, gone  # noqa: PLC0415
 
     known = {(entry.variant, entry.against, entry.id): entry for entry in accepted_in(record, contract.name)}
     for variant, against, row in found:
@@ -80,8 +80,8 @@ def _show(contract: Contract, record: Record, found: list[tuple[str, str, Flip]]
 
 def _chosen(options: argparse.Namespace, contract: Contract, record: Record) -> Iterator[tuple[str, str, Flip]]:
     """Flips of a record that the options choose: variant, what it is compared to, and the flip."""
-    from eyerace_parity.evidence.model import FlipLedger  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.report.known import against_of, ledgers_of  # noqa: PLC0415
+    from eyerace_parity.evidence.flips import FlipLedger  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.record.accepted_flips import against_of, ledgers_of  # noqa: PLC0415
 
     ledgers = ledgers_of(record, contract.name)
     if not ledgers:
@@ -95,8 +95,8 @@ def _chosen(options: argparse.Namespace, contract: Contract, record: Record) -> 
 
 def _accept(options: argparse.Namespace, contract: Contract, found: list[tuple[str, str, Flip]]) -> int:
     from eyerace_parity.contract.flips import AcceptedFlip  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.evidence.known import read, today  # noqa: PLC0415
-    from eyerace_parity.report.files import replace_file  # noqa: PLC0415
+    from eyerace_parity.measure.kinds.known_flips import read, today  # noqa: PLC0415
+    from eyerace_parity.record.files import replace_file  # noqa: PLC0415
 
     if options.expires.isoformat() < today():
         raise ContractError(f"--expires: {options.expires} has passed", next_step="name a day to come")

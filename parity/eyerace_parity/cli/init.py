@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyerace_parity.errors import ContractError
-from eyerace_parity.places import shown
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import shown
 
 if TYPE_CHECKING:
     import argparse

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.cli.report import exit_code, show
-from eyerace_parity.errors import RecordError
-from eyerace_parity.places import shown
-from eyerace_parity.report.files import read_record, write_record
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.core.places import shown
+from eyerace_parity.record.files import read_record, write_record
 
 if TYPE_CHECKING:
     import argparse
@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the record's evidence by the contract as it is now."""
-    from eyerace_parity.evidence.store import Store  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.report.rejudge import judge_again  # noqa: PLC0415
+    from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.record.rejudge import judge_again  # noqa: PLC0415
 
     if options.output is not None and options.output.resolve() == options.record.resolve():
         reason = f"{shown(options.output)} would be written over the record that is judged"

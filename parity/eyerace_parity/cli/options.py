@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from eyerace_parity.contract.options import OPTIONS
 from eyerace_parity.contract.settings import resolve
-from eyerace_parity.errors import ContractError
+from eyerace_parity.core.errors import ContractError
 
 if TYPE_CHECKING:
     import argparse
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.settings import Settings
-    from eyerace_parity.evidence.laboratory import Laboratory
-    from eyerace_parity.progress import Progress
+    from eyerace_parity.core.progress import Progress
+    from eyerace_parity.measure.laboratory import Laboratory
 
 DEFAULT_CONTRACTS = (Path("golden/contract.toml"), Path("parity.toml"))
 
@@ -62,7 +62,7 @@ def contract_of(options: argparse.Namespace) -> Contract:
 
 def say(line: str, stream: TextIO | None = None) -> None:
     """Print a line in signs that the terminal can take; on standard output if no other stream is given."""
-    from eyerace_parity.report.words import signs_for  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.report.view.words import signs_for  # noqa: PLC0415 - only once it is needed
 
     stream = stream or sys.stdout
     print(signs_for(stream.encoding).text(line), file=stream)
@@ -71,10 +71,10 @@ def say(line: str, stream: TextIO | None = None) -> None:
 @contextmanager
 def laboratory_of(contract: Contract, settings: Settings, progress: Progress) -> Iterator[Laboratory]:
     """Open the laboratory that measures for a command, over the same store as the gate's."""
-    from eyerace_parity.evidence.assistant import Assistant  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.evidence.laboratory import Laboratory  # noqa: PLC0415
-    from eyerace_parity.evidence.store import Store  # noqa: PLC0415
     from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
+    from eyerace_parity.isolation.client import Assistant  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.cache import Store  # noqa: PLC0415
+    from eyerace_parity.measure.laboratory import Laboratory  # noqa: PLC0415
 
     settings = settings.under(contract)
     assistant = None if settings.in_process else Assistant()

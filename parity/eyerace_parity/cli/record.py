@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import add_contract, contract_of, laboratory_of, settings_of
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.errors import ContractError, MeasurementError
-from eyerace_parity.places import shown
+from eyerace_parity.core.errors import ContractError, MeasurementError
+from eyerace_parity.core.places import shown
 
 if TYPE_CHECKING:
     import argparse
@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run every torch variant on the golden set, and write what it answered into the bundle."""
-    from eyerace_parity.evidence.model import Need, Outputs  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.evidence.recorded import write  # noqa: PLC0415
+    from eyerace_parity.evidence.answers import Outputs  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.evidence.base import Need  # noqa: PLC0415
+    from eyerace_parity.measure.recorded import write  # noqa: PLC0415
     from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415
 
     contract = contract_of(options)

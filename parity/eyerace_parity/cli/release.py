@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
-from eyerace_parity.errors import ContractError
-from eyerace_parity.places import shown
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import shown
 
 if TYPE_CHECKING:
     import argparse
@@ -46,10 +46,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _save(options: argparse.Namespace) -> int:
-    from eyerace_parity.evidence.store import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.record.files import read_record  # noqa: PLC0415
     from eyerace_parity.release import files  # noqa: PLC0415
     from eyerace_parity.release.save import acceptance, keep_artefacts, make  # noqa: PLC0415
-    from eyerace_parity.report.files import read_record  # noqa: PLC0415
 
     files.check_name(options.name, "NAME")
     contract = contract_of(options)
@@ -92,7 +92,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from eyerace_parity.release import files  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.release.compare import changes  # noqa: PLC0415
+    from eyerace_parity.release.history import changes  # noqa: PLC0415
 
     contract = contract_of(options)
     stored = _find(contract, options.name)

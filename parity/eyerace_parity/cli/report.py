@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
 from eyerace_parity.contract.settings import DEFAULT
-from eyerace_parity.errors import RecordError
-from eyerace_parity.places import shown
-from eyerace_parity.report.files import is_merged, read_merged, read_record, write_merged
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.core.places import shown
+from eyerace_parity.record.files import is_merged, read_merged, read_record, write_merged
 
 if TYPE_CHECKING:
     import argparse
 
     from eyerace_parity.contract.settings import Settings
-    from eyerace_parity.report.compare import Comparison
-    from eyerace_parity.report.document import Record
-    from eyerace_parity.report.merged import Merged
+    from eyerace_parity.matrix.document import Merged
+    from eyerace_parity.record.comparison import Comparison
+    from eyerace_parity.record.document import Record
 
 MERGED: Final = Path("build/parity/matrix.json")
 """Where a merged record is written, unless another place is named."""
@@ -115,7 +115,7 @@ def draw_page(record: Record, path: Path, settings: Settings) -> None:
         ContractError: What draws it is not installed.
         RecordError: The page cannot be written.
     """
-    from eyerace_parity.evidence.store import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.release.chronicle import accepted_of  # noqa: PLC0415
     from eyerace_parity.report.html import write_page  # noqa: PLC0415
 
@@ -128,23 +128,23 @@ def draw_page(record: Record, path: Path, settings: Settings) -> None:
 
 def _compare(options: argparse.Namespace) -> int:
     """Tell what changed from one record to another, and end with 1 if anything became worse."""
-    from eyerace_parity.report import compare  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.record import comparison  # noqa: PLC0415 - only once it is needed
 
     for path in options.compare:
         if is_merged(path):
             raise RecordError(f"{shown(path)} is a merged record", next_step="compare records of single runs")
     before, after = (read_record(path) for path in options.compare)
-    found: Comparison = compare.compare(before, after, _names(*options.compare))
+    found: Comparison = comparison.compare(before, after, _names(*options.compare))
     if options.markdown:
-        _write(compare.render(found))
+        _write(comparison.render(found))
     else:
-        print(compare.draw(found, **_stream()), end="")
+        print(comparison.draw(found, **_stream()), end="")
     if options.html is not None:
         from eyerace_parity.report.html import write_comparison_page  # noqa: PLC0415
 
         write_comparison_page(options.html, found)
         _name(options, f"page: {shown(options.html)}")
-    return 1 if compare.worse(found) else 0
+    return 1 if comparison.worse(found) else 0
 
 
 def _names(before: Path, after: Path) -> tuple[str, str]:
@@ -180,7 +180,7 @@ def exit_code(record: Record) -> int:
 
 def _merge(options: argparse.Namespace) -> int:
     """Merge records under the contract, whose matrix says which must be there."""
-    from eyerace_parity.report.matrix import merge  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.matrix.merge import merge  # noqa: PLC0415 - only once it is needed
 
     target: Path = MERGED if options.merged is None else options.merged
     files = [file for file in _files(options.records) if not _is_old(file, target)]

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
-from eyerace_parity.errors import ContractError
-from eyerace_parity.places import did_you_mean, listed
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import did_you_mean, listed
 
 if TYPE_CHECKING:
     import argparse
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.settings import Settings
-    from eyerace_parity.progress import Progress
+    from eyerace_parity.core.progress import Progress
+    from eyerace_parity.selftest.examiner import Examiner
     from eyerace_parity.selftest.model import Fault, Outcome
-    from eyerace_parity.selftest.trial import Examiner
 
 _WHAT: Final = (
     "Plants faults in copies of a good bundle, one at a time, and judges each: the clauses that should see it must"
@@ -100,7 +100,7 @@ def _plant(options: argparse.Namespace, contract: Contract, settings: Settings, 
 
 def _limits(examiner: Examiner) -> list[str]:
     """Find the detection limits of what was exported."""
-    from eyerace_parity.selftest.doses import DOSES, limits_of  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.selftest.detection_limits import DOSES, limits_of  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.selftest.layerwise import layer_limit  # noqa: PLC0415
     from eyerace_parity.selftest.roles import Role  # noqa: PLC0415
     from eyerace_parity.selftest.workshop import name_of  # noqa: PLC0415
@@ -179,13 +179,13 @@ def _repeat(options: argparse.Namespace, contract: Contract, settings: Settings)
 
 
 def _examiner(options: argparse.Namespace, contract: Contract, settings: Settings, progress: Progress) -> Examiner:
-    from eyerace_parity.evidence.store import Store  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.selftest.trial import Examiner  # noqa: PLC0415
+    from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.selftest.examiner import Examiner  # noqa: PLC0415
 
     equipment = None
     if options.targets:
         from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415
-        from eyerace_parity.evidence.targets import Emulation  # noqa: PLC0415
+        from eyerace_parity.measure.targets.equipment import Emulation  # noqa: PLC0415
 
         sources = Sources(settings.arm64_home, settings.sysroot, settings.qemu, settings.wheels)
 

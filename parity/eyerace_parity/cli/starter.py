@@ -8,8 +8,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from eyerace_parity.errors import ContractError
-from eyerace_parity.places import shown
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import shown
 
 if TYPE_CHECKING:
     from pathlib import Path

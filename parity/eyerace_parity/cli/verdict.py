@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import say
-from eyerace_parity.places import shown
-from eyerace_parity.report.files import read_record
+from eyerace_parity.core.places import shown
+from eyerace_parity.record.files import read_record
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.report.document import Record
+    from eyerace_parity.record.document import Record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.places import did_you_mean, listed
+from eyerace_parity.core.places import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

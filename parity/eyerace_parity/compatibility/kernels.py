@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.compatibility.table import Form, Port
     from eyerace_parity.compatibility.versions import Version
-    from eyerace_parity.evidence.model import Signature
+    from eyerace_parity.evidence.artefacts import Signature
 
 UNKNOWN: Final = "?"
 """A type that nobody could infer."""

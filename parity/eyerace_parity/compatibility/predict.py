@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.compatibility.table import Runtime, Table
     from eyerace_parity.compatibility.versions import Version
-    from eyerace_parity.evidence.model import Graph, Signature
+    from eyerace_parity.evidence.artefacts import Graph, Signature
 
 DEFAULT_DOMAIN: Final = "ai.onnx"
 CPU_PROVIDER: Final = "CPUExecutionProvider"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from eyerace_parity.contract.data import ImageSet, Port, TensorSet
 from eyerace_parity.contract.faults import Faults
-from eyerace_parity.contract.hybrid import agree_on_tiers
 from eyerace_parity.contract.matrix import agree_on_versions
+from eyerace_parity.contract.sections import agree_on_tiers
 from eyerace_parity.contract.targets import agree_on_targets
 from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant
-from eyerace_parity.places import listed
+from eyerace_parity.core.places import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

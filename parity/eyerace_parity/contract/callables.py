@@ -22,8 +22,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eyerace_parity.errors import ContractError
-from eyerace_parity.places import did_you_mean, listed, shown
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import did_you_mean, listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.faults import CONTRADICTION
-from eyerace_parity.places import did_you_mean, listed
+from eyerace_parity.core.places import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from eyerace_parity.places import did_you_mean, listed
+from eyerace_parity.core.places import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

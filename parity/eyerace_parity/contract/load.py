@@ -18,9 +18,9 @@ from eyerace_parity.contract.explain import Keys, Problem, explain, written
 from eyerace_parity.contract.locate import DEEPEST, line_of
 from eyerace_parity.contract.model import Contract
 from eyerace_parity.contract.overrides import apply_overrides
-from eyerace_parity.digests import json_digest
-from eyerace_parity.errors import ContractError
-from eyerace_parity.places import did_you_mean, listed, shown
+from eyerace_parity.core.digests import json_digest
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import did_you_mean, listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,9 +11,9 @@ from eyerace_parity.contract.agreement import agree
 from eyerace_parity.contract.base import BundlePath, Callable, Model, Name
 from eyerace_parity.contract.data import Golden, Interface, Preprocess, TensorSet
 from eyerace_parity.contract.flips import Flips
-from eyerace_parity.contract.hybrid import Hybrid
 from eyerace_parity.contract.matrix import Matrix
 from eyerace_parity.contract.release import ReleaseSection
+from eyerace_parity.contract.sections import Hybrid
 from eyerace_parity.contract.statistics import Statistics
 from eyerace_parity.contract.targets import Targets
 from eyerace_parity.contract.variants import Session, Variant

@@ -6,8 +6,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from eyerace_parity.errors import ContractError
-from eyerace_parity.places import did_you_mean, listed
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from eyerace_parity.contract.options import OPTIONS, Kind, Option
-from eyerace_parity.errors import ContractError
+from eyerace_parity.core.errors import ContractError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,10 +11,12 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.contract.variants import OnnxVariant, QuantiseStaticRecipe
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.result import HOST
 from eyerace_parity.diagnose import answers, layers, preparation, sensitivity
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.evidence.model import Golden, Need, Outputs, Sensitivity, Trials, Weights
-from eyerace_parity.result import HOST
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.diagnostics import Sensitivity, Trials, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

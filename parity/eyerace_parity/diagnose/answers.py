@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from eyerace_parity.checks.words import figure
-from eyerace_parity.places import listed
+from eyerace_parity.core.places import listed
 from eyerace_parity.stats.classification import confusion, decisions, dependence, macro_f1
 from eyerace_parity.stats.differences import log_softmax
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from eyerace_parity.evidence.model import Array, Golden
+    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.base import Array
 
     Floats = NDArray[np.float64]
     Indices = NDArray[np.int64]

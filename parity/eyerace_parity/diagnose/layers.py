@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.checks.words import counted, figure
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant, QuantiseStaticRecipe
-from eyerace_parity.places import listed
+from eyerace_parity.core.places import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import LayerPair, Span, Weights
+    from eyerace_parity.evidence.diagnostics import LayerPair, Span, Weights
 
 _IN_FLOAT: Final = 1e-4
 """Relative error of weights in float that a recipe may leave: folding rounds."""

@@ -10,7 +10,8 @@ import numpy as np
 from eyerace_parity.checks.words import figure
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import Golden, Trial, Trials
+    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.diagnostics import Trial, Trials
 
 _SURE: Final = 1e-3
 """Chance at most that so many more right decisions come by luck."""

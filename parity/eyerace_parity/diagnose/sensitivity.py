@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eyerace_parity.checks.words import counted, figure, volume
-from eyerace_parity.evidence.sensitivity import WORTH
-from eyerace_parity.places import listed
+from eyerace_parity.core.places import listed
+from eyerace_parity.measure.kinds.sensitivity import WORTH
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import Sensitivity
+    from eyerace_parity.evidence.diagnostics import Sensitivity
 
 
 def causes(variant: str, tried: Sensitivity) -> list[str]:

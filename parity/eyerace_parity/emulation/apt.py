@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.emulation.mirrors import archives, distribution, for_architecture
 from eyerace_parity.emulation.steps import run_step
-from eyerace_parity.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from eyerace_parity.progress import Progress
+    from eyerace_parity.core.progress import Progress
 
 _TOOLS: Final = ("apt-get", "dpkg", "dpkg-deb", "tar")
 _MERGED: Final = ("bin", "lib", "sbin")

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.errors import MeasurementError, signal_in_words
-from eyerace_parity.runners.worker import BEGIN, COUNT, END, MAGIC_CALL, TELL
+from eyerace_parity.core.errors import MeasurementError, signal_in_words
+from eyerace_parity.isolation.worker import BEGIN, COUNT, END, MAGIC_CALL, TELL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -17,14 +17,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.digests import rows_digest
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.places import shown
+from eyerace_parity.core.digests import rows_digest
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.places import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from eyerace_parity.progress import Progress
+    from eyerace_parity.core.progress import Progress
 
 SCHEMA: Final = 1
 """Version of a part's form; parts of any other are not taken."""

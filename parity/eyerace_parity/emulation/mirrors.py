@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.errors import MeasurementError
+from eyerace_parity.core.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.places import shown
 from eyerace_parity.emulation.apt import Apt, native_architecture, unpack
 from eyerace_parity.emulation.home import content_name
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.places import shown
 
 if TYPE_CHECKING:
+    from eyerace_parity.core.progress import Progress
     from eyerace_parity.emulation.home import Home, Part
     from eyerace_parity.emulation.tiers import Architecture
-    from eyerace_parity.progress import Progress
 
 NAME: Final = "qemu"
 

@@ -10,9 +10,9 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Final
 
+from eyerace_parity.core.errors import MeasurementError, signal_in_words
 from eyerace_parity.emulation.home import disk_full
-from eyerace_parity.errors import MeasurementError, signal_in_words
-from eyerace_parity.runners.processes import end_group, new_group
+from eyerace_parity.isolation.processes import end_group, new_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -15,7 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.digests import text_digest
+from eyerace_parity.core.digests import text_digest
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.places import shown
 from eyerace_parity.emulation.counter import CountingUnavailable, build
 from eyerace_parity.emulation.home import Home, trouble_at
 from eyerace_parity.emulation.qemu import find_qemu, install_qemu
@@ -24,19 +26,17 @@ from eyerace_parity.emulation.userland import NAME as USERLAND
 from eyerace_parity.emulation.userland import find_userland, install_userland
 from eyerace_parity.emulation.views import cpuinfo, view_of
 from eyerace_parity.emulation.wheels import Runtime, find_site, install_site
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.places import shown
-from eyerace_parity.runners.guest import WORKER, Guest, local_command
+from eyerace_parity.isolation.runtime_worker import WORKER, Guest, local_command
 from eyerace_parity.runners.onnxruntime import runtime as own_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from eyerace_parity.core.progress import Progress
     from eyerace_parity.emulation.qemu import Emulator
     from eyerace_parity.emulation.tiers import Tier
     from eyerace_parity.emulation.userland import Userland
     from eyerace_parity.emulation.wheels import Site
-    from eyerace_parity.progress import Progress
 
 __all__ = ["INSTALL", "Runtime", "Sources", "Toolkit", "missing", "obtain"]
 
@@ -72,7 +72,8 @@ class Toolkit:
 
     Attributes:
         tier: The processor.
-        command: Command for :class:`eyerace_parity.runners.guest.Guest`; ends in a Python that runs its worker.
+        command: Command for :class:`eyerace_parity.isolation.runtime_worker.Guest`; ends in a Python that runs its
+            worker.
         counting_command: The same with the plugin that counts instructions; empty where it cannot be.
         counting_refused: Why it cannot be, as a sentence.
         identity: All that could change a number, for evidence keys; no paths.

@@ -10,17 +10,17 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.digests import file_digest, rows_digest
+from eyerace_parity.core.digests import file_digest, rows_digest
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.core.places import shown
 from eyerace_parity.emulation.apt import Apt, unpack
 from eyerace_parity.emulation.home import content_name
-from eyerace_parity.errors import MeasurementError
-from eyerace_parity.places import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from eyerace_parity.core.progress import Progress
     from eyerace_parity.emulation.home import Home
-    from eyerace_parity.progress import Progress
 
 PACKAGES: Final = ("python3", "libstdc++6")
 """What is asked of the distribution; what they depend on comes with them."""

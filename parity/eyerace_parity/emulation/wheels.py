@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.digests import file_digest
+from eyerace_parity.core.digests import file_digest
+from eyerace_parity.core.errors import InputChanged, MeasurementError
+from eyerace_parity.core.places import listed, shown
 from eyerace_parity.emulation.home import content_name
 from eyerace_parity.emulation.steps import run_step
-from eyerace_parity.errors import InputChanged, MeasurementError
-from eyerace_parity.places import listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from eyerace_parity.core.progress import Progress
     from eyerace_parity.emulation.home import Home, Part
     from eyerace_parity.emulation.userland import Userland
-    from eyerace_parity.progress import Progress
 
 _KIND: Final = "runtime"
 _ROOM: Final = 180_000_000

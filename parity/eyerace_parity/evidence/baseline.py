@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from eyerace_parity.errors import MeasurementError
+from eyerace_parity.core.errors import MeasurementError
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import Need, Provenance
+    from eyerace_parity.evidence.base import Need, Provenance
 
 E = TypeVar("E")
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import numpy as np
 
-from eyerace_parity.errors import RecordError
-from eyerace_parity.evidence.model import Evidence, Execution, Fact, Golden, Outputs, Provenance, Repeats
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.evidence.answers import Execution, Golden, Outputs, Repeats
+from eyerace_parity.evidence.base import Fact, Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence import Evidence
+    from eyerace_parity.evidence.base import Array
 
 E = TypeVar("E")
 

@@ -1,102 +1,73 @@
-"""The flip ledger: which samples two variants decide differently, and who was right; reckoned, never measured."""
+"""Samples on which two variants decide differently, and those of them that the bundle knows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Literal
 
-import numpy as np
-
-from eyerace_parity.evidence.model import Flip, FlipLedger
-from eyerace_parity.stats.classification import decisions, flips
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array, Golden, Outputs, Provenance
-    from eyerace_parity.stats.classification import Indices
-
-CODE: Final = ("evidence/flips.py", "stats/classification.py")
-
-MOST_ROWS: Final = 1000
-"""Flips that a ledger lists: beyond them a record would grow, and nobody reads on."""
-
-_FLAT: Final = 2
-
-Kind = Literal["harmed", "mended", "moved", "unlabelled"]
+from eyerace_parity.contract.flips import AcceptedFlip
+from eyerace_parity.evidence.base import Fact, Provenance
 
 
-def reckon(
-    contract: Contract,
-    golden: Golden,
-    columns: Mapping[str, Sequence[str]],
-    candidate: Outputs,
-    other: Outputs,
-    *,
-    source: Provenance,
-) -> FlipLedger:
-    """Compare two variants' decisions.
+class Flip(Fact):
+    """A sample on which two variants decide differently.
 
-    Args:
-        contract: Names the scores and the classes.
-        golden: The samples, in the order of both outputs.
-        columns: Further columns of the table of labels, one text a sample.
-        candidate: What the judged variant answered; scores [n, classes].
-        other: What it is compared to.
-        source: Where the ledger is said to come from.
-
-    Returns:
-        The ledger; where decisions cannot be compared, with the reason and nothing else.
+    Attributes:
+        id: The sample.
+        label: Its class; empty in a set without labels.
+        decision: What the candidate decides.
+        other: What the other one decides.
+        kind: Who was right: ``harmed`` (right→wrong), ``mended`` (wrong→right), ``moved`` (wrong→wrong), or
+            ``unlabelled``.
+        margin: The candidate's score of its own decision less its score of the other's; a narrow one is nearly a tie.
+        other_margin: The other's score of its own decision less its score of the candidate's.
+        capture: What the table of labels says of the photograph, by column.
     """
-    name = contract.scores_output
-    ours, theirs = candidate.arrays.get(name), other.arrays.get(name)
-    if (failure := _failure(ours, theirs, golden)) or ours is None or theirs is None:
-        return FlipLedger(provenance=source, failure=failure)
-    decided, before = decisions(ours), decisions(theirs)
-    rows: list[tuple[Kind, Indices]] = []
-    if golden.labels is None:
-        rows.append(("unlabelled", np.flatnonzero(decided != before)))
-    else:
-        found = flips(golden.labels, decided, before)
-        rows += [("harmed", found.harmed), ("mended", found.mended), ("moved", found.moved)]
-    classes = contract.classes
 
-    def called(index: int) -> str:
-        return classes[index] if index < len(classes) else f"class {index}"
-
-    def row(kind: Kind, at: int) -> Flip:
-        mine, its = int(decided[at]), int(before[at])
-        return Flip(
-            id=golden.ids[at],
-            label="" if golden.labels is None else called(int(golden.labels[at])),
-            decision=called(mine),
-            other=called(its),
-            kind=kind,
-            margin=float(ours[at, mine]) - float(ours[at, its]),
-            other_margin=float(theirs[at, its]) - float(theirs[at, mine]),
-            capture={column: cells[at] for column, cells in columns.items()},
-        )
-
-    counts: dict[str, int] = {kind: len(where) for kind, where in rows}
-    listed = [(kind, int(at)) for kind, where in rows for at in where]
-    return FlipLedger(
-        provenance=source,
-        samples=len(decided),
-        total=len(listed),
-        harmed=counts.get("harmed", 0),
-        mended=counts.get("mended", 0),
-        moved=counts.get("moved", 0),
-        rows=tuple(row(kind, at) for kind, at in listed[:MOST_ROWS]),
-    )
+    id: str
+    label: str
+    decision: str
+    other: str
+    kind: Literal["harmed", "mended", "moved", "unlabelled"]
+    margin: float
+    other_margin: float
+    capture: dict[str, str] = {}
 
 
-def _failure(ours: Array | None, theirs: Array | None, golden: Golden) -> str:
-    """Say why decisions cannot be compared, or nothing."""
-    if ours is None or theirs is None:
-        return "the output of scores is missing"
-    samples = len(golden.ids)
-    if ours.ndim != _FLAT or ours.shape != theirs.shape or len(ours) != samples or not ours.size:
-        return f"the scores have the shapes {list(ours.shape)} and {list(theirs.shape)} for {samples} samples"
-    if not (np.isfinite(ours.astype(np.float64)).all() and np.isfinite(theirs.astype(np.float64)).all()):
-        return "some scores are not finite"
-    return ""
+class FlipLedger(Fact):
+    """Every sample on which two variants decide differently, reckoned from what both answered.
+
+    Attributes:
+        provenance: Where the candidate's answers came from; its settings name the other's evidence.
+        failure: Why decisions could not be compared; everything else is then empty.
+        samples: Samples that both answered.
+        total: How many flipped.
+        harmed: How many of them the other decided rightly and the candidate wrongly.
+        mended: How many the other way round.
+        moved: How many both decide wrongly.
+        rows: The flips, the harmful first, each kind in the set's order; no more than a record can carry.
+    """
+
+    provenance: Provenance
+    failure: str = ""
+    samples: int = 0
+    total: int = 0
+    harmed: int = 0
+    mended: int = 0
+    moved: int = 0
+    rows: tuple[Flip, ...] = ()
+
+
+class KnownFlips(Fact):
+    """The flips that the bundle says are known, and the day on which that is read.
+
+    Attributes:
+        provenance: Which file.
+        failure: Why the file could not be read; there are then no entries.
+        today: The day, ISO 8601: an acceptance has an end.
+        entries: What the file says; empty where there is no file.
+    """
+
+    provenance: Provenance
+    failure: str = ""
+    today: str
+    entries: tuple[AcceptedFlip, ...] = ()

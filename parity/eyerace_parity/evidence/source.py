@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import Need
+    from eyerace_parity.evidence.base import Need
 
 E = TypeVar("E")
 

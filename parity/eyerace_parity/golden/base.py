@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.errors import GoldenError
+from eyerace_parity.core.errors import GoldenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from eyerace_parity.contract.data import Preprocess
-    from eyerace_parity.evidence.model import Array, Golden
+    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.base import Array
 
 MOST_PROBLEMS: Final = 10
 """Problems told of one kind before the rest is only counted."""

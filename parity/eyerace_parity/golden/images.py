@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from eyerace_parity.digests import bytes_digest, file_digest, rows_digest
-from eyerace_parity.errors import GoldenError, InputChanged, is_transient
-from eyerace_parity.evidence.model import Golden
+from eyerace_parity.core.digests import bytes_digest, file_digest, rows_digest
+from eyerace_parity.core.errors import GoldenError, InputChanged, is_transient
+from eyerace_parity.core.places import did_you_mean, shown
+from eyerace_parity.evidence.answers import Golden
 from eyerace_parity.golden.base import GoldenSet, check_digest, refuse
 from eyerace_parity.golden.labels import Table, read_table
-from eyerace_parity.golden.preprocess import apply
 from eyerace_parity.golden.training import training_digests
-from eyerace_parity.places import did_you_mean, shown
+from eyerace_parity.preprocess.apply import apply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from eyerace_parity.contract.data import ImageSet, Port, Preprocess
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP")
 """Decoders that may be used, whatever a file's name says; Pillow has others, of which some are seldom exercised."""

@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.errors import GoldenError
+from eyerace_parity.core.errors import GoldenError
+from eyerace_parity.core.places import did_you_mean, listed, shown
 from eyerace_parity.golden.base import refuse
-from eyerace_parity.places import did_you_mean, listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eyerace_parity.digests import bytes_digest, json_digest, rows_digest
-from eyerace_parity.errors import GoldenError, InputChanged
-from eyerace_parity.evidence.model import Golden
-from eyerace_parity.golden.archive import Archive, read_archive, read_arrays, read_whole
+from eyerace_parity.core.digests import bytes_digest, json_digest, rows_digest
+from eyerace_parity.core.errors import GoldenError, InputChanged
+from eyerace_parity.core.places import did_you_mean, listed, shown
+from eyerace_parity.evidence.answers import Golden
+from eyerace_parity.evidence.npz import Archive, read_archive, read_arrays, read_whole
 from eyerace_parity.golden.base import GoldenSet, check_digest, refuse
-from eyerace_parity.places import did_you_mean, listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.data import Port, Preprocess, TensorSet
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 KEPT: Final = 2
 """Files whose arrays stay in memory: threads that work in order touch two at most, around a border."""

@@ -6,10 +6,10 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.digests import file_digest
-from eyerace_parity.errors import GoldenError
+from eyerace_parity.core.digests import file_digest
+from eyerace_parity.core.errors import GoldenError
+from eyerace_parity.core.places import shown
 from eyerace_parity.golden.base import refuse
-from eyerace_parity.places import shown
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

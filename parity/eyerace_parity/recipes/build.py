@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from filelock import FileLock, Timeout
 
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
-from eyerace_parity.errors import MeasurementError, RecipeError
-from eyerace_parity.places import listed
+from eyerace_parity.core.errors import MeasurementError, RecipeError
+from eyerace_parity.core.places import listed
 from eyerace_parity.recipes.lineage import current_lineage, read_stamp
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.variants import Recipe
-    from eyerace_parity.progress import Progress
+    from eyerace_parity.core.progress import Progress
 
 Maker = Callable[["Contract", str, "Progress"], bytes]
 """Makes the content of a variant's file; see :func:`content_of`."""

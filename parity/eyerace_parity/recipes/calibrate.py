@@ -15,8 +15,8 @@ import numpy as np
 
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.contract.data import ImageSet
-from eyerace_parity.errors import ParityError, RecipeError
-from eyerace_parity.places import listed, shown
+from eyerace_parity.core.errors import ParityError, RecipeError
+from eyerace_parity.core.places import listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.data import Port
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.variants import Calibration
-    from eyerace_parity.evidence.model import Array
-    from eyerace_parity.progress import Progress
+    from eyerace_parity.core.progress import Progress
+    from eyerace_parity.evidence.base import Array
 
 _WORKERS = 4
 
@@ -186,7 +186,7 @@ def _source(calibration: Calibration) -> str:
 def _pictures(contract: Contract, calibration: Calibration) -> Iterator[dict[str, Array]]:
     from PIL import Image  # noqa: PLC0415 - only when something is built
 
-    from eyerace_parity.golden.preprocess import apply  # noqa: PLC0415 - only when something is built
+    from eyerace_parity.preprocess.apply import apply  # noqa: PLC0415 - only when something is built
 
     if not isinstance(contract.golden, ImageSet):
         raise RecipeError(

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from eyerace_parity.errors import MeasurementError, RecipeError
-from eyerace_parity.places import listed
+from eyerace_parity.core.errors import MeasurementError, RecipeError
+from eyerace_parity.core.places import listed
 from eyerace_parity.recipes.onnx_file import opset_of
 from eyerace_parity.runners.torch import TorchRunner, load_module
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.data import Interface, Port
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 _DEFAULT_OPSET: Final = 17
 """Where the contract asks for none: read by every ONNX Runtime since 1.12."""

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.contract.callables import source_digest
 from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.contract.variants import OnnxVariant, QuantiseStaticRecipe, TorchVariant
-from eyerace_parity.digests import file_digest, json_digest
-from eyerace_parity.errors import ArtefactError
-from eyerace_parity.places import shown
+from eyerace_parity.core.digests import file_digest, json_digest
+from eyerace_parity.core.errors import ArtefactError
+from eyerace_parity.core.places import shown
 from eyerace_parity.recipes import RECIPES
 from eyerace_parity.recipes.calibrate import tensor_files
-from eyerace_parity.runners.external import metadata_of
+from eyerace_parity.runners.artefact_files import metadata_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +117,7 @@ def _recipe(contract: Contract, recipe: Recipe) -> str:
         if calibration.images is not None:
             facts["pictures"] = source_digest(contract.root, calibration.images)
             if isinstance(contract.golden, ImageSet):
-                from eyerace_parity.golden.preprocess import profile_digest  # noqa: PLC0415 - reads pictures, which few recipes do
+                from eyerace_parity.preprocess.apply import profile_digest  # noqa: PLC0415 - reads pictures, which few recipes do
 
                 facts["profile"] = profile_digest(contract.preprocess[contract.golden.preprocess])
         else:

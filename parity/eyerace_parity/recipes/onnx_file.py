@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.errors import RecipeError
-from eyerace_parity.places import shown
+from eyerace_parity.core.errors import RecipeError
+from eyerace_parity.core.places import shown
 from eyerace_parity.recipes import RECIPES
 from eyerace_parity.recipes.lineage import PREFIX
 

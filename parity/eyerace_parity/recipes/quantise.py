@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.contract.variants import QuantiseStaticRecipe
-from eyerace_parity.errors import ParityError, RecipeError
-from eyerace_parity.places import did_you_mean, listed, shown
+from eyerace_parity.core.errors import ParityError, RecipeError
+from eyerace_parity.core.places import did_you_mean, listed, shown
 from eyerace_parity.recipes.calibrate import Reader, draw
 from eyerace_parity.recipes.onnx_file import opset_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.variants import QuantiseDynamicRecipe
-    from eyerace_parity.progress import Progress
+    from eyerace_parity.core.progress import Progress
 
 _INTEGER_OPERATORS: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 _FIRST_QUANTISABLE_OPSET: Final = 10

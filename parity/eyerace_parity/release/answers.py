@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eyerace_parity.digests import bytes_digest, json_digest
-from eyerace_parity.errors import RecordError
+from eyerace_parity.core.digests import bytes_digest, json_digest
+from eyerace_parity.core.errors import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 _IDS: Final = "ids.json"
 _SUFFIX: Final = ".npy"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from eyerace_parity.errors import ParityError
-from eyerace_parity.evidence.model import Files
+from eyerace_parity.core.errors import ParityError
+from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.release.files import folder_of, history, names, read
 from eyerace_parity.report.html.material import Accepted
 

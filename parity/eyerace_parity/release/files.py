@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from eyerace_parity.errors import ContractError, RecordError
-from eyerace_parity.places import did_you_mean, listed, shown
+from eyerace_parity.core.errors import ContractError, RecordError
+from eyerace_parity.core.places import did_you_mean, listed, shown
 from eyerace_parity.release.answers import digest_of, pack, unpack
 from eyerace_parity.release.model import FORMAT, VERSION, Acceptance, Release
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 RELEASE: Final = "release.json"
 ANSWERS: Final = "answers.npz"

@@ -13,15 +13,15 @@ from pydantic import Field
 
 from eyerace_parity.contract.base import Name  # noqa: TC001 - pydantic reads the annotations
 from eyerace_parity.contract.data import Port  # noqa: TC001 - as above
-from eyerace_parity.digests import json_digest
-from eyerace_parity.report.document import EvidenceEntry  # noqa: TC001 - as above
-from eyerace_parity.report.rows import Entry
-from eyerace_parity.result import HOST, Relation, Status
+from eyerace_parity.core.digests import json_digest
+from eyerace_parity.core.result import HOST, Relation, Status
+from eyerace_parity.record.document import EvidenceEntry  # noqa: TC001 - as above
+from eyerace_parity.record.rows import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.evidence.model import Array, Need
+    from eyerace_parity.evidence.base import Array, Need
 
 FORMAT: Final = "eyerace-parity release"
 """How a release is told from any other JSON file."""

@@ -6,27 +6,28 @@ import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.registry import plan
-from eyerace_parity.errors import ParityError, RecordError
-from eyerace_parity.evidence.bench import artefact_digest
-from eyerace_parity.evidence.measurers import is_kept, is_timed
-from eyerace_parity.evidence.model import Golden, Need, Outputs
-from eyerace_parity.places import listed, shown
+from eyerace_parity.core.errors import ParityError, RecordError
+from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.result import Status
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.measure.context import artefact_digest
+from eyerace_parity.measure.measurers import is_kept, is_timed
+from eyerace_parity.record.compose import substance
+from eyerace_parity.record.document import DOCUMENTS
+from eyerace_parity.record.rejudge import RecordedSource
 from eyerace_parity.release.answers import digest_of, narrowed
-from eyerace_parity.release.compare import f1_of
 from eyerace_parity.release.files import ARTEFACTS, Stored, folder_of
+from eyerace_parity.release.history import f1_of
 from eyerace_parity.release.model import Acceptance, Release, ReleasedEvidence, ReleasedVariant, ReleasedVerdict
-from eyerace_parity.report.compose import substance
-from eyerace_parity.report.document import DOCUMENTS
-from eyerace_parity.report.rejudge import RecordedSource
-from eyerace_parity.result import Status
-from eyerace_parity.runners.external import external_locations
+from eyerace_parity.runners.artefact_files import external_locations
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array
-    from eyerace_parity.evidence.store import Store
-    from eyerace_parity.report.document import EvidenceEntry, Record
-    from eyerace_parity.report.rows import VerdictEntry
+    from eyerace_parity.evidence.base import Array
+    from eyerace_parity.measure.cache import Store
+    from eyerace_parity.record.document import EvidenceEntry, Record
+    from eyerace_parity.record.rows import VerdictEntry
 
 _RUN_ALL: Final = "run the whole gate, `pytest --eyerace-parity`, and save that run"
 _OUTPUTS: Final = Outputs.__name__.lower()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from eyerace_parity.digests import json_digest
-from eyerace_parity.errors import BaselineMissing, InputChanged, MeasurementError
-from eyerace_parity.evidence.bench import artefact_digest
-from eyerace_parity.evidence.model import Fact, Need, Outputs, Provenance, Timing
-from eyerace_parity.places import listed, shown
+from eyerace_parity.core.digests import json_digest
+from eyerace_parity.core.errors import BaselineMissing, InputChanged, MeasurementError
+from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Fact, Need, Provenance
+from eyerace_parity.evidence.costs import Timing
+from eyerace_parity.measure.context import artefact_digest
 from eyerace_parity.release.files import ARTEFACTS
-from eyerace_parity.result import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,14 +8,14 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from eyerace_parity.report.words import comparison
-from eyerace_parity.result import Relation, Status
+from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.report.view.words import comparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eyerace_parity.report.rows import VerdictEntry
-    from eyerace_parity.report.words import Signs
+    from eyerace_parity.record.rows import VerdictEntry
+    from eyerace_parity.report.view.words import Signs
 
 STYLES: Final = {
     Status.HELD: "green",

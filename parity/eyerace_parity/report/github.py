@@ -10,17 +10,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.errors import RecordError
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.core.text import workflow_message, workflow_property
 from eyerace_parity.report import markdown
-from eyerace_parity.report.escape import workflow_message, workflow_property
-from eyerace_parity.report.faults import WORST_FIRST
-from eyerace_parity.report.words import RICH, title
+from eyerace_parity.report.view.contract import WORST_FIRST
+from eyerace_parity.report.view.words import RICH, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from eyerace_parity.report.document import ContractEntry, Record
-    from eyerace_parity.report.rows import VerdictEntry
+    from eyerace_parity.record.document import ContractEntry, Record
+    from eyerace_parity.record.rows import VerdictEntry
 
 MOST: Final = 10
 """GitHub shows ten notes of each level a step; the last one then says how many more there are."""

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.report.escape import code, markdown
-from eyerace_parity.report.faults import faults
+from eyerace_parity.core.result import HOST, Status
+from eyerace_parity.core.text import code, markdown
 from eyerace_parity.report.terminal import verdict_line
-from eyerace_parity.report.words import RICH, comparison, shown_unit
-from eyerace_parity.result import HOST, Status
+from eyerace_parity.report.view.contract import faults
+from eyerace_parity.report.view.words import RICH, comparison, shown_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from eyerace_parity.report.document import ContractEntry, Record
-    from eyerace_parity.report.faults import Fault
-    from eyerace_parity.report.rows import VerdictEntry
+    from eyerace_parity.record.document import ContractEntry, Record
+    from eyerace_parity.record.rows import VerdictEntry
+    from eyerace_parity.report.view.contract import Fault
 
 SIGNS: Final = {Status.HELD: "✅", Status.BROKEN: "❌", Status.UNPROVEN: "❔", Status.ERROR: "⚠️"}
 """One sign a status; each is followed by its word, so none is needed to understand."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyerace_parity.report.escape import code, markdown
+from eyerace_parity.core.result import HOST, Status
+from eyerace_parity.core.text import code, markdown
+from eyerace_parity.matrix.reasons import in_a_word, reasons
 from eyerace_parity.report.markdown import SIGNS
-from eyerace_parity.report.matrix_reasons import in_a_word, reasons
 from eyerace_parity.report.matrix_terminal import verdict_line
-from eyerace_parity.result import HOST, Status
 
 if TYPE_CHECKING:
-    from eyerace_parity.report.matrix_reasons import Alike
-    from eyerace_parity.report.merged import Cell, Merged, Runtime
+    from eyerace_parity.matrix.document import Cell, Merged, Runtime
+    from eyerace_parity.matrix.reasons import Alike
 
 
 def render(merged: Merged) -> str:

@@ -10,17 +10,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eyerace_parity.places import listed
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import HOST, Status
+from eyerace_parity.matrix.reasons import in_a_word, reasons
 from eyerace_parity.report.console import Canvas
-from eyerace_parity.report.matrix_reasons import in_a_word, reasons
-from eyerace_parity.report.words import quantity, signs_for
-from eyerace_parity.result import HOST, Status
+from eyerace_parity.report.view.words import quantity, signs_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from eyerace_parity.report.merged import Cell, Changes, Merged, Runtime
-    from eyerace_parity.report.words import Signs
+    from eyerace_parity.matrix.document import Cell, Changes, Merged, Runtime
+    from eyerace_parity.report.view.words import Signs
 
 _GOOD: Final = "green"
 _BAD: Final = "bold red"

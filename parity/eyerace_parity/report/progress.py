@@ -11,7 +11,7 @@ from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeElapsedColu
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from eyerace_parity.progress import SilentProgress
+from eyerace_parity.core.progress import SilentProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Task as Bar
     from rich.progress import TaskID
 
-    from eyerace_parity.progress import Progress
+    from eyerace_parity.core.progress import Progress
 
 When = Literal["auto", "always", "never"]
 """``auto``: where somebody sees it."""

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Final
 from rich.padding import Padding
 from rich.text import Text
 
+from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.report.cells import NARROWEST_CELL, STYLES, cell, grid
 from eyerace_parity.report.console import Canvas
-from eyerace_parity.report.faults import WORST_FIRST, faults
-from eyerace_parity.report.targets import target_tables
-from eyerace_parity.report.words import shown_unit, signs_for
-from eyerace_parity.result import HOST, Status
+from eyerace_parity.report.view.contract import WORST_FIRST, faults
+from eyerace_parity.report.view.targets import target_tables
+from eyerace_parity.report.view.words import shown_unit, signs_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.table import Table
 
-    from eyerace_parity.report.document import ChancesEntry, ContractEntry, Outcome, Record
-    from eyerace_parity.report.rows import Unjudged, VerdictEntry
-    from eyerace_parity.report.words import Signs
+    from eyerace_parity.record.document import ChancesEntry, ContractEntry, Outcome, Record
+    from eyerace_parity.record.rows import Unjudged, VerdictEntry
+    from eyerace_parity.report.view.words import Signs
 
 _RATIO: Final = "×"  # noqa: RUF001 - a factor, as the checks write it
 _SHORT_UNIT: Final = 4

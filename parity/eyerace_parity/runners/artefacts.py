@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.errors import ArtefactError
+from eyerace_parity.core.errors import ArtefactError
 
 if TYPE_CHECKING:
     from pathlib import Path

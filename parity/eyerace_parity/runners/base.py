@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from eyerace_parity.evidence.model import Array, PortFact
+    from eyerace_parity.evidence.artefacts import PortFact
+    from eyerace_parity.evidence.base import Array
 
 
 class Runner(ABC):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.errors import ArtefactError, MeasurementError
-from eyerace_parity.evidence.model import PortFact
-from eyerace_parity.runners import worker
+from eyerace_parity.core.errors import ArtefactError, MeasurementError
+from eyerace_parity.evidence.artefacts import PortFact
+from eyerace_parity.isolation import worker
+from eyerace_parity.runners.artefact_files import external_locations, lies_inside, locations_in
 from eyerace_parity.runners.artefacts import artefact, contents
 from eyerace_parity.runners.base import Runner
-from eyerace_parity.runners.external import external_locations, lies_inside, locations_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.variants import Session
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 
 _ORT_MARK: Final = slice(4, 8)

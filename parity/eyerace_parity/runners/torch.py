@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.contract.variants import TorchExportVariant, TorchScriptVariant, TorchVariant
-from eyerace_parity.errors import ArtefactError, MeasurementError, ParityError
+from eyerace_parity.core.errors import ArtefactError, MeasurementError, ParityError
 from eyerace_parity.runners.artefacts import artefact
 from eyerace_parity.runners.base import Runner
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array, PortFact
+    from eyerace_parity.evidence.artefacts import PortFact
+    from eyerace_parity.evidence.base import Array
 
 _SHOWN_KEYS = 4
 

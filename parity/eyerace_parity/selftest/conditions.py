@@ -19,9 +19,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.errors import ParityError
-from eyerace_parity.report.files import read_record
-from eyerace_parity.result import HOST
+from eyerace_parity.core.errors import ParityError
+from eyerace_parity.core.result import HOST
+from eyerace_parity.record.files import read_record
 from eyerace_parity.selftest.roles import Unfit
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import numpy as np
 
 from eyerace_parity.checks.registry import plan
 from eyerace_parity.contract.data import ImageSet
-from eyerace_parity.evidence.model import Outputs
+from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.judging import judge
-from eyerace_parity.result import HOST
-from eyerace_parity.selftest.doses import bisect
+from eyerace_parity.selftest.detection_limits import bisect
 from eyerace_parity.selftest.edits import initialiser, stored, write
 from eyerace_parity.selftest.roles import Role, Unfit
 from eyerace_parity.selftest.workshop import Workshop, name_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import onnx
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.trial import Examiner
+    from eyerace_parity.selftest.examiner import Examiner
 
 LAYERS: Final = 6
 """Layers that are tried, from the first to the last."""

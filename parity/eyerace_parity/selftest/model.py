@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from eyerace_parity.result import HOST
+from eyerace_parity.core.result import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.result import Verdict
+    from eyerace_parity.core.result import Verdict
     from eyerace_parity.selftest.roles import Role
     from eyerace_parity.selftest.workshop import Workshop
 

@@ -9,7 +9,7 @@ from eyerace_parity.golden.base import Wrapped
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.data import Preprocess
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
     from eyerace_parity.golden.base import GoldenSet
 
 ROOM: Final = 1 << 30

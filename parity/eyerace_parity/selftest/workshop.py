@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.variants import Recipe, Variant
-    from eyerace_parity.progress import Progress
+    from eyerace_parity.core.progress import Progress
 
 PROFILE = "selftest"
 """Name of a damaged preprocessing profile."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 Indices = NDArray[np.int64]
 

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eyerace_parity.result import Status
+from eyerace_parity.core.result import Status
 from eyerace_parity.stats import mcnemar, resampling
 from eyerace_parity.stats.bootstrap import Bounds, Clusters, Gain, bound, cluster, worst_cost
 from eyerace_parity.stats.measures import Floats, Measure
 from eyerace_parity.stats.planning import times_to_settle
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 Statistic = Callable[[NDArray[np.int64], "Array"], float]
 """From labels int64 [n] and scores [n, classes] to a number of which more is better. A

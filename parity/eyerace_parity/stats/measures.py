@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from eyerace_parity.stats.classification import Indices, decisions
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
 
 Floats = NDArray[np.float64]
 

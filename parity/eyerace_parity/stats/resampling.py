@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from eyerace_parity.evidence.model import Array
+    from eyerace_parity.evidence.base import Array
     from eyerace_parity.stats.classification import Indices
 
 DRAWS: Final = 1000

@@ -5,20 +5,20 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
-from eyerace_parity.errors import ContractError, RecordError
-from eyerace_parity.places import shown
-from eyerace_parity.report.files import replace_file
+from eyerace_parity.core.errors import ContractError, RecordError
+from eyerace_parity.core.places import shown
+from eyerace_parity.record.files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.store import Store
-    from eyerace_parity.report.compare import Comparison
-    from eyerace_parity.report.document import Record
+    from eyerace_parity.matrix.document import Merged
+    from eyerace_parity.measure.cache import Store
+    from eyerace_parity.record.comparison import Comparison
+    from eyerace_parity.record.document import Record
     from eyerace_parity.report.html.material import Accepted
-    from eyerace_parity.report.merged import Merged
 
     Chronicle = Callable[[Contract], Sequence[Accepted]]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageOps
 
-from eyerace_parity.errors import GoldenError
+from eyerace_parity.core.errors import GoldenError
 from eyerace_parity.golden.images import open_image
 
 if TYPE_CHECKING:

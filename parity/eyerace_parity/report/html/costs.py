@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 import numpy as np
 
-from eyerace_parity.evidence.model import Graph, Instructions, Timing
+from eyerace_parity.evidence.artefacts import Graph
+from eyerace_parity.evidence.costs import Instructions, Timing
 from eyerace_parity.report.html.charts import BLUE, INK, PURPLE, WIDTH, Key, Legend, Picture, draw, rows
-from eyerace_parity.report.words import quantity
+from eyerace_parity.report.view.words import quantity
 from eyerace_parity.stats.quantiles import quantile_bounds, quantile_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from eyerace_parity.evidence.model import Layer, Series
+    from eyerace_parity.evidence.artefacts import Layer
+    from eyerace_parity.evidence.costs import Series
     from eyerace_parity.report.html.material import Material
 
 _BINS: Final = 40

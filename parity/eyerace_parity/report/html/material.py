@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.errors import MeasurementError, ParityError, RecordError
-from eyerace_parity.evidence import recorded
+from eyerace_parity.core.errors import MeasurementError, ParityError, RecordError
+from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode
-from eyerace_parity.evidence.model import Fact, Golden, Outputs
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.report.compose import substance
-from eyerace_parity.result import HOST
+from eyerace_parity.measure import recorded
+from eyerace_parity.record.compose import substance
 from eyerace_parity.stats import differences
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.model import Array
-    from eyerace_parity.evidence.store import Store
+    from eyerace_parity.evidence.base import Array
     from eyerace_parity.golden.dataset import GoldenSet
-    from eyerace_parity.report.document import ContractEntry, EvidenceEntry, Record
+    from eyerace_parity.measure.cache import Store
+    from eyerace_parity.record.document import ContractEntry, EvidenceEntry, Record
     from eyerace_parity.report.html import Chronicle
 
 F = TypeVar("F", bound=Fact)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.report.compare import Change, shown_factor, shown_verdict, worse
-from eyerace_parity.report.compare import headline as comparison_headline
+from eyerace_parity.core.result import HOST, Status
+from eyerace_parity.matrix.reasons import in_a_word, reasons
+from eyerace_parity.record.comparison import Change, shown_factor, shown_verdict, worse
+from eyerace_parity.record.comparison import headline as comparison_headline
 from eyerace_parity.report.html.frame import icon, part, template
-from eyerace_parity.report.matrix_reasons import in_a_word, reasons
 from eyerace_parity.report.matrix_terminal import verdict_line
-from eyerace_parity.report.words import RICH, quantity
-from eyerace_parity.result import HOST, Status
+from eyerace_parity.report.view.words import RICH, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eyerace_parity.report.compare import Comparison
-    from eyerace_parity.report.merged import Cell, Changes, Merged, Runtime
+    from eyerace_parity.matrix.document import Cell, Changes, Merged, Runtime
+    from eyerace_parity.record.comparison import Comparison
 
 _UNKNOWN: Final = "–"  # noqa: RUF001 - as the terminal's table has it
 _TIMES: Final = "×"  # noqa: RUF001 - a factor

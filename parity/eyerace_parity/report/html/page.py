@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from eyerace_parity.report.again import again
-from eyerace_parity.report.faults import faults
+from eyerace_parity.core.result import HOST, Status
+from eyerace_parity.record.reproduce import again
 from eyerace_parity.report.html.album import EDGE, LARGE, Album
 from eyerace_parity.report.html.charts import placed, swatch
 from eyerace_parity.report.html.costs import cost_pictures
 from eyerace_parity.report.html.frame import icon, part, template
-from eyerace_parity.report.html.glance import glance
 from eyerace_parity.report.html.history import history_picture
 from eyerace_parity.report.html.material import evidence_of
-from eyerace_parity.report.html.pictures import quality_pictures
-from eyerace_parity.report.html.runtimes import runtimes
-from eyerace_parity.report.html.samples import Flips, Moved, flips_of, moved_of
+from eyerace_parity.report.html.quality import quality_pictures
 from eyerace_parity.report.html.scatter import shown_samples
 from eyerace_parity.report.terminal import verdict_line
-from eyerace_parity.report.words import RICH, compared, outcome_sign, shown_unit
-from eyerace_parity.result import HOST, Status
+from eyerace_parity.report.view.contract import faults
+from eyerace_parity.report.view.runtimes import runtimes
+from eyerace_parity.report.view.samples import Flips, Moved, flips_of, moved_of
+from eyerace_parity.report.view.variants import glance
+from eyerace_parity.report.view.words import RICH, compared, outcome_sign, shown_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from eyerace_parity.report.document import Record, VariantEntry
-    from eyerace_parity.report.faults import Fault
+    from eyerace_parity.record.document import Record, VariantEntry
+    from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.report.html.charts import Picture
-    from eyerace_parity.report.html.glance import Glance
     from eyerace_parity.report.html.material import Material
-    from eyerace_parity.report.html.runtimes import Runtimes
-    from eyerace_parity.report.rows import VerdictEntry
+    from eyerace_parity.report.view.contract import Fault
+    from eyerace_parity.report.view.runtimes import Runtimes
+    from eyerace_parity.report.view.variants import Glance
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyerace_parity.contract.variants import Session
-from eyerace_parity.runners.worker import create_session, infer
+from eyerace_parity.isolation.worker import create_session, infer
 from eyerace_parity.selftest.edits import after_output, before_input, constant, node
 from eyerace_parity.selftest.faults.quantisation import in_place_of_static
 from eyerace_parity.selftest.model import Fault, on

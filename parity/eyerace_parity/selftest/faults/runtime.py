@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.compatibility.predict import predict
-from eyerace_parity.evidence.graph_apart import graph_of
+from eyerace_parity.measure.onnx_graph.graph_apart import graph_of
 from eyerace_parity.selftest.edits import after_output, node
 from eyerace_parity.selftest.model import Fault, on
 from eyerace_parity.selftest.roles import Role, Unfit

@@ -1,0 +1,123 @@
+"""What becomes of a limit that a variant can never be judged by. The rule stands here, and only here.
+
+A contract may state a limit once for all variants (``[limits.FAMILY]``) or for one (``[variants.NAME.limits.FAMILY]``).
+A limit *fits* a variant when the clause could ever be judged of it: ``f1`` fits no unlabelled set, ``max_abs`` fits no
+variant without a reference, ``integer_weights`` fits no torch module.
+
+* A limit that **every** variant bears is a shared one. It is judged of the variants that it fits; that it does not fit
+  some is no fault (the torch reference has no reference of its own). It must fit at least one.
+* A limit that **only some** variants bear was written for these. It must fit each of them.
+
+Whatever breaks the rule is a :class:`~eyerace_parity.core.errors.ContractError` before anything is measured, with its
+key and why: a demand is never dropped in silence. What a family demands by default is nobody's word, and falls away
+quietly where it does not fit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eyerace_parity.contract.locate import line_of, lines
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.places import shown
+from eyerace_parity.measure.targets.equipment import tier_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from eyerace_parity.checks.base import Case, Clause, Family, Planned
+    from eyerace_parity.contract.base import Limits
+    from eyerace_parity.contract.model import Contract
+
+Bearer = tuple["Case", "Mapping[str, Limits]"]
+"""A variant with its limits by family."""
+
+
+def refuse_unfit(families: Sequence[Family[Any]], bearers: Sequence[Bearer]) -> None:
+    """Refuse a contract with a limit that can never be judged where it stands.
+
+    Args:
+        families: All families, with their clauses.
+        bearers: Every variant with its limits.
+
+    Raises:
+        ContractError: A limit breaks the rule of this module; all that do are named.
+    """
+    faults = [fault for family in families for clause in family.clauses for fault in _faults(family, clause, bearers)]
+    if faults:
+        # One mistake that keeps several limits from being judged is told once, at the first of them.
+        faults = list({(keys[:-1], sentence): (keys, sentence) for keys, sentence in reversed(faults)}.values())[::-1]
+        file = bearers[0][0].contract.file
+        text = _text(file)
+        raise ContractError(
+            "\n".join(_told(file, text, keys, sentence) for keys, sentence in faults),
+            next_step="take the limit out, or state it only for variants that it can be judged of",
+        )
+
+
+def _faults(
+    family: Family[Any], clause: Clause[Any], bearers: Sequence[Bearer]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Find where the limit of one clause breaks the rule: its keys, and why."""
+    stated = [(case, limits[family.name]) for case, limits in bearers if clause.stated(limits[family.name])]
+    reasons = {case.name: clause.unfit(case, limits) for case, limits in stated}
+    keys = ("limits", family.name, clause.limit or "")
+    if len(stated) < len(bearers):
+        for name, reason in reasons.items():
+            if reason:
+                yield ("variants", name, *keys), f"can never be judged: {reason}"
+    elif all(reasons.values()):
+        yield keys, f"can never be judged of any variant: {'; '.join(dict.fromkeys(reasons.values()))}"
+
+
+def refuse_unknown_targets(contract: Contract) -> None:
+    """Refuse a contract that names a target which there is not, or describes one that cannot be believed.
+
+    Raises:
+        ContractError: It does; all such targets are named.
+    """
+    named = {("targets", "own", name): name for name in contract.targets.own}
+    for table, names in (("run", () if contract.cell else contract.targets.run), ("targets", contract.matrix.targets)):
+        at = ("targets" if table == "run" else "matrix", table)
+        named |= {(*at, str(number)): name for number, name in enumerate(names) if name not in contract.targets.own}
+    faults: dict[tuple[str, ...], ContractError] = {}
+    for keys, name in named.items():
+        try:
+            tier_of(contract, name)
+        except ContractError as error:
+            faults[keys] = error
+    if faults:
+        text = _text(contract.file)
+        raise ContractError(
+            "\n".join(_told(contract.file, text, keys, error.reason) for keys, error in faults.items()),
+            next_step="; ".join(dict.fromkeys(error.next_step for error in faults.values())),
+        )
+
+
+def demand_line(planned: Planned) -> int | None:
+    """The 1-based line of a contract that states a clause's limit.
+
+    The variant's own limit comes first, then the shared one, then the variant itself.
+    """
+    case, keys = planned.case, planned.clause.keys
+    known = lines(_text(case.contract.file))
+    variant = ("variants", case.name)
+    return next((known[wanted] for wanted in (variant + keys, keys, variant) if wanted in known), None)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        # The file has been read before; without it the line is not known, and nothing else is lost.
+        return ""
+
+
+def _told(file: Path, text: str, keys: tuple[str, ...], sentence: str) -> str:
+    known = lines(text)
+    if keys not in known:
+        # What all variants bear may have been written for each of them.
+        keys = next((place for place in known if place[0] == "variants" and place[2:] == keys), keys)
+    line = line_of(text, keys)
+    return f"{shown(file)}{f':{line}' if line else ''}: {'.'.join(keys)}: {sentence}"

@@ -1,0 +1,1 @@
+"""Native code in processes that may die: one protocol, one worker, one place for failures."""

@@ -1,0 +1,287 @@
+"""A conversation with a process that may die: requests and answers as frames over its standard streams.
+
+The other side is started by any command. What it runs is native code that may crash, hang or print, so it has its own
+process group, every answer has a timeout, its error stream is drained at all times (the tail serves messages), and
+requests are written by a thread of their own: a full pipe in either direction stalls nobody. Whatever ends the
+conversation early ends the other side with all its children.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import tempfile
+import threading
+import time
+from collections import deque
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+
+from eyerace_parity.core.errors import FROM_OUTSIDE, MORE_MEMORY, MeasurementError, WorkerDied, signal_in_words
+from eyerace_parity.isolation import worker
+from eyerace_parity.isolation.processes import end_group, new_group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from eyerace_parity.evidence.base import Array
+
+START_SECONDS: Final = 120.0
+"""How long the other side may take to import its runtime: emulated seconds, or a machine to be woken."""
+
+ANSWER_SECONDS: Final = 300.0
+"""How long any one request may take."""
+
+_TAIL_LINES: Final = 20
+_POLL_SECONDS: Final = 0.2
+_SIGNAL_NOTES: Final = ("qemu: uncaught target signal",)
+"""What an emulator says of a signal, by which it then dies itself: nothing that is not told better already."""
+
+_SHELL_SIGNALS: Final = range(129, 193)
+"""Exit codes by which a shell, or whatever else stands in front, reports a signal (128 + number)."""
+
+
+class Conversation:
+    """A process and the conversation with it.
+
+    Use it as a context manager. One request at a time: calls from several threads wait for one another.
+
+    Args:
+        command: What to run; it must speak the frames of :mod:`eyerace_parity.isolation.worker`.
+        name: What the process is called in messages.
+        processor: What its processor is called in them, after "this".
+        env: The whole environment; this process's own by default.
+        folder: Where it stands; an empty folder of its own by default.
+        start_seconds: Longest wait for the first answer.
+        answer_seconds: Longest wait for any later one, or for the next that it tells on the way to it.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        name: str = "the worker process",
+        processor: str = "processor",
+        env: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        start_seconds: float = START_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self.name = name
+        self._processor = processor
+        self._command = tuple(command)
+        self._env = None if env is None else dict(env)
+        self._stands = folder
+        self._start_seconds = start_seconds
+        self._answer_seconds = answer_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+        self._requests: queue.SimpleQueue[tuple[dict[str, Any], Mapping[str, Array]] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[dict[str, Any], dict[str, Array]] | Exception] = queue.SimpleQueue()
+        self._said: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._threads: list[threading.Thread] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    # ---- life --------------------------------------------------------------------------------------------------------
+
+    def greet(self, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Start the process and greet it.
+
+        Args:
+            told: What it is told with the greeting.
+
+        Returns:
+            What it says of itself.
+
+        Raises:
+            MeasurementError: The command cannot be run, or speaks another protocol.
+            WorkerDied: It ended before it answered, or did not answer in time.
+        """
+        try:
+            self._start()
+            answer, _ = self._ask("hello", "starting", told, seconds=self._start_seconds)
+            self._check_protocol(answer)
+        except BaseException:
+            self.close()
+            raise
+        return answer
+
+    def _check_protocol(self, answer: Mapping[str, Any]) -> None:
+        if answer.get("protocol") != worker.PROTOCOL:
+            raise self._foreign(f"protocol version {answer.get('protocol')!r}", "starting")
+
+    def _start(self) -> None:
+        stands = self._stands
+        if stands is None:
+            # Of its own: ONNX Runtime looks for external data of a model made from bytes where the process stands.
+            self._folder = tempfile.TemporaryDirectory(prefix="eyerace-parity-", ignore_cleanup_errors=True)
+        try:
+            self._process = process = subprocess.Popen(  # noqa: S603 - running the given command is what this is for
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self._folder.name if self._folder is not None else stands,
+                env=self._env,
+                **new_group(),
+            )
+        except OSError as error:
+            raise MeasurementError(
+                f"{self.name} cannot be started: {self._command[0]}: {error.strerror or error}",
+                next_step="check the command that starts it",
+            ) from error
+        streams = process.stdin, process.stdout, process.stderr
+        for work, stream in zip((self._write, self._read, self._listen), streams, strict=True):
+            thread = threading.Thread(target=work, args=(stream,), name=f"guest-{work.__name__}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no memory for its stack, or too many threads
+                reason = f"{self.name} cannot be talked to: {error}"
+                raise MeasurementError(reason, next_step="free memory, or raise its limit") from error
+            self._threads.append(thread)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no process to talk to."""
+        return self._process is None
+
+    def close(self) -> None:
+        """End the process with all its children. Closing twice does no harm."""
+        process, self._process = self._process, None
+        if process is not None:
+            self._requests.put(None)
+            end_group(process)
+            # Each closes its own stream. One whose pipe a stray child has inherited is left behind: it is a daemon.
+            for thread in self._threads:
+                thread.join(_POLL_SECONDS)
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def __enter__(self) -> Self:
+        self.greet()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- the conversation --------------------------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        operation: str,
+        step: str,
+        header: Mapping[str, Any] | None = None,
+        arrays: Mapping[str, Array] | None = None,
+        *,
+        seconds: float | None = None,
+        refused: type[MeasurementError] = MeasurementError,
+        hear: Callable[[Any], None] | None = None,
+    ) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Send a request and wait for its answer; ``hear`` is given what is told on the way to it."""
+        with self._turn:
+            if self._process is None:
+                raise WorkerDied(f"{self.name} has ended before {step}", next_step="see why in the first verdict above")
+            self._requests.put(({**(header or {}), "op": operation}, arrays or {}))
+            try:
+                answer = self._await(self._answer_seconds if seconds is None else seconds, step, hear)
+            except BaseException:  # a timeout, or Ctrl-C: an answer that comes later would be taken for another's
+                self.close()
+                raise
+            if isinstance(answer, Exception):
+                raise self._ended(answer, step)
+        body, results = answer
+        if body.get("ok"):
+            return body, results
+        raise self._refusal(body, step, refused)
+
+    def _refusal(self, body: Mapping[str, Any], step: str, refused: type[MeasurementError]) -> Exception:
+        """Say what an answer means that is no success."""
+        if body.get("kind") == "setup":
+            reason = f"{self.name} cannot work: {body.get('error')}"
+            step = "install numpy and onnxruntime for the Python that it runs on"
+            return MeasurementError(reason, next_step=step, transient=True)
+        if body.get("kind") == "refused":
+            return refused(str(body.get("error")))
+        reason = f"{self.name} failed while {step}: {body.get('error', 'no reason given')}"
+        return MeasurementError(reason, transient=True)  # only the runtime's own refusal speaks of the file
+
+    def _await(
+        self, seconds: float, step: str, hear: Callable[[Any], None] | None
+    ) -> tuple[dict[str, Any], dict[str, Array]] | Exception:
+        # In slices, because a lock that waits for long cannot be interrupted on every system.
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            try:
+                answer = self._answers.get(timeout=min(_POLL_SECONDS, left))
+            except queue.Empty:
+                continue
+            if hear is None or isinstance(answer, Exception) or "told" not in answer[0]:
+                return answer
+            hear(answer[0]["told"])
+            until = time.monotonic() + seconds
+        raise WorkerDied(
+            f"{self.name} gave no answer within {seconds:g} s while {step}, and was ended{self._last_words()}",
+            next_step="run the file alone to see whether it ever ends; a smaller model or fewer threads may help",
+        )
+
+    def _ended(self, ending: Exception, step: str) -> MeasurementError:
+        """Say why there will be no more answers."""
+        process = self._process
+        if process is None or not isinstance(ending, worker.Closed | worker.TornFrameError | OSError):
+            self.close()
+            return self._foreign(str(ending), step)
+        end_group(process, patience=2.0)
+        code = process.returncode
+        self.close()
+        if isinstance(ending, worker.TornFrameError) and code >= 0:
+            return self._foreign(str(ending), step)
+        number = -code if code < 0 else code - 128 if code in _SHELL_SIGNALS else None
+        if number is not None:
+            how = f"died of {signal_in_words(number, processor=self._processor)}"
+            next_step = "the file must not ship for this target; another runtime version or optimisation level may live"
+            if number in FROM_OUTSIDE:
+                next_step = MORE_MEMORY
+        else:
+            how = f"left with exit code {code}"
+            next_step = "run the command by hand to see what it says"
+        return WorkerDied(f"{self.name} {how} while {step}{self._last_words()}", signal=number, next_step=next_step)
+
+    def _foreign(self, what: str, step: str) -> MeasurementError:
+        return MeasurementError(
+            f"{self.name} does not speak the worker's protocol: {what}, while {step}{self._last_words()}",
+            next_step="let the command run parity's own worker.py, and let nothing else print to its standard output",
+            transient=True,
+        )
+
+    def _last_words(self) -> str:
+        for thread in self._threads[-1:]:  # what it said last may still be on its way
+            thread.join(_POLL_SECONDS)
+        words = next((line for line in reversed(self._said) if line and not line.startswith(_SIGNAL_NOTES)), "")
+        return f'; its last words: "{words}"' if words else ""
+
+    # ---- threads: each owns one stream, so that none can stall another -----------------------------------------------
+
+    def _write(self, stream: IO[bytes]) -> None:
+        # Closing flushes once more, and a guest that is gone refuses that too. The reader tells how it ended.
+        with contextlib.suppress(OSError, ValueError), stream:
+            while (request := self._requests.get()) is not None:
+                worker.write_frame(stream, *request)
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream:
+            while True:
+                try:
+                    self._answers.put(worker.read_frame(stream))
+                except (worker.Closed, worker.FrameError, OSError, ValueError, MemoryError) as ending:
+                    self._answers.put(ending)
+                    return
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        with stream:
+            while line := stream.readline(4096):
+                self._said.append(line.decode("utf-8", errors="replace").strip()[:200])

@@ -1,0 +1,187 @@
+"""A guest: a process that runs the worker, started by any command, from which only frames come back.
+
+The same few lines drive a worker on this Python, in another virtual environment, under ``qemu-aarch64`` or behind
+``ssh``: only the command differs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from eyerace_parity.core.errors import ArtefactError, MeasurementError
+from eyerace_parity.evidence.artefacts import PortFact
+from eyerace_parity.isolation import worker
+from eyerace_parity.isolation.answers import Hello, Loaded, Ran, Times
+from eyerace_parity.isolation.connection import Conversation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from eyerace_parity.contract.variants import Session
+    from eyerace_parity.evidence.base import Array
+
+WORKER: Final = Path(worker.__file__)
+"""The file that a command has to run."""
+
+
+def local_command(python: str | Path = sys.executable) -> tuple[str, ...]:
+    """The plainest command: a Python on this machine that has numpy and onnxruntime."""
+    return (str(python), str(WORKER))
+
+
+def _whole(number: object) -> int:
+    """A count as a guest tells it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 1 << 63:
+        message = f"{str(number)[:60]!r} is no count"
+        raise ValueError(message)
+    return number
+
+
+class Guest(Conversation):
+    """A worker process and the conversation with it; see :class:`Conversation` for its arguments."""
+
+    counts = False
+    """Whether its emulator counts instructions; known once it has started."""
+
+    def start(self) -> Hello:
+        """Start the process and greet it.
+
+        Raises:
+            MeasurementError: The command cannot be run, speaks another protocol, or lacks numpy or onnxruntime.
+            WorkerDied: It ended before it answered, or did not answer in time.
+        """
+        answer = self.greet()
+        fields = ("python", "numpy", "onnxruntime", "machine", "system")
+        self.counts = answer.get("counts") is True
+        return Hello(**{field: str(answer.get(field, "?")) for field in fields}, counts=self.counts)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    # ---- what a guest can do -----------------------------------------------------------------------------------------
+
+    def load(self, session: str, model: bytes | Path, settings: Session, *, count: bool = False) -> Loaded:
+        """Make a session.
+
+        Args:
+            session: Name to call it by later.
+            model: The file's bytes; or its path, which the guest must see, where it keeps weights beside itself.
+            settings: Session settings.
+            count: Whether to count the instructions, too.
+
+        Raises:
+            ArtefactError: The runtime refused the model.
+            MeasurementError: Instructions are asked for where nothing counts them, or several threads ran.
+            WorkerDied: The guest died of it.
+        """
+        header: dict[str, Any] = {"session": session, "settings": settings.model_dump(mode="json"), "count": count}
+        arrays: dict[str, Array] = {}
+        if isinstance(model, Path):
+            header["path"] = str(model.absolute())
+        else:
+            import numpy as np  # noqa: PLC0415 - a guest is started only where something is measured
+
+            arrays["model"] = np.frombuffer(model, np.uint8)
+        step = f"loading {session}"
+        answer, _ = self._ask("load", step, header, arrays, refused=ArtefactError)
+        with self._understood(step):
+            inputs, outputs = (
+                tuple(PortFact.model_validate(port) for port in answer[s]) for s in ("inputs", "outputs")
+            )
+            spent = (_whole(answer["wall_ns"]), _whole(answer["cpu_ns"]))
+            baseline = None if answer["baseline"] is None else _whole(answer["baseline"])
+            counted = next(iter(self._counted(answer, step)), None)
+            return Loaded(*spent, baseline, _whole(answer["peak"]), inputs, outputs, counted)
+
+    def run(self, session: str, feeds: Mapping[str, Array], *, count: bool = False) -> Ran:
+        """Run a session once.
+
+        Args:
+            session: Its name.
+            feeds: Inputs by name.
+            count: Whether to count the instructions, too.
+
+        Raises:
+            MeasurementError: The runtime refused the inputs or failed; or instructions are asked for where nothing
+                counts them, or several threads ran.
+            WorkerDied: The guest died of it.
+        """
+        step = f"running {session}"
+        answer, outputs = self._ask("run", step, {"session": session, "count": count}, feeds)
+        with self._understood(step):
+            counted = next(iter(self._counted(answer, step)), None)
+            spent = (_whole(answer["wall_ns"]), _whole(answer["cpu_ns"]))
+            return Ran(outputs, *spent, _whole(answer["peak"]), counted)
+
+    def count(self, session: str, feeds: Mapping[str, Array], runs: int) -> tuple[int, ...]:
+        """Run a session several times and count the instructions of each run.
+
+        Raises:
+            MeasurementError: As for :meth:`run`.
+            WorkerDied: The guest died of it.
+        """
+        step = f"counting {session}"
+        header = {"session": session, "count": True, "runs": runs}
+        answer, _ = self._ask("run", step, header, feeds, seconds=runs * self._answer_seconds)
+        with self._understood(step):
+            return self._counted(answer, step)
+
+    def time(self, feeds: Mapping[str, Mapping[str, Array]], runs: int) -> Times:
+        """Run several sessions in turn, A B A B.
+
+        Args:
+            feeds: Inputs by session, in the order in which the sessions take turns.
+            runs: Runs of each.
+
+        Raises:
+            MeasurementError: The runtime refused the inputs or failed.
+            WorkerDied: The guest died of it.
+        """
+        arrays = {f"{place}/{name}": value for place, fed in enumerate(feeds.values()) for name, value in fed.items()}
+        step = f"timing {' and '.join(feeds)}"
+        _, times = self._ask("time", step, {"sessions": list(feeds), "runs": runs}, arrays)
+        with self._understood(step):
+            wall, cpu = times["wall_ns"], times["cpu_ns"]
+            if any(taken.shape != (len(feeds), runs) or taken.dtype.kind not in "iu" for taken in (wall, cpu)):
+                message = "times of other sessions or runs"
+                raise ValueError(message)
+            return Times(wall, cpu)  # type: ignore[arg-type]
+
+    def resident(self) -> int | None:
+        """Resident memory of the process now, in bytes; ``None`` where the system does not tell."""
+        step = "telling its memory"
+        answer, _ = self._ask("memory", step)
+        with self._understood(step):
+            return None if answer["current"] is None else _whole(answer["current"])
+
+    def drop(self, session: str) -> None:
+        """Free a session."""
+        self._ask("drop", f"freeing {session}", {"session": session})
+
+    def _counted(self, answer: Mapping[str, Any], step: str) -> tuple[int, ...]:
+        """What was counted, if it is one thread's work: others add to the same number, and not atomically."""
+        if answer.get("others"):
+            raise MeasurementError(
+                f"{self.name} was not alone with one thread while {step}: others were awake {answer['others']} times,"
+                " so its instructions cannot be counted",
+                next_step="use one thread, and keep libraries from starting their own (OMP_NUM_THREADS=1)",
+            )
+        return tuple(_whole(number) for number in answer.get("instructions", ()))
+
+    @contextlib.contextmanager
+    def _understood(self, step: str) -> Iterator[None]:
+        """Tell an answer that is a whole frame, and says what cannot be, from a fault of our own."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            sentence = " ".join(str(error).split())[:200]
+            self.close()
+            raise self._foreign(f"an answer that makes no sense ({sentence})", step) from error

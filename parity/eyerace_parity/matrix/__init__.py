@@ -1,0 +1,1 @@
+"""Several runtimes: their records merged into one."""

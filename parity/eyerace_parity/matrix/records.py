@@ -1,0 +1,175 @@
+"""Which records take part in a merge: those of the very contract, golden set and artefacts that it is about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.core.errors import MeasurementError, RecordError
+from eyerace_parity.core.places import listed, shown
+from eyerace_parity.measure.context import MISSING, artefact_digest
+from eyerace_parity.record.compose import substance
+from eyerace_parity.record.files import is_absence, read_absence, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.record.document import EvidenceEntry, Record
+
+_RUNTIME: Final = "onnxruntime "
+_OURS: Final = "run the matrix again with the contract, the golden set and the files that ship"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record that was given, or why it does not count.
+
+    Attributes:
+        file: Its file.
+        record: The record, if it is sound and of the right bundle.
+        absent: Whether there is no such file, or it only says why there is no record.
+        version: Version of ONNX Runtime that it speaks of, as far as that could be read.
+        fault: Why it does not count; empty if it does.
+        next: What to do about that.
+    """
+
+    file: Path = Path()
+    record: Record | None = None
+    absent: bool = False
+    version: str = ""
+    fault: str = ""
+    next: str = ""
+
+    def refused(self, fault: str, step: str) -> Found:
+        """The same, not to be counted."""
+        return replace(self, record=None, fault=f"{shown(self.file)}: {fault}", next=step)
+
+
+def release(version: str) -> tuple[int, ...]:
+    """The numbers of a version, for comparing: ``1.22.1`` is (1, 22, 1), ``1.33.0.dev3`` is (1, 33, 0)."""
+    found = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
+
+
+def is_of(version: str, declared: str) -> bool:
+    """Whether a version is the declared one, or a patch release of it."""
+    wanted = release(declared)
+    return bool(wanted) and release(version)[: len(wanted)] == wanted
+
+
+def open_records(contract: Contract, files: Sequence[Path]) -> list[Found]:
+    """Read records and hold them to a contract, its golden set, and its artefacts.
+
+    What the contract or the disk does not say of golden set and artefacts, the first sound record says for all.
+
+    Args:
+        contract: The contract as it stands now.
+        files: The records.
+    """
+    given = [_open(contract, file) for file in files]
+    golden, artefacts = contract.golden.digest or "", artefacts_here(contract)
+    for number, found in enumerate(given):
+        if found.record is None:
+            continue
+        own = next((e.provenance.golden for e in _own(found.record) if e.provenance and e.provenance.golden), "")
+        known = dict(measured_artefacts(found.record)) | artefacts
+        fault = _other_golden(found.record, golden or own) or _other_artefact(found.record, known)
+        if fault:
+            given[number] = found.refused(fault, _OURS)
+        else:
+            golden, artefacts = golden or own, known
+    return given
+
+
+def artefacts_here(contract: Contract) -> dict[str, str]:
+    """Digests of the files that ONNX Runtime executes, of those that are here."""
+    found = {}
+    for name, variant in contract.variants.items():
+        if variant.kind not in TORCH_KINDS:
+            try:
+                found[name] = artefact_digest(contract, name)
+            except MeasurementError:
+                continue
+    return {name: digest for name, digest in found.items() if digest != MISSING}
+
+
+def measured_artefacts(record: Record) -> Iterator[tuple[str, str]]:
+    """Variants with the digests of the files that a run measured; a torch variant is none of these."""
+    for entry in _own(record):
+        source = entry.provenance
+        if source is not None and source.runtime.startswith(_RUNTIME) and source.artefact not in {"", MISSING}:
+            yield entry.variant, source.artefact
+
+
+def _own(record: Record) -> Iterator[EvidenceEntry]:
+    return (entry for entry in record.evidence.values() if not entry.baseline)
+
+
+def _open(contract: Contract, file: Path) -> Found:
+    found = Found(file)
+    try:
+        if is_absence(file):
+            word = read_absence(file)
+            return replace(found, absent=True, fault=word.reason, next=word.next)
+        record = read_record(file)
+    except RecordError as error:
+        return replace(found, absent=not file.exists(), fault=error.reason, next=_again(file))
+    found = replace(found, record=record, version=_version_of(record))
+    if fault := _other_contract(contract, record):
+        return found.refused(fault, _OURS)
+    if record.interrupted:
+        return found.refused(f"its run ended early: {record.interrupted}", _again(file))
+    if not release(found.version):
+        return found.refused("it names no version of onnxruntime", _again(file))
+    return found
+
+
+def _again(file: Path) -> str:
+    if file.stem.startswith("ort"):
+        return f"run `tox run -e {file.stem}` again, and see what it says"
+    return "write it again with --eyerace-parity-matrix, or leave it out"
+
+
+def _version_of(record: Record) -> str:
+    for entry in _own(record):
+        if entry.provenance is not None and entry.provenance.runtime.startswith(_RUNTIME):
+            return entry.provenance.runtime.removeprefix(_RUNTIME)
+    return record.environment.packages.get("onnxruntime", "")
+
+
+def _other_contract(contract: Contract, record: Record) -> str:
+    """Say in what a record's contract is not the one at hand; empty where it is."""
+    entry = next((entry for entry in record.contracts if entry.name == contract.name), None)
+    if entry is None:
+        return f"it is of the contract {listed(entry.name for entry in record.contracts)}, not of {contract.name}"
+    if contract.golden.digest and (fault := _other_golden(record, contract.golden.digest)):
+        return fault
+    if entry.substance not in {substance(contract), substance(contract.as_cell())}:
+        return "it is of another contract of that name: its paths, interface, preprocessing, session or targets differ"
+    if entry.digest != contract.digest:
+        states = f"{_brief(entry.digest)} and not {_brief(contract.digest)}"
+        return f"it was judged by another state of the contract, {states}: its limits or its matrix differ"
+    return ""
+
+
+def _other_golden(record: Record, wanted: str) -> str:
+    for entry in _own(record):
+        measured = entry.provenance.golden if entry.provenance is not None else ""
+        if wanted and measured and measured != wanted:
+            return f"it was measured on another golden set, {_brief(measured)} and not {_brief(wanted)}"
+    return ""
+
+
+def _other_artefact(record: Record, wanted: Mapping[str, str]) -> str:
+    for name, digest in measured_artefacts(record):
+        if digest != wanted.get(name, digest):
+            return f"its artefact {name} is another file, {_brief(digest)} and not {_brief(wanted[name])}"
+    return ""
+
+
+def _brief(digest: str) -> str:
+    return digest[:19]

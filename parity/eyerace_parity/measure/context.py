@@ -1,0 +1,310 @@
+"""The bench: what every measurer works on, with the digests that say what it worked on.
+
+Digests are taken once a run and shared by all measurers; taking them costs what reading the files costs, and nothing is
+imported for it.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.contract.callables import source_digest, source_files
+from eyerace_parity.contract.data import ImageSet
+from eyerace_parity.contract.variants import TORCH_KINDS, TorchVariant
+from eyerace_parity.core import machine
+from eyerace_parity.core.digests import bytes_digest, file_digest, json_digest
+from eyerace_parity.core.errors import GoldenError, MeasurementError, ParityError
+from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.measure.seals import Seal
+from eyerace_parity.preprocess.apply import profile_digest
+from eyerace_parity.runners import onnxruntime as onnx_runtime
+from eyerace_parity.runners import torch as torch_runtime
+from eyerace_parity.runners.artefact_files import external_locations, lies_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.core.progress import Progress
+    from eyerace_parity.golden.dataset import GoldenSet
+    from eyerace_parity.measure.cache import Store
+
+MISSING: Final = "missing"
+"""Stands in a provenance for the digest of a file that is not there."""
+
+OUTSIDE: Final = "outside"
+"""The same for a file that lies outside the bundle, and is never opened."""
+
+_PACKAGE: Final = Path(__file__).parent.parent
+
+
+@dataclass(slots=True)
+class Bench:
+    """What is measured, and with what.
+
+    Attributes:
+        contract: The contract.
+        opener: Opens its golden set.
+        store: Where measurements are kept.
+        jobs: Samples evaluated side by side.
+        progress: Who hears of long work.
+        recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
+        peer: A Python, or the folder of its environment, with another ONNX Runtime; ``None`` for none.
+        rehash: Whether files are hashed again where their unchanged size, times and inode would do.
+    """
+
+    contract: Contract
+    opener: Callable[[Contract], GoldenSet]
+    store: Store
+    jobs: int
+    progress: Progress
+    recorded: bool = False
+    peer: Path | None = None
+    rehash: bool = False
+    _golden: GoldenSet | GoldenError | None = field(default=None, init=False)
+    _seals: dict[str, Seal] = field(default_factory=dict, init=False)
+    _lock: RLock = field(default_factory=RLock, init=False)
+
+    def golden(self) -> GoldenSet:
+        """The golden set, opened once.
+
+        Raises:
+            GoldenError: It cannot be opened; every later call says the same without trying again.
+        """
+        with self._lock:
+            if self._golden is None:
+                try:
+                    self._golden = self.opener(self.contract)
+                except GoldenError as error:
+                    self._golden = error
+            if isinstance(self._golden, GoldenError):
+                raise self._golden
+            return self._golden
+
+    def is_torch(self, variant: str) -> bool:
+        """Whether a variant needs torch to run."""
+        return self.contract.variants[variant].kind in TORCH_KINDS
+
+    def stands_in(self, variant: str) -> bool:
+        """Whether recorded outputs are to be used instead of the variant itself."""
+        return self.is_torch(variant) and (self.recorded or not torch_runtime.installed())
+
+    def runtime(self, variant: str) -> str:
+        """Name and version of what executes a variant, without importing it."""
+        return torch_runtime.runtime() if self.is_torch(variant) else onnx_runtime.runtime()
+
+    def artefact(self, variant: str) -> str:
+        """Digest of all that makes a variant: its files, and for a factory its source and arguments.
+
+        Raises:
+            MeasurementError: A file cannot be read, or the factory's source cannot be found.
+        """
+        with self._lock:
+            if variant not in self._seals:
+                self._seals[variant] = Seal(
+                    lambda: artefact_files(self.contract, variant),
+                    lambda: artefact_digest(self.contract, variant),
+                    rehash=self.rehash,
+                )
+            return self._seals[variant].digest
+
+    def recorded_outputs(self, variant: str) -> str:
+        """Digest of the file of a variant's recorded outputs, or :data:`MISSING`."""
+        with self._lock:
+            name = f"{variant} (recorded)"
+            if name not in self._seals:
+                path = recorded_place(self.contract, variant)
+                self._seals[name] = Seal(lambda: [path], lambda: _digest_of(path), rehash=self.rehash)
+            return self._seals[name].digest
+
+    def require(self, source: Provenance, *, quick: bool = False) -> None:
+        """Make sure that the files that evidence rests on are still the ones its provenance names.
+
+        Args:
+            source: Where it comes from.
+            quick: Whether their bytes were hashed for this evidence before; see :meth:`Seal.require`.
+
+        Raises:
+            InputChanged: They are not.
+        """
+        for seal in self._beneath(source):
+            seal.require(quick=quick)
+
+    @contextmanager
+    def sealed(self, source: Provenance) -> Iterator[None]:
+        """Measure in here. Afterwards the files were the same all along, or nothing came of it.
+
+        Golden samples need no seal: each is hashed as it is read. What fails because a file changed is told as that.
+
+        Raises:
+            InputChanged: A file that the provenance names was written to.
+        """
+        self.require(source)
+        try:
+            yield
+        except (MeasurementError, OSError):
+            self._prove(source)
+            raise
+        self._prove(source)
+
+    def _prove(self, source: Provenance) -> None:
+        for seal in self._beneath(source):
+            seal.prove()
+
+    def _beneath(self, source: Provenance) -> Iterator[Seal]:
+        """The seals whose digests stand in a provenance: they are all that it was made of."""
+        named = {source.artefact, *source.settings.values()}
+        with self._lock:
+            seals = tuple(self._seals.values())
+        return (seal for seal in seals if seal.digest in named)
+
+    def provenance(
+        self,
+        variant: str,
+        *,
+        target: str = HOST,
+        golden: bool = False,
+        runtime: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> Provenance:
+        """Say where a measurement of a variant comes from.
+
+        Args:
+            variant: The variant.
+            target: Where it is executed.
+            golden: Whether golden samples are used.
+            runtime: What executes; the variant's own runtime by default, an empty text where nothing is executed.
+            settings: What else is set.
+
+        Raises:
+            MeasurementError: Something that belongs to it cannot be read.
+        """
+        runtime = self.runtime(variant) if runtime is None else runtime
+        profile = self.contract.preprocess_of(variant) if golden else None
+        return Provenance(
+            variant=variant,
+            target=target,
+            artefact=self.artefact(variant),
+            golden=self.golden().digest if golden else "",
+            preprocess=profile_digest(profile) if profile is not None else "",
+            runtime=runtime,
+            machine=machine.fingerprint() if runtime else "",
+            settings=dict(settings or {}),
+        )
+
+    def session_settings(self, variant: str, *, threads: int | None = None) -> dict[str, str]:
+        """Settings of a variant's session, as they stand in a provenance."""
+        session = onnx_runtime.session_of(self.contract, variant, threads=threads)
+        settings = {"threads": str(session.intra_op_threads)}
+        if self.is_torch(variant):
+            # A torch module names neither: its answers get their names by the order in the contract.
+            ports = {"inputs": self.contract.interface.inputs, "outputs": self.contract.interface.outputs}
+            return settings | {side: json.dumps([port.name for port in named]) for side, named in ports.items()}
+        settings |= {
+            "inter_op_threads": str(session.inter_op_threads),
+            "spinning": "on" if session.spinning else "off",
+            "optimisation": session.optimisation,
+            "providers": ",".join(session.providers),
+            "loaded_from": "bytes" if self.contract.interface.single_file else "path",
+        }
+        return settings | ({"config": json.dumps(session.config, sort_keys=True)} if session.config else {})
+
+    def decoding_settings(self) -> dict[str, str]:
+        """Versions of what turns golden samples into tensors, as they stand in a provenance."""
+        libraries = ["numpy", "pillow"] if isinstance(self.contract.golden, ImageSet) else ["numpy"]
+        return {name: metadata.version(name) for name in libraries}
+
+
+def artefact_digest(contract: Contract, variant: str) -> str:
+    """Digest of all that makes a variant, or :data:`MISSING`.
+
+    Raises:
+        MeasurementError: A file cannot be read, or the factory's source cannot be found.
+    """
+    stated = contract.variants[variant]
+    path = contract.path(stated.path)
+    try:
+        if not path.is_file():
+            return MISSING
+        digest = file_digest(path)
+        if isinstance(stated, TorchVariant):
+            source = source_digest(contract.root, stated.factory)
+            return json_digest({"file": digest, "factory": stated.factory, "source": source, "with": stated.arguments})
+        beside = external_locations(path) if stated.kind == "onnx" else ()
+        if not beside:
+            return digest
+        return json_digest({"file": digest, "beside": {place: _beside(contract, path, place) for place in beside}})
+    except OSError as error:
+        reason = f"{variant}: {stated.path.as_posix()} cannot be read: {error.strerror or error}"
+        raise MeasurementError(reason, next_step="check the file's permissions") from error
+    except ParityError as error:
+        raise MeasurementError(error.reason, next_step=error.next_step) from error
+
+
+def artefact_files(contract: Contract, variant: str) -> list[Path]:
+    """All files that :func:`artefact_digest` reads, and that it would if they were there.
+
+    Raises:
+        MeasurementError: A file cannot be read.
+    """
+    stated = contract.variants[variant]
+    path = contract.path(stated.path)
+    try:
+        if isinstance(stated, TorchVariant):
+            return [path, *source_files(contract.root, stated.factory)]
+        beside = external_locations(path) if stated.kind == "onnx" and path.is_file() else ()
+        return [path, *filter(None, (inside(contract, path, place) for place in beside))]
+    except OSError as error:
+        reason = f"{variant}: {stated.path.as_posix()} cannot be read: {error.strerror or error}"
+        raise MeasurementError(reason, next_step="check the file's permissions") from error
+    except ParityError as error:
+        raise MeasurementError(error.reason, next_step=error.next_step) from error
+
+
+def recorded_place(contract: Contract, variant: str) -> Path:
+    """Where a variant's recorded outputs lie."""
+    return contract.path(contract.recorded) / f"{variant}.npz"
+
+
+def inside(contract: Contract, path: Path, location: str) -> Path | None:
+    """Place a file of external data, or ``None`` where it leads outside the bundle: such a file is never opened."""
+    return lies_inside(contract.root, path, location)
+
+
+def code_digest(*places: str) -> str:
+    """Digest of the code that takes a measurement: when it changes, what it measured before is no longer evidence.
+
+    Args:
+        places: Files of this package, relative to it.
+
+    Raises:
+        MeasurementError: One of them cannot be read. Nothing else may stand for it: evidence that was measured by other
+            code would then pass for evidence of this one.
+    """
+    try:
+        return bytes_digest(b"\0".join((_PACKAGE / place).read_bytes() for place in places))
+    except OSError as error:
+        reason = f"the code that measures cannot be read: {error.filename}: {error.strerror or error}"
+        raise MeasurementError(reason, next_step="install eyerace-parity again, with its sources") from error
+
+
+def _beside(contract: Contract, path: Path, location: str) -> str:
+    place = inside(contract, path, location)
+    if place is None:
+        return OUTSIDE
+    return file_digest(place) if place.is_file() else MISSING
+
+
+def _digest_of(path: Path) -> str:
+    """Digest of a file, or :data:`MISSING`; what cannot be read is told by whoever reads it."""
+    try:
+        return file_digest(path)
+    except OSError:
+        return MISSING

@@ -1,0 +1,1 @@
+"""One measurer a kind of evidence."""

@@ -1,0 +1,231 @@
+"""What a variant answers on a target: the shipped file, loaded and run by the worker wherever the target is.
+
+The same is done on the host, by the same worker with the same settings, so that the two differ in the processor alone.
+A file that is refused or that kills its process is no failed measurement: it is what was to be found out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from eyerace_parity.core.digests import json_digest
+from eyerace_parity.core.errors import ArtefactError, MeasurementError, WorkerDied
+from eyerace_parity.evidence.answers import Execution
+from eyerace_parity.measure.batching import batch_of, rows_of
+from eyerace_parity.runners.onnxruntime import model_of, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from eyerace_parity.contract.variants import Session
+    from eyerace_parity.evidence.base import Array, Need, Provenance
+    from eyerace_parity.isolation.runtime_worker import Guest
+    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.sample_selection import Selection
+
+CODE: Final = (
+    "measure/kinds/execution.py",
+    "measure/batching.py",
+    "runners/onnxruntime.py",
+    "isolation/worker.py",
+    "golden/dataset.py",
+    "golden/images.py",
+    "golden/tensors.py",
+    "preprocess/apply.py",
+)
+"""The code whose change makes earlier executions worthless."""
+
+THREADS: Final = 1
+"""One thread an inference: the numbers then do not depend on how many cores there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file that is to be executed.
+
+    Attributes:
+        variant: Its variant.
+        model: Its bytes; its path where it keeps weights beside itself; or why it cannot be read as what it should be.
+        session: Settings of its session.
+    """
+
+    variant: str
+    model: bytes | Path | ArtefactError
+    session: Session
+
+
+class Failed(Exception):  # noqa: N818 - a finding, not a fault
+    """The file could not be loaded or run there.
+
+    Attributes:
+        failure: Why, as a sentence.
+        signal: Signal that ended the process, where one did.
+        next_step: What to do about it.
+    """
+
+    def __init__(self, failure: str, *, signal: int | None = None, next_step: str = "") -> None:
+        super().__init__(failure)
+        self.failure = failure
+        self.signal = signal
+        self.next_step = next_step
+
+
+def provenance(
+    bench: Bench, need: Need[Execution], selection: Selection, identity: Mapping[str, str], *, machine: bool
+) -> Provenance:
+    """Say where an execution comes from.
+
+    Args:
+        bench: What is measured.
+        need: What is wanted.
+        selection: The samples.
+        identity: All of the target that could change a number.
+        machine: Whether this machine's own processor executes, and not an emulated one.
+    """
+    chosen = {"near": selection.near, "drawn": selection.drawn}
+    settings = (
+        bench.session_settings(need.variant, threads=THREADS)
+        | bench.decoding_settings()
+        | {"samples": f"{len(selection.samples)}, {json_digest(chosen)}"}
+        | dict(identity)
+    )
+    found = bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+    return found if machine else found.model_copy(update={"machine": ""})
+
+
+def prepare(bench: Bench, variant: str) -> Prepared:
+    """Read a file. One that is there but is not what it should be is a finding; one that is missing is an error.
+
+    Raises:
+        MeasurementError: There is no file, or it cannot be read.
+    """
+    session = session_of(bench.contract, variant, threads=THREADS)
+    if not bench.contract.path(bench.contract.variants[variant].path).is_file():
+        model_of(bench.contract, variant)  # says what is missing
+    try:
+        return Prepared(variant, model_of(bench.contract, variant), session)
+    except ArtefactError as error:
+        if error.transient:
+            raise
+        return Prepared(variant, error, session)
+
+
+def load(guest: Guest, prepared: Prepared) -> None:
+    """Load the file in a guest, under the variant's name.
+
+    Raises:
+        Failed: The runtime refused it, or the guest died of it.
+        MeasurementError: It could not be found out.
+    """
+    if isinstance(prepared.model, ArtefactError):
+        raise Failed(prepared.model.reason, next_step=prepared.model.next_step)
+    try:
+        guest.load(prepared.variant, prepared.model, prepared.session)
+    except ArtefactError as error:
+        if error.transient:
+            raise
+        raise Failed(f"the runtime refuses the file: {error.reason}", next_step=error.next_step) from error
+    except WorkerDied as error:
+        raise died(error) from error
+
+
+def execute(
+    bench: Bench,
+    guest: Guest,
+    need: Need[Execution],
+    source: Provenance,
+    selection: Selection,
+    *,
+    done: Callable[[], None],
+) -> Execution:
+    """Load a file in a guest and run it on the chosen samples, one at a time. What fails there is a finding.
+
+    Args:
+        bench: What is measured.
+        guest: Where; it is dead afterwards where the evidence names a ``signal``.
+        need: What is wanted.
+        source: Where the evidence will come from.
+        selection: The samples.
+        done: Called after each sample.
+
+    Raises:
+        GoldenError: A sample cannot be read.
+        MeasurementError: There is no file, or it could not be found out.
+    """
+    prepared = prepare(bench, need.variant)
+    try:
+        load(guest, prepared)
+        arrays = _answers(bench, guest, need.variant, selection, done)
+    except Failed as failed:
+        return failure(source, selection, failed)
+    guest.drop(need.variant)
+    return Execution(source, selection.near, selection.drawn, arrays)
+
+
+def failure(source: Provenance, selection: Selection, failed: Failed) -> Execution:
+    """Evidence of a file that could not be loaded or run."""
+    return Execution(source, selection.near, selection.drawn, {}, failed.failure, failed.signal, failed.next_step)
+
+
+def died(error: WorkerDied) -> Failed:
+    """Tell the death of a guest as a finding about the file.
+
+    Raises:
+        WorkerDied: It says nothing about the file: the guest hung, left, or was ended from outside.
+    """
+    if error.transient:
+        raise error
+    return Failed(error.reason, signal=error.signal, next_step=error.next_step)
+
+
+def _answers(
+    bench: Bench, guest: Guest, variant: str, selection: Selection, done: Callable[[], None]
+) -> dict[str, Array]:
+    """Run the samples; every output, samples on the first axis.
+
+    Raises:
+        Failed: The runtime failed to run one, an answer is not what the interface promises, or the guest died of it.
+        MeasurementError: It could not be found out.
+    """
+    contract = bench.contract
+    rows: dict[str, list[Array]] = {port.name: [] for port in contract.interface.outputs}
+    for sample in selection.samples:
+        feeds = batch_of(contract, variant, bench.golden(), (sample,))
+        for name, row in _answer(bench, guest, variant, feeds).items():
+            rows[name].append(row)
+        done()
+    try:
+        return {name: np.concatenate(found) for name, found in rows.items() if found}
+    except ValueError as error:
+        reason = f"an output changes its shape from sample to sample: {error}"
+        raise Failed(reason, next_step="give every output a fixed shape") from error
+
+
+def _answer(bench: Bench, guest: Guest, variant: str, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    try:
+        outputs = guest.run(variant, feeds).outputs
+    except WorkerDied as error:
+        raise died(error) from error
+    except MeasurementError as error:
+        if error.transient or not _refused(guest, variant, error):
+            raise
+        raise Failed(f"the runtime loads the file but fails to run it: {error.reason}") from error
+    try:
+        return rows_of(bench.contract, variant, outputs, 1)
+    except MeasurementError as error:
+        raise Failed(error.reason, next_step=error.next_step) from error
+
+
+def _refused(guest: Guest, variant: str, error: MeasurementError) -> bool:
+    """Whether the runtime itself refused a run, which a guest outlives; torn frames and the like it does not."""
+    if error.reason.startswith(guest.name):
+        return False
+    try:
+        guest.drop(variant)
+    except MeasurementError:
+        return False
+    return True

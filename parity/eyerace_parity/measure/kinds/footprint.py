@@ -1,0 +1,196 @@
+"""A process of its own that loads an artefact and runs one golden sample: does it live, how fast, in how much memory.
+
+Native code that a model file drives can take its process down. So before anything of an ONNX variant is evaluated in
+this process, it must have survived in one that may die: the :class:`~eyerace_parity.evidence.costs.Preflight`. The same
+trial, made several times with its times and memory read, is the :class:`~eyerace_parity.evidence.costs.Footprint`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
+from eyerace_parity.evidence.costs import Footprint, Preflight
+from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.measure.batching import batch_of
+from eyerace_parity.runners.artefacts import artefact
+from eyerace_parity.runners.onnxruntime import model_of, refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eyerace_parity.evidence.base import Array, Need, Provenance
+    from eyerace_parity.isolation.answers import Loaded, Ran
+    from eyerace_parity.measure.context import Bench
+
+PROCESSES: Final = 3
+"""Fresh processes of a footprint."""
+
+CODE: Final = (
+    "measure/kinds/footprint.py",
+    "measure/batching.py",
+    "isolation/connection.py",
+    "isolation/runtime_worker.py",
+    "isolation/worker.py",
+    "runners/onnxruntime.py",
+)
+
+_SESSION: Final = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of one process.
+
+    Attributes:
+        loaded: The session, if one was made.
+        ran: Its first run, if there was one.
+        failure: Why there was none, as one sentence.
+        signal: Signal that ended the process, where one did.
+        next_step: What to do about the failure.
+    """
+
+    loaded: Loaded | None = None
+    ran: Ran | None = None
+    failure: str = ""
+    signal: int | None = None
+    next_step: str = ""
+
+
+def preflight_provenance(bench: Bench, need: Need[Preflight]) -> Provenance:
+    """Say where a preflight comes from."""
+    settings = bench.session_settings(need.variant) | bench.decoding_settings()
+    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+
+
+def footprint_provenance(bench: Bench, need: Need[Footprint]) -> Provenance:
+    """Say where a footprint comes from."""
+    settings = bench.session_settings(need.variant) | {"processes": str(PROCESSES)}
+    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+
+
+def measure_preflight(bench: Bench, need: Need[Preflight], source: Provenance) -> Preflight:
+    """Try the artefact once.
+
+    Raises:
+        ArtefactError: There is no file.
+        GoldenError: The first sample cannot be read.
+        MeasurementError: No process can be started.
+    """
+    model, feeds = _prepare(bench, need.variant)
+    trial = _try(bench, need.variant, model, feeds)
+    inputs, outputs = (trial.loaded.inputs, trial.loaded.outputs) if trial.loaded else ((), ())
+    return Preflight(provenance=source, failure=trial.failure, signal=trial.signal, inputs=inputs, outputs=outputs)
+
+
+def measure_footprint(bench: Bench, need: Need[Footprint], source: Provenance) -> Footprint:
+    """Try the artefact in several processes, one after the other, and read times and memory.
+
+    Raises:
+        ArtefactError: There is no file.
+        GoldenError: The first sample cannot be read.
+        MeasurementError: No process can be started, or the system does not tell how much memory one takes.
+    """
+    model, feeds = _prepare(bench, need.variant)
+    create, first, peak = [], [], []
+    trial = Trial()
+    with bench.progress.task(f"{need.variant}: cold starts", PROCESSES) as task:
+        for _ in range(PROCESSES):
+            trial = _try(bench, need.variant, model, feeds)
+            task.advance()
+            if trial.loaded is None or trial.ran is None:
+                break
+            create.append(trial.loaded.wall_ns / 1e6)
+            first.append(trial.ran.wall_ns / 1e6)
+            if trial.loaded.baseline is not None:
+                peak.append(max(0, trial.ran.peak - trial.loaded.baseline))
+    return Footprint(
+        provenance=source,
+        failure=trial.failure,
+        signal=trial.signal,
+        create_ms=tuple(create),
+        first_ms=tuple(first),
+        peak_bytes=tuple(peak),
+        inputs=trial.loaded.inputs if trial.loaded else (),
+        outputs=trial.loaded.outputs if trial.loaded else (),
+    )
+
+
+def require_survival(bench: Bench, preflight: Preflight) -> None:
+    """Refuse to evaluate in this process what did not survive in another.
+
+    Raises:
+        WorkerDied: It killed its process.
+        ArtefactError: The runtime refused it.
+    """
+    if not preflight.failure:
+        return
+    variant = preflight.provenance.variant
+    if preflight.signal is not None:
+        raise WorkerDied(
+            f"{variant}: {preflight.failure}",
+            signal=preflight.signal,
+            next_step="the file must not ship for this target; another runtime version or optimisation level may live",
+        )
+    model_of(bench.contract, variant)  # says it better where the file, not the runtime, is the reason
+    raise refusal(bench.contract, variant, preflight.failure)
+
+
+def model_to_load(bench: Bench, variant: str) -> bytes | Path:
+    """Read what a process of its own is to load.
+
+    Raises:
+        MeasurementError: It is a torch variant.
+        ArtefactError: There is no file, or it cannot be read.
+    """
+    if bench.is_torch(variant):
+        raise MeasurementError(
+            f"{variant} runs in torch; loading, cold start and memory are measured of ONNX Runtime variants only",
+            next_step="state these limits for the ONNX variants",
+        )
+    return model_of(bench.contract, variant)
+
+
+def first_feeds(bench: Bench, variant: str, most: int) -> list[dict[str, Array]]:
+    """Prepare the first golden samples, each as the inputs of one inference.
+
+    Raises:
+        GoldenError: There is none, or one cannot be read.
+    """
+    golden = bench.golden()
+    if not len(golden):
+        raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
+    return [batch_of(bench.contract, variant, golden, (place,)) for place in range(min(most, len(golden)))]
+
+
+def _prepare(bench: Bench, variant: str) -> tuple[bytes | Path | ArtefactError, dict[str, Array]]:
+    """Read the model and the first golden sample. A file that is there but cannot be read is evidence, not an error."""
+    feeds = first_feeds(bench, variant, 1)
+    try:
+        model: bytes | Path | ArtefactError = model_to_load(bench, variant)
+    except ArtefactError as error:
+        if error.transient:
+            raise
+        artefact(bench.contract, variant)  # one that is not there is an error of its own
+        model = error
+    return model, feeds[0]
+
+
+def _try(bench: Bench, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]) -> Trial:
+    if isinstance(model, ArtefactError):
+        return Trial(failure=model.reason, next_step=model.next_step)
+    guest = Guest(local_command(), name=f"the process that tried {variant}")
+    guest.start()
+    loaded = None
+    try:
+        loaded = guest.load(_SESSION, model, bench.contract.session_of(variant))
+        ran = guest.run(_SESSION, feeds)
+    except MeasurementError as error:
+        if error.transient:
+            raise  # it says nothing about the file, and must not be kept as if it did
+        signal = error.signal if isinstance(error, WorkerDied) else None
+        return Trial(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
+    finally:
+        guest.close()
+    return Trial(loaded, ran)

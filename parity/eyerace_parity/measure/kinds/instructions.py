@@ -1,0 +1,179 @@
+"""How many instructions a variant takes on an emulated processor: to load, for the first run, for a later one.
+
+They do not depend on how busy a machine is, so a few repeats are enough; what they cost in time on a phone they do not
+say. A guest that serves other needs counts, too: while it does not count it is as fast as one that cannot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from eyerace_parity.core.digests import json_digest
+from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
+from eyerace_parity.evidence.costs import Instructions
+from eyerace_parity.measure.batching import batch_of
+from eyerace_parity.measure.kinds.execution import THREADS, Failed, died, prepare
+from eyerace_parity.preprocess.apply import profile_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from eyerace_parity.contract.variants import Session
+    from eyerace_parity.evidence.base import Array, Need, Provenance
+    from eyerace_parity.isolation.runtime_worker import Guest
+    from eyerace_parity.measure.context import Bench
+
+REPEATS: Final = 2
+"""Sessions that are made; of each its making, its first run and its later ones are counted."""
+
+STEADY: Final = 1
+"""Later runs of each session."""
+
+CODE: Final = (
+    "measure/kinds/instructions.py",
+    "measure/batching.py",
+    "runners/onnxruntime.py",
+    "isolation/worker.py",
+    "emulation/icount.c",
+)
+"""The code whose change makes earlier counts worthless."""
+
+IDENTITY: Final = (
+    b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
+    b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
+"""An ONNX file whose output ``y`` is its input ``x``, one float. What a runtime sets up once a process it sets up for
+this one, so that no file bears it by being the first: 9 M instructions of loading, were it not so."""
+
+_WARMING: Final = 9
+"""Its runs: Python rewrites what it has run some eight times, and takes fewer instructions for it from then on."""
+
+_SESSION: Final = "counted"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted, session after session.
+
+    Attributes:
+        load: Making the session.
+        first: Its first run.
+        steady: Its later runs.
+    """
+
+    load: tuple[int, ...]
+    first: tuple[int, ...]
+    steady: tuple[int, ...]
+
+
+def provenance(bench: Bench, need: Need[Instructions], identity: Mapping[str, str]) -> Provenance:
+    """Say where a count comes from, without counting.
+
+    The input is named by its own digest, not by that of the golden set: a sample that joins the set changes no count.
+
+    Args:
+        bench: What is measured.
+        need: What is wanted.
+        identity: All of the target that could change a number.
+
+    Raises:
+        MeasurementError: Something that belongs to it cannot be read.
+    """
+    settings = bench.session_settings(need.variant, threads=THREADS) | {
+        "repeats": f"{REPEATS} sessions, {STEADY} later runs each",
+        "input": _first_sample(bench, need.variant),
+    }
+    found = bench.provenance(need.variant, target=need.target, settings=settings | dict(identity))
+    return found.model_copy(update={"machine": ""})  # an emulated processor is the same on every machine
+
+
+def measure(bench: Bench, guest: Guest, need: Need[Instructions], source: Provenance) -> Instructions:
+    """Count in an open guest. A file that is refused, or of which the guest dies, is a finding.
+
+    Args:
+        bench: What is measured.
+        guest: A guest on the target, started with the plugin that counts. It is dead afterwards where the evidence
+            names a ``signal``.
+        need: What is wanted.
+        source: Where the evidence will come from.
+
+    Raises:
+        GoldenError: The first sample cannot be read.
+        MeasurementError: It could not be found out.
+    """
+    if not guest.counts:
+        return unavailable(source, f"{guest.name} runs in no emulator that counts instructions")
+    feeds = _feeds(bench, need.variant)
+    prepared = prepare(bench, need.variant)
+    if isinstance(prepared.model, ArtefactError):
+        return _failed(source, Failed(prepared.model.reason, next_step=prepared.model.next_step))
+    try:
+        counts = count(guest, prepared.model, prepared.session, feeds)
+    except ArtefactError as error:
+        if error.transient:
+            raise
+        return _failed(source, Failed(f"the runtime refuses the file: {error.reason}", next_step=error.next_step))
+    except WorkerDied as error:
+        return _failed(source, died(error))
+    return Instructions(provenance=source, load=counts.load, first=counts.first, steady=counts.steady)
+
+
+def count(guest: Guest, model: bytes | Path, settings: Session, feeds: Mapping[str, Array]) -> Counts:
+    """Count the instructions of a model in an open guest.
+
+    Args:
+        guest: A guest whose :attr:`~eyerace_parity.isolation.runtime_worker.Guest.counts` is true.
+        model: The file's bytes, or its path where it keeps weights beside itself.
+        settings: Settings of its sessions; one thread, for a second one cannot be counted.
+        feeds: One input by name.
+
+    Raises:
+        ArtefactError: The runtime refused the model.
+        MeasurementError: The runtime refused the inputs, or other threads ran.
+        WorkerDied: The guest died of it.
+    """
+    guest.load(_SESSION, IDENTITY, settings)
+    guest.count(_SESSION, {"x": np.ones(1, np.float32)}, _WARMING)
+    guest.drop(_SESSION)
+    load: list[int] = []
+    first: list[int] = []
+    steady: list[int] = []
+    for _ in range(REPEATS):
+        load.append(guest.load(_SESSION, model, settings, count=True).instructions or 0)
+        # In one go: to begin and to end counting costs more than a small model's run.
+        runs = guest.count(_SESSION, feeds, 1 + STEADY)
+        first += runs[:1]
+        steady += runs[1:]
+        guest.drop(_SESSION)
+    if not all((*load, *first, *steady)) or (len(first), len(steady)) != (REPEATS, REPEATS * STEADY):
+        raise MeasurementError(f"{guest.name} did not count every run", next_step="run again")
+    return Counts(tuple(load), tuple(first), tuple(steady))
+
+
+def unavailable(source: Provenance, reason: str, next_step: str = "") -> Instructions:
+    """Evidence that nothing can be counted there. It is not to be kept: tomorrow there may be a compiler."""
+    return Instructions(provenance=source, unavailable=reason, next_step=next_step)
+
+
+def _failed(source: Provenance, failed: Failed) -> Instructions:
+    return Instructions(provenance=source, failure=failed.failure, signal=failed.signal, next_step=failed.next_step)
+
+
+def _feeds(bench: Bench, variant: str) -> dict[str, Array]:
+    golden = bench.golden()
+    if not len(golden):
+        raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
+    return batch_of(bench.contract, variant, golden, (0,))
+
+
+def _first_sample(bench: Bench, variant: str) -> str:
+    """Digest of the first sample and of what prepares it; nothing is decoded for it."""
+    if not len(bench.golden()):
+        raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
+    profile = bench.contract.preprocess_of(variant)
+    prepared = "" if profile is None else profile_digest(profile)
+    return json_digest({"sample": bench.golden().identity(0), "profile": prepared, "by": bench.decoding_settings()})

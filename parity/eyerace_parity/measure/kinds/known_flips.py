@@ -1,0 +1,105 @@
+"""The flips that a bundle says are known: one TOML file with an entry a flip, committed and looked at."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from pydantic import ValidationError
+
+from eyerace_parity.contract.flips import FlipFile
+from eyerace_parity.core.digests import bytes_digest
+from eyerace_parity.core.errors import InputChanged
+from eyerace_parity.core.places import shown
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.flips import KnownFlips
+
+if TYPE_CHECKING:
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.base import Need
+    from eyerace_parity.measure.context import Bench
+
+CODE: Final = ("measure/kinds/known_flips.py",)
+
+_MAX_BYTES: Final = 1 << 24
+"""Most that the file may hold: nobody has looked at so many flips."""
+
+
+def provenance(bench: Bench, need: Need[KnownFlips]) -> Provenance:
+    """Say which file, in which state, on which day."""
+    body = _body(bench.contract)
+    settings = {"file": bench.contract.flips.accepted.as_posix(), "today": today()}
+    return Provenance(variant="", target=need.target, artefact=bytes_digest(body) if body else "", settings=settings)
+
+
+def measure(bench: Bench, _need: Need[KnownFlips], source: Provenance) -> KnownFlips:
+    """Read the file; a file that says what cannot be is told, and accepts nothing."""
+    try:
+        body = _body(bench.contract)
+        if (bytes_digest(body) if body else "") != source.artefact:
+            raise InputChanged(f"{shown(bench.contract.path(bench.contract.flips.accepted))} changed while it was read")
+        entries = read(bench.contract, body)
+    except ValueError as error:
+        return KnownFlips(provenance=source, failure=str(error), today=today())
+    return KnownFlips(provenance=source, today=today(), entries=entries.flip)
+
+
+def read(contract: Contract, body: bytes | None = None) -> FlipFile:
+    """Read what a bundle accepts.
+
+    Args:
+        contract: The contract.
+        body: The file's bytes, where they were read already.
+
+    Raises:
+        ValueError: The file is not what it should be; says where and what.
+    """
+    place = shown(contract.path(contract.flips.accepted))
+    body = _body(contract) if body is None else body
+    if len(body) > _MAX_BYTES:
+        # Its first part may well be valid TOML, and would accept what it names.
+        message = f"{place} is larger than {_MAX_BYTES >> 20} MiB"
+        raise ValueError(message)
+    try:
+        file = FlipFile.model_validate(tomllib.loads(body.decode("utf-8-sig")))
+    except ValidationError as error:
+        told = error.errors()[0]
+        where = ".".join(str(part) for part in told["loc"])
+        message = f"{place}: {where}: {told['msg']}"
+        raise ValueError(message) from None
+    except RecursionError:
+        message = f"{place}: arrays or tables are nested too deep"
+        raise ValueError(message) from None
+    except ValueError as error:  # not UTF-8, not TOML, or a number with too many digits
+        message = f"{place} is not TOML: {error}"
+        raise ValueError(message) from None
+    seen: set[tuple[str, ...]] = set()
+    for entry in file.flip:
+        key = (entry.id, entry.variant, entry.against)
+        if key in seen:
+            message = f"{place}: {entry.id} stands twice for {entry.variant} against {entry.against}"
+            raise ValueError(message)
+        seen.add(key)
+        if entry.variant not in contract.variants:
+            message = f"{place}: {entry.id} names the variant {entry.variant!r}, which the contract does not know"
+            raise ValueError(message)
+    return file
+
+
+def today() -> str:
+    """The day, ISO 8601, in UTC: the same on every machine that judges."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def _body(contract: Contract) -> bytes:
+    """The file's bytes; none where there is no file, for a bundle without known flips needs none.
+
+    Of a file that is too large, one byte more than it may hold.
+    """
+    path = contract.path(contract.flips.accepted)
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return b""

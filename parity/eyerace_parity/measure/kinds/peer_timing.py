@@ -1,0 +1,130 @@
+"""Times of a variant in this Python's ONNX Runtime and in another Python's, taken in turns in one run.
+
+Two versions of a runtime cannot stand in one process, so each has a worker of its own, and the turns are a few runs of
+the one, then as many of the other. Both meet the same machine in the same minute: their ratio says what the version
+costs, and nothing of either is ever kept for a later run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from eyerace_parity.core import machine
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.evidence.costs import PeerTiming, Series
+from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.measure.batching import batch_of
+from eyerace_parity.runners.onnxruntime import model_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eyerace_parity.evidence.base import Array, Need, Provenance
+    from eyerace_parity.isolation.answers import Hello
+    from eyerace_parity.measure.context import Bench
+
+RUNS: Final = 100
+"""Steady runs of each: enough to prove a median that lies a little off its limit."""
+
+CODE: Final = (
+    "measure/kinds/peer_timing.py",
+    "measure/batching.py",
+    "isolation/connection.py",
+    "isolation/runtime_worker.py",
+    "isolation/worker.py",
+)
+
+_TURN: Final = 5
+_SESSION: Final = "model"
+_PYTHONS: Final = ("bin/python", "Scripts/python.exe")
+
+
+def python_of(place: Path) -> Path:
+    """The Python that an option names: an executable, or the folder of a virtual environment.
+
+    Raises:
+        MeasurementError: There is none.
+    """
+    # Never resolved: the link's own place is what makes a Python that of its environment.
+    for found in (place, *(place / inside for inside in _PYTHONS)):
+        if found.is_file():
+            return found
+    raise MeasurementError(
+        f"there is no Python at {place.name}, so nothing can be timed in turns with its onnxruntime",
+        next_step="name a Python, or the folder of a virtual environment, that has the newest onnxruntime",
+    )
+
+
+def provenance(bench: Bench, need: Need[PeerTiming]) -> Provenance:
+    """Say where the times come from."""
+    settings = bench.session_settings(need.variant) | {"runs": str(RUNS), "batch": "1"}
+    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+
+
+def measure(bench: Bench, need: Need[PeerTiming], source: Provenance) -> PeerTiming:
+    """Time a variant here and there.
+
+    Raises:
+        GoldenError: A sample cannot be read.
+        MeasurementError: No peer was named, or one of both cannot load or run the variant.
+    """
+    if bench.peer is None:
+        raise MeasurementError(
+            "no other onnxruntime was named to take times in turns with",
+            next_step="name the Python that has the newest one with --eyerace-parity-peer PYTHON",
+        )
+    python, golden = python_of(bench.peer), bench.golden()
+    if not len(golden):
+        raise MeasurementError("the golden set is empty", next_step="add samples to it: there is nothing to time on")
+    feeds = batch_of(bench.contract, need.variant, golden, (0,))
+    load = machine.load_average()
+    own = Guest(local_command(), name=f"the process that timed {need.variant}")
+    other = Guest(local_command(python), name=f"the peer that timed {need.variant}")
+    try:
+        (here, memory), (there, peer_memory) = (_prepare(bench, need.variant, guest, feeds) for guest in (own, other))
+        times = _in_turns(bench, need.variant, (own, other), feeds)
+    finally:
+        own.close()
+        other.close()
+    series = [Series(wall_ms=_ms(times[place, 0]), cpu_ms=_ms(times[place, 1])) for place in range(2)]
+    return PeerTiming(
+        provenance=source,
+        threads=bench.contract.session_of(need.variant).intra_op_threads,
+        runtime=here.onnxruntime,
+        runs=series[0],
+        peer_runtime=there.onnxruntime,
+        peer_python=there.python,
+        peer_runs=series[1],
+        load_average=load,
+        peak_bytes=memory,
+        peer_peak_bytes=peer_memory,
+    )
+
+
+def _prepare(bench: Bench, variant: str, guest: Guest, feeds: dict[str, Array]) -> tuple[Hello, int | None]:
+    """Start a guest and warm its session up with one run, which no series counts; tell how its memory grew by both."""
+    hello = guest.start()
+    try:
+        loaded = guest.load(_SESSION, model_of(bench.contract, variant), bench.contract.session_of(variant))
+        ran = guest.run(_SESSION, feeds)
+    except MeasurementError as error:
+        error.reason = f"{variant} in onnxruntime {hello.onnxruntime}: {error.reason}"
+        raise
+    return hello, None if loaded.baseline is None else max(0, ran.peak - loaded.baseline)
+
+
+def _in_turns(bench: Bench, variant: str, guests: tuple[Guest, Guest], feeds: dict[str, Array]) -> Array:
+    """Take all runs; int64 [guests, wall and CPU, runs] in ns."""
+    turns = []
+    with bench.progress.task(f"{variant}: times beside the newest runtime", RUNS) as task:
+        for _ in range(RUNS // _TURN):
+            taken = [guest.time({_SESSION: feeds}, _TURN) for guest in guests]
+            turns.append(np.stack([np.stack([times.wall_ns[0], times.cpu_ns[0]]) for times in taken]))
+            task.advance(_TURN)
+    return np.concatenate(turns, axis=-1)
+
+
+def _ms(nanoseconds: Array) -> tuple[float, ...]:
+    return tuple(int(value) / 1e6 for value in nanoseconds)

@@ -1,0 +1,224 @@
+"""A few golden samples, prepared in all the ways that they are usually prepared by mistake.
+
+If a variant answers rightly once its samples are prepared in another way, then that is how they should have been: the
+mistake is named by unmaking it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from eyerace_parity.contract.data import ImageSet, Preprocess
+from eyerace_parity.core.errors import MeasurementError, ParityError, is_transient
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.diagnostics import Trial, Trials
+from eyerace_parity.measure import recorded
+from eyerace_parity.measure.batching import rows_of
+from eyerace_parity.measure.kinds import outputs
+from eyerace_parity.measure.kinds.outputs import CODE as OUTPUTS_CODE
+from eyerace_parity.preprocess.apply import profile_digest
+from eyerace_parity.runners.registry import open_runner
+from eyerace_parity.stats.classification import decisions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from eyerace_parity.evidence.base import Array, Provenance
+    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.runners.base import Runner
+
+SAMPLES: Final = 32
+"""Samples of each experiment, classes in turn."""
+
+SEED: Final = 32
+CODE: Final = ("measure/kinds/preparation_trials.py", *OUTPUTS_CODE)
+
+_IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_PICTURE: Final = 3
+_TABLE: Final = 2
+
+
+def provenance(bench: Bench, need: Need[Trials]) -> Provenance:
+    """Say where the answers come from."""
+    settings = bench.session_settings(need.variant, threads=1) | bench.decoding_settings()
+    settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
+    if need.versus:
+        settings |= {"versus": need.versus, "versus_artefact": bench.artefact(need.versus)}
+        if bench.stands_in(need.versus):
+            settings |= {"versus_recorded": bench.recorded_outputs(need.versus)}
+    # What the contract prepares otherwise elsewhere is tried too.
+    settings |= {f"profile.{name}": profile_digest(profile) for name, profile in bench.contract.preprocess.items()}
+    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+
+
+def measure(bench: Bench, need: Need[Trials], source: Provenance) -> Trials:
+    """Run the samples in every way.
+
+    Raises:
+        GoldenError: A sample cannot be read.
+        MeasurementError: There is nothing to prepare, or a variant cannot be loaded or run.
+    """
+    stated = bench.contract.preprocess_of(need.variant)
+    if stated is None or not isinstance(bench.contract.golden, ImageSet):
+        raise MeasurementError("the golden set holds tensors, which nobody prepares")
+    samples = _chosen(bench)
+    recorded_digest = source.settings.get("versus_recorded", "")
+    reference = _answers(bench, need.versus, samples, recorded_digest) if need.versus else None
+    size = None if reference is None else _size(reference)
+    trials = []
+    ways = [("", stated, None), *_ways(stated, bench.contract.preprocess)]
+    with (
+        open_runner(bench.contract, need.variant, threads=1) as runner,
+        bench.progress.task(f"{need.variant}: usual mistakes of preprocessing", len(ways)) as task,
+    ):
+        for told, profile, change in ways:
+            found = _run(bench, need.variant, runner, profile=profile, samples=samples, change=change)
+            if found is None and not told:
+                raise MeasurementError(f"{need.variant} does not answer to samples as the contract prepares them")
+            if found is not None:
+                trials.append(_trial(told, found, reference))
+            task.advance()
+    return Trials(provenance=source, samples=samples, size=size, trials=tuple(trials))
+
+
+def _trial(told: str, found: Array, reference: Array | None) -> Trial:
+    decided = tuple(int(index) for index in decisions(found)) if found.ndim == _TABLE else ()
+    apart = None
+    if reference is not None and reference.shape == found.shape:
+        apart = _size(found.astype(np.float64) - reference.astype(np.float64))
+    return Trial(prepared=told, decisions=decided, apart=apart)
+
+
+def _size(array: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
+
+
+def _chosen(bench: Bench) -> tuple[int, ...]:
+    """Draw samples, classes in turn."""
+    golden = bench.golden().facts()
+    random = np.random.default_rng(SEED)
+    order = random.permutation(len(golden.ids))
+    if golden.labels is None:
+        return tuple(sorted(int(index) for index in order[:SAMPLES]))
+    rank: dict[int, int] = {}
+    turns = []
+    for index in order:
+        label = int(golden.labels[index])
+        rank[label] = rank.get(label, -1) + 1
+        turns.append((rank[label], int(index)))
+    return tuple(sorted(index for _, index in sorted(turns)[:SAMPLES]))
+
+
+def _answers(bench: Bench, variant: str, samples: tuple[int, ...], recorded_digest: str) -> Array:
+    """What the reference answers to the samples, or what the file of this digest recorded of it."""
+    if bench.stands_in(variant):
+        source = outputs.provenance(bench, Need(Outputs, variant))
+        kept = recorded.read(bench.contract, variant, source, digest=recorded_digest)
+        return kept.arrays[bench.contract.scores_output][list(samples)]
+    profile = bench.contract.preprocess_of(variant)
+    with open_runner(bench.contract, variant, threads=1) as runner:
+        found = _run(bench, variant, runner, profile=profile, samples=samples)
+    if found is None:
+        raise MeasurementError(f"{variant} does not answer to the samples")
+    return found
+
+
+def _run(
+    bench: Bench,
+    variant: str,
+    runner: Runner,
+    *,
+    profile: Preprocess | None,
+    samples: tuple[int, ...],
+    change: Callable[[Array], Array] | None = None,
+) -> Array | None:
+    """Scores of the samples, one at a time; ``None`` where they cannot be prepared or run so."""
+    contract, golden, rows = bench.contract, bench.golden(), []
+    batched = {port.name for port in contract.interface.inputs if port.batched}
+    for index in samples:
+        try:
+            feeds = golden.feeds(index, profile)
+            if change is not None:
+                feeds = {name: change(value) if value.ndim == _PICTURE else value for name, value in feeds.items()}
+            fed = {name: value[np.newaxis] if name in batched else value for name, value in feeds.items()}
+            rows.append(rows_of(contract, variant, runner.infer(fed), 1)[contract.scores_output])
+        except ParityError as error:
+            if is_transient(error):
+                raise
+            return None
+    return np.concatenate(rows)
+
+
+# ---- the usual mistakes ----------------------------------------------------------------------------------------------
+
+
+def _ways(
+    stated: Preprocess, profiles: Mapping[str, Preprocess]
+) -> Iterator[tuple[str, Preprocess, Callable[[Array], Array] | None]]:
+    """All ways but the stated one: what is said of each, the profile, and what is done to the tensor afterwards.
+
+    Of equals the first is named: one thing that is changed says more than the profile which has it.
+    """
+    for told, changes in _profiles(stated):
+        try:
+            other = Preprocess.model_validate(stated.model_dump() | changes)
+        except ValueError:
+            continue  # what one profile can have another cannot: uint8 has no mean
+        if other != stated:
+            yield told, other, None
+    if stated.color != "L":
+        yield "as a buffer of [height, width, channels] (HWC) read as [channels, height, width]", stated, _scrambled
+        yield "as a buffer of [channels, height, width] (CHW) read as [height, width, channels]", stated, _unscrambled
+
+    for name, profile in profiles.items():
+        if profile != stated:
+            yield f"by the profile {name!r} of the contract", profile, None
+
+
+def _profiles(stated: Preprocess) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from _colours(stated)
+    if stated.exif:
+        yield "without applying the EXIF orientation", {"exif": False}
+    else:
+        yield "with the EXIF orientation applied", {"exif": True}
+    resize = stated.resize
+    if resize is not None:
+        now = resize.model_dump()
+        for name, kind in (("nearest", "nearest pixel"), ("bilinear", "antialiased bilinear filter")):
+            yield f"resized by the {kind} instead of {resize.filter}", {"resize": now | {"filter": name}}
+        for fit in ("squash", "crop", "pad"):
+            yield f"resized to {fit} instead of {resize.fit}", {"resize": now | {"fit": fit}}
+
+
+def _colours(stated: Preprocess) -> Iterator[tuple[str, dict[str, Any]]]:
+    if stated.color != "L":
+        other = "RGB" if stated.color == "BGR" else "BGR"
+        yield f"with the channels in the order {other} instead of {stated.color}", {"color": other}
+    if stated.dtype == "uint8":
+        return
+    mean, std = _IMAGENET
+    yield "with pixels divided by 255", {"scale": 1 / 255}
+    yield "with pixels not divided by 255", {"scale": 1.0}
+    yield "with pixels brought to [-1, 1] instead of mean and std as stated", _plain(0.5, 0.5)
+    yield "with pixels divided by 255 and not normalised by mean and std", _plain(0.0, 1.0)
+    yield "with mean and std exchanged", {"mean": stated.std, "std": stated.mean}
+    # Last, because the nearest of equals is the first: what changes one thing only says more.
+    yield "normalised by ImageNet's mean and std", {"scale": 1 / 255, "mean": mean, "std": std}
+
+
+def _plain(mean: float, std: float) -> dict[str, Any]:
+    return {"scale": 1 / 255, "mean": (mean,), "std": (std,)}
+
+
+def _scrambled(tensor: Array) -> Array:
+    """Lay channels last, and read the buffer as if they came first."""
+    return np.ascontiguousarray(np.moveaxis(tensor, 0, -1)).reshape(tensor.shape)
+
+
+def _unscrambled(tensor: Array) -> Array:
+    """Undo that."""
+    channels, height, width = tensor.shape
+    return np.ascontiguousarray(np.moveaxis(tensor.reshape(height, width, channels), -1, 0))

@@ -1,0 +1,82 @@
+"""A soak test: one process makes a session, runs it many times, and tells how much memory it holds meanwhile.
+
+What an app keeps of each photograph, however little, ends it one day. A single run cannot show that, so golden samples
+are run in turn, as many times as the limits ask; the process reads its own resident memory after each tenth of them.
+What the runtime sets aside at first (its arena, buffers of its threads) is there before the first reading, because
+each sample has been run once by then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.evidence.costs import Soak
+from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.measure.kinds import footprint
+from eyerace_parity.stats.stopping_rules import runs_of_soak
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from eyerace_parity.evidence.base import Array, Need, Provenance
+    from eyerace_parity.measure.context import Bench
+
+PARTS: Final = 10
+"""Readings after the first."""
+
+SAMPLES: Final = 8
+"""Golden samples that take turns: what grows with the sizes of the inputs is then not mistaken for a leak."""
+
+CODE: Final = ("measure/kinds/soak.py", "stats/stopping_rules.py", *footprint.CODE)
+
+_SESSION: Final = "model"
+
+
+def provenance(bench: Bench, need: Need[Soak]) -> Provenance:
+    """Say where a soak test comes from."""
+    settings = bench.session_settings(need.variant) | bench.decoding_settings()
+    settings |= {"runs": str(runs_of_soak(bench.contract, need.variant)), "samples": str(SAMPLES)}
+    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+
+
+def measure(bench: Bench, need: Need[Soak], source: Provenance) -> Soak:
+    """Run the artefact many times in one process, and read its memory.
+
+    Raises:
+        ArtefactError: There is no file, or it cannot be read.
+        GoldenError: A sample cannot be read.
+        MeasurementError: A run failed, or the system does not tell how much memory a process holds.
+        WorkerDied: The process ended before it had run so often.
+    """
+    model = footprint.model_to_load(bench, need.variant)
+    feeds = footprint.first_feeds(bench, need.variant, SAMPLES)
+    runs = runs_of_soak(bench.contract, need.variant)
+    resident: list[int] = []
+    with (
+        Guest(local_command(), name=f"the process that ran {need.variant} many times") as guest,
+        bench.progress.task(f"{need.variant}: memory over {runs} runs", PARTS) as task,
+    ):
+        guest.load(_SESSION, model, bench.contract.session_of(need.variant))
+        _run(guest, feeds, range(max(len(feeds), runs // PARTS)))
+        resident.append(_held_by(guest))
+        for part in range(PARTS):
+            _run(guest, feeds, range(runs * part // PARTS, runs * (part + 1) // PARTS))
+            resident.append(_held_by(guest))
+            task.advance()
+    return Soak(provenance=source, runs=runs, resident_bytes=tuple(resident))
+
+
+def _run(guest: Guest, feeds: Sequence[Mapping[str, Array]], turns: Iterable[int]) -> None:
+    for turn in turns:
+        guest.run(_SESSION, feeds[turn % len(feeds)])
+
+
+def _held_by(guest: Guest) -> int:
+    held = guest.resident()
+    if held is None:
+        raise MeasurementError(
+            "this system does not tell how much memory a process holds now, so no leak can be seen",
+            next_step="judge memory_leak on Linux or Windows, or leave it out here with -k 'not memory_leak'",
+        )
+    return held

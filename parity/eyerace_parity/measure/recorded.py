@@ -1,0 +1,113 @@
+"""Recorded reference outputs: what a torch variant answered, frozen so that a machine without torch can judge.
+
+One file a variant, ``<bundle>/<contract.recorded>/<variant>.npz``, with the digests of everything that the answers
+depend on. It stands in for the variant only while artefact, golden set and preprocessing are the very ones that it was
+recorded from.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.core.digests import bytes_digest
+from eyerace_parity.core.errors import InputChanged, MeasurementError, RecordError
+from eyerace_parity.core.places import shown
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.codec import decode, encode
+from eyerace_parity.measure.context import recorded_place
+
+if TYPE_CHECKING:
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.base import Provenance
+
+_COMPARED: Final = {
+    "artefact": "the checkpoint or the factory's source",
+    "golden": "the golden set",
+    "preprocess": "the preprocessing profile",
+}
+
+_PORTS: Final = ("inputs", "outputs")
+"""Settings that say by which names, in which order, torch was fed and its answers were kept."""
+
+
+def place(contract: Contract, variant: str) -> Path:
+    """Where a variant's recorded outputs lie."""
+    return recorded_place(contract, variant)
+
+
+def write(contract: Contract, outputs: Outputs) -> Path:
+    """Record a variant's outputs, whole or not at all.
+
+    Args:
+        contract: The contract.
+        outputs: What the variant answered, as the laboratory obtained it.
+
+    Returns:
+        The file.
+
+    Raises:
+        RecordError: It cannot be written.
+    """
+    path = place(contract, outputs.provenance.variant)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(encode(outputs))
+            Path(temporary).chmod(0o644)  # a temporary file is its owner's alone; this one is to be committed
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        reason = f"{path.name} cannot be written: {error.strerror or error}"
+        raise RecordError(reason, next_step="make the folder of recorded outputs writable") from error
+    return path
+
+
+def read(contract: Contract, variant: str, wanted: Provenance, *, digest: str = "") -> Outputs:
+    """Read a variant's recorded outputs, if they are of the very bundle at hand.
+
+    Args:
+        contract: The contract.
+        variant: The variant.
+        wanted: Where outputs would come from if the variant were run now.
+        digest: Digest that the file must have, where evidence already names it.
+
+    Raises:
+        InputChanged: The file has another digest.
+        MeasurementError: There are none, or they are torn, or stale; says what differs.
+    """
+    path = place(contract, variant)
+    name = f"{contract.recorded.as_posix()}/{variant}.npz"
+    again = f"run `eyerace-parity record --contract {shown(contract.file)}` on a machine with torch"
+    try:
+        body = path.read_bytes()
+    except FileNotFoundError as error:
+        raise MeasurementError(
+            f"{variant} needs torch, which is not used here, and there are no recorded outputs ({name})",
+            next_step=f'python -m pip install "eyerace-parity[torch]", or {again}',
+        ) from error
+    except OSError as error:
+        raise MeasurementError(f"{name} cannot be read: {error.strerror or error}", next_step=again) from error
+    read_digest = bytes_digest(body)
+    if digest and read_digest != digest:
+        raise InputChanged(f"{name} changed while it was measured")
+    try:
+        outputs = decode(Outputs, body)
+    except RecordError as error:
+        raise MeasurementError(f"{name} holds no recorded outputs: {error.reason}", next_step=again) from error
+    found = outputs.provenance
+    stale = [words for key, words in _COMPARED.items() if getattr(found, key) != getattr(wanted, key)]
+    stale += [f"the {key} of the interface" for key in _PORTS if found.settings.get(key) != wanted.settings.get(key)]
+    if found.variant != variant:
+        stale.append(f"the variant ({found.variant})")
+    if stale:
+        raise MeasurementError(f"{name} is stale: {', '.join(stale)} changed since it was recorded", next_step=again)
+    settings = found.settings | {"recorded": name, "recorded_digest": read_digest}
+    source = found.model_copy(update={"settings": settings, "cached": True})
+    return Outputs(source, outputs.arrays, outputs.expected)

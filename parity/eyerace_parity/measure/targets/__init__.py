@@ -1,0 +1,1 @@
+"""What is executed on a target other than this host."""

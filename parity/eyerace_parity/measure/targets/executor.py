@@ -1,0 +1,337 @@
+"""The lane: everything that a run wants executed on targets, done together.
+
+One guest a target is started once and serves all that is wanted of it; as many guests work at once as there are jobs.
+A guest that dies of one file is started again for the next, so that it costs the verdicts of that file on that target
+and no others. Whatever ends the work early, Ctrl-C too, ends the guests with all their children.
+
+Several processes of one run (xdist's workers) share the work without talking to each other: each takes the targets that
+none has claimed yet.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from eyerace_parity.core.errors import MeasurementError, WorkerDied
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.answers import Execution
+from eyerace_parity.evidence.costs import Instructions
+from eyerace_parity.isolation.connection import START_SECONDS
+from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.measure.kept import keep, recall
+from eyerace_parity.measure.kinds import execution, instructions
+from eyerace_parity.measure.kinds.execution import Failed
+from eyerace_parity.measure.sample_selection import Selection
+from eyerace_parity.measure.targets.equipment import runtime_of_the_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from eyerace_parity.evidence.base import Need, Provenance
+    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.targets.equipment import Equipment
+
+_POLL_SECONDS: Final = 0.1
+
+_COUNTED: Final = instructions.REPEATS * (2 + instructions.STEADY)
+"""Steps of a count: sessions made, first runs and later ones."""
+
+_NONE: Final = Selection((), ())
+
+KINDS: Final[tuple[type[Any], ...]] = (Execution, Instructions)
+"""Kinds of evidence that the lane obtains."""
+
+Found = Execution | Instructions | MeasurementError
+"""What came of an order: the evidence, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One piece of evidence that is wanted.
+
+    Attributes:
+        need: What it answers.
+        source: Where it will come from.
+        key: Its content key.
+        selection: The samples, for an execution.
+    """
+
+    need: Need[Any]
+    source: Provenance
+    key: str
+    selection: Selection = _NONE
+
+    @property
+    def steps(self) -> int:
+        """Inferences that it takes, for progress."""
+        return len(self.selection.samples) if self.need.kind is Execution else _COUNTED
+
+
+@dataclass(slots=True)
+class _Shift:
+    """The orders for one target.
+
+    Attributes:
+        target: The target.
+        command: What starts a worker there.
+        orders: What is wanted.
+    """
+
+    target: str
+    command: tuple[str, ...]
+    orders: list[Order]
+
+
+@dataclass(slots=True)
+class Lane:
+    """Executes orders.
+
+    Attributes:
+        bench: What is measured.
+        equipment: How a worker is started on a target; ``None`` where only the host can be had.
+        abandon: Called when the run is being ended, so that no thread waits for a sample that never comes.
+    """
+
+    bench: Bench
+    equipment: Equipment | None
+    abandon: Callable[[], None] = lambda: None
+    _done: int = field(default=0, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _stop: threading.Event = field(default_factory=threading.Event, init=False)
+    _guests: set[Guest] = field(default_factory=set, init=False)
+
+    def identity(self, target: str) -> dict[str, str]:
+        """All of a target that could change a number; nothing for the host, of which a provenance tells all.
+
+        Raises:
+            MeasurementError: No worker can be started there.
+        """
+        return {} if target == HOST else dict(self._equipped(target).toolkit(target).identity)
+
+    def run(self, orders: Sequence[Order]) -> dict[Need[Any], Found]:
+        """Execute orders, and keep what is found.
+
+        Returns:
+            What came of each order, but for those that another process is executing at this moment.
+        """
+        found: dict[Need[Any], Found] = {}
+        shifts = self._shifts(orders, found)
+        # The host is done in no time: it comes last, when others are still busy.
+        waiting = deque(sorted(shifts, key=lambda shift: shift.target == HOST))
+        steps = sum(order.steps for shift in shifts for order in shift.orders)
+        if not waiting:
+            return found
+        self._done = 0
+        self._stop.clear()
+        jobs = min(self.bench.jobs, len(waiting))
+        with (
+            self.bench.store.turn(),
+            ThreadPoolExecutor(jobs, thread_name_prefix="lane") as pool,
+            self.bench.progress.task(_label([shift.target for shift in shifts]), steps) as task,
+        ):
+            pending = {pool.submit(self._work, waiting, found) for _ in range(jobs)}
+            told = 0
+            try:
+                while pending:
+                    # A wait without end could not be interrupted on every system.
+                    finished, pending = wait(pending, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
+                    task.advance(self._done - told)
+                    told = self._done
+                    for future in finished:
+                        future.result()
+            except BaseException:
+                self.close()
+                raise
+        return found
+
+    def _shifts(self, orders: Sequence[Order], found: dict[Need[Any], Found]) -> list[_Shift]:
+        """Sort orders by target; what nothing can be counted for is answered at once."""
+        shifts: dict[str, _Shift] = {}
+        for order in orders:
+            target = order.need.target
+            command = local_command()
+            if target != HOST:
+                toolkit = self._equipped(target).toolkit(target)
+                command = toolkit.command
+                if order.need.kind is Instructions:
+                    if not toolkit.counting_command:
+                        found[order.need] = instructions.unavailable(order.source, toolkit.counting_refused)
+                        continue
+                    command = toolkit.counting_command
+            shift = shifts.setdefault(target, _Shift(target, command, []))
+            shift.orders.append(order)
+            if order.need.kind is Instructions:
+                # One guest for all: while it does not count it is as fast as one that cannot.
+                shift.command = command
+        return list(shifts.values())
+
+    def close(self) -> None:
+        """End all guests that are still at work, and whatever their threads wait for."""
+        self._stop.set()
+        self.abandon()
+        with self._lock:
+            guests = tuple(self._guests)
+        for guest in guests:
+            guest.close()
+
+    # ---- one thread --------------------------------------------------------------------------------------------------
+
+    def _work(self, waiting: deque[_Shift], found: dict[Need[Any], Found]) -> None:
+        while not self._stop.is_set():
+            try:
+                shift = waiting.popleft()
+            except IndexError:
+                return
+            for order, result in self._take(shift):
+                with self._lock:
+                    found[order.need] = result
+
+    def _take(self, shift: _Shift) -> Iterator[tuple[Order, Found]]:
+        """Execute what another process has neither executed nor begun."""
+        store = self.bench.store
+        with ExitStack() as claims:
+            mine = []
+            for order in sorted(shift.orders, key=lambda order: order.key):
+                if not claims.enter_context(store.claim(order.key, wait=False)):
+                    self._advance(order.steps)
+                elif (kept := recall(store, order.need.kind, order.key)) is not None:
+                    self._advance(order.steps)
+                    yield order, kept
+                else:
+                    mine.append(order)
+            if mine:
+                for order, result in self._serve(shift, mine):
+                    if not isinstance(result, MeasurementError) and not getattr(result, "unavailable", ""):
+                        keep(store, order.key, result)
+                    yield order, result
+
+    def _serve(self, shift: _Shift, orders: Sequence[Order]) -> Iterator[tuple[Order, Found]]:
+        """Execute orders in one guest, or in as many as it takes where one dies."""
+        guest: Guest | None = None
+        try:
+            for number, order in enumerate(orders):
+                if guest is None:
+                    try:
+                        guest = self._start(shift)
+                    except MeasurementError as error:
+                        # What does not start for one file starts for no other.
+                        for rest in orders[number:]:
+                            self._advance(rest.steps)
+                            yield rest, _unstarted(rest, error)
+                        return
+                result, alive = self._execute(guest, order)
+                if not alive:
+                    self._end(guest)
+                    guest = None
+                yield order, result
+        finally:
+            if guest is not None:
+                self._end(guest)
+
+    def _execute(self, guest: Guest, order: Order) -> tuple[Found, bool]:
+        """Execute one order; say what came of it, and whether the guest can take another."""
+        left = order.steps
+
+        def done() -> None:
+            nonlocal left
+            left -= 1
+            self._advance(1)
+
+        found: Execution | Instructions
+        try:
+            with self.bench.sealed(order.source):
+                if order.need.kind is Execution:
+                    found = execution.execute(self.bench, guest, order.need, order.source, order.selection, done=done)
+                else:
+                    found = instructions.measure(self.bench, guest, order.need, order.source)
+            if order.need.target != HOST:
+                self._equipped(order.need.target).prove(order.need.target)
+        except MeasurementError as error:
+            return error, False
+        except (OSError, MemoryError) as error:
+            reason = f"the system refused to let {order.need} be measured: {error}"
+            return MeasurementError(reason, next_step="free what is short, then run again", transient=True), False
+        else:
+            # A runtime that refuses one file can take the next; one that has died cannot.
+            return found, found.signal is None
+        finally:
+            self._advance(left)
+
+    def _start(self, shift: _Shift) -> Guest:
+        """Start a guest.
+
+        Raises:
+            MeasurementError: It cannot be started, or the work is being ended.
+        """
+        seconds = self.bench.contract.targets.seconds
+        guest = Guest(
+            shift.command,
+            name="the worker on the host" if shift.target == HOST else f"the guest on {shift.target}",
+            processor="phone generation" if shift.target.startswith("arm64/") else "processor",
+            start_seconds=max(seconds, START_SECONDS),
+            answer_seconds=seconds,
+        )
+        with self._lock:
+            self._guests.add(guest)
+        try:
+            if self._stop.is_set():
+                raise MeasurementError("the run was ended early", next_step="run again")  # noqa: TRY301
+            hello = guest.start()
+            self._require_same_runtime(shift.target, hello.onnxruntime)
+        except BaseException:
+            self._end(guest)
+            raise
+        return guest
+
+    def _require_same_runtime(self, target: str, found: str) -> None:
+        """Refuse to compare two versions of the runtime as if they were two processors.
+
+        Raises:
+            MeasurementError: The guest has another one.
+        """
+        wanted = runtime_of_the_run().onnxruntime
+        if found != wanted:
+            raise MeasurementError(
+                f"the guest on {target} runs onnxruntime {found}, this run has {wanted}",
+                next_step="give it wheels of the run's own version, or remove them and let them be fetched",
+            )
+
+    def _end(self, guest: Guest) -> None:
+        guest.close()
+        with self._lock:
+            self._guests.discard(guest)
+
+    def _advance(self, images: int) -> None:
+        with self._lock:
+            self._done += images
+
+    def _equipped(self, target: str) -> Equipment:
+        if self.equipment is None:
+            raise MeasurementError(f"nothing here can measure on {target}", next_step="run the gate, which can")
+        return self.equipment
+
+
+def _unstarted(order: Order, error: MeasurementError) -> Found:
+    """What came of an order whose guest did not start.
+
+    A runtime that dies of an instruction which the processor lacks would die in the app, too, before any file is seen.
+    """
+    if isinstance(error, WorkerDied) and error.signal == getattr(signal, "SIGILL", None):
+        said = f"onnxruntime itself cannot be imported there: {error.reason}"
+        next_step = "ship another version of onnxruntime to these phones"
+        failed = Failed(said, signal=error.signal, next_step=next_step)
+        if order.need.kind is Execution:
+            return execution.failure(order.source, order.selection, failed)
+        return Instructions(provenance=order.source, failure=said, signal=error.signal, next_step=next_step)
+    return error
+
+
+def _label(targets: Sequence[str]) -> str:
+    return listed([target for target in targets if target != HOST], most=3) or HOST

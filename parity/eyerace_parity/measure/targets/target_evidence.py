@@ -1,0 +1,151 @@
+"""Evidence from targets: which samples are chosen, what is expected of a run, and that it is executed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from eyerace_parity.core.errors import MeasurementError, ParityError
+from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.answers import Execution, Outputs
+from eyerace_parity.evidence.base import Need, Provenance
+from eyerace_parity.measure.kept import recall
+from eyerace_parity.measure.kinds import execution, instructions
+from eyerace_parity.measure.sample_selection import Selection, choose, margins
+from eyerace_parity.measure.targets.executor import KINDS, Lane, Order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from eyerace_parity.evidence.costs import Instructions
+    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.targets.equipment import Equipment
+    from eyerace_parity.measure.targets.executor import Found
+
+Answers = Callable[[Need[Outputs]], Outputs]
+Key = Callable[[type[Any], Provenance], str]
+
+
+class Elsewhere:
+    """Obtains what is executed on targets. The first that is asked for brings all that is expected.
+
+    Args:
+        bench: What is measured.
+        equipment: How a worker is started on a target; ``None`` where only the host can be had.
+        answers: Gives the host's answers to the golden set.
+        key: Makes a content key of where evidence comes from.
+        everything: Whether all samples are run, and none chosen.
+        abandon: Called when a run is being ended; see :class:`eyerace_parity.measure.targets.executor.Lane`.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        equipment: Equipment | None,
+        *,
+        answers: Answers,
+        key: Key,
+        everything: bool,
+        abandon: Callable[[], None],
+    ) -> None:
+        self._bench = bench
+        self._lane = Lane(bench, equipment, abandon)
+        self._answers = answers
+        self._key = key
+        self._everything = everything
+        self._expected: dict[Need[Any], None] = {}
+        self._found: dict[Need[Any], Found] = {}
+        self._selections: dict[str, Selection] = {}
+
+    def expect(self, needs: Iterable[Need[Any]]) -> None:
+        """Hear what will be asked for; what is not executed on targets is not looked at."""
+        self._expected |= dict.fromkeys(need for need in needs if need.kind in KINDS and not need.baseline)
+
+    def provenance(self, need: Need[Any]) -> Provenance:
+        """Say where an execution comes from, without executing anything.
+
+        Raises:
+            MeasurementError: Something that belongs to it cannot be read, or the target cannot be had.
+        """
+        identity = self._lane.identity(need.target)
+        if need.kind is not Execution:
+            return instructions.provenance(self._bench, need, identity)
+        selection = self._selection(need.variant)
+        return execution.provenance(self._bench, need, selection, identity, machine=need.target == HOST)
+
+    def obtain(self, need: Need[Any]) -> Execution | Instructions:
+        """Return what was found on a target.
+
+        Raises:
+            MeasurementError: It cannot be had.
+        """
+        if need not in self._found:
+            order = self._order(need)
+            kept = recall(self._bench.store, order.need.kind, order.key)
+            if kept is not None:
+                return cast("Execution | Instructions", kept)
+            self._found |= self._run([order, *self._others(need)])
+            if need not in self._found:
+                self._found[need] = self._after_another(order)
+        found = self._found[need]
+        if isinstance(found, MeasurementError):
+            raise found.with_traceback(None)
+        return found
+
+    def _run(self, orders: list[Order]) -> dict[Need[Any], Found]:
+        """Execute orders, while nobody takes times on this machine."""
+        with self._bench.store.turn():
+            return self._lane.run(orders)
+
+    def _others(self, first: Need[Any]) -> list[Order]:
+        """What else is expected and not there; what cannot even be ordered says so when it is asked for."""
+        orders = []
+        for need in self._expected:
+            if need == first or need in self._found:
+                continue
+            try:
+                order = self._order(need)
+            except ParityError:
+                continue
+            if recall(self._bench.store, order.need.kind, order.key) is None:
+                orders.append(order)
+        return orders
+
+    def _after_another(self, order: Order) -> Found:
+        """Wait for another process that is executing the same, and do it where that one could not."""
+        while True:
+            with self._bench.store.claim(order.key):
+                kept = recall(self._bench.store, order.need.kind, order.key)
+            if kept is not None:
+                return cast("Found", kept)
+            found = self._run([order])
+            if order.need in found:
+                return found[order.need]
+
+    def _order(self, need: Need[Any]) -> Order:
+        source = self.provenance(need)
+        key = self._key(need.kind, source)
+        return (
+            Order(need, source, key, self._selection(need.variant))
+            if need.kind is Execution
+            else Order(need, source, key)
+        )
+
+    def _selection(self, variant: str) -> Selection:
+        if variant not in self._selections:
+            self._selections[variant] = self._choose(variant)
+        return self._selections[variant]
+
+    def _choose(self, variant: str) -> Selection:
+        contract, golden = self._bench.contract, self._bench.golden()
+        total, targets = len(golden), contract.targets
+        images = total if self._everything else targets.images
+        margin = None
+        if images < total and (contract.classes or contract.golden.scores is not None):
+            try:
+                answers = self._answers(cast("Need[Outputs]", Need(Outputs, variant)))
+            except MeasurementError:
+                pass  # the host cannot run it, so nothing is known of margins; whether a target can is still asked
+            else:
+                margin = margins(answers.arrays[contract.scores_output])
+        return choose(total, images, targets.seed, labels=golden.facts().labels, margin=margin)

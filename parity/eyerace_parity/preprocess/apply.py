@@ -1,0 +1,126 @@
+"""How a photograph becomes a tensor, to the bit.
+
+The steps of :class:`~eyerace_parity.contract.data.Preprocess`, in order:
+
+1. the EXIF orientation is applied, if the profile asks for it;
+2. the image is converted to 8-bit RGB or grey by Pillow; an alpha channel is dropped, not blended;
+3. it is resized by Pillow's filter of that name, antialiased when it shrinks, except ``nearest``;
+4. each channel becomes ``(pixel * scale - mean) / std`` in float32: three operations, each rounded by itself, with
+   ``scale``, ``mean`` and ``std`` rounded to float32 first. A fused multiply-add would give other last bits;
+5. the result is rounded to float16 or widened to float64 if the profile says so. ``uint8`` skips step 4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image
+
+from eyerace_parity.core.digests import json_digest
+from eyerace_parity.core.errors import GoldenError
+
+if TYPE_CHECKING:
+    from eyerace_parity.contract.data import Preprocess, Resize
+    from eyerace_parity.evidence.base import Array
+
+VERSION: Final = 1
+"""Of the steps above; changing what they compute must change every profile's digest."""
+
+_ORIENTATION: Final = 0x0112
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What sets an image upright, by its EXIF orientation; 1, and whatever is not in the standard, stay as they are."""
+
+_MODES: Final = frozenset(
+    {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"}
+)
+"""Pillow's modes of 8 bits a channel. Deeper ones would be clipped, not scaled, by a conversion."""
+
+
+def apply(profile: Preprocess, image: Image.Image) -> Array:
+    """Turn one image into one sample.
+
+    Decoding, converting and resizing release the interpreter lock, so several threads scale.
+
+    Args:
+        profile: What to do.
+        image: The image, decoded or not; it is not changed.
+
+    Returns:
+        A contiguous array of the profile's dtype, [channels, height, width] or [height, width, channels].
+
+    Raises:
+        GoldenError: The image has more than 8 bits a channel.
+        OSError: The image turns out to be torn while it is decoded.
+    """
+    if profile.exif and (turn := _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))) is not None:
+        image = image.transpose(turn)
+    if image.mode not in _MODES:
+        raise GoldenError(
+            f"an image of Pillow mode {image.mode!r} has more than 8 bits a channel",
+            next_step="convert it to 8 bits as the app does",
+        )
+    mode = "L" if profile.color == "L" else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
+    if profile.resize is not None:
+        image = resized(profile.resize, image)
+    return _tensor(profile, image)
+
+
+def resized(resize: Resize, image: Image.Image) -> Image.Image:
+    """Bring an image to the target size.
+
+    ``crop`` resamples straight from the part that stays, so a filter never sees what is cut off. ``pad`` leaves at
+    least one pixel of a very long image, and puts an odd pixel of the border right or below.
+    """
+    how = Image.Resampling[resize.filter.upper()]
+    target = (resize.width, resize.height)
+    across, down = resize.width / image.width, resize.height / image.height
+    if resize.fit == "squash" or across == down:
+        return image.resize(target, how)
+    if resize.fit == "crop":
+        shrink = max(across, down)
+        width, height = min(image.width, resize.width / shrink), min(image.height, resize.height / shrink)
+        left, top = (image.width - width) / 2, (image.height - height) / 2
+        return image.resize(target, how, box=(left, top, left + width, top + height))
+    shrink = min(across, down)
+    inside = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))
+    frame = Image.new(image.mode, target)
+    frame.paste(image.resize(inside, how), ((target[0] - inside[0]) // 2, (target[1] - inside[1]) // 2))
+    return frame
+
+
+def profile_digest(profile: Preprocess) -> str:
+    """Digest of what a profile computes; the decoder's and Pillow's own versions are not part of it."""
+    return json_digest({"version": VERSION, "profile": profile.model_dump(mode="json")})
+
+
+def _tensor(profile: Preprocess, image: Image.Image) -> Array:
+    pixels = np.asarray(image)
+    if pixels.ndim == 2:  # noqa: PLR2004 - grey: height and width only
+        pixels = pixels[:, :, np.newaxis]
+    if profile.color == "BGR":
+        pixels = pixels[:, :, ::-1]
+    channels_last = (1, 1, -1)
+    per_channel = channels_last
+    if profile.layout == "CHW":
+        pixels = pixels.transpose(2, 0, 1)
+        per_channel = (-1, 1, 1)
+    if profile.dtype == "uint8":
+        return np.array(pixels, order="C")
+    tensor = np.empty(pixels.shape, np.float32)
+    np.multiply(pixels, np.float32(profile.scale), out=tensor, dtype=np.float32)
+    if any(profile.mean):
+        tensor -= np.asarray(profile.mean, np.float32).reshape(per_channel)
+    if {*profile.std} != {1.0}:
+        tensor /= np.asarray(profile.std, np.float32).reshape(per_channel)
+    return tensor.astype(profile.dtype, copy=False)

@@ -1,0 +1,1 @@
+"""The record of a run: its form, how it is made, kept, compared and judged again."""

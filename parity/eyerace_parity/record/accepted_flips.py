@@ -1,0 +1,56 @@
+"""What a record says of known flips, and of those that have gone: no fault of the model, but of the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eyerace_parity.contract.flips import BASELINE
+from eyerace_parity.core.places import listed
+from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eyerace_parity.contract.flips import AcceptedFlip
+    from eyerace_parity.record.document import ContractEntry, EvidenceEntry, Record
+
+_MOST_NAMED = 10
+
+
+def ledgers_of(record: Record, contract: str) -> tuple[EvidenceEntry, ...]:
+    """The ledgers of flips that a contract's verdicts rest on."""
+    return tuple(entry for entry in _evidence(record, contract) if isinstance(entry.document, FlipLedger))
+
+
+def accepted_in(record: Record, contract: str) -> tuple[AcceptedFlip, ...]:
+    """The flips that were accepted when a contract was judged."""
+    books = (entry.document for entry in _evidence(record, contract))
+    return tuple(entry for book in books if isinstance(book, KnownFlips) for entry in book.entries)
+
+
+def against_of(entry: EvidenceEntry) -> str:
+    """What the variant of a ledger is compared to, as the file of accepted flips calls it."""
+    return BASELINE if entry.baseline else entry.versus
+
+
+def gone(record: Record, contract: ContractEntry) -> list[str]:
+    """Tell which accepted flips are no flips any more, a line for each two variants that were compared."""
+    accepted, lines = accepted_in(record, contract.name), []
+    for entry in ledgers_of(record, contract.name):
+        ledger = entry.document
+        if not isinstance(ledger, FlipLedger) or ledger.failure or len(ledger.rows) < ledger.total:
+            continue  # a ledger that is cut short cannot tell what has gone
+        still = {row.id for row in ledger.rows}
+        stated = [each for each in accepted if (each.variant, each.against) == (entry.variant, against_of(entry))]
+        if left := [each.id for each in stated if each.id not in still]:
+            named = listed(left, most=_MOST_NAMED)
+            lines.append(
+                f"{contract.name}: accepted, but no flip of {entry.variant} against {against_of(entry)} any more:"
+                f" {named}; take it out of the file of accepted flips"
+            )
+    return lines
+
+
+def _evidence(record: Record, contract: str) -> Iterator[EvidenceEntry]:
+    keys = {key for row in record.verdicts_of(contract) for key in row.evidence}
+    return (entry for key, entry in record.evidence.items() if key in keys)

@@ -1,0 +1,253 @@
+"""Two records side by side: what changed from the one to the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from eyerace_parity.core.result import HOST, Relation, Status
+from eyerace_parity.core.text import code, markdown
+from eyerace_parity.report.cells import STYLES
+from eyerace_parity.report.console import Canvas
+from eyerace_parity.report.view.words import RICH, comparison, shown_unit, signs_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from eyerace_parity.core.result import Identity
+    from eyerace_parity.record.document import Record
+    from eyerace_parity.record.rows import VerdictEntry
+    from eyerace_parity.report.view.words import Signs
+
+
+class Change(StrEnum):
+    """What became of a clause, the worst first: one that is no longer judged may have become anything."""
+
+    WORSE = "worse"
+    GONE = "gone"
+    BETTER = "better"
+    MOVED = "moved"
+    NEW = "new"
+    SAME = "same"
+
+
+_RANK: Final = {Status.HELD: 0, Status.UNPROVEN: 1, Status.ERROR: 2, Status.BROKEN: 3}
+_TELLING: Final = 0.02
+"""Share of its former value by which a number that stays within its limit must move to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One clause in both records.
+
+    Attributes:
+        identity: Whose clause it is.
+        before: Its verdict in the first record, if there is one.
+        after: Its verdict in the second.
+        change: What became of it.
+    """
+
+    identity: Identity
+    before: VerdictEntry | None
+    after: VerdictEntry | None
+    change: Change
+
+    @property
+    def factor(self) -> float | None:
+        """The second number over the first, where both are numbers of one sign and neither is zero."""
+        values = [row.value if row is not None else None for row in (self.before, self.after)]
+        first, second = values
+        if isinstance(first, str) or isinstance(second, str) or first is None or second is None or not first:
+            return None
+        return second / first if second / first > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two records side by side.
+
+    Attributes:
+        before: What the first record is called.
+        after: What the second is called.
+        steps: Every clause of either, in the order of the second.
+        surroundings: What else differs, as (what, before, after): tool, runtime, machine, contract.
+    """
+
+    before: str
+    after: str
+    steps: tuple[Step, ...]
+    surroundings: tuple[tuple[str, str, str], ...]
+
+    @property
+    def changed(self) -> tuple[Step, ...]:
+        """What is not the same, the worst first."""
+        order = list(Change)
+        told = [step for step in self.steps if step.change is not Change.SAME]
+        return tuple(sorted(told, key=lambda step: order.index(step.change)))
+
+
+def compare(before: Record, after: Record, names: tuple[str, str]) -> Comparison:
+    """Lay two records side by side.
+
+    Args:
+        before: The first record.
+        after: The second.
+        names: What they are called.
+    """
+    alone = len(before.contracts) == len(after.contracts) == 1
+    first, second = (_by_identity(record, after if alone else record) for record in (before, after))
+    steps = [
+        Step(identity, first.get(identity), second.get(identity), _change(first.get(identity), second.get(identity)))
+        for identity in dict.fromkeys([*second, *first])
+    ]
+    return Comparison(*names, tuple(steps), tuple(_surroundings(before, after, alone=alone)))
+
+
+def _by_identity(record: Record, named: Record) -> dict[Identity, VerdictEntry]:
+    """The verdicts of a record by whose they are; those of a single contract go by the name that it has in ``named``.
+
+    Who compares two runs of one contract each asks about their clauses, however the two are called.
+    """
+    if named is record:
+        return {row.identity: row for row in record.verdicts}
+    name = named.contracts[0].name
+    return {row.model_copy(update={"contract": name}).identity: row for row in record.verdicts}
+
+
+def _change(before: VerdictEntry | None, after: VerdictEntry | None) -> Change:
+    if before is None or after is None:
+        return Change.NEW if before is None else Change.GONE
+    rank = _RANK[after.status] - _RANK[before.status]
+    if rank:
+        return Change.WORSE if rank > 0 else Change.BETTER
+    return Change.MOVED if _moved(before, after) else Change.SAME
+
+
+def _moved(before: VerdictEntry, after: VerdictEntry) -> bool:
+    """Whether number or limit of a clause differ enough to be told."""
+    if before.limit != after.limit or before.relation is not after.relation:
+        return True
+    first, second = before.value, after.value
+    if isinstance(first, str) or isinstance(second, str) or first is None or second is None:
+        return first != second
+    return abs(second - first) > _TELLING * abs(first)
+
+
+def _surroundings(before: Record, after: Record, *, alone: bool) -> Iterator[tuple[str, str, str]]:
+    def told(record: Record) -> dict[str, str]:
+        where = record.environment
+        facts = {
+            "eyerace-parity": record.tool,
+            "Python": where.python,
+            "machine": where.machine,
+            "system": where.system,
+        }
+        facts |= where.packages
+        for contract in record.contracts:
+            if alone:
+                facts |= {"contract": contract.name, "its digest": contract.digest[:19], "outcome": contract.outcome}
+            else:
+                facts[f"contract {contract.name}"] = contract.digest[:19]
+                facts[f"outcome of {contract.name}"] = contract.outcome
+        for entry in record.evidence.values():
+            source = entry.provenance
+            if source is not None and source.artefact:
+                facts[f"artefact {entry.variant}"] = source.artefact[:19]
+            if source is not None and source.golden:
+                facts["golden set"] = source.golden[:19]
+        return facts
+
+    first, second = told(before), told(after)
+    for key in dict.fromkeys([*first, *second]):
+        if first.get(key) != second.get(key):
+            yield key, first.get(key, "–"), second.get(key, "–")  # noqa: RUF001 - nothing there
+
+
+# ---- shown -----------------------------------------------------------------------------------------------------------
+
+
+def draw(found: Comparison, *, width: int, colour: bool, encoding: str | None) -> str:
+    """Draw what changed for a terminal."""
+    signs = signs_for(encoding)
+    console = Canvas(width=width, colour=colour)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "clause", signs.text(found.before), signs.text(found.after), ""):
+        table.add_column(heading, overflow="fold")
+    for step in found.changed:
+        table.add_row(
+            step.change.value,
+            _named(step, signs),
+            shown_verdict(step.before, signs),
+            shown_verdict(step.after, signs),
+            signs.text(shown_factor(step)),
+        )
+    if found.changed:
+        console.print(table)
+        console.print()
+    for what, before, after in found.surroundings:
+        console.print(signs.text(f"{what}: {before} → {after}"))
+    console.print(signs.text(headline(found)))
+    return console.text
+
+
+def render(found: Comparison) -> str:
+    """Write what changed in Markdown."""
+    lines = [f"### {markdown(headline(found))}\n"]
+    if found.changed:
+        lines.append(f"| | clause | {markdown(found.before)} | {markdown(found.after)} | |\n|---|---|---|---|---|\n")
+        lines += [
+            f"| {step.change.value} | {code(str(step.identity))} | {markdown(shown_verdict(step.before, RICH).plain)}"
+            f" | {markdown(shown_verdict(step.after, RICH).plain)} | {markdown(shown_factor(step))} |\n"
+            for step in found.changed
+        ]
+    if found.surroundings:
+        lines.append("\n<details><summary>What else differs</summary>\n\n| | before | after |\n|---|---|---|\n")
+        lines += [f"| {markdown(what)} | {code(one)} | {code(other)} |\n" for what, one, other in found.surroundings]
+        lines.append("\n</details>\n")
+    return "".join(lines)
+
+
+def headline(found: Comparison) -> str:
+    """Say in one line what changed."""
+    counts = {change: sum(step.change is change for step in found.steps) for change in Change}
+    told = ", ".join(f"{number} {change.value}" for change, number in counts.items() if number)
+    return f"{found.before} → {found.after}: {told or 'neither holds a verdict'}"
+
+
+def worse(found: Comparison) -> bool:
+    """Whether a clause is worse than before, or no longer judged."""
+    return any(step.change in {Change.WORSE, Change.GONE} for step in found.steps)
+
+
+def _named(step: Step, signs: Signs) -> Text:
+    text = Text(signs.text(f"{step.identity.variant} {step.identity.clause}"))
+    if step.identity.target != HOST:
+        text.append(f" [{signs.text(step.identity.target)}]", style="cyan")
+    return text
+
+
+def shown_verdict(row: VerdictEntry | None, signs: Signs) -> Text:
+    """A verdict as a cell: its sign, and number against limit."""
+    if row is None:
+        return Text(signs.unjudged, style="dim")
+    words = row.value if isinstance(row.value, str) else comparison(row, signs) or row.status.value
+    return Text(
+        f"{signs.status[row.status]} {signs.text(words)} {shown_unit(row.unit)}".rstrip(), style=STYLES[row.status]
+    )
+
+
+def shown_factor(step: Step) -> str:
+    """By what a number changed, e.g. ``× 1.5``; empty where that says nothing."""  # noqa: RUF002 - a factor
+    if step.factor is None or step.change is Change.SAME or _relation(step) is Relation.EQUAL:
+        return ""
+    factor = f"{step.factor:.3g}"
+    return "" if factor == "1" else f"× {factor}"  # noqa: RUF001 - a factor
+
+
+def _relation(step: Step) -> Relation:
+    row: Sequence[VerdictEntry | None] = (step.after, step.before)
+    return next((found.relation for found in row if found is not None), Relation.EQUAL)

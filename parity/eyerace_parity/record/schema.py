@@ -1,0 +1,65 @@
+"""The JSON Schemas of both kinds of record; ``python -m eyerace_parity.record.schema`` writes them beside this file."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from eyerace_parity.matrix import document
+from eyerace_parity.record.document import VERSION, Record
+from eyerace_parity.record.files import replace_file
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+SCHEMA_FILE: Final = Path(__file__).with_name("record.schema.json")
+"""The published schema of a record."""
+
+MERGED_FILE: Final = Path(__file__).parents[1] / "matrix" / "matrix.schema.json"
+"""The published schema of a merged record."""
+
+_ATTRIBUTE: Final = re.compile(r"^(\w+): (.*)$")
+
+
+def schema_text() -> str:
+    """The schema of :class:`Record`, as it is published."""
+    return _text(Record, f"urn:eyerace-parity:record:{VERSION}")
+
+
+def merged_text() -> str:
+    """The schema of :class:`~eyerace_parity.matrix.document.Merged`, as it is published."""
+    return _text(document.Merged, f"urn:eyerace-parity:matrix:{document.VERSION}")
+
+
+def _text(kind: type[BaseModel], identifier: str) -> str:
+    schema = kind.model_json_schema(by_alias=True, mode="serialization")
+    for model in (schema, *schema.get("$defs", {}).values()):
+        _describe(model)
+    heading = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": identifier,
+    }
+    return json.dumps(heading | schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def _describe(model: dict[str, Any]) -> None:
+    """Move what a docstring says of each attribute to its property."""
+    words, _, attributes = model.get("description", "").partition("\nAttributes:\n")
+    if not attributes:
+        return
+    model["description"] = words.strip()
+    name = ""
+    for line in inspect.cleandoc(attributes).splitlines():
+        found = _ATTRIBUTE.match(line)
+        name, text = (found[1], found[2]) if found else (name, line.strip())
+        place = model["properties"].get(name) or model["properties"].get(name.removesuffix("_version"))
+        if place is not None:
+            place["description"] = f"{place.get('description', '')} {text}".strip()
+
+
+if __name__ == "__main__":
+    replace_file(SCHEMA_FILE, schema_text())
+    replace_file(MERGED_FILE, merged_text())

@@ -1,0 +1,100 @@
+"""What became different from one release to the next, in lines for the reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eyerace_parity.checks.words import counted, figure, volume
+from eyerace_parity.core.places import listed
+from eyerace_parity.stats import classification, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.release.files import Stored
+
+_FLAT = 2
+_MOST_NAMED = 8
+
+
+def f1_of(stored: Stored, variant: str, golden: Golden | None) -> float | None:
+    """Macro-F1 of a released variant; ``None`` without labels, answers, or a sample of every class."""
+    scores = stored.release.answers_of(variant, stored.answers).get(stored.release.scores)
+    if golden is None or golden.labels is None or scores is None or scores.ndim != _FLAT:
+        return None
+    if len(scores) != len(golden.labels) or scores.shape[1] != len(golden.classes):
+        return None
+    counts = classification.confusion(golden.labels, classification.decisions(scores), len(golden.classes))
+    value = classification.macro_f1(counts)
+    return value if np.isfinite(value) else None
+
+
+def changes(before: Stored, after: Stored, golden: Golden | None) -> list[str]:
+    """Tell what changed, a line a variant and a line for each verdict that turned.
+
+    Args:
+        before: The release that was.
+        after: The one that is now.
+        golden: The golden set's facts, for F1 and for who was right.
+    """
+    then, now = before.release, after.release
+    lines = []
+    if then.golden != now.golden:
+        lines.append(f"another golden set: {then.golden[:19]} → {now.golden[:19]}; answers are not compared")
+    if then.classes != now.classes:
+        lines.append(f"other classes: {listed(then.classes)} → {listed(now.classes)}")
+    for name in dict.fromkeys((*then.variants, *now.variants)):
+        if name not in now.variants or name not in then.variants:
+            lines.append(f"{name}: {'new' if name in now.variants else 'gone'}")
+            continue
+        lines.append(f"{name}: {'; '.join(_of_variant(before, after, name, golden))}")
+    return lines + list(_turned(before, after))
+
+
+def _of_variant(before: Stored, after: Stored, name: str, golden: Golden | None) -> Iterator[str]:
+    then, now = before.release, after.release
+    same = then.variants[name].artefact == now.variants[name].artefact
+    yield "the same artefact" if same else "another artefact"
+    sizes = [_size(stored, name) for stored in (before, after)]
+    if all(sizes) and sizes[0] != sizes[1]:
+        yield f"size {volume(sizes[0])} → {volume(sizes[1])}"
+    if then.golden != now.golden or before.ids != after.ids:
+        return
+    scores = [f1_of(stored, name, golden) for stored in (before, after)]
+    if scores[0] is not None and scores[1] is not None:
+        yield f"F1 {figure(scores[0])} → {figure(scores[1])}"
+    ours, theirs = now.answers_of(name, after.answers), then.answers_of(name, before.answers)
+    shared = [output for output in ours if output in theirs and ours[output].shape == theirs[output].shape]
+    if shared:
+        apart = max(float(differences.absolute(ours[output], theirs[output]).max(initial=0.0)) for output in shared)
+        yield f"answers apart by at most {figure(apart)}"
+    if now.scores in shared and ours[now.scores].ndim == _FLAT:
+        yield _flipped(after, ours[now.scores], theirs[now.scores], golden)
+
+
+def _flipped(after: Stored, ours: np.ndarray, theirs: np.ndarray, golden: Golden | None) -> str:
+    decided, was = classification.decisions(ours), classification.decisions(theirs)
+    where = np.flatnonzero(decided != was)
+    told = counted(len(where), "flip")
+    if len(where) and golden is not None and golden.labels is not None and len(golden.labels) == len(decided):
+        told += f", {len(classification.flips(golden.labels, decided, was).harmed)} of them right→wrong"
+    named = listed([after.ids[int(i)] for i in where], most=_MOST_NAMED)
+    return f"{told} ({named})" if len(where) else told
+
+
+def _turned(before: Stored, after: Stored) -> Iterator[str]:
+    was = {(row.variant, row.clause, row.target): row for row in before.release.verdicts}
+    for row in after.release.verdicts:
+        earlier = was.get((row.variant, row.clause, row.target))
+        if earlier is not None and earlier.status is not row.status:
+            yield f"{row.variant} {row.clause}: {earlier.status} → {row.status}"
+
+
+def _size(stored: Stored, name: str) -> int:
+    for piece in stored.release.evidence:
+        if piece.entry.kind == "files" and piece.entry.variant == name:
+            return int(getattr(piece.entry.document, "bytes", 0))
+    return 0

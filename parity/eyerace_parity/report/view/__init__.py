@@ -1,0 +1,1 @@
+"""What every report shows, as plain data made from the record."""

@@ -1,0 +1,173 @@
+"""How a verdict is put into words and signs, alike in the table, in a failure and in a CI note.
+
+Every status has a sign of its own beside its colour, for those who see none, and a stream that cannot encode the signs
+gets plain ones.
+"""
+
+# ruff: noqa: RUF001 - the signs below are meant as they stand
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from eyerace_parity.core.errors import harmless
+from eyerace_parity.core.result import Relation, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eyerace_parity.record.rows import VerdictEntry
+
+SIGNIFICANT: Final = 4
+"""Digits of a number, unless more are needed to tell it from its limit."""
+
+_WHOLE: Final = 1e15
+_SCALES: Final[Mapping[str, tuple[str, ...]]] = {
+    "bytes": ("B", "kB", "MB", "GB", "TB"),
+    "instructions": ("", "k", "M", "G", "T"),
+}
+"""Units that are written with the prefix that fits a value."""
+
+_KILO: Final = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The signs of one stream.
+
+    Attributes:
+        status: One sign a status.
+        unjudged: Sign of a clause without a verdict.
+        stands: How a value stands to its limit, when it holds.
+        fails: The same, when it does not.
+        plain: Whether everything beyond ASCII must be written otherwise.
+    """
+
+    status: Mapping[Status, str]
+    unjudged: str
+    stands: Mapping[Relation, str]
+    fails: Mapping[Relation, str]
+    plain: bool = False
+
+    def text(self, text: str) -> str:
+        """Write any text so that the stream can take it."""
+        text = harmless(text)
+        if not self.plain:
+            return text
+        return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
+
+
+RICH: Final = Signs(
+    status={Status.HELD: "✓", Status.BROKEN: "✗", Status.UNPROVEN: "?", Status.ERROR: "!"},
+    unjudged="·",
+    stands={relation: relation.value for relation in Relation},
+    fails={Relation.AT_MOST: ">", Relation.AT_LEAST: "<", Relation.EQUAL: "≠"},
+)
+"""For a stream that takes Unicode."""
+
+PLAIN: Final = Signs(
+    status={Status.HELD: "+", Status.BROKEN: "x", Status.UNPROVEN: "?", Status.ERROR: "!"},
+    unjudged=".",
+    stands={Relation.AT_MOST: "<=", Relation.AT_LEAST: ">=", Relation.EQUAL: "="},
+    fails={Relation.AT_MOST: ">", Relation.AT_LEAST: "<", Relation.EQUAL: "!="},
+    plain=True,
+)
+"""For a stream that does not."""
+
+_PLAIN: Final = str.maketrans(
+    {
+        "≤": "<=", "≥": ">=", "≠": "!=", "×": "x", "∞": "inf", "±": "+-", "→": "->", "…": "...", "—": "-", "–": "-",
+        "−": "-", "’": "'", "‘": "'", "“": '"', "”": '"', "·": ".", "✓": "+", "✗": "x", "─": "-", "━": "-", "µ": "u",
+    }
+)  # fmt: skip
+
+
+def signs_for(encoding: str | None) -> Signs:
+    """The signs that a stream of this encoding can take."""
+    try:
+        "✓✗≤≥≠×·…∞─━".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return PLAIN
+    return RICH
+
+
+def quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT) -> str:
+    """Write a value; bytes and instructions with the prefix that fits them, everything else without its unit.
+
+    Args:
+        value: A number, or a text that stands for itself.
+        unit: Its unit.
+        digits: Significant digits of a number that is not whole.
+    """
+    if isinstance(value, str) or not math.isfinite(value):
+        return str(value)
+    if (names := _SCALES.get(unit)) is not None:
+        size, name = float(value), 0
+        while abs(size) >= _KILO and name < len(names) - 1:
+            size, name = size / _KILO, name + 1
+        return f"{_number(size, digits)} {names[name]}".rstrip()
+    return _number(value, digits)
+
+
+def comparison(row: VerdictEntry, signs: Signs) -> str:
+    """Write value against limit, e.g. ``0.921 ≥ 0.875``; what is said is true: a broken one reads ``0.81 < 0.875``."""
+    return " ".join(filter(None, compared(row, signs)))
+
+
+def compared(row: VerdictEntry, signs: Signs) -> tuple[str, str]:
+    """Write value and limit apart, e.g. ``0.921`` and ``≥ 0.875``, each empty where there is none to tell.
+
+    A number gets as many digits as it takes to be told from its limit.
+    """
+    stands = signs.fails if row.status is Status.BROKEN else signs.stands
+    sign = stands[row.relation]
+    if row.value is None:
+        return "", "" if row.limit is None else f"{signs.stands[row.relation]} {quantity(row.limit, row.unit)}"
+    if row.limit is None:
+        return quantity(row.value, row.unit), ""
+    value, limit = quantity(row.value, row.unit), quantity(row.limit, row.unit)
+    for digits in range(SIGNIFICANT + 1, 18):
+        if value != limit or row.value == row.limit:
+            break
+        value, limit = (quantity(number, row.unit, digits=digits) for number in (row.value, row.limit))
+    if row.status.passes and row.relation is Relation.EQUAL and value == limit:
+        return value, ""
+    return value, f"{sign} {limit}"
+
+
+def shown_unit(unit: str) -> str:
+    """The unit as it stands beside a number; bytes carry theirs already, instructions are the name of their clause."""
+    return "" if unit in _SCALES else unit
+
+
+def outcome_sign(outcome: str, signs: Signs = RICH) -> str:
+    """The sign of a whole contract; of one that was not judged in full, that of what is not proven."""
+    return signs.status[Status.UNPROVEN if outcome == "unjudged" else Status(outcome)]
+
+
+def title(row: VerdictEntry, signs: Signs) -> str:
+    """Say a verdict in one line, e.g. ``✗ int8 f1 is broken (0.81 < 0.875): …``."""
+    compared = " ".join(filter(None, (comparison(row, signs), shown_unit(row.unit))))
+    numbers = f" ({compared})" if compared and row.value is not None else ""
+    words = {Status.HELD: "is held", Status.BROKEN: "is broken", Status.UNPROVEN: "is unproven"}
+    answer = words.get(row.status, "could not be judged")
+    reason = f": {row.reason}" if row.reason else ""
+    return f"{row.identity} {answer}{numbers}{reason}"
+
+
+def account(row: VerdictEntry, signs: Signs) -> str:
+    """Tell a verdict in full: the verdict in the first line, likely causes, what to do next, then every detail."""
+    lines = [f"{signs.status[row.status]} {title(row, signs)}"]
+    lines += [f"  likely cause: {cause}" for cause in row.causes]
+    if row.next:
+        lines.append(f"  next: {row.next}")
+    lines += [f"  {line}" for detail in row.details for line in detail.splitlines()]
+    return signs.text("\n".join(lines))
+
+
+def _number(value: float, digits: int) -> str:
+    if float(value).is_integer() and abs(value) < _WHOLE:
+        return str(int(value))
+    return f"{value:.{digits}g}"

@@ -1,0 +1,315 @@
+"""How small a fault may be and still be seen: detection limits, found by bisection.
+
+Where the strength of a fault is a matter of numbers, nothing needs to be executed again: the evidence of the untouched
+bundle is worsened and judged, by the very clauses that would judge it. Only a layer's weights must be changed for real;
+then a few golden samples are run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import numpy as np
+
+from eyerace_parity.checks.base import Rests
+from eyerace_parity.core.places import listed
+from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Footprint, Instructions, Series, Soak, Timing
+from eyerace_parity.evidence.flips import FlipLedger
+from eyerace_parity.judging import judge
+from eyerace_parity.measure.kinds import flips
+from eyerace_parity.stats.classification import decisions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.evidence.source import Source
+    from eyerace_parity.selftest.examiner import Examiner
+
+E = TypeVar("E")
+
+SURE: Final = 0.95
+"""Share of trials in which a strength must be seen."""
+
+TRIALS: Final = 20
+"""Seeded trials of one strength: at most one may go unseen."""
+
+_STEPS: Final = 9
+_CLOSE: Final = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """A fault with a strength.
+
+    Attributes:
+        name: Its name.
+        kind: The evidence that it worsens.
+        families: Families of checks that are looked at; all that need the evidence if empty.
+        least: The smallest strength that is tried.
+        most: The largest.
+        worsen: From evidence, strength, random numbers and golden facts to worse evidence.
+        told: From a strength to words.
+        target: Whether it is looked for on targets.
+    """
+
+    name: str
+    kind: type[Any]
+    families: frozenset[str]
+    least: float
+    most: float
+    worsen: Callable[[Any, float, np.random.Generator, Golden], Any]
+    told: Callable[[float], str]
+    target: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How small a fault one variant's clauses still see.
+
+    Attributes:
+        dose: The fault.
+        variant: The variant.
+        strength: The smallest strength seen in at least 95 % of trials; ``None`` where even the largest is not.
+        seen_by: Clauses that turn red at that strength.
+    """
+
+    dose: Dose
+    variant: str
+    strength: float | None
+    seen_by: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The limit in words."""
+        if self.strength is None:
+            return f"{self.variant}: not even {self.dose.told(self.dose.most)}"
+        names = listed(self.seen_by, most=4)
+        least = "from less than" if self.strength <= self.dose.least else "from"
+        return f"{self.variant}: {least} {self.dose.told(self.strength)} ({names})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Worsened:
+    """A source whose evidence of one variant is worse than it was measured."""
+
+    source: Source
+    dose: Dose
+    variant: str
+    strength: float
+    random: np.random.Generator
+    found: dict[Need[Any], Any] = dataclasses.field(default_factory=dict)
+
+    def obtain(self, need: Need[E]) -> E:
+        if need not in self.found:
+            self.found[need] = self._obtain(need)
+        return cast("E", self.found[need])
+
+    def key(self, need: Need[Any]) -> str:
+        return self.source.key(need)
+
+    def _obtain(self, need: Need[Any]) -> Any:
+        if need.kind is FlipLedger and self.dose.kind is Outputs and self.variant in {need.variant, need.versus}:
+            return self._flips(need)
+        evidence = self.source.obtain(need)
+        if need.kind is self.dose.kind and need.variant == self.variant and not need.baseline:
+            return self.dose.worsen(evidence, self.strength, self.random, self.source.obtain(Need(Golden)))
+        return evidence
+
+    def _flips(self, need: Need[FlipLedger]) -> FlipLedger:
+        good = self.source.obtain(need)
+        contract = self.source.contract  # type: ignore[attr-defined]
+        ours = self.obtain(Need(Outputs, need.variant, need.target))
+        theirs = self.obtain(Need(Outputs, need.versus, need.target, baseline=need.baseline))
+        return flips.reckon(contract, self.source.obtain(Need(Golden)), {}, ours, theirs, source=good.provenance)
+
+
+def limits_of(examiner: Examiner, doses: Sequence[Dose], variants: Sequence[str]) -> list[Limit]:
+    """Find the detection limits of some variants.
+
+    Args:
+        examiner: Judges the good bundle.
+        doses: What to look for.
+        variants: In whom.
+
+    Returns:
+        One limit for each dose and variant that some clause of the contract reads evidence of.
+    """
+    found = []
+    pairs = [(dose, variant, _clauses(examiner, dose, variant)) for variant in variants for dose in doses]
+    pairs = [pair for pair in pairs if pair[2]]
+    with examiner.progress.task("detection limits", len(pairs)) as task:
+        for dose, variant, clauses in pairs:
+            found.append(_limit(examiner, dose, variant, clauses))
+            task.advance()
+    return found
+
+
+def bisect(seen: Callable[[float], bool], least: float, most: float) -> float | None:
+    """Find the smallest strength that is seen, on a scale of ratios; ``None`` where even the largest is not."""
+    if not seen(most):
+        return None
+    if seen(least):
+        return least
+    low, high = least, most
+    for _ in range(_STEPS):
+        if high / low <= _CLOSE:
+            break
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if seen(middle) else (middle, high)
+    return high
+
+
+def _limit(examiner: Examiner, dose: Dose, variant: str, clauses: Sequence[Planned]) -> Limit:
+    trials = 1 if dose.kind in _FIXED else TRIALS  # where there is no chance in it, one trial tells
+
+    def worsened(strength: float, trial: int) -> _Worsened:
+        random = np.random.default_rng([trial, len(dose.name)])
+        return _Worsened(examiner.laboratory, dose, variant, strength, random)
+
+    def seen(strength: float) -> bool:
+        unseen = 0
+        for trial in range(trials):
+            source = worsened(strength, trial)
+            unseen += all(judge(each, source, explain=False).status.passes for each in clauses)
+            if unseen > (1 - SURE) * trials:
+                return False
+        return True
+
+    strength = bisect(seen, dose.least, dose.most)
+    if strength is None:
+        return Limit(dose, variant, None)
+    source = worsened(strength, 0)
+    red = [each.clause.name for each in clauses if not judge(each, source, explain=False).status.passes]
+    return Limit(dose, variant, strength, tuple(red))
+
+
+def _clauses(examiner: Examiner, dose: Dose, variant: str) -> list[Planned]:
+    """Clauses of a variant that hold, and read the evidence that a dose worsens."""
+    found = []
+    for planned in examiner.planned:
+        own = planned.case.name == variant and (planned.case.target != HOST) == dose.target
+        if not own or (dose.families and planned.clause.check not in dose.families):
+            continue
+        kinds = {need.kind for need in planned.needs if need.variant == variant and not need.baseline}
+        if dose.kind in kinds or (dose.kind is Outputs and FlipLedger in kinds):
+            found.append(planned)
+    held = [planned for planned in found if examiner.clean(planned).status.passes]
+    return sorted(held, key=lambda planned: planned.clause.rests is not Rests.ON_NO_SAMPLE)  # the quick ones first
+
+
+# ---- what is worsened ------------------------------------------------------------------------------------------------
+
+
+def _wrong(outputs: Outputs, share: float, random: np.random.Generator, golden: Golden) -> Outputs:
+    """Decide a share of the rightly decided samples wrongly: the best score changes places with another."""
+    name = next(name for name, array in outputs.arrays.items() if array.ndim == 2)  # noqa: PLR2004 - one score a class
+    scores = np.array(outputs.arrays[name])
+    decided = decisions(scores)
+    right = np.flatnonzero(decided == golden.labels) if golden.labels is not None else np.arange(len(scores))
+    harmed = random.permutation(right)[: max(1, round(share * len(scores)))]
+    others = (decided[harmed] + random.integers(1, scores.shape[1], len(harmed))) % scores.shape[1]
+    scores[harmed, decided[harmed]], scores[harmed, others] = (
+        scores[harmed, others],
+        scores[harmed, decided[harmed]],
+    )
+    return dataclasses.replace(outputs, arrays={**outputs.arrays, name: scores})
+
+
+def _noisy(outputs: Outputs, share: float, random: np.random.Generator, _golden: Golden) -> Outputs:
+    """Add noise of a share of each output's root mean square."""
+    arrays = {}
+    for name, array in outputs.arrays.items():
+        size = float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
+        noisy = array.astype(np.float64) + share * size * random.standard_normal(array.shape)
+        arrays[name] = noisy.astype(array.dtype) if array.dtype.kind == "f" else array
+    return dataclasses.replace(outputs, arrays=arrays)
+
+
+def _scaled(outputs: Outputs, share: float, _random: np.random.Generator, _golden: Golden) -> Outputs:
+    arrays = {
+        name: (array.astype(np.float64) * (1 + share)).astype(array.dtype) for name, array in outputs.arrays.items()
+    }
+    return dataclasses.replace(outputs, arrays=arrays)
+
+
+def _bigger(files: Files, share: float, *_: object) -> Files:
+    return files.model_copy(
+        update={"bytes": round(files.bytes * (1 + share)), "deflated": round(files.deflated * (1 + share))}
+    )
+
+
+def _slower(timing: Timing, share: float, random: np.random.Generator, _golden: Golden) -> Timing:
+    """Let every run take longer; which runs there were is drawn again."""
+    place = random.integers(0, len(timing.runs.wall_ms), len(timing.runs.wall_ms))
+
+    def drawn(series: Series, factor: float) -> Series:
+        wall, cpu = (np.asarray(times)[place] * factor for times in (series.wall_ms, series.cpu_ms))
+        return Series(wall_ms=tuple(wall.tolist()), cpu_ms=tuple(cpu.tolist()))
+
+    versus = None if timing.versus_runs is None else drawn(timing.versus_runs, 1.0)
+    return timing.model_copy(update={"runs": drawn(timing.runs, 1 + share), "versus_runs": versus})
+
+
+def _heavier(footprint: Footprint, share: float, *_: object) -> Footprint:
+    return footprint.model_copy(update={"peak_bytes": tuple(round(b * (1 + share)) for b in footprint.peak_bytes)})
+
+
+def _colder(footprint: Footprint, share: float, *_: object) -> Footprint:
+    return footprint.model_copy(update={"create_ms": tuple(ms * (1 + share) for ms in footprint.create_ms)})
+
+
+def _leaking(soak: Soak, kilobytes: float, *_: object) -> Soak:
+    """Let every run keep a few kilobytes."""
+    last = len(soak.resident_bytes) - 1
+    kept = [round(1000 * kilobytes * soak.runs * part / last) for part in range(last + 1)]
+    held = tuple(size + more for size, more in zip(soak.resident_bytes, kept, strict=True))
+    return soak.model_copy(update={"resident_bytes": held})
+
+
+def _longer(counted: Instructions, share: float, *_: object) -> Instructions:
+    return counted.model_copy(update={"steady": tuple(round(count * (1 + share)) for count in counted.steady)})
+
+
+def _percent(what: str) -> Callable[[float], str]:
+    return lambda share: f"{100 * share:.2g} % {what}" if share < 1 else f"{100 * share:.0f} % {what}"
+
+
+_FIXED: Final = frozenset({Files, Footprint, Soak, Instructions})
+
+DOSES: Final = (
+    Dose(
+        "F1 drop",
+        Outputs,
+        frozenset({"quality"}),
+        1e-3,
+        0.6,
+        _wrong,
+        lambda share: f"an F1 drop of {100 * share:.2g} points",
+    ),
+    Dose(
+        "wrong decisions",
+        Outputs,
+        frozenset(),
+        1e-3,
+        0.6,
+        _wrong,
+        lambda share: f"{100 * share:.2g} % more wrong decisions",
+    ),
+    Dose("noise", Outputs, frozenset(), 1e-7, 10, _noisy, _percent("noise on the answers")),
+    Dose("scale", Outputs, frozenset(), 1e-7, 100, _scaled, _percent("more on all scores")),
+    Dose("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("more bytes in the file")),
+    Dose("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("more time for an inference")),
+    Dose("memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory")),
+    Dose("cold start", Footprint, frozenset({"memory"}), 1e-2, 1000, _colder, _percent("more time to start")),
+    Dose("leak", Soak, frozenset({"memory"}), 1e-2, 1e6, _leaking, lambda size: f"{size:.2g} kB that every run keeps"),
+    Dose("instructions", Instructions, frozenset(), 1e-3, 10, _longer, _percent("more instructions"), target=True),
+)
+"""What is looked for by worsening evidence."""

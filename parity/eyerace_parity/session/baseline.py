@@ -1,0 +1,90 @@
+"""The accepted release that a run compares with: found before anything is measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eyerace_parity.core.places import shown
+from eyerace_parity.release import files
+from eyerace_parity.release.source import NoRelease, ReleaseSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pytest
+
+    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.settings import Settings
+    from eyerace_parity.evidence.base import Need
+    from eyerace_parity.evidence.baseline import Baseline
+    from eyerace_parity.evidence.costs import Timing
+    from eyerace_parity.measure.laboratory import Laboratory
+
+
+def places(config: pytest.Config) -> tuple[Path, ...]:
+    """Folders that a release on the command line may be relative to."""
+    return tuple(dict.fromkeys((Path(config.invocation_params.dir), Path(config.rootpath))))
+
+
+def stored_baseline(
+    contract: Contract, planned: Sequence[Planned], settings: Settings, folders: Sequence[Path]
+) -> files.Stored | str:
+    """Find the release that a contract is judged against.
+
+    Args:
+        contract: The contract.
+        planned: All that it demands.
+        settings: Options of the run.
+        folders: What a path on the command line may be relative to.
+
+    Returns:
+        The release; or the name of one that is not there yet; or an empty text where none is named or none is needed.
+
+    Raises:
+        ContractError: The run names a release that is not there.
+        RecordError: It is torn, or something else.
+    """
+    wanted = settings.baseline or contract.release.baseline or ""
+    if not wanted or not compares(planned):
+        return ""
+    folder = files.find(contract, wanted, *folders)
+    if folder is not None:
+        return files.read(folder)
+    if settings.baseline and settings.baseline != settings.accept:
+        raise files.refuse_unknown(contract, wanted, settings.origin("baseline"))
+    return wanted
+
+
+def in_words(stored: files.Stored | str) -> str:
+    """Say what a candidate is compared with; an empty text where it is with nothing."""
+    if isinstance(stored, str):
+        return f"compared with release {stored}, which is not there yet" if stored else ""
+    return f"compared with release {stored.release.name} ({stored.release.digest[:19]}) in {shown(stored.folder)}"
+
+
+def compares(planned: Sequence[Planned]) -> bool:
+    """Whether anything is demanded of how a candidate stands to a release."""
+    try:
+        return any(need.baseline for each in planned for need in each.needs)
+    except Exception:  # noqa: BLE001 - a check at fault is told when it is judged
+        return True
+
+
+def source_of(
+    stored: files.Stored | str, contract: Contract, measure: Callable[[Contract, Need[Timing]], Timing]
+) -> Baseline | None:
+    """The release as a source of evidence; ``None`` where none is named."""
+    if isinstance(stored, str):
+        return NoRelease(stored) if stored else None
+    return ReleaseSource(stored, contract, measure)
+
+
+def measurer(laboratory: Callable[[Contract], Laboratory]) -> Callable[[Contract, Need[Timing]], Timing]:
+    """Measure for a contract that names the release's artefact beside the candidate."""
+
+    def measure(contract: Contract, need: Need[Timing]) -> Timing:
+        return laboratory(contract).obtain(need)
+
+    return measure

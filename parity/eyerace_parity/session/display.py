@@ -1,0 +1,183 @@
+"""What the user sees of a run inside pytest: the header, progress that disturbs no line of pytest's, and the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TextIO
+
+from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.report import github
+from eyerace_parity.report.view.words import RICH, signs_for
+from eyerace_parity.session import power, targets
+from eyerace_parity.session.baseline import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import pytest
+
+    from eyerace_parity.contract.settings import Settings
+    from eyerace_parity.core.errors import RecipeError
+    from eyerace_parity.core.progress import Progress, Task
+    from eyerace_parity.record.document import Record
+    from eyerace_parity.report.progress import RichProgress
+    from eyerace_parity.report.view.words import Signs
+    from eyerace_parity.session.subject import Subject
+
+
+_VERDICT_ONLY: Final = -2
+"""Verbosity at which the table is left out (``-qq``)."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """The terminal of a run. It is the progress of all work in it (:class:`eyerace_parity.core.progress.Progress`).
+
+    Attributes:
+        config: The run's configuration.
+        settings: Its options.
+        worker: Whether this is an xdist worker, which writes nothing.
+    """
+
+    config: pytest.Config
+    settings: Settings
+    worker: bool
+    _progress: Progress = field(default_factory=SilentProgress, init=False)
+    _screen: TextIO | None = field(default=None, init=False)
+
+    def open(self) -> None:
+        """Set up progress: bars on a terminal, nothing anywhere else. Called while nothing captures output.
+
+        The bars draw on a descriptor of their own, so that what a test prints stays captured while they move.
+        """
+        wanted = self.settings.progress
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if self.worker or wanted == "never" or terminal is None or (wanted == "auto" and not self._seen()):
+            return
+        try:
+            descriptor = os.dup(sys.stdout.fileno())
+        except (OSError, ValueError, AttributeError):
+            return  # output goes to no real stream
+        from eyerace_parity.report.progress import RichProgress  # noqa: PLC0415 - it imports rich, which a log does not need
+
+        self._screen = os.fdopen(descriptor, "w", encoding=self._encoding(), errors="replace")
+        self._progress = _Undisturbed(RichProgress(self._screen), self.config, terminal)
+
+    def task(self, label: str, total: int | None) -> AbstractContextManager[Task]:
+        """Show a piece of long work."""
+        return self._progress.task(label, total)
+
+    def header(self, subjects: Sequence[Subject], unjudged: Sequence[Path] = ()) -> list[str]:
+        """Say what will be judged and which values are not the defaults.
+
+        Args:
+            subjects: The contracts that are judged.
+            unjudged: Where none is, those that would have been, had no paths been named.
+        """
+        lines = [
+            f"eyerace-parity: {shown(file)} is not judged, because other paths were named; name it too to judge it"
+            for file in unjudged
+        ]
+        for subject in subjects:
+            contract = subject.contract
+            clauses = f"{len(subject.planned)} clause" + ("s" if len(subject.planned) != 1 else "")
+            lines.append(
+                f"eyerace-parity: {shown(contract.file)} ({contract.name}, {contract.digest[:19]}): "
+                f"{listed(contract.variants)}; {clauses}"
+            )
+            if release := in_words(subject.baseline):
+                lines.append(f"eyerace-parity: {release}")
+            if executed := targets.in_words(contract, subject.settings, self):
+                lines.append(f"eyerace-parity: {executed}")
+            if seen := power.in_words(contract, subject.planned):
+                lines.append(f"eyerace-parity: {seen}")
+            building = () if self.config.getoption("collectonly") else subject.to_build()
+            if building:
+                files = [shown(contract.path(contract.variants[name].path)) for name in building]
+                verb = "missing or stale" if self.settings.rebuild else "missing"
+                lines.append(f"eyerace-parity: built before the first check, because {verb}: {listed(files)}")
+        said = [
+            f"{name} = {text} ({origin})"
+            for name, (text, origin) in self.settings.described().items()
+            if origin != "default" and text
+        ]
+        if said:
+            lines.append(f"eyerace-parity: {'; '.join(said)}")
+        return lines
+
+    def built(self, subject: Subject, name: str, result: Path | RecipeError, seconds: float) -> None:
+        """Say what became of an artefact that had to be built."""
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None:
+            return
+        file = shown(subject.contract.path(subject.contract.variants[name].path))
+        terminal.ensure_newline()
+        if isinstance(result, Exception):
+            terminal.write_line(f"eyerace-parity: {file} could not be built: {result}", red=True)
+        else:
+            terminal.write_line(f"eyerace-parity: built {file} in {seconds:.1f} s")
+
+    @property
+    def signs(self) -> Signs:
+        """Signs that the terminal can take. A worker writes to none: what it says is encoded where it is shown."""
+        return RICH if self.worker else signs_for(self._encoding())
+
+    def show(self, terminal: pytest.TerminalReporter, record: Record, notes: Sequence[str]) -> None:
+        """Show the record at the end of the run; with ``-qq`` the verdict only."""
+        from eyerace_parity.report.terminal import draw, verdict_line  # noqa: PLC0415 - a run that only collects draws nothing
+
+        writer = self.config.get_terminal_writer()
+        if self.config.getoption("verbose") <= _VERDICT_ONLY:
+            for contract in record.contracts:
+                terminal.write_line(verdict_line(record, contract, encoding=self._encoding()))
+        else:
+            terminal.section("parity")
+            terminal.write(
+                draw(record, width=writer.fullwidth, colour=writer.hasmarkup, encoding=self._encoding()), flush=True
+            )
+        for note in notes:
+            terminal.write_line(note)
+        if github.listened_to():
+            for command in github.notes(record):
+                terminal.write_line(command)
+
+    def close(self) -> None:
+        """Let go of the screen."""
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
+
+    def _encoding(self) -> str:
+        """Encoding of what the terminal writes to; pytest does not say, so its writer is asked for its file."""
+        stream = getattr(self.config.get_terminal_writer(), "_file", None) or sys.__stdout__
+        return getattr(stream, "encoding", None) or "ascii"
+
+    def _seen(self) -> bool:
+        """Whether somebody looks at a terminal that can redraw a line."""
+        stream = sys.__stdout__
+        dumb = os.environ.get("TERM", "") in {"dumb", "unknown"} or bool(os.environ.get("CI"))
+        return stream is not None and stream.isatty() and not dumb and self.config.getoption("verbose") >= 0
+
+
+@dataclass(slots=True)
+class _Undisturbed:
+    """Bars that begin on a line of their own: pytest may have left one unfinished."""
+
+    bars: RichProgress
+    config: pytest.Config
+    terminal: pytest.TerminalReporter
+
+    def task(self, label: str, total: int | None) -> AbstractContextManager[Task]:
+        """Open a task below whatever pytest has written."""
+        if not self.bars.live:
+            capture = self.config.pluginmanager.get_plugin("capturemanager")
+            with nullcontext() if capture is None else capture.global_and_fixture_disabled():
+                self.terminal.ensure_newline()
+                self.terminal.flush()
+        return self.bars.task(label, total)

@@ -1,0 +1,157 @@
+"""Fixtures for a user's own tests beside the contract's clauses.
+
+A test that uses them belongs to the gate: mark it ``parity``. Without ``--eyerace-parity`` it is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.base import Array
+    from eyerace_parity.golden.base import GoldenSet
+    from eyerace_parity.runners.base import Runner
+    from eyerace_parity.session.session import GateSession
+    from eyerace_parity.session.subject import Subject
+
+
+@pytest.fixture
+def parity_contract(_parity_subject: Subject) -> Contract:
+    """The contract of the run; of several, the one that ``@pytest.mark.parity(contract="…")`` names."""
+    return _parity_subject.contract
+
+
+@pytest.fixture
+def parity_golden(_parity_subject: Subject) -> GoldenSet:
+    """The golden set, opened and checked."""
+    from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415 - nothing is imported for tests that need nothing
+
+    return open_golden(_parity_subject.contract)
+
+
+@pytest.fixture
+def parity_variants(_parity_subject: Subject) -> Iterator[Mapping[str, Runner]]:
+    """Loaded variants by name; each is loaded when it is first asked for, and closed after the test."""
+    from eyerace_parity.runners.registry import open_runner  # noqa: PLC0415 - as above
+
+    def load(name: str) -> Runner:
+        return open_runner(_parity_subject.contract, name).__enter__()
+
+    runners = _Lazy(load, tuple(_parity_subject.contract.variants))
+    yield runners
+    for runner in runners.made():
+        runner.close()
+
+
+@pytest.fixture
+def parity_outputs(_parity_subject: Subject) -> Mapping[str, Mapping[str, Array]]:
+    """What each variant answers to the golden set: variant, then output, then samples on the first axis.
+
+    Gathered once and kept, as for the clauses.
+    """
+    from eyerace_parity.evidence.answers import Outputs  # noqa: PLC0415 - as above
+    from eyerace_parity.evidence.base import Need  # noqa: PLC0415
+
+    def gather(name: str) -> Mapping[str, Array]:
+        return _parity_subject.obtain(Need(Outputs, name)).arrays
+
+    return _Lazy(gather, tuple(_parity_subject.contract.variants))
+
+
+@pytest.fixture
+def assert_held(
+    request: pytest.FixtureRequest, _parity_gate: GateSession, _parity_subject: Subject
+) -> Callable[..., None]:
+    """A function that fails the test unless clauses hold: ``assert_held("int8", "f1")``, or all with no arguments.
+
+    Its arguments are the variant, the clause or its family, and the target; what is left out means all.
+    """
+
+    def check(variant: str | None = None, clause: str | None = None, *, target: str | None = None) -> None:
+        __tracebackhide__ = True
+        chosen = [
+            planned
+            for planned in _parity_subject.planned
+            if variant in {None, planned.case.name}
+            and clause in {None, planned.clause.name, planned.clause.check}
+            and target in {None, planned.case.target}
+        ]
+        asked = " ".join(filter(None, (variant, clause, target)))
+        if not chosen:
+            pytest.fail(f"the contract {_parity_subject.contract.name} demands nothing that is called {asked!r}")
+        rows = [_parity_gate.judge(request.node, _parity_subject, planned).verdict for planned in chosen]
+        told = [_parity_gate.account(row) for row in rows if not row.status.passes]
+        if told:
+            pytest.fail("\n".join(told), pytrace=False)
+
+    return check
+
+
+@pytest.fixture
+def _parity_gate(request: pytest.FixtureRequest) -> GateSession:
+    """The session of the run; without the switch the test is skipped."""
+    from eyerace_parity.plugin import SWITCH, session_key  # noqa: PLC0415 - the plugin loads this module
+
+    gate = request.config.stash.get(session_key, None)
+    if gate is None:
+        pytest.skip(f"part of the parity gate: run it with {SWITCH}")
+    return gate
+
+
+@pytest.fixture
+def _parity_subject(request: pytest.FixtureRequest, _parity_gate: GateSession) -> Subject:
+    """The contract that the test speaks of."""
+    marker = request.node.get_closest_marker("parity")
+    named: Any = _marked_contract(**marker.kwargs) if marker else None
+    if marker and marker.args:
+        message = "pytest.mark.parity takes its contract by name: parity(contract='…')"
+        raise TypeError(message)
+    if named is not None:
+        return _parity_gate.subject(request.config.rootpath / named)
+    subjects = list(_parity_gate.judged.values()) or list(_parity_gate.known.values())
+    if len(subjects) != 1:
+        found = ", ".join(subject.contract.name for subject in subjects) or "none"
+        pytest.fail(
+            f"this test speaks of one contract, the run has {len(subjects)} ({found}): "
+            "name it with @pytest.mark.parity(contract='…') or --eyerace-parity-contract",
+            pytrace=False,
+        )
+    return subjects[0]
+
+
+def _marked_contract(*, contract: str | Path | None = None) -> str | Path | None:
+    """Read the marker's arguments; Python itself refuses an unknown one."""
+    return contract
+
+
+class _Lazy(Mapping[str, Any]):
+    """A mapping whose values are made when they are first asked for."""
+
+    def __init__(self, make: Callable[[str], Any], names: tuple[str, ...]) -> None:
+        self._make = make
+        self._names = names
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def made(self) -> tuple[Any, ...]:
+        """The values that were asked for."""
+        return tuple(self._made.values())

@@ -1,0 +1,112 @@
+"""Opening a run: options settled, contracts found and planned, and refused before anything is measured."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eyerace_parity.contract.options import OPTIONS
+from eyerace_parity.contract.settings import resolve
+from eyerace_parity.core.errors import ContractError, RecipeError
+from eyerace_parity.core.places import hush, shown
+from eyerace_parity.report.html import require_page
+from eyerace_parity.session.assistance import Assistance
+from eyerace_parity.session.discovery import Discovery, discover, refuse_namesakes
+from eyerace_parity.session.display import Stage
+from eyerace_parity.session.exits import runs_nothing
+from eyerace_parity.session.release import refuse_acceptance, refuse_idle
+from eyerace_parity.session.selection import Coverage, ItemSelection
+from eyerace_parity.session.session import WORKER_KEY, GateSession
+from eyerace_parity.session.subject import open_subject
+
+if TYPE_CHECKING:
+    import argparse
+
+    import pytest
+
+    from eyerace_parity.contract.settings import Settings
+
+
+def open_session(config: pytest.Config) -> GateSession:
+    """Open what a run is about.
+
+    Raises:
+        ContractError: An option or a contract is wrong, or there is none.
+    """
+    hush()
+    settings = _settings(config)
+    told = getattr(config, "workerinput", {}).get(WORKER_KEY)
+    typed = _typed(config)
+    stage = Stage(config, settings, worker=told is not None)
+    assistance = Assistance(wanted=not settings.in_process)
+    unbuilt: dict[str, dict[str, list[str]]] = {}
+    if told is None:
+        _refuse_folder(settings)
+        refuse_acceptance(settings, config)
+        found = discover(config, settings)
+        here = config.invocation_params.dir
+        coverage = Coverage(
+            ItemSelection.of(typed, typed.file_or_dir or (), here), ItemSelection.of(config.option, config.args, here)
+        )
+    else:
+        said = json.loads(told)
+        unbuilt = said["contracts"]
+        coverage = Coverage(*(ItemSelection.from_json(each) for each in said["selections"]))
+        known, added = (tuple(Path(file) for file in said[key]) for key in ("known", "added"))
+        found = Discovery(tuple(Path(file) for file in unbuilt), known, added, said["only_marked"])
+    judged, known_ones = (
+        {file: open_subject(file, settings, stage, config, assistance) for file in files}
+        for files in (found.contracts, found.known)
+    )
+    refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])
+    refuse_idle(settings, tuple(judged.values()))
+    for file, reasons in unbuilt.items():
+        judged[Path(file)].unbuilt |= {
+            name: RecipeError(reason, next_step=next_step) for name, (reason, next_step) in reasons.items()
+        }
+    return GateSession(
+        config,
+        settings,
+        stage,
+        judged,
+        known_ones,
+        found.added,
+        found.only_marked,
+        worker=told is not None,
+        assistance=assistance,
+        coverage=coverage,
+        only_reports=runs_nothing(typed),
+    )
+
+
+def _typed(config: pytest.Config) -> argparse.Namespace:
+    """The options of this command line alone: pytest mixes those of ``addopts`` into its own."""
+    return config._parser.parse_known_args([os.fspath(word) for word in config.invocation_params.args])  # noqa: SLF001
+
+
+def _settings(config: pytest.Config) -> Settings:
+    return resolve(
+        command_line={option.name: config.getoption(option.argument()["dest"]) for option in OPTIONS},
+        ini={option.name: config.getini(option.ini) for option in OPTIONS},
+        root=config.rootpath,
+        ini_folder=config.inipath.parent if config.inipath else config.rootpath,
+        folder=config.invocation_params.dir,
+    )
+
+
+def _refuse_folder(settings: Settings) -> None:
+    """Refuse a record or a page that cannot be written, before anything is measured.
+
+    Raises:
+        ContractError: There is a folder in its place, or what draws the page is not installed.
+    """
+    for name, path in (("record", settings.record), ("html", settings.html)):
+        if path is not None and path.is_dir():
+            raise ContractError(
+                f"{settings.origin(name)}: {shown(path)} is a folder",
+                next_step="name a file, e.g. build/parity/record.json",
+            )
+    if settings.html is not None:
+        require_page()

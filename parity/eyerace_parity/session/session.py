@@ -1,0 +1,367 @@
+"""One run of the gate inside pytest: what it judges, and what becomes of the verdicts.
+
+The hooks in :mod:`eyerace_parity.plugin` hand over to a :class:`GateSession`. Under xdist the controller opens the
+contracts, builds what is missing and keeps the record; each worker judges with a laboratory of its own and sends every
+verdict, with its evidence, along with the report of its item. All laboratories share one evidence store.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from eyerace_parity.core.errors import CHANGED_NEXT
+from eyerace_parity.record.compose import Finding, compose, relative
+from eyerace_parity.record.reproduce import command_of
+from eyerace_parity.report.view.words import account
+from eyerace_parity.session.ending import Ending
+from eyerace_parity.session.exits import Ran, exit_of, runs_nothing
+from eyerace_parity.session.interrupts import Patience
+from eyerace_parity.session.nodes import ClauseItem, ContractFile
+from eyerace_parity.session.selection import BY_ADDOPTS, DESELECTED
+from eyerace_parity.session.subject import Subject, open_subject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.contract.settings import Settings
+    from eyerace_parity.core.result import Identity
+    from eyerace_parity.record.document import Record
+    from eyerace_parity.record.rows import VerdictEntry
+    from eyerace_parity.session.assistance import Assistance
+    from eyerace_parity.session.display import Stage
+    from eyerace_parity.session.selection import Coverage
+
+ON_REPORT: Final = "eyerace_parity"
+"""Attribute of a test report that carries findings, as JSON texts: they cross the worker border unchanged."""
+
+_findings: Final = pytest.StashKey[list[Finding]]()
+
+WORKER_KEY: Final = "eyerace_parity"
+"""Key of our part in what xdist's controller and workers tell each other."""
+
+
+@dataclass(slots=True)
+class GateSession:
+    """The state of one run in one process.
+
+    Attributes:
+        config: pytest's configuration.
+        settings: Options of the run.
+        stage: What the user sees.
+        judged: The contracts that the run is about, by file.
+        known: Further contracts, which fixtures may speak of.
+        added: Those of ``judged`` that pytest's arguments do not lead to.
+        only_marked: Whether tests that are not marked ``parity`` are left out.
+        worker: Whether this is an xdist worker.
+        assistance: Who measures what could take this process down.
+        coverage: Which clauses are judged, and who left out the others.
+        only_reports: Whether this command line asks for a report of pytest's, such as ``--collect-only``.
+        patience: Holds back interrupts after the first one.
+    """
+
+    config: pytest.Config
+    settings: Settings
+    stage: Stage
+    judged: dict[Path, Subject]
+    known: dict[Path, Subject]
+    added: tuple[Path, ...]
+    only_marked: bool
+    worker: bool
+    assistance: Assistance
+    coverage: Coverage
+    only_reports: bool
+    patience: Patience = field(default_factory=Patience, init=False)
+    _fallen: set[str] = field(default_factory=set, init=False)
+    _withdrawn: tuple[str, ...] = field(default=(), init=False)
+    _marked_ran: bool = field(default=False, init=False)
+    _failed: bool = field(default=False, init=False)
+    _stopped: str = field(default="", init=False)
+    _record: Record | None = field(default=None, init=False)
+    _notes: list[str] = field(default_factory=list, init=False)
+    _started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"), init=False)
+    _clock: float = field(default_factory=time.monotonic, init=False)
+
+    # What is judged -----------------------------------------------------------------------------------------------
+
+    def subject(self, file: Path) -> Subject:
+        """The contract of a file.
+
+        Raises:
+            ContractError: The run does not know it and it cannot be opened.
+        """
+        found = self.judged.get(file) or self.known.get(file)
+        if found is None:
+            found = self.known[file] = open_subject(file, self.settings, self.stage, self.config, self.assistance)
+        return found
+
+    def judge(self, item: pytest.Item, subject: Subject, planned: Planned) -> Finding:
+        """Judge a clause in the course of an item, with whose report the finding travels."""
+        found = subject.judge(planned)
+        self._heed(found)
+        item.stash.setdefault(_findings, []).append(found)
+        return found
+
+    def _heed(self, found: Finding) -> None:
+        """Remember a verdict other than held, of whatever contract: nothing that follows may make the run green."""
+        row = found.verdict
+        if not row.status.passes:
+            self._fallen.add(f"{row.contract}: {row.identity} {row.status}")
+
+    def account(self, row: VerdictEntry) -> str:
+        """Tell a verdict in full."""
+        return account(row, self.stage.signs)
+
+    # The run, hook by hook ----------------------------------------------------------------------------------------
+
+    def header(self) -> list[str]:
+        """Lines for pytest's header."""
+        return self.stage.header(tuple(self.judged.values()), tuple(self.known) if not self.judged else ())
+
+    def start(self) -> None:
+        """Open the stage. Where xdist's workers are about to start, build now: only so can they learn what failed."""
+        self.stage.open()
+        if _distributed(self.config) and not runs_nothing(self.config.option):
+            self._build(None)
+
+    def collect(self, path: Path, parent: pytest.Collector) -> ContractFile | None:
+        """Collect a file, on pytest's way, if it is a contract that is not added anyhow."""
+        return self._collector(path, parent) if path in self.judged and path not in self.added else None
+
+    def _collector(self, path: Path, parent: pytest.Collector) -> ContractFile:
+        collector: ContractFile = ContractFile.from_parent(parent, path=path)
+        collector.gate = self
+        return collector
+
+    def add(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Collect the contracts that no argument leads to, before all else.
+
+        They are not added to pytest's arguments: it may take one of two arguments for a part of the other, and leave
+        out a contract in a folder that it does not walk into.
+        """
+        found: list[pytest.Item] = []
+        for file in self.added:
+            found += session.genitems(self._collector(file, session))
+        items[:0] = found
+
+    def choose(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Keep each clause once, and only what belongs to the gate where no paths were named.
+
+        Args:
+            items: What was collected; changed in place.
+
+        Returns:
+            What was left out, for pytest to count.
+        """
+        seen: set[tuple[Path, Identity]] = set()
+        kept, removed = [], []
+        for item in items:
+            if isinstance(item, ClauseItem):
+                # A contract that was named and lies in a folder that was named is collected twice.
+                key = (item.path, item.planned.identity)
+                if key in seen:
+                    continue
+                seen.add(key)
+            elif self.only_marked and item.get_closest_marker("parity") is None:
+                removed.append(item)
+                continue
+            kept.append(item)
+        items[:] = kept
+        self.coverage.note_order(items)
+        return removed
+
+    def note_selected(self, items: Sequence[pytest.Item]) -> None:
+        """Note which clauses are left after everybody has deselected."""
+        clauses = [item for item in items if isinstance(item, ClauseItem)]
+        self.coverage.note_selected(items, self.judged, self.config)
+        for file, subject in self.judged.items():
+            subject.expect(item.planned for item in clauses if item.path == file)
+
+    def before_items(self, session: pytest.Session) -> None:
+        """Build what the chosen items need and is missing, now that it is known that they will run."""
+        aborted = session.testsfailed and not self.config.getoption("continue_on_collection_errors")
+        if self.worker or _distributed(self.config) or runs_nothing(self.config.option) or aborted:
+            return
+        chosen = [item for item in session.items if isinstance(item, ClauseItem)]
+        others = len(chosen) < len(session.items)
+        # A test of the user's may ask for any variant.
+        self._build(None if others else chosen)
+
+    def turn(self) -> AbstractContextManager[None]:
+        """A turn on the machine for an item: only workers have others beside them that may be taking times."""
+        if not self.worker:
+            return nullcontext()
+        from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - a run of one process needs none for this
+
+        return Store(self.settings.cache).turn()
+
+    def attach(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """In a worker, send what an item found along with its report."""
+        self._marked_ran |= not isinstance(item, ClauseItem) and item.get_closest_marker("parity") is not None
+        found = item.stash.get(_findings, None)
+        if self.worker and found:
+            report.__dict__[ON_REPORT] = [each.model_dump_json(exclude_defaults=True) for each in found]
+
+    def receive(self, report: pytest.TestReport) -> None:
+        """In the controller, keep what a worker found."""
+        if self.worker:
+            return
+        for text in getattr(report, ON_REPORT, ()):
+            found = Finding.model_validate_json(text)
+            self._heed(found)
+            for subject in self.judged.values():
+                if subject.contract.name == found.verdict.contract:
+                    subject.ledger.enter(found)
+
+    def finish(self, session: pytest.Session) -> None:
+        """Write the record, or, in a worker, tell the controller what was selected and what did not hold."""
+        if self.worker:
+            told = {"coverage": self.coverage.told(), "fallen": sorted(self._fallen), "marked_ran": self._marked_ran}
+            self.config.workeroutput[WORKER_KEY] = json.dumps(told)  # type: ignore[attr-defined]
+            return
+        if runs_nothing(self.config.option):
+            self._explain(session)
+            return
+        early = str(session.shouldfail or session.shouldstop or "")
+        self._stopped = early or ("interrupted" if session.exitstatus == pytest.ExitCode.INTERRUPTED else "")
+        self._withdrawn = tuple(line for subject in self.judged.values() for line in subject.withdraw())
+        if self.judged:
+            self._keep_record()
+        self._notes += [f"eyerace-parity: {line}; {CHANGED_NEXT}" for line in self._withdrawn]
+        self._explain(session)
+
+    def _keep_record(self) -> None:
+        self._record = compose(
+            [subject.ledger for subject in self.judged.values()],
+            root=self.config.rootpath,
+            started=self._started,
+            seconds=time.monotonic() - self._clock,
+            why_unjudged=self._why_unjudged,
+            interrupted=self._stopped,
+            settings=self.settings,
+            command=command_of(self.config.invocation_params.args),
+            folder=self._typed_in(),
+        )
+        ending = Ending(self._record, self.settings, tuple(self.judged.values()), self.config.rootpath)
+        ending.bring_about()
+        self._notes += ending.notes
+        self._failed = ending.failed
+
+    def settle(self, session: pytest.Session) -> None:
+        """Set the exit code from what was judged, whatever was made of pytest's own reports."""
+        if not self.worker:
+            session.exitstatus = self._exit(int(session.exitstatus))[0]
+
+    def _explain(self, session: pytest.Session) -> None:
+        """Say why the run ends in another code than pytest's reports lead to."""
+        code, reason = self._exit(int(session.exitstatus))
+        if reason:
+            self._notes.append(f"eyerace-parity: exit {code}: {reason}")
+
+    def _exit(self, status: int) -> tuple[int, str]:
+        """The exit code, and why it is not the one that pytest's reports lead to."""
+        if self.only_reports:
+            return status, ""
+        missing: dict[str, list[str]] = {}
+        for subject in self.judged.values():
+            for row in subject.ledger.unjudged(self._why_unjudged):
+                if row.why != DESELECTED:
+                    missing.setdefault(row.why, []).append(str(row.identity))
+        ran = Ran(
+            fallen=(*sorted(self._fallen), *self._withdrawn),
+            missing=missing,
+            judged=sum(len(subject.ledger.findings) for subject in self.judged.values()),
+            marked=self._marked_ran,
+            unkept=self._failed,
+        )
+        return exit_of(status, ran)
+
+    def _typed_in(self) -> str:
+        """The folder in which pytest was called, from the root of the run; empty for the root itself."""
+        told = relative(self.config.invocation_params.dir, self.config.rootpath)
+        return "" if told == "." else told
+
+    def show(self, terminal: pytest.TerminalReporter) -> None:
+        """Show the record on the terminal."""
+        if self._record is not None:
+            self.stage.show(terminal, self._record, self._notes)
+            return
+        for note in self._notes:
+            terminal.write_line(note)
+
+    def close(self) -> None:
+        """Free everything."""
+        for subject in (*self.judged.values(), *self.known.values()):
+            subject.close()
+        self.assistance.close()
+        self.stage.close()
+        self.patience.end()
+
+    # xdist --------------------------------------------------------------------------------------------------------
+
+    def instructions(self) -> str:
+        """What a worker must know: the contracts, whether others are left out, and what could not be built."""
+        unbuilt = {
+            str(file): {name: [error.reason, error.next_step] for name, error in subject.unbuilt.items()}
+            for file, subject in self.judged.items()
+        }
+        told = {
+            "contracts": unbuilt,
+            "known": [str(file) for file in self.known],
+            "added": [str(file) for file in self.added],
+            "only_marked": self.only_marked,
+            "selections": [asdict(self.coverage.asked), asdict(self.coverage.effective)],
+        }
+        return json.dumps(told)
+
+    def hear(self, told: str | None) -> None:
+        """Take note of what a worker had selected, and of what did not hold there."""
+        if told is not None:
+            said = json.loads(told)
+            self.coverage.hear(said["coverage"])
+            self._fallen |= set(said["fallen"])
+            self._marked_ran |= said["marked_ran"]
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    def _why_unjudged(self, identity: Identity) -> str:
+        if runs_nothing(self.config.option):
+            return BY_ADDOPTS  # where this command line says so, nobody asks
+        if identity not in self.coverage.selected:
+            # A worker that was stopped may not have said what it had selected.
+            return "not reached" if self._stopped and not self.coverage.selected else self.coverage.why(identity)
+        return "not reached" if self._stopped else "left without a verdict"
+
+    def _build(self, chosen: Sequence[ClauseItem] | None) -> None:
+        """Build what is missing for some items, or for all."""
+        for file, subject in self.judged.items():
+            wanted = None
+            if chosen is not None:
+                wanted = {name for item in chosen if item.path == file for name in _variants_of(item.planned)}
+            for name in subject.to_build(wanted):
+                clock = time.monotonic()
+                result = subject.build(name)
+                self.stage.built(subject, name, result, time.monotonic() - clock)
+
+
+def _distributed(config: pytest.Config) -> bool:
+    """Whether this process hands its items to xdist's workers."""
+    return config.pluginmanager.hasplugin("dsession")
+
+
+def _variants_of(planned: Planned) -> set[str]:
+    """The variants that a clause reads evidence of."""
+    try:
+        needs = planned.needs
+    except Exception:  # noqa: BLE001 - judging it will say that the check is at fault
+        needs = ()
+    return {planned.case.name, *(name for need in needs for name in (need.variant, need.versus) if name)}

@@ -1,0 +1,276 @@
+"""One contract in one process of a run: its plan, its laboratory, and its artefacts brought up to date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.core.errors import (
+    CHANGED_NEXT,
+    ArtefactError,
+    ContractError,
+    MeasurementError,
+    ParityError,
+    RecipeError,
+)
+from eyerace_parity.core.places import shown
+from eyerace_parity.core.result import Judgement, Status
+from eyerace_parity.judging import judge
+from eyerace_parity.record.compose import Ledger, finding
+from eyerace_parity.session.baseline import places, stored_baseline
+from eyerace_parity.session.targets import emulation, wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import pytest
+
+    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.settings import Settings
+    from eyerace_parity.core.progress import Progress
+    from eyerace_parity.evidence.base import Need
+    from eyerace_parity.measure.cache import Store
+    from eyerace_parity.measure.laboratory import Laboratory
+    from eyerace_parity.record.compose import Finding
+    from eyerace_parity.record.rows import VerdictEntry
+    from eyerace_parity.release.files import Stored
+    from eyerace_parity.session.assistance import Assistance
+
+E = TypeVar("E")
+
+
+@dataclass(slots=True)
+class Subject:
+    """A contract under judgement, and the source of its own evidence (:class:`eyerace_parity.evidence.source.Source`).
+
+    Attributes:
+        ledger: The contract, its plan, and what has been found.
+        settings: Options of the run, as they stand for this contract.
+        progress: Who hears of long work.
+        jobs: How much may be measured side by side in this process.
+        assistance: Who measures what could take this process down.
+        baseline: The accepted release to compare with; or the name of one that is not there yet; or an empty text.
+        unbuilt: Why a variant could not be built, by its name.
+    """
+
+    ledger: Ledger
+    settings: Settings
+    progress: Progress
+    jobs: int
+    assistance: Assistance
+    baseline: Stored | str = ""
+    unbuilt: dict[str, RecipeError] = field(default_factory=dict)
+    _expected: tuple[Planned, ...] = field(default=(), init=False)
+    _laboratory: Laboratory | None = field(default=None, init=False)
+    _store: Store | None = field(default=None, init=False)
+
+    @property
+    def contract(self) -> Contract:
+        """The contract."""
+        return self.ledger.contract
+
+    @property
+    def planned(self) -> tuple[Planned, ...]:
+        """All that it demands."""
+        return self.ledger.planned
+
+    @property
+    def laboratory(self) -> Laboratory:
+        """What measures; opened when it is first needed."""
+        if self._laboratory is None:
+            self._laboratory = self._open(self.contract, compare=True)
+        return self._laboratory
+
+    @property
+    def store(self) -> Store:
+        """Where measurements are kept."""
+        if self._store is None:
+            from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - a run that only collects needs none
+
+            self._store = Store(self.settings.cache)
+        return self._store
+
+    def _open(self, contract: Contract, *, compare: bool = False) -> Laboratory:
+        """Open a laboratory, with ``compare`` one that also gives evidence of the accepted release."""
+        from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
+        from eyerace_parity.measure.laboratory import Laboratory  # noqa: PLC0415 - as above
+        from eyerace_parity.session.baseline import measurer, source_of  # noqa: PLC0415
+
+        return Laboratory(
+            contract,
+            open_golden,
+            self.store,
+            jobs=self.jobs,
+            progress=self.progress,
+            use_recorded=self.settings.recorded,
+            peer_python=self.settings.peer,
+            baseline=source_of(self.baseline, contract, measurer(self._open)) if compare else None,
+            equipment=emulation(contract, self.settings, self.progress),
+            everything=self.settings.arm64 == "all",
+            assistant=self.assistance.get(),
+            rehash=self.settings.rehash,
+        )
+
+    @property
+    def trouble(self) -> str:
+        """Why measurements could not be kept for the next run, or an empty string."""
+        return "" if self._store is None else self._store.trouble
+
+    def expect(self, planned: Iterable[Planned]) -> None:
+        """Hear which clauses will be judged, so that what is best measured together is."""
+        self._expected = tuple(planned)
+
+    def obtain(self, need: Need[E]) -> E:
+        """Return the evidence that meets a need.
+
+        Raises:
+            ArtefactError: The variant could not be built.
+            MeasurementError: It cannot be measured.
+        """
+        for name in filter(None, (need.variant, need.versus)):
+            if name in self.unbuilt:
+                raise ArtefactError(self.unbuilt[name].reason, next_step=self.unbuilt[name].next_step)
+        expected, self._expected = self._expected, ()
+        self.laboratory.expect(wanted(expected, self.unbuilt))
+        return self.laboratory.obtain(need)
+
+    def key(self, need: Need[Any]) -> str:
+        """Name a piece of evidence as it stands in the record."""
+        return self.laboratory.key(need)
+
+    def judge(self, planned: Planned) -> Finding:
+        """Judge a clause, once: whoever asks again gets the same finding."""
+        known = self.ledger.findings.get(planned.identity)
+        if known is not None:
+            return known
+        verdict = judge(planned, self)
+        try:
+            found = finding(planned, verdict, self)
+        except MeasurementError as error:  # a file changed between the verdict and its being written down
+            judgement = Judgement(Status.ERROR, reason=error.reason, next_step=error.next_step)
+            found = finding(planned, replace(verdict, judgement=judgement, evidence=(), needs=()), self)
+        self.ledger.enter(found)
+        return found
+
+    def withdraw(self) -> tuple[str, ...]:
+        """Take back verdicts on files that are others by the end of the run: nobody can ship what they speak of.
+
+        Returns:
+            A line for each such file.
+        """
+        from eyerace_parity.measure.context import artefact_digest  # noqa: PLC0415 - a run that only collects needs none
+
+        now: dict[str, str] = {}
+        for found in tuple(self.ledger.findings.values()):
+            for entry in found.evidence.values():
+                name, source = entry.variant, entry.provenance
+                if entry.baseline or source is None or not source.artefact or name not in self.contract.variants:
+                    continue
+                if name not in now:
+                    try:
+                        now[name] = artefact_digest(self.contract, name)
+                    except MeasurementError:
+                        now[name] = ""
+                if now[name] != source.artefact:
+                    self.ledger.enter(found.model_copy(update={"verdict": self._withdrawn(found, name)}))
+        rows = [found.verdict for found in self.ledger.findings.values()]
+        return tuple(dict.fromkeys(row.reason for row in rows if row.next == CHANGED_NEXT))
+
+    def _withdrawn(self, found: Finding, variant: str) -> VerdictEntry:
+        place = shown(self.contract.path(self.contract.variants[variant].path))
+        told = {"reason": f"{place} changed before the run ended", "next": CHANGED_NEXT, "causes": (), "details": ()}
+        return found.verdict.model_copy(update={"status": Status.ERROR, "value": None, **told})
+
+    def to_build(self, variants: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Name what is to be built before anything is measured, sources first.
+
+        Args:
+            variants: Only what these variants need; everything by default.
+
+        Returns:
+            Variants whose file is missing; with ``--eyerace-parity-rebuild`` also those that are stale.
+        """
+        from eyerace_parity.recipes.build import missing_artefacts  # noqa: PLC0415 - a run that only collects needs none
+
+        missing = missing_artefacts(self.contract)
+        found: dict[str, None] = {}
+        for name in self._with_sources(self.contract.variants if variants is None else variants):
+            recipe = getattr(self.contract.variants[name], "recipe", None)
+            if name in missing or (
+                self.settings.rebuild and recipe is not None and (recipe.source in found or self._is_stale(name))
+            ):
+                found[name] = None
+        return tuple(found)
+
+    def build(self, name: str) -> Path | RecipeError:
+        """Build a variant. One that cannot be built costs its clauses their verdicts, not the run.
+
+        Returns:
+            Its file, or why there is none.
+        """
+        from eyerace_parity.recipes.build import build_variant, content_of  # noqa: PLC0415 - as above
+
+        assistant = self.assistance.get()
+        make = content_of if assistant is None else assistant.make
+        try:
+            return build_variant(self.contract, name, self.progress, make)
+        except ParityError as error:
+            reason = error.reason if isinstance(error, RecipeError) else f"{name} cannot be built: {error.reason}"
+            self.unbuilt[name] = RecipeError(reason, next_step=error.next_step)
+            return self.unbuilt[name]
+
+    def close(self) -> None:
+        """Free what the laboratory holds."""
+        if self._laboratory is not None:
+            self._laboratory.close()
+            self._laboratory = None
+
+    def _with_sources(self, names: Iterable[str]) -> Iterable[str]:
+        """Variants with all that they are made from, sources first."""
+        for name in names:
+            chain = [name]
+            while (recipe := getattr(self.contract.variants[chain[-1]], "recipe", None)) is not None:
+                if recipe.source in chain:
+                    break  # a circle; building it says so
+                chain.append(recipe.source)
+            yield from reversed(chain)
+
+    def _is_stale(self, name: str) -> bool:
+        """Whether a file says that it was made from something else than what is there now."""
+        from eyerace_parity.recipes.lineage import current_lineage, read_stamp  # noqa: PLC0415 - only where it is asked for
+
+        def judged(lineage: dict[str, str]) -> dict[str, str]:
+            return {key: value for key, value in lineage.items() if not key.startswith("tool.")}
+
+        try:
+            stamped = read_stamp(self.contract.path(self.contract.variants[name].path))
+            return judged(stamped) != judged(current_lineage(self.contract, name))
+        except ParityError:
+            return True  # building it says why
+
+
+def open_subject(
+    file: Path, settings: Settings, progress: Progress, config: pytest.Config, assistance: Assistance
+) -> Subject:
+    """Open a contract and plan it.
+
+    Raises:
+        ContractError: It is wrong, or demands nothing.
+    """
+    contract = open_contract(file, settings.overrides())
+    if settings.matrix:
+        contract = contract.as_cell()
+    planned = plan(contract)
+    if not planned:
+        raise ContractError(
+            f"{shown(file)} demands nothing of any variant, so there is nothing to hold",
+            next_step="state limits; `eyerace-parity clauses` lists all that there are",
+        )
+    own = settings.under(contract)
+    # Under xdist the workers share what was granted.
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    baseline = stored_baseline(contract, planned, own, places(config))
+    return Subject(Ledger(contract, planned), own, progress, max(1, own.jobs // workers), assistance, baseline)
