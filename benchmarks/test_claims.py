@@ -22,8 +22,8 @@ from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.evidence.answers import Outputs, Repeats
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.isolation.client import Assistant
 from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.isolated_worker import Assistant
 from eyerace_parity.measure.laboratory import Laboratory
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 

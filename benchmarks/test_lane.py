@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from platformdirs import user_cache_path
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.overrides import parse_override
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.core.result import HOST

@@ -20,8 +20,7 @@ from eyerace_parity.measure.cache import Store
 from eyerace_parity.measure.context import Bench
 from eyerace_parity.measure.kinds import soak
 from eyerace_parity.selftest.faults.cost import LEAK, leak
-from eyerace_parity.selftest.roles import Role
-from eyerace_parity.selftest.workshop import Workshop
+from eyerace_parity.selftest.workshop import Role, Workshop
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Claims

@@ -16,6 +16,7 @@ import vl_convert  # noqa: F401
 from hypothesis import HealthCheck, settings
 
 from tests.bundles import make_image_bundle, make_tensor_bundle
+from tests.matrix.matrices import Cells, make_cells
 
 pytest_plugins = ["pytester"]
 
@@ -60,3 +61,17 @@ def image_bundle(_built_bundles: dict[str, Path], tmp_path: Path) -> Path:
 def tensor_bundle(_built_bundles: dict[str, Path], tmp_path: Path) -> Path:
     """A copy of the tiny unlabelled tensor bundle, artefacts built: two inputs, one int64, two outputs."""
     return Path(shutil.copytree(_built_bundles["tensors"], tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def _judged_cells(_built_bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Cells:
+    """The tiny bundle judged as one cell of a matrix, never handed out itself."""
+    return make_cells(_built_bundles["images"], tmp_path_factory.mktemp("cells"))
+
+
+@pytest.fixture
+def cells(_judged_cells: Cells, tmp_path: Path) -> Cells:
+    """A copy of the bundle, its record, and an empty folder for what records a test makes of it."""
+    bundle = Path(shutil.copytree(_judged_cells.bundle, tmp_path / "cells"))
+    (tmp_path / "records").mkdir()
+    return Cells(bundle, _judged_cells.record, _judged_cells.runtime, tmp_path / "records")

@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "eyerace_parity.core.result",
         "eyerace_parity.core.errors",
         "eyerace_parity.core.progress",
-        "eyerace_parity.core.places",
+        "eyerace_parity.core.text",
         "eyerace_parity.core.digests",
     ),
     ("eyerace_parity.contract",),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.cli import COMMANDS, main
 
 ROOT = Path(__file__).parent.parent

@@ -29,7 +29,7 @@ from eyerace_parity.compatibility.predict import Forecast, Outcome, Prediction, 
 from eyerace_parity.compatibility.versions import Version
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.measure.kinds.peer_timing import python_of
-from eyerace_parity.report.console import Canvas
+from eyerace_parity.report.tables import Canvas
 from tests.compatibility.files import FILES, facts
 
 if TYPE_CHECKING:

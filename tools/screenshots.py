@@ -23,7 +23,7 @@ from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ParityError
 from eyerace_parity.measure.cache import Store
 from eyerace_parity.record.files import read_record
-from eyerace_parity.release.chronicle import accepted_of
+from eyerace_parity.release.history import accepted_of
 from eyerace_parity.report.html import write_page
 
 if TYPE_CHECKING:

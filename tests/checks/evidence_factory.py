@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eyerace_parity.checks.base import Findings
-from eyerace_parity.checks.registry import FAMILIES, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import FAMILIES
 from eyerace_parity.contract.model import Contract
 from eyerace_parity.evidence.answers import Golden, Outputs, Repeats
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage, PortFact

@@ -12,16 +12,7 @@ from hypothesis.extra import numpy as arrays_of
 
 from eyerace_parity.checks.closeness import ClosenessLimits
 from eyerace_parity.core.result import Status
-from tests.checks.evidence_factory import (
-    TWO_OUTPUTS,
-    VARIANTS,
-    contract,
-    golden,
-    judge,
-    one_hot,
-    outputs,
-    scores,
-)
+from tests.checks.evidence_factory import TWO_OUTPUTS, VARIANTS, contract, golden, judge, one_hot, outputs, scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eyerace_parity.checks.base import Findings
-from eyerace_parity.contract.flips import AcceptedFlip
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.result import Status
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Provenance
-from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.evidence.flips import AcceptedFlip, FlipLedger, KnownFlips
 from eyerace_parity.measure.kinds.flips import MOST_ROWS, reckon
 from tests.checks.evidence_factory import LABELS, contract, golden, one_hot, planned, scores
 from tests.checks.evidence_factory import outputs as answers

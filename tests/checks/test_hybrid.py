@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eyerace_parity.checks.registry import plan
+from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import LABELS, clauses, contract, golden, judge, one_hot, outputs, scores

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from eyerace_parity.checks.arm64 import Arm64Limits
 from eyerace_parity.checks.base import Findings
-from eyerace_parity.checks.limits import tally
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.errors import ContractError
+from eyerace_parity.core.numbers import tally
 from eyerace_parity.core.result import Status
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.costs import Instructions

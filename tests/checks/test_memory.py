@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eyerace_parity.checks.registry import plan
+from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.result import Status
 from tests.checks.evidence_factory import contract, footprint, judge, soak
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eyerace_parity.checks.registry import FAMILIES, describe_clauses, open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import FAMILIES, describe_clauses, open_contract
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Graph

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eyerace_parity.checks.registry import plan
+from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.result import Status
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.costs import PeerTiming

@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 import pytest
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.cli import COMMANDS, Exit, main
 
 
@@ -91,7 +92,9 @@ def test_export_survives_what_it_builds_from(here: Path, capsys: pytest.CaptureF
 
 def test_export_can_be_watched_by_a_debugger(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process on request, where a breakpoint in a factory is reached."""
-    monkeypatch.setattr("eyerace_parity.isolation.client.Assistant.make", lambda *_: pytest.fail("made elsewhere"))
+    monkeypatch.setattr(
+        "eyerace_parity.measure.isolated_worker.Assistant.make", lambda *_: pytest.fail("made elsewhere")
+    )
     assert main(["export", "--contract", "contract.toml", "--rebuild", "--in-process", "fp32"]) == Exit.DONE
     assert (here / "build" / "tiny.fp32.onnx").is_file()
 

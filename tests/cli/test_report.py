@@ -11,13 +11,11 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from eyerace_parity.cli import Exit, main
-from eyerace_parity.record.schema import MERGED_FILE, merged_text
-from tests.report.matrices import Cells, fail
+from eyerace_parity.matrix.schema import SCHEMA_FILE, schema_text
+from tests.matrix.matrices import Cells, fail
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytest_plugins = ["tests.report.conftest"]
 
 
 @pytest.fixture
@@ -45,7 +43,7 @@ def test_a_folder_of_records_is_merged(here: Cells, capsys: pytest.CaptureFixtur
     target = here.folder / "matrix.json"
     assert report(here.folder, "--merged", target) == Exit.DONE
     assert "HELD on 3 runtimes" in capsys.readouterr().out
-    jsonschema.validate(merged_at(target), json.loads(MERGED_FILE.read_text(encoding="utf-8")))
+    jsonschema.validate(merged_at(target), json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
     assert main(["report", str(target)]) == Exit.DONE
     assert "HELD on 3 runtimes" in capsys.readouterr().out
     # What an earlier merge left among the records is none of them.
@@ -54,7 +52,7 @@ def test_a_folder_of_records_is_merged(here: Cells, capsys: pytest.CaptureFixtur
 
 def test_the_published_schema_is_that_of_the_program() -> None:
     """``python -m eyerace_parity.record.schema`` would change nothing."""
-    assert MERGED_FILE.read_text(encoding="utf-8") == merged_text()
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text()
 
 
 def test_the_worst_decides(here: Cells, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,15 +10,13 @@ import pytest
 from eyerace_parity.cli import Exit, main
 from eyerace_parity.core.result import Status
 from eyerace_parity.record.files import write_record
-from tests.report.records import record, verdict
+from tests.record.records import record, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.report.matrices import Cells
-
-pytest_plugins = ["tests.report.conftest"]
+    from tests.matrix.matrices import Cells
 
 
 @pytest.fixture

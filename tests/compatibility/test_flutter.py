@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eyerace_parity.compatibility.demand import minimum_runtime
-from eyerace_parity.compatibility.flutter import packages_with, resolve
+from eyerace_parity.compatibility.flutter import minimum_runtime, packages_with, resolve
 from eyerace_parity.compatibility.versions import Version
 
 

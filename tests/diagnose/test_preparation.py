@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.result import Status
 from eyerace_parity.diagnose import causes, preparation
 from eyerace_parity.evidence.answers import Golden, Outputs

@@ -15,8 +15,7 @@ import pytest
 
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.core.progress import SilentProgress
-from eyerace_parity.emulation.home import Home, trouble_at
-from eyerace_parity.emulation.steps import run_step
+from eyerace_parity.emulation.home import Home, run_step, trouble_at
 
 SILENT = SilentProgress()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.core.errors import MeasurementError
-from eyerace_parity.emulation.steps import run_step
+from eyerace_parity.emulation.home import run_step
 from tests.emulation.test_home import run_python, until
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_an_interrupted_step_leaves_no_orphan(tmp_path: Path) -> None:
         f"""
         import signal, sys
         from pathlib import Path
-        from eyerace_parity.emulation.steps import run_step
+        from eyerace_parity.emulation.home import run_step
         signal.signal(signal.SIGINT, signal.default_int_handler)
         run_step(("sh", "-c", {script!r}), what="sleeping", folder=Path(sys.argv[1]))
         """,

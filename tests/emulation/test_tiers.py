@@ -6,7 +6,7 @@ import pytest
 
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.emulation.tiers import KNOWN, own_tier, tier_named
-from eyerace_parity.emulation.views import PROCESSORS, cpuinfo
+from eyerace_parity.emulation.userland import PROCESSORS, cpuinfo
 
 
 def test_there_is_one_tier_for_each_generation_of_phones() -> None:

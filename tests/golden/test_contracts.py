@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.variants import OnnxVariant, QuantiseDynamicRecipe, QuantiseStaticRecipe
 from eyerace_parity.golden.dataset import open_golden
 

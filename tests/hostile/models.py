@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.variants import Variant
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.core.progress import SilentProgress

@@ -23,9 +23,8 @@ from eyerace_parity.evidence.flips import KnownFlips
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.isolation.runtime_worker import Guest
 from eyerace_parity.measure import recorded
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import Store, recall
 from eyerace_parity.measure.context import Bench, artefact_digest
-from eyerace_parity.measure.kept import recall
 from eyerace_parity.measure.kinds import known_flips
 from eyerace_parity.recipes.lineage import read_stamp
 from eyerace_parity.release import files as releases

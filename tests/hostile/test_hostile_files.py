@@ -20,7 +20,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.variants import TorchExportVariant
 from eyerace_parity.core.errors import (
     ArtefactError,
@@ -40,7 +41,7 @@ from eyerace_parity.isolation.runtime_worker import Guest
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.cache import Store
 from eyerace_parity.measure.context import artefact_digest
-from eyerace_parity.measure.onnx_graph.graph_apart import graph_of
+from eyerace_parity.measure.onnx_graph.reader import graph_of
 from eyerace_parity.record.files import read_record
 from eyerace_parity.runners import artefact_files
 from eyerace_parity.runners.onnxruntime import model_of
@@ -284,7 +285,7 @@ def test_only_a_death_of_its_own_is_kept_of_a_graph(
 
     need = Need(Graph, "fp32")
     with monkeypatch.context() as patch:
-        patch.setattr("eyerace_parity.measure.onnx_graph.graph_apart.read_apart", die)
+        patch.setattr("eyerace_parity.measure.onnx_graph.reader.read_apart", die)
         if fact:
             assert "SIGSEGV" in laboratory(image_bundle).obtain(need).failure
         else:

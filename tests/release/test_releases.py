@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.cli import main
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import BaselineMissing, ContractError, RecordError
@@ -23,7 +24,7 @@ from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.cache import Store
 from eyerace_parity.record.compose import Ledger, compose, finding
-from eyerace_parity.release import answers, files, history
+from eyerace_parity.release import files, history
 from eyerace_parity.release.model import Acceptance, Release
 from eyerace_parity.release.save import acceptance, keep_artefacts, make
 from eyerace_parity.release.source import NoRelease, ReleaseSource
@@ -156,7 +157,7 @@ def test_numpy_reads_the_answers(image_bundle: Path) -> None:
         (lambda folder: edit(folder, golden=5), "golden"),
         (lambda folder: (folder / "answers.npz").unlink(), "cannot be read"),
         (lambda folder: (folder / "answers.npz").write_bytes(b"no"), "holds no answers"),
-        (lambda folder: (folder / "answers.npz").write_bytes(answers.pack(["a"], {})), "is not the one"),
+        (lambda folder: (folder / "answers.npz").write_bytes(files.pack(["a"], {})), "is not the one"),
     ],
 )
 def test_a_torn_release_is_refused(image_bundle: Path, spoil: Any, told: str) -> None:
@@ -372,4 +373,4 @@ def test_half_a_character_in_a_name_is_refused() -> None:
     with zipfile.ZipFile(body, "w") as archive:
         archive.writestr("ids.json", '["a.jpg", "\\ud800"]')
     with pytest.raises(RecordError, match="no answers of a release"):
-        answers.unpack(body.getvalue(), "answers.npz")
+        files.unpack(body.getvalue(), "answers.npz")

@@ -9,7 +9,7 @@ from eyerace_parity.core.result import Status
 from eyerace_parity.core.text import code, markdown
 from eyerace_parity.report import github
 from eyerace_parity.report.markdown import render
-from tests.report.records import record, unjudged, verdict
+from tests.record.records import record, unjudged, verdict
 
 NASTY = "<script>alert(1)</script> | `x` **b** [a](http://b) @everyone #1\r\n::error::x\x1b[31m"
 

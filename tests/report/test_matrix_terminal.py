@@ -6,7 +6,7 @@ import pytest
 
 from eyerace_parity.report.matrix_terminal import draw_matrix, verdict_line
 from tests.laboratories import change
-from tests.report.matrices import Cells, fail
+from tests.matrix.matrices import Cells, fail
 
 CONV = "NOT_IMPLEMENTED : Could not find an implementation for ConvInteger(10) node"
 

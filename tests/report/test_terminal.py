@@ -9,7 +9,7 @@ import pytest
 from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.report.terminal import draw, verdict_line
 from eyerace_parity.report.view.words import PLAIN, RICH, account, comparison, quantity, signs_for
-from tests.report.records import record, unjudged, verdict
+from tests.record.records import record, unjudged, verdict
 
 FULL = [
     verdict("f1", "fp32"),

@@ -14,7 +14,7 @@ from eyerace_parity.measure.cache import Store
 from eyerace_parity.selftest.detection_limits import DOSES, bisect, limits_of
 from eyerace_parity.selftest.examiner import Examiner
 from eyerace_parity.selftest.layerwise import layer_limit
-from eyerace_parity.selftest.roles import Role
+from eyerace_parity.selftest.workshop import Role
 from tests.bundles import make_image_bundle
 from tests.laboratories import change
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eyerace_parity.stats.calibration import calibration_error, same_order
+from eyerace_parity.stats.measures import calibration_error, same_order
 
 
 def test_confidence_that_comes_true_has_no_error():

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from tests.tools.loading import tool
 
 ROOT = Path(__file__).parents[2]

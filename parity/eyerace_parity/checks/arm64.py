@@ -12,19 +12,27 @@ import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.executed import chosen, fault_there, incomparable, on_host, undecisive, worst_place
-from eyerace_parity.checks.guards import GOLDEN, fault_of
+from eyerace_parity.checks.guards import (
+    GOLDEN,
+    chosen,
+    fault_of,
+    fault_there,
+    incomparable,
+    on_host,
+    undecisive,
+    worst_place,
+)
 from eyerace_parity.checks.limits import InstructionLimits
-from eyerace_parity.checks.words import against, cannot_judge, counted, figure, passing
+from eyerace_parity.checks.phrases import against, cannot_judge, passing
 from eyerace_parity.contract.base import Share
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure
 from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Execution, Outputs
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.stats import differences
-from eyerace_parity.stats.classification import decisions, macro_f1
-from eyerace_parity.stats.projection import projected_confusion, uncovered
+from eyerace_parity.stats.classification import decisions, macro_f1, projected_confusion, uncovered
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings

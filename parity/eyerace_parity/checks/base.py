@@ -18,8 +18,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.core.places import listed
 from eyerace_parity.core.result import HOST, Identity, Judgement
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.stats.decisions import Rules
 
@@ -35,7 +35,7 @@ E = TypeVar("E")
 
 
 class Rests(Enum):
-    """What a clause's answer rests on, where it can be wrong by chance: see :mod:`eyerace_parity.checks.chances`."""
+    """What a clause's answer rests on, where it can be wrong by chance: see :mod:`eyerace_parity.checks.plan`."""
 
     ON_NO_SAMPLE = "no sample"
     ON_STATISTICS = "statistics"

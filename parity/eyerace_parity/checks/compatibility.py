@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.words import cannot_judge, matching
-from eyerace_parity.compatibility.demand import minimum_runtime
-from eyerace_parity.compatibility.flutter import resolve
+from eyerace_parity.checks.phrases import cannot_judge, matching
+from eyerace_parity.compatibility.flutter import minimum_runtime, resolve
 from eyerace_parity.compatibility.predict import Outcome, predict
 from eyerace_parity.compatibility.table import MEASURE_AGAIN, table
 from eyerace_parity.compatibility.versions import Version

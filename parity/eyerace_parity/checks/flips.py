@@ -12,19 +12,18 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, unusable_scores
-from eyerace_parity.checks.words import against, cannot_judge, counted, figure
+from eyerace_parity.checks.phrases import against, cannot_judge
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.contract.flips import BASELINE
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure
 from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.evidence.flips import BASELINE, FlipLedger, KnownFlips
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, Findings
-    from eyerace_parity.contract.flips import AcceptedFlip
-    from eyerace_parity.evidence.flips import Flip
+    from eyerace_parity.evidence.flips import AcceptedFlip, Flip
 
 Count = Annotated[int, Field(ge=0)]
 

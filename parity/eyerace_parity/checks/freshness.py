@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.words import cannot_judge, matching
+from eyerace_parity.checks.phrases import cannot_judge, matching
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import OnnxVariant
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.artefacts import Lineage
 
 if TYPE_CHECKING:

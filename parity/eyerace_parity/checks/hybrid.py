@@ -15,12 +15,12 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Rests
 from eyerace_parity.checks.guards import GOLDEN, fault_of, unusable_scores
-from eyerace_parity.checks.phrases import decided
-from eyerace_parity.checks.words import against, counted, figure
+from eyerace_parity.checks.phrases import against, decided
 from eyerace_parity.contract.base import Limits, Share
+from eyerace_parity.core.numbers import counted, figure
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.answers import Outputs
-from eyerace_parity.stats import calibration, differences, measures
+from eyerace_parity.stats import differences, measures
 from eyerace_parity.stats.classification import decisions
 from eyerace_parity.stats.decisions import Labelled, decide_floor
 
@@ -224,7 +224,7 @@ def order_agreement(case: Case, limits: HybridLimits, findings: Findings) -> Jud
     tiers = _tiers(case, findings)
     if isinstance(tiers, Judgement):
         return tiers
-    alike = calibration.same_order(tiers.device, tiers.online, tiers.stated.shown)
+    alike = measures.same_order(tiers.device, tiers.online, tiers.stated.shown)
     differ = np.flatnonzero(~alike)
     return against(
         Relation.AT_LEAST,
@@ -245,7 +245,7 @@ def calibration_shift(case: Case, limits: HybridLimits, findings: Findings) -> J
         return tiers
     labels = _labels(tiers.golden)
     phone, cloud = (
-        calibration.calibration_error(tiers.probabilities(scores), labels) for scores in (tiers.device, tiers.online)
+        measures.calibration_error(tiers.probabilities(scores), labels) for scores in (tiers.device, tiers.online)
     )
     return against(
         Relation.AT_MOST,
@@ -253,7 +253,7 @@ def calibration_shift(case: Case, limits: HybridLimits, findings: Findings) -> J
         phone - cloud,
         found=f"the expected calibration error is {figure(phone)} on the phone and {figure(cloud)} in the cloud",
         next_step="calibrate the quantisation on more images, or give the phone's scores a temperature of their own",
-        details=[f"over {calibration.BINS} bins of confidence"],
+        details=[f"over {measures.BINS} bins of confidence"],
     )
 
 

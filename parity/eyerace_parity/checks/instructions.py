@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.arm64 import arm64
-from eyerace_parity.checks.limits import tally
-from eyerace_parity.checks.versus import other_variant
-from eyerace_parity.checks.words import against, cannot_judge, figure, unknown
+from eyerace_parity.checks.limits import other_variant
+from eyerace_parity.checks.phrases import against, cannot_judge, unknown
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import figure, tally
 from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.costs import Instructions
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, unusable
-from eyerace_parity.checks.words import against, counted, figure, matching
+from eyerace_parity.checks.phrases import against, matching
 from eyerace_parity.contract.base import Limits, Share
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure
 from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats.classification import decisions
 

@@ -8,13 +8,14 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Case, Family, Findings
 from eyerace_parity.checks.guards import GOLDEN, absent_rows
+from eyerace_parity.checks.phrases import against, cannot_judge, matching
 from eyerace_parity.checks.ports import differences_of_ports, faults_of_answers, faults_of_ports, spelled
-from eyerace_parity.checks.words import against, cannot_judge, counted, figure, matching
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import signal_in_words
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure
 from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.artefacts import Graph, PortFact
 from eyerace_parity.evidence.costs import Preflight

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Rests
-from eyerace_parity.checks.versus import RatioLimit, other_variant
-from eyerace_parity.checks.words import against, cannot_judge, counted, figure
+from eyerace_parity.checks.limits import RatioLimit, other_variant
+from eyerace_parity.checks.phrases import against, cannot_judge
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.data import TensorSet
+from eyerace_parity.core.numbers import counted, figure
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.stats.quantiles import QuantileDecision, decide_in_looks

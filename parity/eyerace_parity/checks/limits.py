@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
-from eyerace_parity.checks.versus import RatioLimit
-from eyerace_parity.checks.words import figure
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.checks.phrases import unknown
+from eyerace_parity.contract.base import Limits, Model, Name, Positive
+
+if TYPE_CHECKING:
+    from eyerace_parity.checks.base import Case
 
 _UNITS: Final = ("", "k", "M", "G", "T")
 _KILO: Final = 1000
 _WRITTEN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)")
-
-
-def tally(count: float) -> str:
-    """Write a number of instructions with the prefix that fits it: ``134.2 M``."""
-    unit = 0
-    while abs(count) >= _KILO and unit < len(_UNITS) - 1:
-        count, unit = count / _KILO, unit + 1
-    return f"{figure(count)} {_UNITS[unit]}".rstrip()
 
 
 def _read(value: object) -> object:
@@ -47,6 +41,18 @@ Budget = Count | dict[str, Count]
 """One number for all targets, or a table of target and number."""
 
 
+class RatioLimit(Model):
+    """How a number may stand to the same number of another variant.
+
+    Attributes:
+        versus: The other variant.
+        at_most: Largest ratio of this variant's number to the other's.
+    """
+
+    versus: Name = Field(description="The variant that is compared to.")
+    at_most: Positive = Field(description="Largest ratio of this variant's number to the other's.")
+
+
 class InstructionLimits(Limits):
     """What an emulated inference may cost. Instructions are a proxy: caches, clock and heat are not in them."""
 
@@ -68,3 +74,13 @@ class InstructionLimits(Limits):
         description="How much more instructions an inference may take than the accepted release's, as a share: 0.02 "
         "for 2 %.",
     )
+
+
+def other_variant(case: Case, demand: RatioLimit | None) -> str:
+    """Say why a ratio can never be judged of a case, or nothing."""
+    if demand is None:
+        return ""
+    if demand.versus not in case.contract.variants:
+        known = [name for name in case.contract.variants if name != case.name]
+        return unknown(f"versus = {demand.versus!r}", known, demand.versus, "other variant")
+    return f"{case.name} cannot be compared with itself" if demand.versus == case.name else ""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.phrases import against, cannot_judge
 from eyerace_parity.checks.size import Bytes
-from eyerace_parity.checks.words import against, cannot_judge, counted, figure, volume
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure, volume
 from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.costs import Footprint, Soak
 from eyerace_parity.stats.stopping_rules import SOAK_RUNS
 

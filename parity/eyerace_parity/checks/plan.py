@@ -15,18 +15,24 @@ quietly where it does not fit.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import eyerace_parity.checks.instructions  # noqa: F401 - its clauses join the family arm64
+from eyerace_parity.checks.base import Case, Family, Planned, Rests
+from eyerace_parity.checks.registry import FAMILIES
+from eyerace_parity.contract.data import TensorSet
 from eyerace_parity.contract.locate import line_of, lines
+from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.measure.targets.equipment import tier_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from eyerace_parity.checks.base import Case, Clause, Family, Planned
+    from eyerace_parity.checks.base import Clause, Family
     from eyerace_parity.contract.base import Limits
     from eyerace_parity.contract.model import Contract
 
@@ -121,3 +127,74 @@ def _told(file: Path, text: str, keys: tuple[str, ...], sentence: str) -> str:
         keys = next((place for place in known if place[0] == "variants" and place[2:] == keys), keys)
     line = line_of(text, keys)
     return f"{shown(file)}{f':{line}' if line else ''}: {'.'.join(keys)}: {sentence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """How often the verdict on a contract may be wrong by chance, at most.
+
+    Attributes:
+        clauses: Clauses whose answer rests on a sample; no other errs by chance.
+        false_pass: The contract is held although a truth lies outside its limit.
+        false_alarm: It is broken although all truths lie inside.
+        correction: How the chance of a false alarm is shared, ``none`` or ``bonferroni``.
+    """
+
+    clauses: int
+    false_pass: float
+    false_alarm: float
+    correction: str
+
+
+def chances(planned: Sequence[Planned]) -> Chances | None:
+    """Add up what the clauses of a contract may err; ``None`` where none rests on a sample."""
+    sampled = [each for each in planned if each.clause.rests is not Rests.ON_NO_SAMPLE]
+    if not sampled:
+        return None
+    passes = [_false_pass(each) for each in sampled]
+    alarms = [
+        each.case.rules.alarm if each.clause.rests is Rests.ON_STATISTICS else _false_pass(each) for each in sampled
+    ]
+    correction = sampled[0].case.contract.statistics.correction
+    return Chances(len(sampled), max(passes), min(sum(alarms), 1.0), correction)
+
+
+def _false_pass(planned: Planned) -> float:
+    if planned.clause.rests is Rests.ON_STATISTICS:
+        return 1.0 - planned.case.rules.confidence
+    own = planned.limits.confidence  # type: ignore[attr-defined]  # what ON_OWN_CONFIDENCE means
+    return 1.0 - float(own or planned.case.contract.statistics.confidence)
+
+
+def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tuple[Planned, ...]:
+    """Say what will be judged, variant by variant, without measuring anything.
+
+    A cell of the matrix over runtimes says nothing of torch variants, which no ONNX Runtime executes.
+
+    Raises:
+        ContractError: The contract demands nothing at all, or something that can never be judged.
+    """
+    golden = contract.golden
+    labelled = bool(contract.classes) and (not isinstance(golden, TensorSet) or golden.labels is not None)
+    bearers: list[tuple[Case, dict[str, Limits]]] = []
+    for name, variant in contract.variants.items():
+        limits = {family.name: variant.limits.get(family.name) or family.limits() for family in families}
+        bearers.append((Case(contract, name, labelled), limits))
+    refuse_unfit(families, bearers)
+    refuse_unknown_targets(contract)
+    planned = tuple(
+        Planned(at, clause, limits[family.name])
+        for case, limits in bearers
+        if not (contract.cell and case.variant.kind in TORCH_KINDS)
+        for family in families
+        for at in family.cases(case)
+        for clause in family.clauses
+        if clause.applies(at, limits[family.name])
+    )
+    if not planned:
+        raise ContractError(
+            f"{shown(contract.file)}: the contract demands nothing, so nothing could be held",
+            next_step="state limits in [limits.FAMILY] or [variants.NAME.limits.FAMILY]",
+        )
+    sharing = sum(each.clause.rests is Rests.ON_STATISTICS for each in planned)
+    return tuple(replace(each, case=replace(each.case, sharing=max(sharing, 1))) for each in planned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyerace_parity.core.places import did_you_mean
+from eyerace_parity.core.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

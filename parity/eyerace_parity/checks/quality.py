@@ -13,13 +13,13 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Rests
 from eyerace_parity.checks.guards import GOLDEN, unusable_scores
-from eyerace_parity.checks.phrases import decided, first_told, told_of
-from eyerace_parity.checks.words import cannot_judge, counted, figure, unknown
+from eyerace_parity.checks.phrases import cannot_judge, decided, first_told, told_of, unknown
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.core.errors import ParityError
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure
 from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats import classification, measures
 from eyerace_parity.stats.decisions import Labelled, Statistic, decide_drop, decide_floor

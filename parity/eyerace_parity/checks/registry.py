@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import ByteSize
 
 import eyerace_parity.checks.instructions  # noqa: F401 - its clauses join the family arm64
 from eyerace_parity.checks.arm64 import arm64
-from eyerace_parity.checks.base import Case, Family, Planned, Rests
 from eyerace_parity.checks.closeness import closeness
 from eyerace_parity.checks.compatibility import compatibility
 from eyerace_parity.checks.flips import flips
@@ -18,19 +17,14 @@ from eyerace_parity.checks.hybrid import hybrid
 from eyerace_parity.checks.integrity import integrity
 from eyerace_parity.checks.interface import interface
 from eyerace_parity.checks.latency import latency
+from eyerace_parity.checks.limits import RatioLimit
 from eyerace_parity.checks.memory import memory
-from eyerace_parity.checks.plan import refuse_unfit, refuse_unknown_targets
 from eyerace_parity.checks.quality import quality
 from eyerace_parity.checks.release import release
 from eyerace_parity.checks.runtime import runtime
 from eyerace_parity.checks.size import size
 from eyerace_parity.checks.stability import stability
-from eyerace_parity.checks.versus import RatioLimit
-from eyerace_parity.contract.data import TensorSet
 from eyerace_parity.contract.load import load_contract
-from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +32,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+    from eyerace_parity.checks.base import Family
     from eyerace_parity.contract.base import Limits
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
@@ -73,40 +68,6 @@ def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
         ContractError: The file or an override is wrong.
     """
     return load_contract(path, limits_by_family(), overrides)
-
-
-def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tuple[Planned, ...]:
-    """Say what will be judged, variant by variant, without measuring anything.
-
-    A cell of the matrix over runtimes says nothing of torch variants, which no ONNX Runtime executes.
-
-    Raises:
-        ContractError: The contract demands nothing at all, or something that can never be judged.
-    """
-    golden = contract.golden
-    labelled = bool(contract.classes) and (not isinstance(golden, TensorSet) or golden.labels is not None)
-    bearers: list[tuple[Case, dict[str, Limits]]] = []
-    for name, variant in contract.variants.items():
-        limits = {family.name: variant.limits.get(family.name) or family.limits() for family in families}
-        bearers.append((Case(contract, name, labelled), limits))
-    refuse_unfit(families, bearers)
-    refuse_unknown_targets(contract)
-    planned = tuple(
-        Planned(at, clause, limits[family.name])
-        for case, limits in bearers
-        if not (contract.cell and case.variant.kind in TORCH_KINDS)
-        for family in families
-        for at in family.cases(case)
-        for clause in family.clauses
-        if clause.applies(at, limits[family.name])
-    )
-    if not planned:
-        raise ContractError(
-            f"{shown(contract.file)}: the contract demands nothing, so nothing could be held",
-            next_step="state limits in [limits.FAMILY] or [variants.NAME.limits.FAMILY]",
-        )
-    sharing = sum(each.clause.rests is Rests.ON_STATISTICS for each in planned)
-    return tuple(replace(each, case=replace(each.case, sharing=max(sharing, 1))) for each in planned)
 
 
 @dataclass(frozen=True, slots=True)

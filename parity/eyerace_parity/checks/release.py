@@ -16,12 +16,21 @@ from pydantic import Field
 from eyerace_parity.checks.base import Family, Rests
 from eyerace_parity.checks.flips import Count, flip_needs, judge_flips, unfit_decisions, unfit_harm
 from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_scores
-from eyerace_parity.checks.phrases import decided, first_told, told_of
-from eyerace_parity.checks.words import INFINITE, against, cannot_judge, counted, figure, passing, unknown, volume
+from eyerace_parity.checks.phrases import (
+    INFINITE,
+    against,
+    cannot_judge,
+    decided,
+    first_told,
+    passing,
+    told_of,
+    unknown,
+)
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure, volume
 from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.costs import Timing

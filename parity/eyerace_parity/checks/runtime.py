@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.words import cannot_judge, figure
+from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.core.numbers import figure
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.costs import PeerTiming
 from eyerace_parity.stats.quantiles import decide_quantile

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ByteSize, Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.versus import RatioLimit, other_variant
-from eyerace_parity.checks.words import against, cannot_judge, figure, volume
+from eyerace_parity.checks.limits import RatioLimit, other_variant
+from eyerace_parity.checks.phrases import against, cannot_judge
 from eyerace_parity.contract.base import Limits
+from eyerace_parity.core.numbers import figure, volume
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.artefacts import Files
 

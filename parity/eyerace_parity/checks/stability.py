@@ -9,10 +9,11 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, element, not_finite
-from eyerace_parity.checks.words import against, cannot_judge, counted, figure, passing
+from eyerace_parity.checks.phrases import against, cannot_judge, passing
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure
 from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Repeats
 from eyerace_parity.stats.differences import absolute
 

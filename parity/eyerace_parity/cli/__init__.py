@@ -20,7 +20,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn
 
 from eyerace_parity.core.errors import ContractError, ParityError, RecordError
-from eyerace_parity.core.places import hush
+from eyerace_parity.core.machine import hush
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.cli.options import say, settings_of
 from eyerace_parity.contract.options import OPTIONS
 from eyerace_parity.core.errors import ContractError, MeasurementError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 
 if TYPE_CHECKING:
     import argparse

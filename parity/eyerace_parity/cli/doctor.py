@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from eyerace_parity.cli.options import DEFAULT_CONTRACTS, add_contract, contract_of, settings_of
 from eyerace_parity.contract.settings import usable_cores
 from eyerace_parity.core.errors import ParityError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 
 if TYPE_CHECKING:
     import argparse
@@ -117,7 +117,7 @@ def storage(cache: Path) -> Iterator[Finding]:
 
 def bundle(contract: Contract) -> Iterator[Finding]:
     """The contract, its golden set and its artefacts."""
-    from eyerace_parity.checks.registry import plan  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.checks.plan import plan  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.cli.export import has_recipe  # noqa: PLC0415
     from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import listed
 
 if TYPE_CHECKING:
     import argparse
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 @contextmanager
 def _maker(settings: Settings) -> Iterator[Maker]:
     """Who makes: a process that may die, unless a debugger is to see it."""
-    from eyerace_parity.isolation.client import Assistant  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.isolated_worker import Assistant  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.recipes.build import content_of  # noqa: PLC0415
 
     if settings.in_process:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say
 from eyerace_parity.core.errors import ContractError, RecordError
-from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import listed
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from eyerace_parity.contract.flips import AcceptedFlip
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.flips import Flip
+    from eyerace_parity.evidence.flips import AcceptedFlip, Flip
     from eyerace_parity.record.document import Record
 
 _RECORD: Final = Path("build/parity/record.json")
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(contract: Contract, record: Record, found: list[tuple[str, str, Flip]]) -> int:
     """Show flips, what is known of each, and what is known and has gone."""
-    from eyerace_parity.checks.words import counted  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.core.numbers import counted  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.record.accepted_flips import accepted_in, gone  # noqa: PLC0415
 
     known = {(entry.variant, entry.against, entry.id): entry for entry in accepted_in(record, contract.name)}
@@ -94,9 +94,9 @@ def _chosen(options: argparse.Namespace, contract: Contract, record: Record) -> 
 
 
 def _accept(options: argparse.Namespace, contract: Contract, found: list[tuple[str, str, Flip]]) -> int:
-    from eyerace_parity.contract.flips import AcceptedFlip  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.core.files import replace_file  # noqa: PLC0415
+    from eyerace_parity.evidence.flips import AcceptedFlip  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.measure.kinds.known_flips import read, today  # noqa: PLC0415
-    from eyerace_parity.record.files import replace_file  # noqa: PLC0415
 
     if options.expires.isoformat() < today():
         raise ContractError(f"--expires: {options.expires} has passed", next_step="name a day to come")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 
 if TYPE_CHECKING:
     import argparse

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.cli.report import exit_code, show
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.record.files import read_record, write_record
 
 if TYPE_CHECKING:

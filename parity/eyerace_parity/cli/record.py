@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eyerace_parity.cli.options import add_contract, contract_of, laboratory_of, settings_of
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import ContractError, MeasurementError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 
 if TYPE_CHECKING:
     import argparse

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 
 if TYPE_CHECKING:
     import argparse
@@ -131,6 +131,6 @@ def _samples(stored: Stored) -> str:
 
 
 def _bytes(size: int) -> str:
-    from eyerace_parity.checks.words import volume  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.core.numbers import volume  # noqa: PLC0415 - only once it is needed
 
     return volume(size)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
 from eyerace_parity.contract.settings import DEFAULT
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.core.places import shown
-from eyerace_parity.record.files import is_merged, read_merged, read_record, write_merged
+from eyerace_parity.core.files import shown
+from eyerace_parity.matrix.files import is_merged, read_merged, write_merged
+from eyerace_parity.record.files import read_record
+from eyerace_parity.report import comparison as comparison_
 
 if TYPE_CHECKING:
     import argparse
@@ -116,7 +118,7 @@ def draw_page(record: Record, path: Path, settings: Settings) -> None:
         RecordError: The page cannot be written.
     """
     from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.release.chronicle import accepted_of  # noqa: PLC0415
+    from eyerace_parity.release.history import accepted_of  # noqa: PLC0415
     from eyerace_parity.report.html import write_page  # noqa: PLC0415
 
     write_page(path, record, Store(settings.cache), Path.cwd(), jobs=settings.jobs, accepted=accepted_of)
@@ -136,9 +138,9 @@ def _compare(options: argparse.Namespace) -> int:
     before, after = (read_record(path) for path in options.compare)
     found: Comparison = comparison.compare(before, after, _names(*options.compare))
     if options.markdown:
-        _write(comparison.render(found))
+        _write(comparison_.render(found))
     else:
-        print(comparison.draw(found, **_stream()), end="")
+        print(comparison_.draw(found, **_stream()), end="")
     if options.html is not None:
         from eyerace_parity.report.html import write_comparison_page  # noqa: PLC0415
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, listed
 
 if TYPE_CHECKING:
     import argparse
@@ -102,8 +102,7 @@ def _limits(examiner: Examiner) -> list[str]:
     """Find the detection limits of what was exported."""
     from eyerace_parity.selftest.detection_limits import DOSES, limits_of  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.selftest.layerwise import layer_limit  # noqa: PLC0415
-    from eyerace_parity.selftest.roles import Role  # noqa: PLC0415
-    from eyerace_parity.selftest.workshop import name_of  # noqa: PLC0415
+    from eyerace_parity.selftest.workshop import Role, name_of  # noqa: PLC0415
 
     names = dict.fromkeys(filter(None, (name_of(examiner.contract, role) for role in (Role.FLOAT, Role.DEVICE))))
     found = [limit.sentence for limit in limits_of(examiner, DOSES, tuple(names))]

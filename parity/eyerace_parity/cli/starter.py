@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 
 if TYPE_CHECKING:
     from pathlib import Path

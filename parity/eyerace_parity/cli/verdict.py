@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import say
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.record.files import read_record
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def objections(record: Record, contract: Contract, *, full: bool) -> Iterator[st
         contract: The contract, without overrides.
         full: Whether clauses that were not judged speak against it.
     """
-    from eyerace_parity.checks.registry import plan  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.checks.plan import plan  # noqa: PLC0415 - only once it is needed
 
     entry = next((entry for entry in record.contracts if entry.name == contract.name), None)
     if entry is None:

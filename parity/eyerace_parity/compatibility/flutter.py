@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.core.places import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,3 +133,21 @@ def _whole(text: str) -> _Release:
         message = f"{DATA} holds {text!r}, which is no release"
         raise ValueError(message)
     return release
+
+
+def minimum_runtime(min_onnxruntime: str | None, flutter: str | None) -> Version | None:
+    """The oldest runtime that a file must load on, ``None`` where nothing is demanded.
+
+    Args:
+        min_onnxruntime: A version, as ``1.21``.
+        flutter: A package with its release, as ``flutter_onnxruntime 1.5.1``.
+
+    Raises:
+        ValueError: One of them is not known.
+    """
+    demanded = []
+    if min_onnxruntime is not None:
+        demanded.append(Version.parse(min_onnxruntime))
+    if flutter is not None:
+        demanded.append(resolve(flutter).oldest)
+    return min(demanded, default=None)

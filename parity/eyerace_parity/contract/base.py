@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from eyerace_parity.core.text import NAME, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Model(BaseModel):
@@ -56,9 +61,6 @@ def read_limits(value: object, table: type[Model] | None) -> object:
     return {name: getattr(read, name) for name in value}
 
 
-NAME: Final = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-"""What a name looks like that a file can give."""
-
 Name = Annotated[
     str,
     StringConstraints(pattern=NAME.pattern, max_length=64),
@@ -66,7 +68,7 @@ Name = Annotated[
 ]
 """A name that can stand in a test id: no ``::``, no brackets, no blanks."""
 
-Callable = Annotated[
+CallablePath = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$"),
     Field(description="'module:callable'"),
@@ -93,3 +95,50 @@ Dimension = Annotated[
 
 BundlePath = Path
 """A path relative to the contract's folder, with forward slashes; absolute paths stand as they are."""
+
+
+CONTRADICTION = "contradiction"
+"""Type of the errors raised here; their text is a sentence for the user as it stands."""
+
+
+class Faults:
+    """Collects what is wrong, each with its place, and raises it as one error."""
+
+    def __init__(self) -> None:
+        self._found: list[InitErrorDetails] = []
+
+    def add(self, keys: tuple[str, ...], sentence: str) -> None:
+        """Keep a contradiction.
+
+        Args:
+            keys: Where it stands, from the contract's root.
+            sentence: What is wrong with it.
+        """
+        # The sentence is passed as a value: it may hold braces of its own.
+        error = PydanticCustomError(CONTRADICTION, "{sentence}", {"sentence": sentence})
+        self._found.append(InitErrorDetails(type=error, loc=keys, input=None))
+
+    def unknown(self, keys: tuple[str, ...], found: str, known: Iterable[str], what: str) -> None:
+        """Keep a reference that leads nowhere.
+
+        Args:
+            keys: Where it stands.
+            found: The name that is referred to.
+            known: The names that exist.
+            what: What was looked for, e.g. ``variant``.
+        """
+        names = list(known)
+        allowed = f"allowed: {listed(names)}" if names else f"there is no {what} at all"
+        self.add(keys, f"there is no {what} {found!r}{did_you_mean(found, names) or ';'} {allowed}")
+
+    def raise_if_any(self) -> None:
+        """Raise all that was kept.
+
+        Raises:
+            ValidationError: Anything was kept.
+        """
+        if self._found:
+            raise ValidationError.from_exception_data("Contract", self._found)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import did_you_mean, listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from eyerace_parity.contract.base import Limits
-from eyerace_parity.contract.faults import CONTRADICTION
-from eyerace_parity.core.places import did_you_mean, listed
+from eyerace_parity.contract.base import CONTRADICTION, Limits
+from eyerace_parity.core.text import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -20,7 +20,8 @@ from eyerace_parity.contract.model import Contract
 from eyerace_parity.contract.overrides import apply_overrides
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import did_you_mean, listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

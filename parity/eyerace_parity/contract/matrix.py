@@ -12,7 +12,7 @@ from eyerace_parity.contract.variants import TORCH_KINDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.contract.faults import Faults
+    from eyerace_parity.contract.base import Faults
     from eyerace_parity.contract.variants import Variant
 
 NEWEST: Final = "newest"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

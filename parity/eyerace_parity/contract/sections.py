@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from eyerace_parity.contract.base import Model, Name, Share
+from eyerace_parity.contract.base import BundlePath, Model, Name, Share
+from eyerace_parity.evidence.flips import AcceptedFlip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.contract.faults import Faults
+    from eyerace_parity.contract.base import Faults
     from eyerace_parity.contract.variants import Variant
 
 
@@ -51,3 +52,57 @@ def agree_on_tiers(hybrid: Hybrid, variants: Mapping[str, Variant], faults: Faul
             faults.unknown(("hybrid", tier), name, variants, "variant")
     if (both := hybrid.of("cloud", variants)) is not None and both == hybrid.of("device", variants):
         faults.add(("hybrid",), f"cloud and device are both {both!r}: there is nothing to mix")
+
+
+class Flips(Model):
+    """The contract's word on flips.
+
+    Attributes:
+        accepted: The file of flips that are known and accepted; it need not be there.
+    """
+
+    accepted: BundlePath = BundlePath("flips.toml")
+
+
+class FlipFile(Model):
+    """The whole file.
+
+    Attributes:
+        flip: Every accepted flip.
+    """
+
+    flip: tuple[AcceptedFlip, ...] = Field(default=())
+
+
+class ReleaseSection(Model):
+    """The contract's word on releases.
+
+    Attributes:
+        baseline: Name of the release to judge against, where the run names no other.
+        folder: Folder of releases, one folder a release; made to be committed.
+    """
+
+    baseline: Name | None = None
+    folder: BundlePath = BundlePath("releases")
+
+
+class Statistics(Model):
+    """How decisions about samples are reached.
+
+    Attributes:
+        confidence: Of every ``held`` and ``broken`` that rests on a sample: the chance that it is wrong is at most the
+            rest.
+        draws: Draws of the bootstrap; more are taken where the chances ask for them.
+        seed: Seed of the draws: the same evidence gets the same answer.
+        correction: Whether the clauses share the chance of a false alarm. ``none``: each is called broken wrongly with
+            the chance that ``confidence`` leaves. ``bonferroni``: all together are. A false pass needs no correction:
+            a contract is held only when every clause is.
+        assumed_flips: Share of the samples that two variants are assumed to decide differently, for saying before
+            anything is measured which margins the set can resolve.
+    """
+
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.95
+    draws: int = Field(default=10_000, ge=1_000, le=1_000_000)
+    seed: int = Field(default=0, ge=0)
+    correction: Literal["none", "bonferroni"] = "none"
+    assumed_flips: Annotated[float, Field(gt=0.0, le=1.0)] = 0.01

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
-from eyerace_parity.contract.base import BundlePath, Callable, Limits, Model, Name, read_limits
+from eyerace_parity.contract.base import BundlePath, CallablePath, Limits, Model, Name, read_limits
 
 
 class Session(Model):
@@ -54,7 +54,7 @@ class Calibration(Model):
         percentile: For ``percentile``: the share of values kept inside the range, in percent.
     """
 
-    images: Callable | None = None
+    images: CallablePath | None = None
     tensors: str | None = None
     count: int = Field(default=128, gt=0)
     seed: int = 0
@@ -168,7 +168,7 @@ class TorchVariant(_Variant):
     """
 
     kind: Literal["torch"]
-    factory: Callable
+    factory: CallablePath
     arguments: dict[str, Any] = {}
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from eyerace_parity.contract.base import NAME
 from eyerace_parity.contract.model import Contract
 from eyerace_parity.contract.variants import Variant
+from eyerace_parity.core.text import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""What the processor can do, as far as numbers and times depend on it. No names: a record must not tell whose it is."""
+"""What the processor can do, as far as numbers and times depend on it, and telemetry switched off.
+
+No names: a record must not tell whose it is.
+"""
 
 from __future__ import annotations
 
@@ -86,3 +89,11 @@ def _features_of_macos() -> frozenset[str]:
     on = {word for name, word in arm.items() if re.search(rf"{name}: 1", told)}
     words = {word.lower().replace(".", "_") for word in told.split()}
     return frozenset(on | {word for word in words if _NUMERIC.match(word)})
+
+
+def hush() -> None:
+    """Keep ONNX Runtime from reporting to its makers; called before it is imported.
+
+    A gate works offline, and a thread that reports disturbs what is measured. Who has set the variable keeps it.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

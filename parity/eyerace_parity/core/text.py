@@ -1,10 +1,14 @@
-"""Text from files on its way into markup: whatever a contract, a file name or a label says, it stays text."""
+"""Text: lists and near misses in words, the form of names, and what becomes of foreign text in markup."""
 
 from __future__ import annotations
 
+import difflib
 import html
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]|~])")
 _REFERENCE: Final = re.compile(r"([@#])(?=\w)")
@@ -36,3 +40,26 @@ def workflow_property(text: str) -> str:
 def workflow_message(text: str) -> str:
     """Write the message of a GitHub workflow command."""
     return _CONTROL.sub("", text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+NAME: Final = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+"""What a name looks like that a file can give."""
+
+
+def did_you_mean(given: object, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'f1_drop'?`` if one of the known names is near, else an empty string.
+
+    Args:
+        given: What was written.
+        known: What could have been written.
+    """
+    names = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(str(given).casefold(), names, n=1, cutoff=0.6)
+    return f"; did you mean {names[near[0]]!r}?" if near else ""
+
+
+def listed(items: Iterable[str], *, most: int = 12) -> str:
+    """Join names for a sentence, cut after ``most`` of them, with the number of those left out."""
+    names = list(items)
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eyerace_parity.checks.words import figure
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import figure
+from eyerace_parity.core.text import listed
 from eyerace_parity.stats.classification import confusion, decisions, dependence, macro_f1
 from eyerace_parity.stats.differences import log_softmax
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.checks.words import counted, figure
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant, QuantiseStaticRecipe
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eyerace_parity.checks.words import figure
+from eyerace_parity.core.numbers import figure
 
 if TYPE_CHECKING:
     from eyerace_parity.evidence.answers import Golden

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyerace_parity.checks.words import counted, figure, volume
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.numbers import counted, figure, volume
+from eyerace_parity.core.text import listed
 from eyerace_parity.measure.kinds.sensitivity import WORTH
 
 if TYPE_CHECKING:

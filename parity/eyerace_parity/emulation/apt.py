@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.emulation.home import run_step
 from eyerace_parity.emulation.mirrors import archives, distribution, for_architecture
-from eyerace_parity.emulation.steps import run_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import MeasurementError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.emulation.apt import Apt, native_architecture, unpack
 from eyerace_parity.emulation.home import content_name
 

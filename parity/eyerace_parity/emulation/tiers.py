@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

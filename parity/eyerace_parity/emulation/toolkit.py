@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import text_digest
 from eyerace_parity.core.errors import MeasurementError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.emulation.counter import CountingUnavailable, build
 from eyerace_parity.emulation.home import Home, trouble_at
 from eyerace_parity.emulation.qemu import find_qemu, install_qemu
 from eyerace_parity.emulation.tiers import KNOWN
 from eyerace_parity.emulation.userland import NAME as USERLAND
-from eyerace_parity.emulation.userland import find_userland, install_userland
-from eyerace_parity.emulation.views import cpuinfo, view_of
+from eyerace_parity.emulation.userland import cpuinfo, find_userland, install_userland, view_of
 from eyerace_parity.emulation.wheels import Runtime, find_site, install_site
 from eyerace_parity.isolation.runtime_worker import WORKER, Guest, local_command
 from eyerace_parity.runners.onnxruntime import runtime as own_runtime

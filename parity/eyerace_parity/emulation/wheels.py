@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import file_digest
 from eyerace_parity.core.errors import InputChanged, MeasurementError
-from eyerace_parity.core.places import listed, shown
-from eyerace_parity.emulation.home import content_name
-from eyerace_parity.emulation.steps import run_step
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import listed
+from eyerace_parity.emulation.home import content_name, run_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import datetime as dt
+from typing import Annotated, Literal
 
-from eyerace_parity.contract.flips import AcceptedFlip
+from pydantic import StringConstraints
+
+from eyerace_parity.contract.base import Model, Name
 from eyerace_parity.evidence.base import Fact, Provenance
 
 
@@ -71,3 +74,30 @@ class KnownFlips(Fact):
     failure: str = ""
     today: str
     entries: tuple[AcceptedFlip, ...] = ()
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+BASELINE = "baseline"
+"""Stands for the accepted release where a flip says against which variant it was found."""
+
+
+class AcceptedFlip(Model):
+    """A flip that somebody has looked at and accepted.
+
+    Attributes:
+        id: The sample.
+        variant: The variant that decides otherwise.
+        against: The variant that it differs from, or ``baseline`` for the accepted release.
+        decision: What it is accepted to decide; any other decision is a new flip. Empty for any.
+        reason: Why it is accepted.
+        expires: The last day on which it is.
+    """
+
+    id: Text
+    variant: Name
+    against: Name
+    decision: str = ""
+    reason: Text
+    expires: dt.date

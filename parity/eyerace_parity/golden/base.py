@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from eyerace_parity.core.errors import GoldenError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from eyerace_parity.contract.data import Preprocess
@@ -149,3 +152,40 @@ def check_digest(found: str, stated: str | None, what: str) -> None:
             f"{what} changed",
             next_step="restore the set, or, if the change is meant, state the new digest and review every limit",
         )
+
+
+def timed(work: Callable[[int], object], begin: int, end: int) -> Array:
+    """Do some work again and again.
+
+    Args:
+        work: What is done; it is given the number of the turn.
+        begin: Number of the first turn, from 0.
+        end: Number after the last.
+
+    Returns:
+        Wall time and CPU time of this thread, int64 [2, turns] in ns.
+    """
+    taken = np.zeros((2, end - begin), np.int64)
+    for turn in range(begin, end):
+        wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
+        work(turn)
+        taken[1, turn - begin] = time.thread_time_ns() - cpu
+        taken[0, turn - begin] = time.perf_counter_ns() - wall
+    return taken
+
+
+def preparation(golden: GoldenSet, begin: int, end: int, profile: Preprocess | None) -> Array:
+    """Prepare golden samples one after the other, reading and decoding included, the first again after the last.
+
+    Returns:
+        As :func:`timed`.
+
+    Raises:
+        GoldenError: One cannot be prepared.
+        InputChanged: One is no longer the file that was there when the set was opened.
+    """
+    taken = timed(lambda turn: golden.unchecked(turn % len(golden), profile), begin, end)
+    # Hashed afterwards: an app that prepares a photograph does not hash it.
+    for sample in {turn % len(golden) for turn in range(begin, end)}:
+        golden.check(sample)
+    return taken

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import GoldenError
-from eyerace_parity.core.places import did_you_mean, listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import did_you_mean, listed
 from eyerace_parity.golden.base import refuse
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import numpy as np
 
 from eyerace_parity.core.digests import bytes_digest, json_digest, rows_digest
 from eyerace_parity.core.errors import GoldenError, InputChanged
-from eyerace_parity.core.places import did_you_mean, listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import did_you_mean, listed
 from eyerace_parity.evidence.answers import Golden
 from eyerace_parity.evidence.npz import Archive, read_archive, read_arrays, read_whole
 from eyerace_parity.golden.base import GoldenSet, check_digest, refuse

@@ -11,43 +11,18 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
-from queue import SimpleQueue
-from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from eyerace_parity.contract.data import Preprocess
-from eyerace_parity.contract.wire import unpacked
-from eyerace_parity.core.errors import InputChanged, MeasurementError, ParityError, RecipeError, WorkerDied
-from eyerace_parity.core.places import hush
-from eyerace_parity.evidence.base import Need, Provenance
-from eyerace_parity.evidence.codec import encode
-from eyerace_parity.golden.base import Wrapped
-from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.golden.stopwatch import preparation
-from eyerace_parity.isolation import worker
+from eyerace_parity.core.errors import MeasurementError, ParityError, RecipeError, WorkerDied
 from eyerace_parity.isolation.client import PLACE, SLOTS
-from eyerace_parity.measure.cache import Store
-from eyerace_parity.measure.context import Bench
-from eyerace_parity.measure.measurers import TABLE, measurer_of
-from eyerace_parity.recipes.build import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
-    from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.base import Array
-    from eyerace_parity.golden.base import GoldenSet
-
-MEASURED: Final = {kind.__name__: kind for kind, measurer in TABLE.items() if measurer.apart}
-"""What it can measure, by the name of the kind."""
-
-BENCHES: Final = 8
-"""Contracts whose golden sets stay open; a run has one or two."""
 
 _TELL_SECONDS: Final = 0.05
 
@@ -77,24 +52,6 @@ class Slate:
             self._file.write(bytes(SLOTS * PLACE.size))
             self._slots = count()
             self._own = threading.local()
-
-
-class Noted(Wrapped):
-    """A golden set that notes which sample is begun."""
-
-    def __init__(self, golden: GoldenSet, slate: Slate) -> None:
-        super().__init__(golden)
-        self._slate = slate
-
-    def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """One prepared sample; see :meth:`GoldenSet.feeds`."""
-        self._slate.note(index + 1)
-        return self._golden.feeds(index, profile)
-
-    def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """The same as an app does it; see :meth:`GoldenSet.unchecked`."""
-        self._slate.note(index + 1)
-        return self._golden.unchecked(index, profile)
 
 
 class Told:
@@ -132,108 +89,6 @@ class _ToldTask:
         self._done, self._last = 0, time.monotonic()
 
 
-class Assisting:
-    """Serves one gate.
-
-    Args:
-        source: Where requests come from.
-        sink: Where answers go.
-    """
-
-    def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
-        self._source = source
-        self._sink = sink
-        self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
-        self._slate: Slate | None = None
-        self._benches: dict[str, Bench] = {}
-        self._progress = Told(lambda told: worker.write_frame(self._sink, {"told": told}, {}))
-        self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Array]]] = {
-            "hello": self._hello,
-            "measure": self._measure,
-            "make": self._make,
-            "feeds": lambda header: self._bench(header).golden().feeds(int(header["index"]), _profile(header)),
-            "times": lambda header: {
-                "times": preparation(
-                    self._bench(header).golden(), int(header["begin"]), int(header["end"]), _profile(header)
-                )
-            },
-        }
-
-    def serve(self) -> NoReturn:
-        """Answer one request after the other, for as long as there is somebody to answer."""
-        threading.Thread(target=self._read, name="requests", daemon=True).start()
-        while True:
-            body, arrays = self._answer(self._requests.get())
-            if self._slate is not None:
-                self._slate.wipe()
-            worker.write_frame(self._sink, body, arrays)
-
-    def _read(self) -> None:
-        """Read requests. Without the other side nobody wants an answer, however long it has been worked on."""
-        try:
-            while True:
-                self._requests.put(worker.read_frame(self._source)[0])
-        except (worker.Closed, worker.FrameError, OSError, ValueError):
-            leave()
-
-    def _answer(self, header: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
-        try:
-            arrays = self._operations[header["op"]](header)
-            for value in arrays.values():
-                worker.sendable(value)
-        except worker.Refused as error:
-            return _failure(MeasurementError(str(error))), {}
-        except ParityError as error:
-            return _failure(error), {}
-        except MemoryError:
-            return {"ok": False, "kind": MemoryError.__name__}, {}
-        except OSError as error:
-            return {
-                "ok": False,
-                "kind": OSError.__name__,
-                "errno": error.errno,
-                "error": error.strerror or str(error),
-            }, {}
-        except Exception:  # noqa: BLE001 - a fault of ours, told on the other side
-            return {"ok": False, "kind": "fault", "error": traceback.format_exc()}, {}
-        return {"ok": True, "protocol": worker.PROTOCOL}, arrays
-
-    def _hello(self, header: dict[str, Any]) -> dict[str, Array]:
-        self._slate = Slate(Path(header["slate"]))
-        return {}
-
-    def _measure(self, header: dict[str, Any]) -> dict[str, Array]:
-        kind = MEASURED[header["kind"]]
-        bench, source = self._bench(header), Provenance.model_validate(header["source"])
-        if source.golden and bench.golden().digest != source.golden:
-            raise InputChanged("the golden set has changed since the run began")
-        evidence = measurer_of(kind).measure(bench, Need(kind, **header["need"]), source)
-        return {"evidence": np.frombuffer(encode(evidence), np.uint8)}
-
-    def _make(self, header: dict[str, Any]) -> dict[str, Array]:
-        sys.path[:] = header["path"]
-        content = content_of(unpacked(header["contract"]), header["variant"], self._progress)
-        return {"content": np.frombuffer(content, np.uint8)}
-
-    def _bench(self, header: dict[str, Any]) -> Bench:
-        """The bench of a contract, with its golden set opened once."""
-        sys.path[:] = header["path"]
-        contract = unpacked(header["contract"])
-        known = f"{header['contract']} {header['jobs']} {header['recorded']}"
-        if known not in self._benches:
-            if len(self._benches) >= BENCHES:
-                self._benches.clear()
-            nowhere = Store(contract.root)  # nothing is kept here: who asks keeps it
-            self._benches[known] = Bench(
-                contract, self._open, nowhere, int(header["jobs"]), self._progress, bool(header["recorded"])
-            )
-        return self._benches[known]
-
-    def _open(self, contract: Contract) -> GoldenSet:
-        golden = open_golden(contract)
-        return golden if self._slate is None else Noted(golden, self._slate)
-
-
 def leave() -> NoReturn:
     """End this process with all that it has started, at once: native code may be at work in it."""
     if sys.platform != "win32" and os.getpgid(0) == os.getpid():
@@ -254,9 +109,3 @@ def _failure(error: ParityError) -> dict[str, Any]:
     known = isinstance(error, MeasurementError | RecipeError)
     kind = type(error).__name__ if known else MeasurementError.__name__
     return {"ok": False, "kind": kind, **told}
-
-
-def main() -> NoReturn:
-    """Take the standard streams and serve."""
-    hush()
-    Assisting(*worker.take_streams()).serve()

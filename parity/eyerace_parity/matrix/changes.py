@@ -12,7 +12,7 @@ from eyerace_parity.matrix.document import Changes, Number
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.answers_merged import Answer
+    from eyerace_parity.evidence.answers import Answer
     from eyerace_parity.record.document import Record
 
 F = TypeVar("F", bound=Fact)

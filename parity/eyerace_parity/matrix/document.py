@@ -217,3 +217,27 @@ def outcome_of(cells: Iterable[Cell], runtimes: Iterable[Runtime]) -> Literal["h
     found = list(cells)
     sound = all(not runtime.fault for runtime in runtimes) and all(cell.agrees for cell in found)
     return "held" if sound and any(cell.observed == "held" for cell in found) else "broken"
+
+
+ABSENCE_FORMAT: Final = "eyerace-parity absence"
+"""How it is told from a record."""
+
+
+ABSENCE_VERSION: Final = 1
+"""Version of its form."""
+
+
+class Absence(Entry):
+    """Why a run could not be made.
+
+    Attributes:
+        format: Always ``eyerace-parity absence``.
+        schema_version: Version of the form; written ``schema``.
+        reason: Why.
+        next: What to do about it.
+    """
+
+    format: Literal["eyerace-parity absence"] = "eyerace-parity absence"
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    reason: str = Field(min_length=1)
+    next: str = ""

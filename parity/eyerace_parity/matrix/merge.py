@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eyerace_parity import __version__
-from eyerace_parity.checks.registry import plan
+from eyerace_parity.checks.plan import plan
 from eyerace_parity.contract.matrix import Fails
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.core.result import HOST, Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.matrix.changes import changes_of, loads_of
 from eyerace_parity.matrix.document import Cell, Merged, Number, outcome_of
-from eyerace_parity.matrix.matrix_rows import rows_of
 from eyerace_parity.matrix.predictions import foretold, oldest_demanded
-from eyerace_parity.matrix.records import artefacts_here, measured_artefacts, open_records, release
+from eyerace_parity.matrix.records import artefacts_here, measured_artefacts, open_records, release, rows_of
 from eyerace_parity.record.compose import substance
 from eyerace_parity.record.document import outcome
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.result import Identity
     from eyerace_parity.matrix.document import Expected, Observed, Predicted, Runtime
-    from eyerace_parity.matrix.matrix_rows import Row
+    from eyerace_parity.matrix.records import Row
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
 

@@ -11,6 +11,7 @@ Times are never read back: a :class:`~eyerace_parity.evidence.costs.Timing` or
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -18,13 +19,19 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from eyerace_parity.core.digests import bytes_digest
+from eyerace_parity.core.errors import RecordError
+from eyerace_parity.evidence.answers import Golden
+from eyerace_parity.evidence.base import Fact
+from eyerace_parity.evidence.codec import decode, encode
 from eyerace_parity.measure.machine_lock import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from eyerace_parity.evidence import Evidence
 
 SCHEMA: Final = 1
 """Version of an entry's form; entries of any other are not read."""
@@ -198,3 +205,47 @@ def _head(kind: str, key: str, body: bytes) -> bytes:
 
 def _stem(key: str) -> str:
     return key.removeprefix("sha256:")
+
+
+E = TypeVar("E")
+
+
+_FAILED: Final = ("failure", "batch_refused", "checker")
+"""Fields in which evidence says that something failed."""
+
+
+def keep(store: Store, key: str, evidence: Evidence) -> None:
+    """Put evidence into the store, if it is true of more than this run.
+
+    What failed while a limit on this process was in force may have failed of the limit, however native code worded it.
+    """
+    if any(getattr(evidence, name, "") for name in _FAILED) and _limited():
+        return
+    store.write(type(evidence).__name__.lower(), key, encode(evidence))
+
+
+def _limited() -> bool:
+    """Whether this process, and so all that it starts, has less memory, disk or time than the machine gives."""
+    try:
+        import resource  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return False
+    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE, resource.RLIMIT_CPU)
+    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in kinds)
+
+
+def recall(store: Store, kind: type[E], key: str) -> E | None:
+    """Take evidence out of the store, marked as such; ``None`` if there is none that is whole."""
+    body = store.read(kind.__name__.lower(), key)
+    if body is None:
+        return None
+    try:
+        evidence: Any = decode(kind, body)
+    except RecordError:
+        return None
+    if isinstance(evidence, Golden):
+        return cast("E", evidence)
+    source = evidence.provenance.model_copy(update={"cached": True})
+    if isinstance(evidence, Fact):
+        return cast("E", evidence.model_copy(update={"provenance": source}))
+    return cast("E", dataclasses.replace(evidence, provenance=source))

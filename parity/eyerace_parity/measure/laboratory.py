@@ -18,12 +18,12 @@ from eyerace_parity.core.errors import BaselineMissing, MeasurementError, Parity
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.base import Fact, Need, Provenance
-from eyerace_parity.evidence.baseline import GIVE_BASELINE, refuse_incomparable
 from eyerace_parity.evidence.costs import Preflight
 from eyerace_parity.evidence.flips import FlipLedger
+from eyerace_parity.evidence.source import GIVE_BASELINE, refuse_incomparable
 from eyerace_parity.measure import recorded
+from eyerace_parity.measure.cache import keep, recall
 from eyerace_parity.measure.context import Bench
-from eyerace_parity.measure.kept import keep, recall
 from eyerace_parity.measure.kinds import flips, footprint
 from eyerace_parity.measure.measurers import content_key, golden_key, measurer_of
 from eyerace_parity.measure.targets.executor import KINDS
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.evidence import Evidence
-    from eyerace_parity.evidence.baseline import Baseline
+    from eyerace_parity.evidence.source import Baseline
     from eyerace_parity.golden.dataset import GoldenSet
-    from eyerace_parity.isolation.client import Assistant
     from eyerace_parity.measure.cache import Store
+    from eyerace_parity.measure.isolated_worker import Assistant
     from eyerace_parity.measure.measurers import Measurer
     from eyerace_parity.measure.targets.equipment import Equipment
 
@@ -127,7 +127,7 @@ class Laboratory:
 
     def _handed(self, opener: Opener, assistant: Assistant) -> Opener:
         """Open golden sets whose samples an assistant prepares."""
-        from eyerace_parity.isolation.client import Handed  # noqa: PLC0415 - only where there is one
+        from eyerace_parity.measure.isolated_worker import Handed  # noqa: PLC0415 - only where there is one
 
         return lambda contract: Handed(opener(contract), self._bench, assistant)
 

@@ -73,7 +73,6 @@ def is_kept(kind: type[Any]) -> bool:
 
 GRAPH_CODE = (
     "measure/onnx_graph/reader.py",
-    "measure/onnx_graph/graph_apart.py",
     "measure/onnx_graph/layers.py",
     "measure/onnx_graph/macs.py",
     "measure/onnx_graph/shapes.py",
@@ -91,7 +90,7 @@ def _graph_provenance(bench: Bench, need: Need[Graph]) -> Provenance:
 
 
 def _read_graph(bench: Bench, need: Need[Graph], source: Provenance) -> Graph:
-    from eyerace_parity.measure.onnx_graph.graph_apart import graph_of  # noqa: PLC0415 - only where nothing is known of the file
+    from eyerace_parity.measure.onnx_graph.reader import graph_of  # noqa: PLC0415 - only where nothing is known of the file
 
     return graph_of(bench.contract, need.variant).model_copy(update={"provenance": source})
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import InputChanged, MeasurementError, RecordError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.codec import decode, encode
 from eyerace_parity.measure.context import recorded_place

@@ -12,7 +12,8 @@ import os
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import InputChanged, MeasurementError
-from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

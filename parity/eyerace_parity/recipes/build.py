@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
 from eyerace_parity.core.errors import MeasurementError, RecipeError
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.text import listed
 from eyerace_parity.recipes.lineage import current_lineage, read_stamp
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ import numpy as np
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.core.errors import ParityError, RecipeError
-from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

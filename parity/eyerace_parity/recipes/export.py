@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from eyerace_parity.core.errors import MeasurementError, RecipeError
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.text import listed
 from eyerace_parity.recipes.onnx_file import opset_of
 from eyerace_parity.runners.torch import TorchRunner, load_module
 

@@ -27,7 +27,7 @@ from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.contract.variants import OnnxVariant, QuantiseStaticRecipe, TorchVariant
 from eyerace_parity.core.digests import file_digest, json_digest
 from eyerace_parity.core.errors import ArtefactError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.recipes import RECIPES
 from eyerace_parity.recipes.calibrate import tensor_files
 from eyerace_parity.runners.artefact_files import metadata_of

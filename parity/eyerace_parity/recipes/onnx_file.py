@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.core.errors import RecipeError
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.recipes import RECIPES
 from eyerace_parity.recipes.lineage import PREFIX
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.contract.variants import QuantiseStaticRecipe
 from eyerace_parity.core.errors import ParityError, RecipeError
-from eyerace_parity.core.places import did_you_mean, listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import did_you_mean, listed
 from eyerace_parity.recipes.calibrate import Reader, draw
 from eyerace_parity.recipes.onnx_file import opset_of
 

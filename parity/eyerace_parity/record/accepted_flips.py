@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyerace_parity.contract.flips import BASELINE
-from eyerace_parity.core.places import listed
-from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.core.text import listed
+from eyerace_parity.evidence.flips import BASELINE, FlipLedger, KnownFlips
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eyerace_parity.contract.flips import AcceptedFlip
+    from eyerace_parity.evidence.flips import AcceptedFlip
     from eyerace_parity.record.document import ContractEntry, EvidenceEntry, Record
 
 _MOST_NAMED = 10

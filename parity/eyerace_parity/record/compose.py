@@ -10,8 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity import __version__
-from eyerace_parity.checks.chances import chances
-from eyerace_parity.checks.plan import demand_line
+from eyerace_parity.checks.plan import chances, demand_line
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.machine import fingerprint
 from eyerace_parity.record.document import (

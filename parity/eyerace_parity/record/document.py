@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from eyerace_parity.core.result import HOST, Status
-from eyerace_parity.evidence.answers import Outputs
-from eyerace_parity.evidence.answers_merged import Answer, answers_of
+from eyerace_parity.evidence import Document
+from eyerace_parity.evidence.answers import Answer, Outputs, answers_of
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.base import Fact, Need, Provenance
 from eyerace_parity.evidence.costs import Footprint, Instructions, PeerTiming, Preflight, Soak, Timing
@@ -23,7 +23,7 @@ from eyerace_parity.record.rows import Entry, Unjudged, VerdictEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from eyerace_parity.evidence import Document, Evidence
+    from eyerace_parity.evidence import Evidence
 
 FORMAT: Final = "eyerace-parity record"
 """How a record is told from any other JSON file."""

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.core.places import shown
-from eyerace_parity.matrix import absence as absences
-from eyerace_parity.matrix import document as matrix
+from eyerace_parity.core.files import replace_file, shown
 from eyerace_parity.record.document import FORMAT, VERSION, Record
 from eyerace_parity.record.rows import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
 
 E = TypeVar("E", bound=Entry)
 
@@ -32,13 +29,12 @@ _MOST_DIGITS = 40
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
-_RUN = "run `pytest --eyerace-parity` to write a new one"
-_MERGE = "merge the records again: eyerace-parity report RECORD… --merged PATH"
+RUN_AGAIN = "run `pytest --eyerace-parity` to write a new one"
 
 
-def record_text(record: Record | matrix.Merged) -> str:
-    """Write a record as JSON that any reader takes: numbers that JSON does not know stand as texts."""
-    content = _speakable(record.model_dump(mode="json", by_alias=True))
+def document_text(document: Entry) -> str:
+    """Write a document as JSON that any reader takes: numbers that JSON does not know stand as texts."""
+    content = _speakable(document.model_dump(mode="json", by_alias=True))
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -48,19 +44,21 @@ def write_record(path: Path, record: Record) -> None:
     Raises:
         RecordError: The file cannot be written, or something else stands there; what stood there before still stands.
     """
-    _write(path, record_text(record), FORMAT, "--eyerace-parity-record")
+    write_document(path, record, mark=FORMAT, option="--eyerace-parity-record")
 
 
-def write_merged(path: Path, merged: matrix.Merged) -> None:
-    """Write a merged record in the same way.
+def write_document(path: Path, document: Entry, *, mark: str, option: str) -> None:
+    """Write a document of any form, atomically; its folder is made.
+
+    Args:
+        path: The file.
+        document: What it will hold.
+        mark: What the document's ``format`` says: only a file that begins with it is replaced.
+        option: The option that names another place, for the error.
 
     Raises:
         RecordError: The file cannot be written, or something else stands there; what stood there before still stands.
     """
-    _write(path, record_text(merged), matrix.FORMAT, "--merged")
-
-
-def _write(path: Path, text: str, mark: str, option: str) -> None:
     try:
         if path.is_file() and path.stat().st_size and not _begins(path, mark):
             raise RecordError(
@@ -68,7 +66,7 @@ def _write(path: Path, text: str, mark: str, option: str) -> None:
                 next_step="name another place for the record",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, text)
+        replace_file(path, document_text(document))
     except OSError as error:
         raise RecordError(
             f"the record cannot be written to {shown(path)}: {error.strerror or error}",
@@ -76,17 +74,8 @@ def _write(path: Path, text: str, mark: str, option: str) -> None:
         ) from None
 
 
-def is_merged(path: Path) -> bool:
-    """Whether a file begins as a merged record does."""
-    return _is(path, matrix.FORMAT)
-
-
-def is_absence(path: Path) -> bool:
-    """Whether a file begins as a word does that stands in a record's place."""
-    return _is(path, absences.FORMAT)
-
-
-def _is(path: Path, mark: str) -> bool:
+def has_mark(path: Path, mark: str) -> bool:
+    """Whether a file can be read and begins with the mark of a document."""
     try:
         return path.is_file() and _begins(path, mark)
     except OSError:
@@ -99,60 +88,37 @@ def _begins(path: Path, mark: str) -> bool:
         return mark.encode() in file.read(_HEAD)
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Put a text in a file's place in one step: through a file beside it, which is gone whatever happens.
-
-    Raises:
-        OSError: The folder or the file cannot be written.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def read_record(path: Path) -> Record:
     """Read a record.
 
     Raises:
         RecordError: The file is missing, torn, no record, or of a newer form.
     """
-    return _read(path, Record, FORMAT, VERSION, _RUN)
+    return read_document(path, Record, mark=FORMAT, version=VERSION, what="record", next_step=RUN_AGAIN)
 
 
-def read_merged(path: Path) -> matrix.Merged:
-    """Read a merged record.
+def read_document(path: Path, kind: type[E], *, mark: str, version: int, what: str, next_step: str) -> E:
+    """Read a document of any form.
+
+    Args:
+        path: The file.
+        kind: Its type.
+        mark: What its ``format`` must say.
+        version: The newest form that is known.
+        what: What it is called, for the error.
+        next_step: How the user gets a sound one.
 
     Raises:
-        RecordError: The file is missing, torn, no merged record, or of a newer form.
+        RecordError: The file is missing, torn, something else, or of a newer form.
     """
-    return _read(path, matrix.Merged, matrix.FORMAT, matrix.VERSION, _MERGE)
-
-
-def read_absence(path: Path) -> absences.Absence:
-    """Read why there is no record.
-
-    Raises:
-        RecordError: The file is torn, or of a newer form.
-    """
-    return _read(path, absences.Absence, absences.FORMAT, absences.VERSION, _RUN)
-
-
-def _read(path: Path, kind: type[E], mark: str, known: int, again: str) -> E:
-    content = _content(path, again)
+    content = _content(path, next_step)
     place = shown(path)
     if content.get("format") != mark:
-        what = "record" if kind is Record else "merged record"
-        raise RecordError(f"{place} is no {what} of eyerace-parity", next_step=again)
-    version = content.get("schema")
-    if isinstance(version, int) and version > known:
+        raise RecordError(f"{place} is no {what} of eyerace-parity", next_step=next_step)
+    found = content.get("schema")
+    if isinstance(found, int) and found > version:
         raise RecordError(
-            f"{place} has the form {version}; this eyerace-parity reads up to {known}",
+            f"{place} has the form {found}; this eyerace-parity reads up to {version}",
             next_step="use the version that wrote it, or a newer one",
         )
     try:
@@ -163,10 +129,10 @@ def _read(path: Path, kind: type[E], mark: str, known: int, again: str) -> E:
         message = first["msg"].removeprefix("Value error, ")
         more = f" ({error.error_count()} faults in all)" if error.error_count() > 1 else ""
         told = f"{where}: {message}" if where else message
-        raise RecordError(f"{place} is not a sound record: {told}{more}", next_step=again) from None
+        raise RecordError(f"{place} is not a sound record: {told}{more}", next_step=next_step) from None
 
 
-def _content(path: Path, again: str) -> Mapping[str, Any]:
+def _content(path: Path, next_step: str) -> Mapping[str, Any]:
     place = shown(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -174,13 +140,13 @@ def _content(path: Path, again: str) -> Mapping[str, Any]:
         if _SURROGATE.search(text):  # half a character can be written in JSON, and nowhere else
             json.dumps(content, ensure_ascii=False).encode("utf-8")
     except FileNotFoundError:
-        raise RecordError(f"{place}: there is no such record", next_step=again) from None
+        raise RecordError(f"{place}: there is no such record", next_step=next_step) from None
     except OSError as error:
-        raise RecordError(f"{place} cannot be read: {error.strerror or error}", next_step=again) from None
+        raise RecordError(f"{place} cannot be read: {error.strerror or error}", next_step=next_step) from None
     except (ValueError, RecursionError):
-        raise RecordError(f"{place} is torn, or no JSON at all", next_step=again) from None
+        raise RecordError(f"{place} is torn, or no JSON at all", next_step=next_step) from None
     if not isinstance(content, dict):
-        raise RecordError(f"{place} is no record of eyerace-parity", next_step=again)
+        raise RecordError(f"{place} is no record of eyerace-parity", next_step=next_step)
     return content
 
 
@@ -199,10 +165,3 @@ def _speakable(value: Any) -> Any:
     if isinstance(value, list):
         return [_speakable(item) for item in value]
     return value
-
-
-def _umask() -> int:
-    # The only way to read it is to set it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

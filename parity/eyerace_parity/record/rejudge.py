@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from eyerace_parity.checks.plan import demand_line
-from eyerace_parity.checks.registry import plan
+from eyerace_parity.checks.plan import demand_line, plan
 from eyerace_parity.core.errors import BaselineMissing, MeasurementError, RecordError
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Fact
-from eyerace_parity.evidence.baseline import GIVE_BASELINE
 from eyerace_parity.evidence.codec import decode
+from eyerace_parity.evidence.source import GIVE_BASELINE
 from eyerace_parity.judging import judge
 from eyerace_parity.measure import recorded
 from eyerace_parity.record.compose import contract_entry, substance

@@ -1,4 +1,4 @@
-"""The JSON Schemas of both kinds of record; ``python -m eyerace_parity.record.schema`` writes them beside this file."""
+"""The JSON Schema of a record; ``python -m eyerace_parity.record.schema`` writes it beside this file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.matrix import document
+from eyerace_parity.core.files import replace_file
 from eyerace_parity.record.document import VERSION, Record
-from eyerace_parity.record.files import replace_file
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -18,23 +17,17 @@ if TYPE_CHECKING:
 SCHEMA_FILE: Final = Path(__file__).with_name("record.schema.json")
 """The published schema of a record."""
 
-MERGED_FILE: Final = Path(__file__).parents[1] / "matrix" / "matrix.schema.json"
-"""The published schema of a merged record."""
 
 _ATTRIBUTE: Final = re.compile(r"^(\w+): (.*)$")
 
 
 def schema_text() -> str:
     """The schema of :class:`Record`, as it is published."""
-    return _text(Record, f"urn:eyerace-parity:record:{VERSION}")
+    return schema_of(Record, f"urn:eyerace-parity:record:{VERSION}")
 
 
-def merged_text() -> str:
-    """The schema of :class:`~eyerace_parity.matrix.document.Merged`, as it is published."""
-    return _text(document.Merged, f"urn:eyerace-parity:matrix:{document.VERSION}")
-
-
-def _text(kind: type[BaseModel], identifier: str) -> str:
+def schema_of(kind: type[BaseModel], identifier: str) -> str:
+    """The schema of a document, its properties described by what its docstring says of each attribute."""
     schema = kind.model_json_schema(by_alias=True, mode="serialization")
     for model in (schema, *schema.get("$defs", {}).values()):
         _describe(model)
@@ -62,4 +55,3 @@ def _describe(model: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     replace_file(SCHEMA_FILE, schema_text())
-    replace_file(MERGED_FILE, merged_text())

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyerace_parity.checks.words import counted, figure, volume
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.errors import ParityError
+from eyerace_parity.core.numbers import counted, figure, volume
+from eyerace_parity.core.text import listed
+from eyerace_parity.evidence.answers import Golden
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.release.files import folder_of, history, names, read
 from eyerace_parity.stats import classification, differences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.answers import Golden
     from eyerace_parity.release.files import Stored
+    from eyerace_parity.release.model import Release
 
 _FLAT = 2
 _MOST_NAMED = 8
@@ -98,3 +106,52 @@ def _size(stored: Stored, name: str) -> int:
         if piece.entry.kind == "files" and piece.entry.variant == name:
             return int(getattr(piece.entry.document, "bytes", 0))
     return 0
+
+
+_STEM = 6
+
+
+def accepted_of(contract: Contract) -> tuple[Accepted, ...]:
+    """Every acceptance of every release: by name, numbers in it by their value, and of one name in its order.
+
+    A release that cannot be read is left out: the page tells of a run, and whoever judges against it says why.
+    """
+    found: list[Accepted] = []
+    for name in sorted(names(contract), key=_natural):
+        try:
+            folder = folder_of(contract, name)
+            release, lines = read(folder).release, history(folder)
+        except ParityError:
+            continue
+        for line in lines:
+            last = line.digest == release.digest
+            label = name if last else f"{name} {line.digest.removeprefix('sha256:')[:_STEM]}"
+            found.append(Accepted(label, line.golden, line.f1, _sizes(release) if last else {}))
+    return tuple(found)
+
+
+def _sizes(release: Release) -> dict[str, int]:
+    documents = ((piece.entry.variant, piece.entry.document) for piece in release.evidence)
+    return {variant: document.bytes for variant, document in documents if isinstance(document, Files)}
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Sort 1.9 before 1.10."""
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A release, at one of the times that it was accepted.
+
+    Attributes:
+        name: What it is called; unique.
+        golden: Digest of the golden set that it was measured on.
+        f1: Macro-F1 by variant.
+        bytes: Size of the file by variant; only for what is a release still.
+    """
+
+    name: str
+    golden: str = ""
+    f1: Mapping[str, float] = field(default_factory=dict)
+    bytes: Mapping[str, int] = field(default_factory=dict)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
-from eyerace_parity.contract.base import Name  # noqa: TC001 - pydantic reads the annotations
-from eyerace_parity.contract.data import Port  # noqa: TC001 - as above
+from eyerace_parity.contract.base import Name
+from eyerace_parity.contract.data import Port
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.result import HOST, Relation, Status
-from eyerace_parity.record.document import EvidenceEntry  # noqa: TC001 - as above
+from eyerace_parity.record.document import EvidenceEntry
 from eyerace_parity.record.rows import Entry
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.checks.registry import plan
+from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import ParityError, RecordError
-from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.core.result import Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.measure.context import artefact_digest
@@ -16,8 +17,7 @@ from eyerace_parity.measure.measurers import is_kept, is_timed
 from eyerace_parity.record.compose import substance
 from eyerace_parity.record.document import DOCUMENTS
 from eyerace_parity.record.rejudge import RecordedSource
-from eyerace_parity.release.answers import digest_of, narrowed
-from eyerace_parity.release.files import ARTEFACTS, Stored, folder_of
+from eyerace_parity.release.files import ARTEFACTS, Stored, digest_of, folder_of, narrowed
 from eyerace_parity.release.history import f1_of
 from eyerace_parity.release.model import Acceptance, Release, ReleasedEvidence, ReleasedVariant, ReleasedVerdict
 from eyerace_parity.runners.artefact_files import external_locations

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import BaselineMissing, InputChanged, MeasurementError
-from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.core.result import HOST
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Fact, Need, Provenance
 from eyerace_parity.evidence.costs import Timing
@@ -28,7 +29,7 @@ _ACCEPT_NEW: Final = "restore what differs, or accept a new release with --eyera
 
 
 class ReleaseSource:
-    """The accepted release that a candidate is judged against (:class:`eyerace_parity.evidence.baseline.Baseline`).
+    """The accepted release that a candidate is judged against (:class:`eyerace_parity.evidence.source.Baseline`).
 
     Args:
         stored: The release.

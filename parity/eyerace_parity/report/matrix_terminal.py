@@ -10,10 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eyerace_parity.core.places import listed
 from eyerace_parity.core.result import HOST, Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.matrix.reasons import in_a_word, reasons
-from eyerace_parity.report.console import Canvas
+from eyerace_parity.report.tables import Canvas
 from eyerace_parity.report.view.words import quantity, signs_for
 
 if TYPE_CHECKING:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.report.view.words import comparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from eyerace_parity.record.rows import VerdictEntry
+    from eyerace_parity.report.view.words import Signs
 
 _UNSEEN_WIDTH: Final = 240
 """Columns in a pipe or a log, where nothing needs to be folded and paths are to be copied whole."""
@@ -39,3 +51,75 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdow
         console.print(table)
     # Rich pads cells to the full width; blanks at the end of a line only trouble logs.
     print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+STYLES: Final = {
+    Status.HELD: "green",
+    Status.BROKEN: "bold red",
+    Status.UNPROVEN: "yellow",
+    Status.ERROR: "bold magenta",
+}
+
+
+NARROWEST_CELL: Final = 13
+"""Columns that a cell takes."""
+
+
+_WIDEST_TEXT: Final = 20
+
+
+def grid(first: str, names: Sequence[str], signs: Signs) -> Table:
+    """Make an empty table, with a column of labels called ``first`` before all others."""
+    table = Table(
+        box=box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n") if signs.plain else box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        header_style="bold",
+    )
+    for name in (first, *names):
+        table.add_column(signs.text(name), overflow="fold")
+    return table
+
+
+def cell(row: VerdictEntry | None, missing: bool, signs: Signs) -> Text:  # noqa: FBT001 - either, never both
+    """Draw a verdict; ``missing`` is a clause that was demanded but got none."""
+    if row is None:
+        return Text(signs.unjudged if missing else "", style="dim")
+    if isinstance(row.value, str):
+        # A text is what was found; what it should have been is told below the table, where there is room.
+        words = row.value if len(row.value) <= _WIDEST_TEXT else ""
+    elif row.value is None:
+        words = row.status.value if row.status is not Status.HELD else ""
+    elif row.status is Status.HELD and row.relation is Relation.EQUAL and row.value == row.limit == 0:
+        words = ""  # none of what must not be: the sign says it, a bare 0 beside `inputs` would read as a count of them
+    else:
+        words = comparison(row, signs)
+    return Text(f"{signs.status[row.status]} {signs.text(words)}".rstrip(), style=STYLES[row.status])
+
+
+class Canvas(Console):
+    """A console whose output is kept.
+
+    Args:
+        width: Columns of the terminal that it is drawn for.
+        colour: Whether that takes escape sequences.
+    """
+
+    def __init__(self, *, width: int, colour: bool) -> None:
+        self._drawn = io.StringIO()
+        super().__init__(
+            file=self._drawn,
+            width=max(width, 40),
+            force_terminal=colour,
+            color_system="standard" if colour else None,
+            no_color=not colour,
+            legacy_windows=False,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+
+    @property
+    def text(self) -> str:
+        """All that was drawn; lines end with a line break and without the blanks that only trouble logs."""
+        return "".join(f"{line.rstrip()}\n" for line in self._drawn.getvalue().rstrip("\n").split("\n"))

@@ -13,8 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from eyerace_parity.core.result import HOST, Status
-from eyerace_parity.report.cells import NARROWEST_CELL, STYLES, cell, grid
-from eyerace_parity.report.console import Canvas
+from eyerace_parity.report.tables import NARROWEST_CELL, STYLES, Canvas, cell, grid
 from eyerace_parity.report.view.contract import WORST_FIRST, faults
 from eyerace_parity.report.view.targets import target_tables
 from eyerace_parity.report.view.words import shown_unit, signs_for

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.core.errors import ArtefactError, MeasurementError
 from eyerace_parity.evidence.artefacts import PortFact
 from eyerace_parity.isolation import worker
-from eyerace_parity.runners.artefact_files import external_locations, lies_inside, locations_in
-from eyerace_parity.runners.artefacts import artefact, contents
+from eyerace_parity.runners.artefact_files import artefact, contents, external_locations, lies_inside, locations_in
 from eyerace_parity.runners.base import Runner
 
 if TYPE_CHECKING:

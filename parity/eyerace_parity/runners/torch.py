@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.contract.variants import TorchExportVariant, TorchScriptVariant, TorchVariant
 from eyerace_parity.core.errors import ArtefactError, MeasurementError, ParityError
-from eyerace_parity.runners.artefacts import artefact
+from eyerace_parity.runners.artefact_files import artefact
 from eyerace_parity.runners.base import Runner
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.core.errors import ParityError
 from eyerace_parity.core.result import HOST
 from eyerace_parity.record.files import read_record
-from eyerace_parity.selftest.roles import Unfit
+from eyerace_parity.selftest.workshop import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

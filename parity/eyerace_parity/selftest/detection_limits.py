@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import numpy as np
 
 from eyerace_parity.checks.base import Rests
-from eyerace_parity.core.places import listed
 from eyerace_parity.core.result import HOST
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eyerace_parity.selftest.roles import Unfit
+from eyerace_parity.selftest.workshop import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

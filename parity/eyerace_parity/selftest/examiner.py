@@ -12,34 +12,82 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.checks.registry import plan
+from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import ContractError, ParityError
 from eyerace_parity.core.result import HOST, Identity, Judgement, Status, Verdict
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.costs import Footprint, PeerTiming, Soak, Timing
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.golden.base import Wrapped
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.laboratory import Laboratory
 from eyerace_parity.selftest.model import Answer, Expected, Fault, Outcome
-from eyerace_parity.selftest.remembered import Memory, Remembered
-from eyerace_parity.selftest.roles import Unfit
-from eyerace_parity.selftest.workshop import Workshop, name_of
+from eyerace_parity.selftest.workshop import Unfit, Workshop, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from eyerace_parity.checks.base import Planned
+    from eyerace_parity.contract.data import Preprocess
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.progress import Progress
-    from eyerace_parity.evidence.base import Need
+    from eyerace_parity.evidence.base import Array, Need
     from eyerace_parity.golden.base import GoldenSet
     from eyerace_parity.measure.cache import Store
     from eyerace_parity.measure.targets.equipment import Equipment
 
 _FREE: Final = frozenset({Golden, Graph, Files, Lineage, KnownFlips})
 """Kinds of evidence that only reading files gives."""
+
+
+ROOM: Final = 1 << 30
+"""Bytes of prepared samples that are kept; what does not fit is prepared again."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """Prepared samples of any golden sets, by set, profile and index.
+
+    Attributes:
+        room: Bytes that are left.
+        samples: What is kept.
+    """
+
+    room: int = ROOM
+    samples: dict[tuple[str, str, int], dict[str, Array]] = field(default_factory=dict)
+
+    def keep(self, key: tuple[str, str, int], feeds: dict[str, Array]) -> None:
+        """Keep a sample, if it fits."""
+        size = sum(array.nbytes for array in feeds.values())
+        if size <= self.room:
+            self.room -= size
+            for array in feeds.values():
+                array.flags.writeable = False  # it will be handed out again
+            self.samples[key] = feeds
+
+
+class Remembered(Wrapped):
+    """A golden set that gives what it has prepared before.
+
+    Args:
+        golden: The set.
+        memory: What has been prepared, shared with other sets.
+    """
+
+    def __init__(self, golden: GoldenSet, memory: Memory) -> None:
+        super().__init__(golden)
+        self._memory = memory
+
+    def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
+        """One prepared sample; see :meth:`GoldenSet.feeds`."""
+        key = (self.digest, "" if profile is None else profile.model_dump_json(), index)
+        found = self._memory.samples.get(key)
+        if found is None:
+            found = self._golden.feeds(index, profile)
+            self._memory.keep(key, found)
+        return dict(found)
 
 
 @dataclass(slots=True)

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eyerace_parity.checks.registry import plan
+from eyerace_parity.checks.plan import plan
 from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.judging import judge
 from eyerace_parity.selftest.detection_limits import bisect
 from eyerace_parity.selftest.edits import initialiser, stored, write
-from eyerace_parity.selftest.roles import Role, Unfit
-from eyerace_parity.selftest.workshop import Workshop, name_of
+from eyerace_parity.selftest.workshop import Role, Unfit, Workshop, name_of
 
 if TYPE_CHECKING:
     import onnx

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.contract.data import ImageSet, Preprocess
@@ -21,7 +22,6 @@ from eyerace_parity.contract.variants import (
     QuantiseStaticRecipe,
     TorchVariant,
 )
-from eyerace_parity.selftest.roles import Role, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -271,3 +271,18 @@ def name_of(contract: Contract, role: Role) -> str | None:
 def recipe_of(variant: Variant) -> Recipe | None:
     """The recipe of a variant, or ``None``."""
     return variant.recipe if isinstance(variant, OnnxVariant) else None
+
+
+class Role(StrEnum):
+    """A variant by what it is in a bundle, whatever its name."""
+
+    TORCH = "torch"
+    """What was trained: the first torch variant."""
+    FLOAT = "float"
+    """What was exported from it: the first ONNX variant that is not quantised."""
+    DEVICE = "device"
+    """What the phone runs: the ONNX variant of the tier ``device``, or the one that a recipe quantises."""
+
+
+class Unfit(Exception):  # noqa: N818 - no fault of anybody: this bundle has not what the fault would damage
+    """A fault that cannot be planted in this bundle; says why."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.release import files
 from eyerace_parity.release.source import NoRelease, ReleaseSource
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.evidence.base import Need
-    from eyerace_parity.evidence.baseline import Baseline
     from eyerace_parity.evidence.costs import Timing
+    from eyerace_parity.evidence.source import Baseline
     from eyerace_parity.measure.laboratory import Laboratory
 
 

@@ -21,7 +21,8 @@ import pytest
 
 from eyerace_parity.contract.settings import COMMAND_LINE, ENVIRONMENT
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,11 +8,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TextIO
 
-from eyerace_parity.core.places import listed, shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.core.text import listed
 from eyerace_parity.report import github
 from eyerace_parity.report.view.words import RICH, signs_for
-from eyerace_parity.session import power, targets
+from eyerace_parity.session import power
+from eyerace_parity.session import subject as targets
 from eyerace_parity.session.baseline import in_words
 
 if TYPE_CHECKING:

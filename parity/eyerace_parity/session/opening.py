@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from eyerace_parity.contract.options import OPTIONS
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError, RecipeError
-from eyerace_parity.core.places import hush, shown
+from eyerace_parity.core.files import shown
+from eyerace_parity.core.machine import hush
 from eyerace_parity.report.html import require_page
-from eyerace_parity.session.assistance import Assistance
 from eyerace_parity.session.discovery import Discovery, discover, refuse_namesakes
 from eyerace_parity.session.display import Stage
+from eyerace_parity.session.ending import refuse_acceptance, refuse_idle
 from eyerace_parity.session.exits import runs_nothing
-from eyerace_parity.session.release import refuse_acceptance, refuse_idle
 from eyerace_parity.session.selection import Coverage, ItemSelection
 from eyerace_parity.session.session import WORKER_KEY, GateSession
-from eyerace_parity.session.subject import open_subject
+from eyerace_parity.session.subject import Assistance, open_subject
 
 if TYPE_CHECKING:
     import argparse

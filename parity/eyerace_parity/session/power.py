@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import GoldenError
-from eyerace_parity.core.places import listed
+from eyerace_parity.core.text import listed
 from eyerace_parity.golden.dataset import labels_alone
 from eyerace_parity.stats.planning import POWER, sight
 

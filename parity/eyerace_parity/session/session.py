@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from eyerace_parity.core.result import Identity
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.session.assistance import Assistance
     from eyerace_parity.session.display import Stage
     from eyerace_parity.session.selection import Coverage
+    from eyerace_parity.session.subject import Assistance
 
 ON_REPORT: Final = "eyerace_parity"
 """Attribute of a test report that carries findings, as JSON texts: they cross the worker border unchanged."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eyerace_parity.checks.registry import open_contract, plan
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.errors import (
     CHANGED_NEXT,
     ArtefactError,
@@ -14,15 +15,15 @@ from eyerace_parity.core.errors import (
     ParityError,
     RecipeError,
 )
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.core.result import Judgement, Status
+from eyerace_parity.core.text import listed
 from eyerace_parity.judging import judge
 from eyerace_parity.record.compose import Ledger, finding
 from eyerace_parity.session.baseline import places, stored_baseline
-from eyerace_parity.session.targets import emulation, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import pytest
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.evidence.base import Need
     from eyerace_parity.measure.cache import Store
+    from eyerace_parity.measure.isolated_worker import Assistant
     from eyerace_parity.measure.laboratory import Laboratory
+    from eyerace_parity.measure.targets.equipment import Emulation
     from eyerace_parity.record.compose import Finding
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.release.files import Stored
-    from eyerace_parity.session.assistance import Assistance
 
 E = TypeVar("E")
 
@@ -274,3 +276,64 @@ def open_subject(
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     baseline = stored_baseline(contract, planned, own, places(config))
     return Subject(Ledger(contract, planned), own, progress, max(1, own.jobs // workers), assistance, baseline)
+
+
+@dataclass(slots=True)
+class Assistance:
+    """Gives the assistant of a run.
+
+    Attributes:
+        wanted: Whether there is to be one; else the run's own process measures.
+    """
+
+    wanted: bool
+    _assistant: Assistant | None = field(default=None, init=False)
+
+    def get(self) -> Assistant | None:
+        """The assistant, always the same; ``None`` where none is wanted."""
+        if self._assistant is None and self.wanted:
+            from eyerace_parity.measure.isolated_worker import Assistant  # noqa: PLC0415 - a run that only collects needs none
+
+            self._assistant = Assistant()
+        return self._assistant
+
+    def close(self) -> None:
+        """End its process, if it has one."""
+        if self._assistant is not None:
+            self._assistant.close()
+
+
+def emulation(contract: Contract, settings: Settings, progress: Progress) -> Emulation | None:
+    """The emulated processors of a contract; ``None`` where it names none, so that nothing is imported for them."""
+    if not contract.targets.run:
+        return None
+    from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415 - only where a contract names targets
+    from eyerace_parity.measure.targets.equipment import Emulation  # noqa: PLC0415
+
+    sources = Sources(settings.arm64_home, settings.sysroot, settings.qemu, settings.wheels)
+    return Emulation(contract, sources, offline=settings.offline, progress=progress)
+
+
+def in_words(contract: Contract, settings: Settings, progress: Progress) -> str:
+    """Say where a contract is executed, and what would first be installed for it; an empty text where it is nowhere."""
+    equipment = emulation(contract, settings, progress)
+    if equipment is None:
+        return ""
+    targets = contract.targets
+    samples = "all samples" if settings.arm64 == "all" else f"{targets.images} samples a target"
+    line = f"executed on {listed(targets.run)}: {listed(targets.executed(contract.variants))}, {samples}"
+    missing = equipment.missing(targets.run)
+    if not missing:
+        return line
+    verb = "missing, and not fetched because the run is offline" if settings.offline else "installed first"
+    return f"{line}; {verb}: {listed(missing)}"
+
+
+def wanted(planned: Iterable[Planned], unbuilt: Iterable[str]) -> Iterator[Need[Any]]:
+    """What some clauses will ask for, but for what could not be built."""
+    for each in planned:
+        try:
+            needs = each.needs
+        except Exception:  # noqa: BLE001, S112 - judging it will say that the check is at fault
+            continue
+        yield from (need for need in needs if not {need.variant, need.versus} & set(unbuilt))

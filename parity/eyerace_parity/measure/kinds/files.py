@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.core.errors import ArtefactError
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.measure.context import inside
-from eyerace_parity.runners.artefact_files import external_locations
-from eyerace_parity.runners.artefacts import artefact
+from eyerace_parity.runners.artefact_files import artefact, external_locations
 
 if TYPE_CHECKING:
     from pathlib import Path

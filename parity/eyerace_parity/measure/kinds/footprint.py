@@ -14,14 +14,14 @@ from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementEr
 from eyerace_parity.evidence.costs import Footprint, Preflight
 from eyerace_parity.isolation.runtime_worker import Guest, local_command
 from eyerace_parity.measure.batching import batch_of
-from eyerace_parity.runners.artefacts import artefact
+from eyerace_parity.runners.artefact_files import artefact
 from eyerace_parity.runners.onnxruntime import model_of, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.evidence.base import Array, Need, Provenance
-    from eyerace_parity.isolation.answers import Loaded, Ran
+    from eyerace_parity.isolation.runtime_worker import Loaded, Ran
     from eyerace_parity.measure.context import Bench
 
 PROCESSES: Final = 3

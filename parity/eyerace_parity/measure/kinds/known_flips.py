@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from eyerace_parity.contract.flips import FlipFile
+from eyerace_parity.contract.sections import FlipFile
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import InputChanged
-from eyerace_parity.core.places import shown
+from eyerace_parity.core.files import shown
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.flips import KnownFlips
 

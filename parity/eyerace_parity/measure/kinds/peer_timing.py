@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.evidence.base import Array, Need, Provenance
-    from eyerace_parity.isolation.answers import Hello
+    from eyerace_parity.isolation.runtime_worker import Hello
     from eyerace_parity.measure.context import Bench
 
 RUNS: Final = 100

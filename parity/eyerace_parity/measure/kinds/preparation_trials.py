@@ -6,7 +6,7 @@ mistake is named by unmaking it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,11 +20,12 @@ from eyerace_parity.measure.batching import rows_of
 from eyerace_parity.measure.kinds import outputs
 from eyerace_parity.measure.kinds.outputs import CODE as OUTPUTS_CODE
 from eyerace_parity.preprocess.apply import profile_digest
+from eyerace_parity.preprocess.variations import variations
 from eyerace_parity.runners.registry import open_runner
 from eyerace_parity.stats.classification import decisions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
 
     from eyerace_parity.evidence.base import Array, Provenance
     from eyerace_parity.measure.context import Bench
@@ -36,7 +37,6 @@ SAMPLES: Final = 32
 SEED: Final = 32
 CODE: Final = ("measure/kinds/preparation_trials.py", *OUTPUTS_CODE)
 
-_IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _PICTURE: Final = 3
 _TABLE: Final = 2
 
@@ -69,7 +69,7 @@ def measure(bench: Bench, need: Need[Trials], source: Provenance) -> Trials:
     reference = _answers(bench, need.versus, samples, recorded_digest) if need.versus else None
     size = None if reference is None else _size(reference)
     trials = []
-    ways = [("", stated, None), *_ways(stated, bench.contract.preprocess)]
+    ways = [("", stated, None), *variations(stated, bench.contract.preprocess)]
     with (
         open_runner(bench.contract, need.variant, threads=1) as runner,
         bench.progress.task(f"{need.variant}: usual mistakes of preprocessing", len(ways)) as task,
@@ -153,72 +153,3 @@ def _run(
 
 
 # ---- the usual mistakes ----------------------------------------------------------------------------------------------
-
-
-def _ways(
-    stated: Preprocess, profiles: Mapping[str, Preprocess]
-) -> Iterator[tuple[str, Preprocess, Callable[[Array], Array] | None]]:
-    """All ways but the stated one: what is said of each, the profile, and what is done to the tensor afterwards.
-
-    Of equals the first is named: one thing that is changed says more than the profile which has it.
-    """
-    for told, changes in _profiles(stated):
-        try:
-            other = Preprocess.model_validate(stated.model_dump() | changes)
-        except ValueError:
-            continue  # what one profile can have another cannot: uint8 has no mean
-        if other != stated:
-            yield told, other, None
-    if stated.color != "L":
-        yield "as a buffer of [height, width, channels] (HWC) read as [channels, height, width]", stated, _scrambled
-        yield "as a buffer of [channels, height, width] (CHW) read as [height, width, channels]", stated, _unscrambled
-
-    for name, profile in profiles.items():
-        if profile != stated:
-            yield f"by the profile {name!r} of the contract", profile, None
-
-
-def _profiles(stated: Preprocess) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield from _colours(stated)
-    if stated.exif:
-        yield "without applying the EXIF orientation", {"exif": False}
-    else:
-        yield "with the EXIF orientation applied", {"exif": True}
-    resize = stated.resize
-    if resize is not None:
-        now = resize.model_dump()
-        for name, kind in (("nearest", "nearest pixel"), ("bilinear", "antialiased bilinear filter")):
-            yield f"resized by the {kind} instead of {resize.filter}", {"resize": now | {"filter": name}}
-        for fit in ("squash", "crop", "pad"):
-            yield f"resized to {fit} instead of {resize.fit}", {"resize": now | {"fit": fit}}
-
-
-def _colours(stated: Preprocess) -> Iterator[tuple[str, dict[str, Any]]]:
-    if stated.color != "L":
-        other = "RGB" if stated.color == "BGR" else "BGR"
-        yield f"with the channels in the order {other} instead of {stated.color}", {"color": other}
-    if stated.dtype == "uint8":
-        return
-    mean, std = _IMAGENET
-    yield "with pixels divided by 255", {"scale": 1 / 255}
-    yield "with pixels not divided by 255", {"scale": 1.0}
-    yield "with pixels brought to [-1, 1] instead of mean and std as stated", _plain(0.5, 0.5)
-    yield "with pixels divided by 255 and not normalised by mean and std", _plain(0.0, 1.0)
-    yield "with mean and std exchanged", {"mean": stated.std, "std": stated.mean}
-    # Last, because the nearest of equals is the first: what changes one thing only says more.
-    yield "normalised by ImageNet's mean and std", {"scale": 1 / 255, "mean": mean, "std": std}
-
-
-def _plain(mean: float, std: float) -> dict[str, Any]:
-    return {"scale": 1 / 255, "mean": (mean,), "std": (std,)}
-
-
-def _scrambled(tensor: Array) -> Array:
-    """Lay channels last, and read the buffer as if they came first."""
-    return np.ascontiguousarray(np.moveaxis(tensor, 0, -1)).reshape(tensor.shape)
-
-
-def _unscrambled(tensor: Array) -> Array:
-    """Undo that."""
-    channels, height, width = tensor.shape
-    return np.ascontiguousarray(np.moveaxis(tensor.reshape(height, width, channels), -1, 0))

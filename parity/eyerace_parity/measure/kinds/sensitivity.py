@@ -20,7 +20,7 @@ from eyerace_parity.isolation import worker
 from eyerace_parity.measure.batching import batch_of, evenly
 from eyerace_parity.measure.kinds.weights import parsed
 from eyerace_parity.recipes.quantise import prepared, quantise, quantised_operators
-from eyerace_parity.runners.artefacts import contents
+from eyerace_parity.runners.artefact_files import contents
 from eyerace_parity.stats.differences import sqnr_db
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ import numpy as np
 from eyerace_parity.core import machine
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.costs import Series, Timing
-from eyerace_parity.golden.stopwatch import preparation, timed
-from eyerace_parity.isolation.client import Handed
+from eyerace_parity.golden.base import preparation, timed
 from eyerace_parity.isolation.runtime_worker import Guest, local_command
 from eyerace_parity.measure.batching import batch_of
+from eyerace_parity.measure.isolated_worker import Handed
 from eyerace_parity.measure.kinds.system_noise import Watch
 from eyerace_parity.runners.onnxruntime import model_of
 from eyerace_parity.runners.registry import open_runner
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 CODE: Final = (
     "measure/kinds/timing.py",
-    "golden/stopwatch.py",
+    "golden/base.py",
     "stats/stopping_rules.py",
     "measure/kinds/system_noise.py",
     "measure/batching.py",

@@ -19,7 +19,7 @@ from eyerace_parity.core.errors import MORE_MEMORY, MeasurementError, ParityErro
 from eyerace_parity.evidence.diagnostics import LayerPair, Span, Weights
 from eyerace_parity.isolation import worker
 from eyerace_parity.measure.batching import batch_of, evenly
-from eyerace_parity.runners.artefacts import contents
+from eyerace_parity.runners.artefact_files import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.core.errors import MeasurementError, WorkerDied
-from eyerace_parity.core.places import listed
 from eyerace_parity.core.result import HOST
+from eyerace_parity.core.text import listed
 from eyerace_parity.evidence.answers import Execution
 from eyerace_parity.evidence.costs import Instructions
 from eyerace_parity.isolation.connection import START_SECONDS
 from eyerace_parity.isolation.runtime_worker import Guest, local_command
-from eyerace_parity.measure.kept import keep, recall
+from eyerace_parity.measure.cache import keep, recall
 from eyerace_parity.measure.kinds import execution, instructions
 from eyerace_parity.measure.kinds.execution import Failed
 from eyerace_parity.measure.sample_selection import Selection

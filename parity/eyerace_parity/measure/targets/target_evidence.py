@@ -9,7 +9,7 @@ from eyerace_parity.core.errors import MeasurementError, ParityError
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Execution, Outputs
 from eyerace_parity.evidence.base import Need, Provenance
-from eyerace_parity.measure.kept import recall
+from eyerace_parity.measure.cache import recall
 from eyerace_parity.measure.kinds import execution, instructions
 from eyerace_parity.measure.sample_selection import Selection, choose, margins
 from eyerace_parity.measure.targets.executor import KINDS, Lane, Order

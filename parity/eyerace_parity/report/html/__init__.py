@@ -6,8 +6,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import ContractError, RecordError
-from eyerace_parity.core.places import shown
-from eyerace_parity.record.files import replace_file
+from eyerace_parity.core.files import replace_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.cache import Store
     from eyerace_parity.record.comparison import Comparison
     from eyerace_parity.record.document import Record
-    from eyerace_parity.report.html.material import Accepted
+    from eyerace_parity.release.history import Accepted
 
     Chronicle = Callable[[Contract], Sequence[Accepted]]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 
 from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.release.history import Accepted
 from eyerace_parity.report.html.charts import WIDTH, Legend, Picture, draw, rows
-from eyerace_parity.report.html.material import Accepted
 from eyerace_parity.report.view.words import quantity
 from eyerace_parity.stats.classification import confusion, decisions, macro_f1
 

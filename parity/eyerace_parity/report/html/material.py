@@ -6,19 +6,24 @@ drawn from what is left, and no picture stands in for numbers that nobody has.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.core.errors import MeasurementError, ParityError, RecordError
+from eyerace_parity.core.errors import GoldenError, MeasurementError, ParityError, RecordError
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode
 from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.golden.images import open_image
 from eyerace_parity.measure import recorded
 from eyerace_parity.record.compose import substance
 from eyerace_parity.stats import differences
@@ -34,28 +39,12 @@ if TYPE_CHECKING:
     from eyerace_parity.golden.dataset import GoldenSet
     from eyerace_parity.measure.cache import Store
     from eyerace_parity.record.document import ContractEntry, EvidenceEntry, Record
+    from eyerace_parity.release.history import Accepted
     from eyerace_parity.report.html import Chronicle
 
 F = TypeVar("F", bound=Fact)
 
 _TABLE = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A release, at one of the times that it was accepted.
-
-    Attributes:
-        name: What it is called; unique.
-        golden: Digest of the golden set that it was measured on.
-        f1: Macro-F1 by variant.
-        bytes: Size of the file by variant; only for what is a release still.
-    """
-
-    name: str
-    golden: str = ""
-    f1: Mapping[str, float] = field(default_factory=dict)
-    bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,3 +193,59 @@ def _photographs(contract: Contract | None, golden: Golden | None) -> GoldenSet 
         found = open_golden(contract)
         return found if found.digest == golden.digest else None
     return None
+
+
+EDGE: Final = 96
+"""Longest edge of a thumbnail in pixels: of one that is only pointed at."""
+
+
+LARGE: Final = 160
+"""Longest edge of one that stands in the page."""
+
+
+_QUALITY: Final = 62
+
+
+_MOST_PIXELS: Final = 50_000_000
+
+
+class Album:
+    """Thumbnails in the making, beside whatever else is done meanwhile."""
+
+    def __init__(self, golden: GoldenSet | None, edges: Mapping[int, int], *, jobs: int = 2) -> None:
+        """Begin to make thumbnails.
+
+        Args:
+            golden: The golden set; ``None`` where it is not at hand.
+            edges: Longest edge in pixels, by the place of the sample.
+            jobs: Threads; decoding leaves Python's lock.
+        """
+        self._pool = ThreadPoolExecutor(max(1, jobs), thread_name_prefix="thumbnails")
+        self._made: dict[int, Future[str]] = {}
+        for sample, edge in edges.items() if golden is not None else ():
+            path = golden.photograph(sample) if golden is not None else None
+            if path is not None:
+                self._made[sample] = self._pool.submit(_thumbnail, path, edge)
+
+    def finished(self) -> dict[int, str]:
+        """Wait for the last one.
+
+        Returns:
+            A ``data:`` address by sample. A photograph that cannot be decoded has none.
+        """
+        found = {sample: address for sample, made in self._made.items() if (address := made.result())}
+        self._pool.shutdown()
+        return found
+
+
+def _thumbnail(path: Path, edge: int) -> str:
+    try:
+        with open_image(path, _MOST_PIXELS) as image:
+            image.draft("RGB", (edge, edge))  # a JPEG is decoded no larger than it takes, at a part of the cost
+            small = ImageOps.exif_transpose(image).convert("RGB")
+            small.thumbnail((edge, edge), Image.Resampling.BILINEAR)
+    except (GoldenError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return ""
+    body = io.BytesIO()
+    small.save(body, "WEBP", quality=_QUALITY, method=2)
+    return "data:image/webp;base64," + base64.b64encode(body.getvalue()).decode("ascii")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.matrix.reasons import in_a_word, reasons
-from eyerace_parity.record.comparison import Change, shown_factor, shown_verdict, worse
-from eyerace_parity.record.comparison import headline as comparison_headline
+from eyerace_parity.record.comparison import Change, worse
+from eyerace_parity.report.comparison import headline as comparison_headline
+from eyerace_parity.report.comparison import shown_factor, shown_verdict
 from eyerace_parity.report.html.frame import icon, part, template
 from eyerace_parity.report.matrix_terminal import verdict_line
+from eyerace_parity.report.view.matrix import Mark, Sheet
 from eyerace_parity.report.view.words import RICH, quantity
 
 if TYPE_CHECKING:
@@ -24,36 +25,6 @@ _TIMES: Final = "×"  # noqa: RUF001 - a factor
 _YES: Final = {True: "yes", False: "no", None: _UNKNOWN}
 _BITS: Final = {True: "equal", False: "differ", None: _UNKNOWN}
 _HELD, _BROKEN = RICH.status[Status.HELD], RICH.status[Status.BROKEN]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What became of a variant on a runtime, as a cell of the grid.
-
-    Attributes:
-        sign: Its sign.
-        word: The same as a word.
-        status: How it is coloured: ``held``, ``broken``, or empty where the contract expects nothing.
-    """
-
-    sign: str
-    word: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A table of numbers.
-
-    Attributes:
-        title: What it tells.
-        heads: Its columns, after the runtime.
-        lines: The runtime, and a text a column.
-    """
-
-    title: str
-    heads: tuple[str, ...]
-    lines: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def render_matrix(merged: Merged) -> str:

@@ -10,19 +10,18 @@ from markupsafe import Markup
 
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.record.reproduce import again
-from eyerace_parity.report.html.album import EDGE, LARGE, Album
 from eyerace_parity.report.html.charts import placed, swatch
 from eyerace_parity.report.html.costs import cost_pictures
 from eyerace_parity.report.html.frame import icon, part, template
 from eyerace_parity.report.html.history import history_picture
-from eyerace_parity.report.html.material import evidence_of
+from eyerace_parity.report.html.material import EDGE, LARGE, Album, evidence_of
 from eyerace_parity.report.html.quality import quality_pictures
 from eyerace_parity.report.html.scatter import shown_samples
 from eyerace_parity.report.terminal import verdict_line
-from eyerace_parity.report.view.contract import faults
-from eyerace_parity.report.view.runtimes import runtimes
+from eyerace_parity.report.view.contract import Line, Trouble, faults
 from eyerace_parity.report.view.samples import Flips, Moved, flips_of, moved_of
-from eyerace_parity.report.view.variants import glance
+from eyerace_parity.report.view.targets import Grid
+from eyerace_parity.report.view.variants import glance, runtimes
 from eyerace_parity.report.view.words import RICH, compared, outcome_sign, shown_unit
 
 if TYPE_CHECKING:
@@ -33,62 +32,7 @@ if TYPE_CHECKING:
     from eyerace_parity.report.html.charts import Picture
     from eyerace_parity.report.html.material import Material
     from eyerace_parity.report.view.contract import Fault
-    from eyerace_parity.report.view.runtimes import Runtimes
-    from eyerace_parity.report.view.variants import Glance
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A row of the clause table.
-
-    Attributes:
-        row: The verdict.
-        sign: Its sign.
-        number: What was found.
-        limit: How that stands to what is demanded, with the unit of both.
-        place: Where it was executed, empty for the host.
-    """
-
-    row: VerdictEntry
-    sign: str
-    number: str
-    limit: str
-    place: str
-
-    @property
-    def found(self) -> str:
-        """Number against limit."""
-        return " ".join(filter(None, (self.number, self.limit)))
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What is not held for one reason.
-
-    Attributes:
-        lines: The clauses.
-        groups: The same by variant.
-        place: Where to find the first of them in the contract, as ``file:line``; without the line where none is known.
-    """
-
-    lines: tuple[Line, ...]
-    groups: tuple[tuple[str, tuple[Line, ...]], ...]
-    place: str
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Targets by clauses, one sign a cell.
-
-    Attributes:
-        variant: The variant that was executed there.
-        clauses: Columns.
-        lines: Rows: the target, and its verdicts in the order of the columns, ``None`` where there is none.
-    """
-
-    variant: str
-    clauses: tuple[str, ...]
-    lines: tuple[tuple[str, tuple[Line | None, ...]], ...]
+    from eyerace_parity.report.view.variants import Glance, Runtimes
 
 
 @dataclass(frozen=True, slots=True)

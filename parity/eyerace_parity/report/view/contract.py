@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.core.places import listed
 from eyerace_parity.core.result import Status
+from eyerace_parity.core.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,3 +51,42 @@ def faults(verdicts: Iterable[VerdictEntry]) -> tuple[Fault, ...]:
             if row.status is status:
                 grouped.setdefault((row.target, row.status, row.reason, row.next, *row.causes), []).append(row)
     return tuple(Fault(tuple(group)) for group in grouped.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the clause table.
+
+    Attributes:
+        row: The verdict.
+        sign: Its sign.
+        number: What was found.
+        limit: How that stands to what is demanded, with the unit of both.
+        place: Where it was executed, empty for the host.
+    """
+
+    row: VerdictEntry
+    sign: str
+    number: str
+    limit: str
+    place: str
+
+    @property
+    def found(self) -> str:
+        """Number against limit."""
+        return " ".join(filter(None, (self.number, self.limit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is not held for one reason.
+
+    Attributes:
+        lines: The clauses.
+        groups: The same by variant.
+        place: Where to find the first of them in the contract, as ``file:line``; without the line where none is known.
+    """
+
+    lines: tuple[Line, ...]
+    groups: tuple[tuple[str, tuple[Line, ...]], ...]
+    place: str

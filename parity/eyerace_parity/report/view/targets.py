@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
 from eyerace_parity.core.result import HOST
-from eyerace_parity.report.cells import NARROWEST_CELL, cell, grid
+from eyerace_parity.report.tables import NARROWEST_CELL, cell, grid
 from eyerace_parity.report.view.words import shown_unit
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from eyerace_parity.record.rows import Unjudged, VerdictEntry
+    from eyerace_parity.report.view.contract import Line
     from eyerace_parity.report.view.words import Signs
 
 _LABELS: Final = 26
@@ -63,3 +65,18 @@ def _title(clause: str, rows: Sequence[VerdictEntry]) -> str:
     unit = units.pop() if len(units) == 1 else ""
     told = clause.endswith(f"_{unit.lower()}")
     return f"{clause} {unit}" if 0 < len(unit) <= _SHORT_UNIT and not told else clause
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Targets by clauses, one sign a cell.
+
+    Attributes:
+        variant: The variant that was executed there.
+        clauses: Columns.
+        lines: Rows: the target, and its verdicts in the order of the columns, ``None`` where there is none.
+    """
+
+    variant: str
+    clauses: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[Line | None, ...]], ...]

@@ -12,7 +12,7 @@ from eyerace_parity.isolation.worker import create_session, infer
 from eyerace_parity.selftest.edits import after_output, before_input, constant, node
 from eyerace_parity.selftest.faults.quantisation import in_place_of_static
 from eyerace_parity.selftest.model import Fault, on
-from eyerace_parity.selftest.roles import Role, Unfit
+from eyerace_parity.selftest.workshop import Role, Unfit
 
 if TYPE_CHECKING:
     import onnx

@@ -8,7 +8,7 @@ import numpy as np
 
 from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.selftest.model import Fault, on, quality_of
-from eyerace_parity.selftest.roles import Role, Unfit
+from eyerace_parity.selftest.workshop import Role, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from eyerace_parity.contract.data import Preprocess
 from eyerace_parity.contract.variants import QuantiseDynamicRecipe
 from eyerace_parity.selftest.edits import constant, initialiser, stored, write
 from eyerace_parity.selftest.model import Fault, answers_of, on
-from eyerace_parity.selftest.roles import Role, Unfit
+from eyerace_parity.selftest.workshop import Role, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

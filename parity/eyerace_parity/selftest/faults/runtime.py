@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.compatibility.predict import predict
-from eyerace_parity.measure.onnx_graph.graph_apart import graph_of
+from eyerace_parity.measure.onnx_graph.reader import graph_of
 from eyerace_parity.selftest.edits import after_output, node
 from eyerace_parity.selftest.model import Fault, on
-from eyerace_parity.selftest.roles import Role, Unfit
+from eyerace_parity.selftest.workshop import Role, Unfit
 
 if TYPE_CHECKING:
     import onnx

@@ -8,7 +8,7 @@ import numpy as np
 
 from eyerace_parity.selftest.edits import Weight, biases, middle, stored
 from eyerace_parity.selftest.model import Fault, answers_of, on
-from eyerace_parity.selftest.roles import Role, Unfit
+from eyerace_parity.selftest.workshop import Role, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,22 @@
+"""The JSON Schema of a merged record; ``python -m eyerace_parity.matrix.schema`` writes it beside this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from eyerace_parity.core.files import replace_file
+from eyerace_parity.matrix.document import VERSION, Merged
+from eyerace_parity.record.schema import schema_of
+
+SCHEMA_FILE: Final = Path(__file__).with_name("matrix.schema.json")
+"""The published schema of a merged record."""
+
+
+def schema_text() -> str:
+    """The schema of :class:`~eyerace_parity.matrix.document.Merged`, as it is published."""
+    return schema_of(Merged, f"urn:eyerace-parity:matrix:{VERSION}")
+
+
+if __name__ == "__main__":
+    replace_file(SCHEMA_FILE, schema_text())

@@ -1,0 +1,146 @@
+"""Pictures of cost and history, each drawn from evidence alone, and left out where there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import pytest
+
+from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.evidence.artefacts import Files, Graph, Layer
+from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.costs import Instructions, Series, Timing
+from eyerace_parity.measure.cache import Store
+from eyerace_parity.record.document import EvidenceEntry
+from eyerace_parity.release.history import Accepted
+from eyerace_parity.report.html.charts import draw, placed, rows
+from eyerace_parity.report.html.costs import cost_pictures, instructions_picture, latency_picture, layers_picture
+from eyerace_parity.report.html.history import history_picture
+from eyerace_parity.report.html.material import Material, gather
+from eyerace_parity.report.html.page import render
+from tests.record.records import record, verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eyerace_parity.evidence.base import Fact
+
+EVIL = '"><script>alert(1)</script>\\1'
+
+
+def evidence(document: Fact, variant: str = "int8", target: str = "host", *, baseline: bool = False) -> EvidenceEntry:
+    """A piece of evidence as a record holds it."""
+    return EvidenceEntry(
+        kind=type(document).__name__.lower(),
+        variant=variant,
+        target=target,
+        provenance=Provenance(variant=variant, target=target),
+        document=document,
+        baseline=baseline,
+    )
+
+
+def material(*pieces: EvidenceEntry, **row: object) -> Material:
+    """All that is known of a record of one verdict, which rests on these pieces."""
+    known = {f"sha256:{number}": piece for number, piece in enumerate(pieces)}
+    told = verdict("f1", evidence=tuple(known)) if not row else verdict(evidence=tuple(known), **row)  # type: ignore[arg-type]
+    made = record([told]).model_copy(update={"evidence": known})
+    entry = made.contracts[0]
+    variants = (entry.variants[0], entry.variants[1].model_copy(update={"reference": "fp32"}))
+    return Material(made, entry.model_copy(update={"variants": variants}))
+
+
+def timing(runs: int = 100) -> EvidenceEntry:
+    """Times of 10 to 11 ms."""
+    times = tuple(10 + (number * 37 % runs) / runs for number in range(runs))
+    source = Provenance(variant="int8")
+    return evidence(Timing(provenance=source, threads=1, first_wall_ms=20, runs=Series(wall_ms=times, cpu_ms=times)))
+
+
+def test_times_come_with_budget_and_interval() -> None:
+    """The quantile, where the runs prove it to lie, and the budget; one far off is named, not drawn to scale."""
+    row = {"clause": "p50", "check": "latency", "unit": "ms", "relation": Relation.AT_MOST, "value": 10.5}
+    picture = latency_picture(material(timing(), **row, limit=10.8))
+    assert picture is not None
+    assert "p50 10.49 ms, proven 10." in picture.caption
+    assert "budget 10.8 ms" in picture.caption
+    assert "beyond" not in picture.panels[0][0]
+    far = latency_picture(material(timing(), **row, limit=250))
+    assert far is not None
+    assert far.panels[0][0] == "int8; budget beyond the drawing: p50 250 ms"
+
+
+def test_too_few_times_leave_the_interval_open() -> None:
+    """What is not proven is not drawn as if it were."""
+    picture = latency_picture(material(timing(5)))
+    assert picture is not None
+    assert "p95 10.80 ms, proven ? to ?" in picture.caption
+
+
+def test_layers_stand_beside_those_of_the_same_name() -> None:
+    """Short names, the rest as a sum, each with its bytes for those who listen."""
+
+    def graph(variant: str, size: int, dtype: str) -> EvidenceEntry:
+        layers = (Layer(name="/blocks/blocks.1/project/project.0/Conv", operator="Conv", bytes=size, dtype=dtype),)
+        return evidence(Graph(provenance=Provenance(variant=variant), layers=layers, layers_rest=7), variant)
+
+    picture = layers_picture(material(graph("fp32", 4000, "float32"), graph("int8", 1000, "int8")))
+    assert picture is not None
+    drawing = picture.panels[0][1]
+    assert "blocks.1/project.0" in drawing
+    assert "in int8: 1 kB, Conv int8" in drawing
+    assert "all others in fp32: 7 B" in drawing
+    assert layers_picture(material(graph("torch", 1, "int8"))) is None
+
+
+def test_instructions_stand_beside_limit_and_accepted_release() -> None:
+    """Growth alone gives a limit too: the release's number and what it may grow by."""
+
+    def counted(number: int, *, baseline: bool = False) -> EvidenceEntry:
+        fact = Instructions(provenance=Provenance(variant="int8", target="cortex-a72"), steady=(number, number))
+        return evidence(fact, target="cortex-a72", baseline=baseline)
+
+    row = {"clause": "instructions_growth", "check": "arm64", "target": "cortex-a72", "value": 0.1, "limit": 0.02}
+    picture = instructions_picture(
+        material(counted(110_000_000), counted(100_000_000, baseline=True), **row, status=Status.BROKEN)
+    )
+    assert picture is not None
+    assert "110 M, the accepted release 100 M (+10.00%), at most 102 M" in picture.caption
+
+
+def test_history_begins_with_an_accepted_release() -> None:
+    """Each release and this run last; none of it where nothing was accepted."""
+    here = material(evidence(Files(provenance=Provenance(variant="int8"), bytes=100, deflated=90)))
+    picture = history_picture(here, [Accepted("1.0", bytes={"int8": 90}), Accepted("1.1", bytes={"int8": 95})])
+    assert picture is not None
+    assert "this run, int8: 100 B" in picture.panels[0][1]
+    assert history_picture(here, []) is None
+
+
+def test_without_evidence_there_are_no_pictures() -> None:
+    """And no holes."""
+    assert list(cost_pictures(material())) == []
+
+
+def test_a_name_from_a_file_cannot_leave_its_place_in_a_drawing() -> None:
+    """A column's title becomes part of an element's name."""
+    values = rows([{"x": 1, "y": 1, "t": EVIL}, {"x": 2, "y": 3, "t": EVIL}])
+    chart = alt.Chart(values).mark_line(clip=True).encode(x="x:Q", y="y:Q", description="t:N", color=alt.Color("t:N"))
+    svg = draw(chart, f"capture-{EVIL}", EVIL)
+    assert "<script" not in svg
+    assert 'id="capture-' in svg
+    assert 'id="c2-capture-' in placed(svg, "c2")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_record_of_several_contracts_without_store_reads_well(*, again: bool, tmp_path: Path) -> None:
+    """One chapter each, whatever is gone; and one that was judged again says so."""
+    one = record([verdict("f1")])
+    second = one.contracts[0].model_copy(update={"name": "ears", "judged_again": again})
+    rows_ = (*one.verdicts, *(row.model_copy(update={"contract": "ears"}) for row in one.verdicts))
+    both = one.model_copy(update={"contracts": (*one.contracts, second), "verdicts": rows_})
+    text = render(both, [gather(both, entry, Store(tmp_path / "gone"), tmp_path) for entry in both.contracts])
+    assert text.count('class="chapter"') == 2
+    assert ("judged again" in text) is again
+    assert "None" not in text
