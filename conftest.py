@@ -3,6 +3,6 @@
 The gate itself is the installed plugin (``eyerace_parity.plugin``); no user needs a conftest for it.
 """
 
-from eyerace_parity.core.machine import hush
+from eyerace_parity.core.machine import disable_telemetry
 
-hush()
+disable_telemetry()

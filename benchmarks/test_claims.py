@@ -22,8 +22,8 @@ from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.evidence.answers import Outputs, Repeats
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.measure.cache import Store
-from eyerace_parity.measure.isolated_worker import Assistant
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.measure.isolated_worker import IsolatedWorker
 from eyerace_parity.measure.laboratory import Laboratory
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 
@@ -108,20 +108,20 @@ def bare_loop(bundle: Path) -> None:
     np.concatenate(scores)
 
 
-def evaluate(bundle: Path, jobs: int, assistant: Assistant) -> Outputs:
+def evaluate(bundle: Path, jobs: int, assistant: IsolatedWorker) -> Outputs:
     """The gate's own golden evaluation, with an empty store."""
     with laboratory(bundle, jobs, assistant) as lab:
         return lab.obtain(Need(Outputs, "int8"))
 
 
 @contextmanager
-def laboratory(bundle: Path, jobs: int, assistant: Assistant) -> Iterator[Laboratory]:
+def laboratory(bundle: Path, jobs: int, assistant: IsolatedWorker) -> Iterator[Laboratory]:
     """A laboratory with an empty store."""
     with tempfile.TemporaryDirectory() as store:
         lab = Laboratory(
             open_contract(bundle / "contract.toml"),
             open_golden,
-            Store(Path(store)),
+            EvidenceCache(Path(store)),
             jobs=jobs,
             progress=SilentProgress(),
             assistant=assistant,
@@ -131,9 +131,9 @@ def laboratory(bundle: Path, jobs: int, assistant: Assistant) -> Iterator[Labora
 
 
 @contextmanager
-def assisted(bundle: Path, cores: int) -> Iterator[Assistant]:
+def assisted(bundle: Path, cores: int) -> Iterator[IsolatedWorker]:
     """An assistant on so many cores, at work already: a run has one, and starts it once."""
-    assistant = Assistant()
+    assistant = IsolatedWorker()
     with on_cores(cores), laboratory(bundle, cores, assistant) as lab:
         lab.obtain(Need(Repeats, "int8"))
     try:
@@ -159,7 +159,7 @@ def test_golden_evaluation_on_two_cores(benchmark: BenchmarkFixture, claims: Cla
     """The gate's evaluation on two cores against the same on one."""
     with assisted(bundle, 1) as one, assisted(bundle, 2) as two:
 
-        def on(cores: int, assistant: Assistant) -> None:
+        def on(cores: int, assistant: IsolatedWorker) -> None:
             with on_cores(cores):
                 evaluate(bundle, cores, assistant)
 

@@ -26,9 +26,9 @@ from eyerace_parity.evidence.base import Need
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.isolation.runtime_worker import local_command
 from eyerace_parity.measure.batching import batch_of
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.laboratory import Laboratory
-from eyerace_parity.measure.targets.equipment import Emulation
+from eyerace_parity.measure.targets.equipment import EmulatedTargets
 from eyerace_parity.measure.targets.executor import KINDS
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 
@@ -74,7 +74,7 @@ class Bench:
             build_variant(self.contract, variant, SilentProgress())
         stated_home = os.environ.get("EYERACE_PARITY_ARM64_HOME")
         home = Path(stated_home) if stated_home else user_cache_path("eyerace-parity", appauthor=False) / "arm64"
-        self.emulation = Emulation(self.contract, Sources(home), offline=False, progress=SilentProgress())
+        self.emulation = EmulatedTargets(self.contract, Sources(home), offline=False, progress=SilentProgress())
         self.toolkits = {target: self.emulation.toolkit(target) for target in TARGETS}
         self.folder = folder
         self.host = folder / "host"
@@ -89,7 +89,12 @@ class Bench:
     def laboratory(self, store: Path) -> Laboratory:
         """A laboratory over a store."""
         return Laboratory(
-            self.contract, open_golden, Store(store), jobs=JOBS, progress=SilentProgress(), equipment=self.emulation
+            self.contract,
+            open_golden,
+            EvidenceCache(store),
+            jobs=JOBS,
+            progress=SilentProgress(),
+            equipment=self.emulation,
         )
 
     def lane(self, clauses: tuple[str, ...] = (), *, counts: bool = False) -> None:

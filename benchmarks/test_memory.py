@@ -16,8 +16,8 @@ from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Soak
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.measure.cache import Store
-from eyerace_parity.measure.context import Bench
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.measure.context import MeasurementContext
 from eyerace_parity.measure.kinds import soak
 from eyerace_parity.selftest.faults.cost import LEAK, leak
 from eyerace_parity.selftest.workshop import Role, Workshop
@@ -33,7 +33,10 @@ MEGABYTE = 1_000_000
 
 def growths(contract: Contract, variant: str, store: Path) -> tuple[list[float], int]:
     """Bytes that each of several processes holds more after its runs, and how many runs there were."""
-    bench, need = Bench(contract, open_golden, Store(store), 1, SilentProgress()), Need(Soak, variant)
+    bench, need = (
+        MeasurementContext(contract, open_golden, EvidenceCache(store), 1, SilentProgress()),
+        Need(Soak, variant),
+    )
     found = [soak.measure(bench, need, soak.provenance(bench, need)) for _ in range(PROCESSES)]
     return [float(each.resident_bytes[-1] - each.resident_bytes[0]) for each in found], found[0].runs
 

@@ -20,8 +20,8 @@ from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.codec import encode
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.measure.cache import Store
-from eyerace_parity.record.compose import substance
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.record.compose import measurement_digest
 from eyerace_parity.record.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry
 from eyerace_parity.record.files import read_record, write_record
 from eyerace_parity.record.rows import VerdictEntry
@@ -137,7 +137,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Run:
     scores[np.arange(MANY), labels] += 3
     answers = {"fp32": scores, "int8": scores + generator.normal(0, 0.2, scores.shape)}
     run = Run(folder, folder / "record.json", folder / "cache")
-    store = Store(run.cache)
+    store = EvidenceCache(run.cache)
     evidence = {"sha256:" + "a" * 64: EvidenceEntry(kind="golden", variant="", provenance=Provenance(variant=""))}
     store.write("golden", "sha256:" + "a" * 64, encode(golden))
     for letter, (name, array) in zip("bc", answers.items(), strict=True):
@@ -159,7 +159,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Run:
         name="many",
         file="contract.toml",
         digest=contract.digest,
-        substance=substance(contract),
+        substance=measurement_digest(contract),
         variants=(
             VariantEntry(name="fp32", kind="onnx", path="fp32.onnx"),
             VariantEntry(name="int8", kind="onnx", path="int8.onnx", reference="fp32"),

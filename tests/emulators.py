@@ -21,7 +21,7 @@ from eyerace_parity.emulation.qemu import find_qemu, install_qemu
 from eyerace_parity.isolation.runtime_worker import WORKER
 
 if TYPE_CHECKING:
-    from eyerace_parity.emulation.counter import Counter
+    from eyerace_parity.emulation.counter import InstructionCounter
     from eyerace_parity.emulation.qemu import Emulator
     from eyerace_parity.emulation.tiers import Architecture
 
@@ -63,14 +63,14 @@ def emulator(architecture: Architecture) -> Emulator:
 
 
 @cache
-def _counter(architecture: Architecture, folder: Path) -> Counter | str:
+def _counter(architecture: Architecture, folder: Path) -> InstructionCounter | str:
     try:
         return counter.build(emulator(architecture).bare(), folder)
     except counter.CountingUnavailable as error:
         return error.reason
 
 
-def counting(architecture: Architecture, folder: Path) -> Counter:
+def counting(architecture: Architecture, folder: Path) -> InstructionCounter:
     """A plugin that counts; the test is left out where there can be none."""
     found = _counter(architecture, folder)
     return lacking(found) if isinstance(found, str) else found

@@ -9,8 +9,8 @@ import numpy as np
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.measure.cache import Store
-from eyerace_parity.measure.context import Bench
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.measure.context import MeasurementContext
 from eyerace_parity.measure.laboratory import Laboratory
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def laboratory(bundle: Path, *, store: Path | None = None, jobs: int = 1, **more: Any) -> Laboratory:
     """A laboratory with a store of its own beside the bundle, unless another is named."""
     contract = open_contract(bundle / "contract.toml")
-    place = Store(store or bundle.parent / "store")
+    place = EvidenceCache(store or bundle.parent / "store")
     return Laboratory(contract, open_golden, place, jobs=jobs, progress=SilentProgress(), **more)
 
 
-def bench(bundle: Path, *, jobs: int = 1) -> Bench:
+def bench(bundle: Path, *, jobs: int = 1) -> MeasurementContext:
     """What measurers work on, for calling one by itself."""
     contract = open_contract(bundle / "contract.toml")
-    return Bench(contract, open_golden, Store(bundle.parent / "store"), jobs, SilentProgress())
+    return MeasurementContext(contract, open_golden, EvidenceCache(bundle.parent / "store"), jobs, SilentProgress())
 
 
 def floats(array: Any) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eyerace_parity.checks.base import Case, Clause, Planned
+from eyerace_parity.checks.base import Case, Clause, PlannedClause
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.core.errors import ArtefactError, BaselineMissing, ContractError
 from eyerace_parity.core.result import Judgement, Relation, Status
@@ -44,13 +44,13 @@ class _Contract:
     name = "eyes"
 
 
-def planned(judgement: Callable[..., Judgement]) -> Planned:
+def planned(judgement: Callable[..., Judgement]) -> PlannedClause:
     """A clause that needs one file's size."""
     case = Case(_Contract(), "int8", labelled=True)  # type: ignore[arg-type] # only its name is read
     clause: Clause[Limits] = Clause(
         "file_size", "size", "", judgement, needs=lambda *_: (NEED,), applies=lambda *_: True
     )
-    return Planned(case, clause, Limits())
+    return PlannedClause(case, clause, Limits())
 
 
 def test_evidence_reaches_the_check_and_its_key_the_verdict() -> None:

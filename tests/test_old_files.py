@@ -16,7 +16,7 @@ from eyerace_parity.evidence import Evidence
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode, encode
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.record.files import read_record
 from eyerace_parity.record.schema import SCHEMA_FILE
 from eyerace_parity.release import files as releases
@@ -81,7 +81,7 @@ def test_an_entry_of_the_cache_is_read(cache: Path, path: Path) -> None:
     """It is found by its key, its bytes become evidence, and arrays become the same bytes again."""
     (kind,) = (kind for kind in get_args(Evidence) if kind.__name__.lower() == path.parent.name)
     head = json.loads(path.read_bytes().partition(b"\n")[0])
-    body = Store(cache).read(head["kind"], head["key"])
+    body = EvidenceCache(cache).read(head["kind"], head["key"])
     assert body is not None
     found: Any = decode(kind, body)
     if issubclass(kind, Fact):

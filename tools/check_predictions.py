@@ -25,11 +25,11 @@ from measure_runtimes import load_all
 from onnx import helper, version_converter
 from rich.table import Table
 
-from eyerace_parity.compatibility.predict import Forecast, Outcome, Prediction, predict
+from eyerace_parity.compatibility.predict import Forecast, LoadOutcome, Prediction, predict
 from eyerace_parity.compatibility.versions import Version
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.measure.kinds.peer_timing import python_of
-from eyerace_parity.report.tables import Canvas
+from eyerace_parity.report.tables import TextConsole
 from tests.compatibility.files import FILES, facts
 
 if TYPE_CHECKING:
@@ -59,12 +59,14 @@ class Trial:
     @property
     def open(self) -> bool:
         """Whether nothing was foretold, because the table ends before the runtime and its last one refuses the file."""
-        return self.forecast.beyond and self.forecast.outcome is Outcome.UNKNOWN
+        return self.forecast.beyond and self.forecast.outcome is LoadOutcome.UNKNOWN
 
     @property
     def wrong(self) -> bool:
         """Whether something else happened than what was foretold, or the table could not tell."""
-        return not self.open and self.forecast.outcome is not (Outcome.REFUSED if self.refusal else Outcome.LOADS)
+        return not self.open and self.forecast.outcome is not (
+            LoadOutcome.REFUSED if self.refusal else LoadOutcome.LOADS
+        )
 
     @property
     def told(self) -> str:
@@ -165,7 +167,7 @@ def drawn(trials: Sequence[Trial]) -> str:
         rows.setdefault(trial.name, {})[trial.forecast.version] = f"{mark}{_REFUSED if trial.refusal else 'loads'}"
     for name, cells in rows.items():
         table.add_row(name, *(cells[version] for version in versions))
-    canvas = Canvas(width=160, colour=False)
+    canvas = TextConsole(width=160, colour=False)
     canvas.print(table)
     return canvas.text
 

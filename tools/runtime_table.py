@@ -14,9 +14,9 @@ from eyerace_parity.compatibility.table import SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from eyerace_parity.compatibility.table import Form, Runtime, Table
+    from eyerace_parity.compatibility.table import Form, RuntimeSupport, SupportTable
     from eyerace_parity.compatibility.versions import Version
-    from eyerace_parity.evidence.artefacts import Signature
+    from eyerace_parity.evidence.artefacts import OperatorSignature
 
 COMMAND: Final = "python tools/measure_runtimes.py ENVIRONMENT/bin/python …"
 _OPEN_END: Final = (1 << 31) - 1
@@ -51,7 +51,7 @@ class Observed:
 
     ir_version: int
     imports: Mapping[str, int]
-    signatures: Sequence[Signature]
+    signatures: Sequence[OperatorSignature]
     refusals: Mapping[Version, str]
 
 
@@ -123,7 +123,7 @@ def spans(found: Iterable[Version], versions: Sequence[Version]) -> Iterator[str
             first = None
 
 
-def add_observations(document: dict[str, Any], table: Table, observed: Iterable[Observed]) -> Iterator[str]:
+def add_observations(document: dict[str, Any], table: SupportTable, observed: Iterable[Observed]) -> Iterator[str]:
     """Add to the document what kernels do not foretell; yield a line for each that contradicts them."""
     seen: dict[_Combination, dict[Version, set[bool]]] = defaultdict(lambda: defaultdict(set))
     unforetold: set[tuple[_Combination, Version]] = set()
@@ -150,7 +150,9 @@ def add_observations(document: dict[str, Any], table: Table, observed: Iterable[
             yield f"{operator} {since} of {types} {verb}, which its kernels do not tell, on {', '.join(told)}"
 
 
-def _loaded_alone(table: Table, observed: Iterable[Observed]) -> Iterator[tuple[Version, Form, Signature, str]]:
+def _loaded_alone(
+    table: SupportTable, observed: Iterable[Observed]
+) -> Iterator[tuple[Version, Form, OperatorSignature, str]]:
     """Yield what each runtime said of models whose fate hangs on one node, with that node."""
     for model in observed:
         for runtime in table.runtimes:
@@ -159,7 +161,7 @@ def _loaded_alone(table: Table, observed: Iterable[Observed]) -> Iterator[tuple[
                     yield runtime.version, form, signature, model.refusals[runtime.version]
 
 
-def _too_new(model: Observed, runtime: Runtime) -> bool:
+def _too_new(model: Observed, runtime: RuntimeSupport) -> bool:
     newest = runtime.domains
     return model.ir_version > runtime.ir_version or any(
         version > newest.get(domain, version) for domain, version in model.imports.items()
@@ -174,7 +176,9 @@ def _foretold(answer: Support, refusal: str) -> bool:
     return not lacks if answer is Support.YES else bool(refusal)
 
 
-def _in_question(signatures: Sequence[Signature], table: Table, version: Version) -> Iterator[tuple[Form, Signature]]:
+def _in_question(
+    signatures: Sequence[OperatorSignature], table: SupportTable, version: Version
+) -> Iterator[tuple[Form, OperatorSignature]]:
     """Yield the nodes that a model's fate hangs on: one alone, or the only one that is not known to run."""
     known = [(form, s) for s in signatures if (form := table.form(s.operator, s.opset, version)) is not None]
     if len(known) < len(signatures):

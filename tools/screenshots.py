@@ -21,7 +21,7 @@ from PIL import Image
 
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ParityError
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.record.files import read_record
 from eyerace_parity.release.history import accepted_of
 from eyerace_parity.report.html import write_page
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             for file in options.records:
                 page = Path(folder) / f"{file.stem}.html"
-                write_page(page, read_record(file), Store(settings.cache), Path.cwd(), accepted=accepted_of)
+                write_page(page, read_record(file), EvidenceCache(settings.cache), Path.cwd(), accepted=accepted_of)
                 for screen in SCREENS:
                     picture = _photographed(browser, page, screen)
                     if picture is None:

@@ -11,13 +11,13 @@ import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from eyerace_parity.checks.base import Findings
-from eyerace_parity.core.errors import BaselineMissing, MeasurementError, ParityError, harmless
+from eyerace_parity.checks.base import ClauseEvidence
+from eyerace_parity.core.errors import BaselineMissing, MeasurementError, ParityError, without_control_characters
 from eyerace_parity.core.result import Judgement, Status, Verdict
-from eyerace_parity.evidence.source import Inquiry
+from eyerace_parity.evidence.source import TrackedSource
 
 if TYPE_CHECKING:
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.evidence import Evidence
     from eyerace_parity.evidence.base import Need
     from eyerace_parity.evidence.source import Source
@@ -26,7 +26,7 @@ _REPORT_IT = "report it with the details below; the model is not at fault"
 _FRAMES = 3
 
 
-def judge(planned: Planned, source: Source, *, explain: bool = True) -> Verdict:
+def judge(planned: PlannedClause, source: Source, *, explain: bool = True) -> Verdict:
     """Judge one clause. Never raises for anything that a model, a file or a check can do.
 
     Args:
@@ -34,7 +34,7 @@ def judge(planned: Planned, source: Source, *, explain: bool = True) -> Verdict:
         source: Where its evidence comes from.
         explain: Whether likely causes of what is broken are looked for, which takes further evidence.
     """
-    asked = Inquiry(source)
+    asked = TrackedSource(source)
     judgement = _judged(planned, asked)
     if explain and _asks_why(judgement):
         # Imported only where something is broken: a green run pays nothing for it.
@@ -44,7 +44,7 @@ def judge(planned: Planned, source: Source, *, explain: bool = True) -> Verdict:
     return Verdict(planned.identity, judgement, asked.keys, asked.needs)
 
 
-def _judged(planned: Planned, source: Source) -> Judgement:
+def _judged(planned: PlannedClause, source: Source) -> Judgement:
     """Gather what a clause needs, and hand it over."""
     found: dict[Need[Any], Evidence] = {}
     try:
@@ -59,7 +59,7 @@ def _judged(planned: Planned, source: Source) -> Judgement:
         except Exception as error:  # noqa: BLE001 - as above, for whatever measures
             return _own_fault(f"the measurement of {need}", error)
     try:
-        judgement = planned.judge(Findings(found))
+        judgement = planned.judge(ClauseEvidence(found))
     except ParityError as error:
         # A user's own metric, say: it speaks for itself.
         judgement = _unmeasured(error)
@@ -98,7 +98,9 @@ def _sound(judgement: Judgement) -> Judgement:
     What a file says of itself stands in reasons, and must not steer the terminal that shows them.
     """
     judgement = replace(
-        judgement, reason=harmless(judgement.reason), details=tuple(harmless(line) for line in judgement.details)
+        judgement,
+        reason=without_control_characters(judgement.reason),
+        details=tuple(without_control_characters(line) for line in judgement.details),
     )
     numbers = [number for number in (judgement.value, judgement.limit) if isinstance(number, float)]
     if judgement.status.passes and any(math.isnan(number) for number in numbers):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eyerace_parity.checks.base import Findings
+from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import FAMILIES
 from eyerace_parity.contract.model import Contract
@@ -19,7 +19,7 @@ from eyerace_parity.evidence.costs import Footprint, Preflight, Series, Soak, Ti
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.core.result import Judgement
     from eyerace_parity.evidence import Evidence
     from eyerace_parity.evidence.base import Array
@@ -91,7 +91,7 @@ def contract(
     return read
 
 
-def planned(read: Contract, variant: str, clause: str) -> Planned:
+def planned(read: Contract, variant: str, clause: str) -> PlannedClause:
     """The planned clause of a variant; a test that asks for one that is not planned fails here."""
     found = {(p.identity.variant, p.identity.clause): p for p in plan(read)}
     return found[variant, clause]
@@ -111,7 +111,7 @@ def judge(read: Contract, variant: str, clause: str, *evidence: Evidence) -> Jud
             whose = "" if isinstance(piece, Golden) else piece.provenance.variant
             if isinstance(piece, need.kind) and whose == need.variant:
                 found[need] = piece
-    return item.judge(Findings(found))
+    return item.judge(ClauseEvidence(found))
 
 
 def golden(labels: Sequence[int] | None = LABELS, *, count: int | None = None, digest: str = "") -> Golden:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eyerace_parity.checks.base import Findings
+from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.result import Status
@@ -54,7 +54,7 @@ def judge(read: Contract, clause: str, *evidence: Any, target: str = OLD) -> Jud
             whose = ("", "host") if isinstance(piece, Golden) else (piece.provenance.variant, piece.provenance.target)
             if isinstance(piece, need.kind) and whose == (need.variant, need.target):
                 found[need] = piece
-    return item.judge(Findings(found))
+    return item.judge(ClauseEvidence(found))
 
 
 def beside(there: Execution, here: Execution | None = None) -> tuple[Golden, Execution, Execution, Graph]:

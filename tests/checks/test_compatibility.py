@@ -12,7 +12,7 @@ from eyerace_parity.compatibility.table import table
 from eyerace_parity.compatibility.versions import Version
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.result import Status
-from eyerace_parity.evidence.artefacts import Signature
+from eyerace_parity.evidence.artefacts import OperatorSignature
 from eyerace_parity.evidence.base import Provenance
 from tests.bundles import IMAGE_CONTRACT
 from tests.checks.evidence_factory import clauses, contract, graph, judge, preflight
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.artefacts import Graph
     from eyerace_parity.evidence.costs import Preflight
 
-RELU = Signature(operator="ai.onnx::Relu", opset=17, inputs=("float32",), outputs=("float32",), count=3)
-CONV = Signature(
+RELU = OperatorSignature(operator="ai.onnx::Relu", opset=17, inputs=("float32",), outputs=("float32",), count=3)
+CONV = OperatorSignature(
     operator="ai.onnx::ConvInteger", opset=17, inputs=("uint8", "int8", "uint8", "int8"), outputs=("int32",), count=9
 )
 BLURRED = CONV.model_copy(update={"inputs": ("uint8", "?", "uint8", "?")})
 
 
-def file(*signatures: Signature, **fields: Any) -> Graph:
+def file(*signatures: OperatorSignature, **fields: Any) -> Graph:
     """A file of these operators."""
     return graph("int8", signatures=signatures, operators={s.operator: s.count for s in signatures}, **fields)
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.checks.base import Findings
+from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.result import Status
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.flips import AcceptedFlip, FlipLedger, KnownFlips
-from eyerace_parity.measure.kinds.flips import MOST_ROWS, reckon
+from eyerace_parity.measure.kinds.flips import MOST_ROWS, compute_flips
 from tests.checks.evidence_factory import LABELS, contract, golden, one_hot, planned, scores
 from tests.checks.evidence_factory import outputs as answers
 
@@ -35,7 +35,7 @@ def ledger(ours: Sequence[int], theirs: Sequence[int], labels: Sequence[int] | N
     facts = golden(labels, count=len(ours))
     columns = {"focus": [f"0.{index}" for index in range(len(ours))]}
     source = Provenance(variant="int8")
-    return reckon(contract(), facts, columns, scores("int8", ours), scores("fp32", theirs), source=source)
+    return compute_flips(contract(), facts, columns, scores("int8", ours), scores("fp32", theirs), source=source)
 
 
 def accepted(name: str, **fields: Any) -> AcceptedFlip:
@@ -50,7 +50,7 @@ def judge(clause: str, most: int, ours: Sequence[int], *known: AcceptedFlip, fai
     item = planned(read, "int8", clause)
     book = KnownFlips(provenance=Provenance(variant=""), today=TODAY, entries=known, failure=failure)
     pieces = (golden(), scores("int8", ours), scores("fp32"), ledger(ours, LABELS), book)
-    return item.judge(Findings(dict(zip(item.needs, pieces, strict=True))))
+    return item.judge(ClauseEvidence(dict(zip(item.needs, pieces, strict=True))))
 
 
 def test_flips_are_counted_and_named_with_label_decisions_and_capture() -> None:
@@ -116,7 +116,7 @@ def test_a_known_harmless_flip_has_not_gone_for_the_harmful_clause() -> None:
     theirs = (1, 0, 1, 1, 2, 2)
     book = KnownFlips(provenance=Provenance(variant=""), today=TODAY, entries=(accepted("eye-0"),))
     pieces = (golden(), scores("int8", ours), scores("fp32", theirs), ledger(ours, theirs), book)
-    found = item.judge(Findings(dict(zip(item.needs, pieces, strict=True))))
+    found = item.judge(ClauseEvidence(dict(zip(item.needs, pieces, strict=True))))
     assert found.status is Status.HELD
     assert not [line for line in found.details if "eye-0" in line]
 
@@ -133,10 +133,10 @@ def test_a_candidate_that_answers_nan_is_broken() -> None:
     read = contract({"int8": {"flips": {"decision_flips": 99}}})
     item = planned(read, "int8", "decision_flips")
     bad = answers("int8", scores=np.full((6, 3), np.nan, np.float32))
-    book = reckon(read, golden(), {}, bad, scores("fp32"), source=Provenance(variant="int8"))
+    book = compute_flips(read, golden(), {}, bad, scores("fp32"), source=Provenance(variant="int8"))
     assert (book.failure, book.total) == ("some scores are not finite", 0)
     pieces = (golden(), bad, scores("fp32"), book, KnownFlips(provenance=Provenance(variant=""), today=TODAY))
-    assert item.judge(Findings(dict(zip(item.needs, pieces, strict=True)))).status is Status.BROKEN
+    assert item.judge(ClauseEvidence(dict(zip(item.needs, pieces, strict=True)))).status is Status.BROKEN
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_candidate_that_answers_nan_is_broken() -> None:
 def test_a_ledger_of_what_cannot_be_compared_says_why(arrays: dict[str, Any]) -> None:
     """It is never an empty ledger that looks like no flip."""
     bad = Outputs(Provenance(variant="int8"), arrays, 6)
-    book = reckon(contract(), golden(), {}, bad, scores("fp32"), source=Provenance(variant="int8"))
+    book = compute_flips(contract(), golden(), {}, bad, scores("fp32"), source=Provenance(variant="int8"))
     assert book.failure
     assert book.samples == 0
 

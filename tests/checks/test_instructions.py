@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from eyerace_parity.checks.arm64 import Arm64Limits
-from eyerace_parity.checks.base import Findings
+from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.numbers import tally
+from eyerace_parity.core.numbers import format_count
 from eyerace_parity.core.result import Status
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.costs import Instructions
@@ -55,7 +55,7 @@ def judge(
             whose = piece.provenance.variant, piece.provenance.target
             if not need.baseline and whose == (need.variant, need.target):
                 found[need] = piece
-    return item.judge(Findings(found))
+    return item.judge(ClauseEvidence(found))
 
 
 def planned(read: Contract, *clauses: str) -> list[tuple[str, str]]:
@@ -87,7 +87,7 @@ def test_what_is_no_budget_is_refused(written: Any) -> None:
 @given(st.integers(1, 10**15))
 def test_what_is_shown_is_what_may_be_written(number: int) -> None:
     """A count as it is shown can stand in a contract, and means the same within its four digits."""
-    read = Arm64Limits(instructions=tally(number)).instructions
+    read = Arm64Limits(instructions=format_count(number)).instructions
     assert read == pytest.approx(number, rel=1e-3)
 
 

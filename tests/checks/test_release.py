@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eyerace_parity.checks.base import Findings
+from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.result import Status
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
-from eyerace_parity.measure.kinds.flips import reckon
+from eyerace_parity.measure.kinds.flips import compute_flips
 from tests.checks.evidence_factory import (
     LABELS,
     clauses,
@@ -55,10 +55,10 @@ def judge(read: Contract, clause: str, ours: Evidence, theirs: Evidence, facts: 
         elif need.kind is FlipLedger:
             assert isinstance(ours, Outputs)
             assert isinstance(theirs, Outputs)
-            found[need] = reckon(read, facts, {}, ours, theirs, source=Provenance(variant="int8"))
+            found[need] = compute_flips(read, facts, {}, ours, theirs, source=Provenance(variant="int8"))
         else:
             found[need] = theirs if need.baseline and not need.versus else ours
-    return item.judge(Findings(found))
+    return item.judge(ClauseEvidence(found))
 
 
 def verdict(limits: Mapping[str, Any], clause: str, ours: Evidence, theirs: Evidence) -> Judgement:

@@ -93,7 +93,7 @@ def test_export_survives_what_it_builds_from(here: Path, capsys: pytest.CaptureF
 def test_export_can_be_watched_by_a_debugger(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process on request, where a breakpoint in a factory is reached."""
     monkeypatch.setattr(
-        "eyerace_parity.measure.isolated_worker.Assistant.make", lambda *_: pytest.fail("made elsewhere")
+        "eyerace_parity.measure.isolated_worker.IsolatedWorker.make", lambda *_: pytest.fail("made elsewhere")
     )
     assert main(["export", "--contract", "contract.toml", "--rebuild", "--in-process", "fp32"]) == Exit.DONE
     assert (here / "build" / "tiny.fp32.onnx").is_file()

@@ -9,10 +9,10 @@ from onnx import helper
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from eyerace_parity.compatibility.kernels import Support, support
-from eyerace_parity.compatibility.predict import CPU_PROVIDER, Outcome, predict
+from eyerace_parity.compatibility.predict import CPU_PROVIDER, LoadOutcome, predict
 from eyerace_parity.compatibility.table import read_table, table
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.evidence.artefacts import Signature
+from eyerace_parity.evidence.artefacts import OperatorSignature
 from tests.compatibility.files import FILES, dynamic, facts, model, relu
 
 HERE = Version.parse(onnxruntime.__version__)
@@ -26,9 +26,9 @@ def test_what_is_foretold_of_this_runtime_happens(name: str) -> None:
     options.log_severity_level = 4
     try:
         onnxruntime.InferenceSession(file.SerializeToString(), options, providers=[CPU_PROVIDER])
-        observed = Outcome.LOADS
+        observed = LoadOutcome.LOADS
     except (native.Fail, native.NotImplemented, native.InvalidGraph, native.InvalidArgument):
-        observed = Outcome.REFUSED
+        observed = LoadOutcome.REFUSED
     assert predict(facts(file)).of(HERE).outcome is observed
 
 
@@ -71,30 +71,30 @@ def test_a_file_that_no_runtime_takes_has_no_oldest_one() -> None:
     """An import that every known runtime refuses."""
     found = predict(facts(FILES["unused com.microsoft 2"]()))
     assert found.oldest is None
-    assert {forecast.outcome for forecast in found.forecasts} == {Outcome.REFUSED}
+    assert {forecast.outcome for forecast in found.forecasts} == {LoadOutcome.REFUSED}
 
 
 def test_runtimes_after_the_table_are_taken_for_its_last() -> None:
     """What the last one takes is assumed, what it refuses is not known; both say that the table has ended."""
     newer = Version(table().last.major, table().last.minor + 1)
     taken, refused = predict(facts(relu())).of(newer), predict(facts(relu(opset=99))).of(newer)
-    assert (taken.outcome, taken.beyond) == (Outcome.LOADS, True)
-    assert (refused.outcome, refused.beyond) == (Outcome.UNKNOWN, True)
+    assert (taken.outcome, taken.beyond) == (LoadOutcome.LOADS, True)
+    assert (refused.outcome, refused.beyond) == (LoadOutcome.UNKNOWN, True)
     assert f"ends at {table().last}" in refused.reasons[0].sentence
 
 
 def test_runtimes_before_the_table_are_not_guessed() -> None:
     """Limits only ever grew, so what the first refuses for them older ones refuse; nothing else is known."""
     older = Version(1, table().first.minor - 1)
-    assert predict(facts(relu())).of(older).outcome is Outcome.UNKNOWN
-    assert predict(facts(relu(ir_version=10))).of(older).outcome is Outcome.REFUSED
+    assert predict(facts(relu())).of(older).outcome is LoadOutcome.UNKNOWN
+    assert predict(facts(relu(ir_version=10))).of(older).outcome is LoadOutcome.REFUSED
 
 
 def test_an_operator_that_nobody_knows_is_refused() -> None:
     """In a domain that may be imported freely, the operator itself is looked for."""
     odd = model([helper.make_node("Odd", ["x"], ["y"], domain="example")], imports={"example": 1})
     forecast = predict(facts(odd)).forecasts[-1]
-    assert forecast.outcome is Outcome.REFUSED
+    assert forecast.outcome is LoadOutcome.REFUSED
     assert "knows no operator Odd" in forecast.reasons[0].sentence
 
 
@@ -106,20 +106,20 @@ def test_what_the_table_does_not_tell_is_not_claimed() -> None:
         for s in graph.signatures
     ]
     found = predict(graph.model_copy(update={"signatures": tuple(blurred)}))
-    assert found.of(Version(1, 23)).outcome is Outcome.UNKNOWN
+    assert found.of(Version(1, 23)).outcome is LoadOutcome.UNKNOWN
     assert "tools/measure_runtimes.py" in found.of(Version(1, 23)).reasons[0].next_step
 
 
 def test_operators_without_types_are_not_passed_over() -> None:
     """Nothing is foretold to load for want of something to look at."""
     bare = facts(relu()).model_copy(update={"signatures": (), "operators": {"ai.onnx::Relu": 1}})
-    assert {forecast.outcome for forecast in predict(bare).forecasts} == {Outcome.UNKNOWN}
+    assert {forecast.outcome for forecast in predict(bare).forecasts} == {LoadOutcome.UNKNOWN}
 
 
 def test_another_provider_may_have_what_the_cpu_lacks() -> None:
     """A missing kernel of the CPU refuses nothing where the session has further providers."""
     found = predict(facts(dynamic(np.int8)), providers=("CoreMLExecutionProvider", CPU_PROVIDER))
-    assert found.of(Version(1, 20)).outcome is Outcome.UNKNOWN
+    assert found.of(Version(1, 20)).outcome is LoadOutcome.UNKNOWN
 
 
 def test_kernels_are_found_by_the_types_of_their_values() -> None:
@@ -129,7 +129,7 @@ def test_kernels_are_found_by_the_types_of_their_values() -> None:
     answers = {
         weights: support(
             form,
-            Signature(operator=form.operator, opset=17, inputs=("uint8", weights), outputs=("int32",), count=1),
+            OperatorSignature(operator=form.operator, opset=17, inputs=("uint8", weights), outputs=("int32",), count=1),
             Version(1, 23),
         )
         for weights in ("uint8", "int8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eyerace_parity.compatibility.versions import Span, Version
+from eyerace_parity.compatibility.versions import Version, VersionRange
 
 
 @pytest.mark.parametrize("text", ["1.21", "1.21.0", " 1.21.3 ", "1.21.0.dev20250101001", "1.21.0rc1", "1.21.0+cpu"])
@@ -23,6 +23,6 @@ def test_what_is_no_version_is_refused(text: str) -> None:
 def test_versions_are_numbers_not_texts() -> None:
     """1.9 is older than 1.16, and a span holds its ends."""
     assert Version.parse("1.9") < Version.parse("1.16")
-    span = Span.parse("1.16-1.23")
+    span = VersionRange.parse("1.16-1.23")
     assert [Version(1, minor) in span for minor in (15, 16, 23, 24)] == [False, True, True, False]
-    assert (str(span), str(Span.parse("1.24"))) == ("1.16-1.23", "1.24")
+    assert (str(span), str(VersionRange.parse("1.24"))) == ("1.16-1.23", "1.24")

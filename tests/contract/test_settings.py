@@ -13,7 +13,7 @@ import pytest
 
 from eyerace_parity.contract import settings as settings_room
 from eyerace_parity.contract.load import load_contract
-from eyerace_parity.contract.options import OPTIONS, Kind
+from eyerace_parity.contract.options import OPTIONS, OptionKind
 from eyerace_parity.contract.settings import Settings, resolve, usable_cores
 from eyerace_parity.core.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT
@@ -131,7 +131,9 @@ def test_every_value_can_be_shown_with_its_origin():
 
 def test_several_values_are_lines_in_an_ini_file():
     """The type that pytest is told."""
-    assert {option.ini_type for option in OPTIONS if option.kind in {Kind.PATHS, Kind.TEXTS}} == {"linelist"}
+    assert {option.ini_type for option in OPTIONS if option.kind in {OptionKind.PATHS, OptionKind.TEXTS}} == {
+        "linelist"
+    }
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.machine import hush
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.machine import disable_telemetry
+from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
     import pytest
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def test_a_file_below_is_named_relatively(tmp_path, monkeypatch):
     """And one elsewhere in full."""
     monkeypatch.chdir(tmp_path)
-    assert shown(tmp_path / "a" / "b.toml") == "a/b.toml"
-    assert shown(Path("a/b.toml")) == "a/b.toml"
-    assert shown(tmp_path.parent / "c.toml") == (tmp_path.parent / "c.toml").as_posix()
+    assert display_path(tmp_path / "a" / "b.toml") == "a/b.toml"
+    assert display_path(Path("a/b.toml")) == "a/b.toml"
+    assert display_path(tmp_path.parent / "c.toml") == (tmp_path.parent / "c.toml").as_posix()
 
 
 def test_a_near_miss_is_recognised_whatever_its_case():
@@ -30,17 +30,17 @@ def test_a_near_miss_is_recognised_whatever_its_case():
 
 def test_a_long_list_is_cut():
     """With the number of what is left out."""
-    assert listed(["a", "b"]) == "a, b"
-    assert listed("abcd", most=2) == "a, b and 2 more"
+    assert join_names(["a", "b"]) == "a, b"
+    assert join_names("abcd", most=2) == "a, b and 2 more"
 
 
 def test_the_runtime_is_kept_from_reporting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate works offline; whoever asks for reports keeps them."""
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
-    hush()
+    disable_telemetry()
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
-    hush()
+    disable_telemetry()
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
 
 

@@ -12,10 +12,10 @@ from eyerace_parity.core.result import Status
 from eyerace_parity.diagnose import causes, preparation
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.base import Need, Provenance
-from eyerace_parity.evidence.diagnostics import Trial, Trials
+from eyerace_parity.evidence.diagnostics import PreparationTrial, Trials
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.recorded import write
-from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.record.compose import ContractFindings, compose, finding
 from eyerace_parity.record.rejudge import judge_again
 from tests.bundles import make_image_bundle
 from tests.laboratories import change, laboratory
@@ -23,7 +23,7 @@ from tests.laboratories import change, laboratory
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.measure.laboratory import Laboratory
 
 PHONE = "[preprocess.phone]\nresize = { width = 32, height = 32 }\n"
@@ -36,7 +36,7 @@ def bundle(tmp_path: Path) -> Path:
     return make_image_bundle(tmp_path / "bundle", build=True)
 
 
-def clause(opened: Laboratory, variant: str, name: str) -> Planned:
+def clause(opened: Laboratory, variant: str, name: str) -> PlannedClause:
     """One clause of the plan."""
     return next(p for p in plan(opened.contract) if p.case.name == variant and p.clause.name == name)
 
@@ -108,7 +108,7 @@ def test_causes_come_again_when_a_record_is_judged_again(bundle: Path) -> None:
     """They rest on evidence, which stands in the record."""
     opened = on_the_phone(bundle, f'color = "BGR"\n{STATED}')
     planned = clause(opened, "int8", "sqnr_db")
-    ledger = Ledger(opened.contract, (planned,))
+    ledger = ContractFindings(opened.contract, (planned,))
     verdict = judge(planned, opened)
     ledger.enter(finding(planned, verdict, opened))
     record = compose([ledger], root=bundle, started="", seconds=0, why_unjudged=lambda _: "")
@@ -149,8 +149,8 @@ def test_luck_is_no_cause() -> None:
     golden = Golden("", tuple(map(str, range(32))), ("a", "b"), labels)
 
     def tried(right: int, apart: float | None) -> Trials:
-        stated = Trial(prepared="", decisions=(0,) * 20 + (1,) * 12, apart=None if apart is None else 1.0)
-        other = Trial(prepared="otherwise", decisions=(0,) * right + (1,) * (32 - right), apart=apart)
+        stated = PreparationTrial(prepared="", decisions=(0,) * 20 + (1,) * 12, apart=None if apart is None else 1.0)
+        other = PreparationTrial(prepared="otherwise", decisions=(0,) * right + (1,) * (32 - right), apart=apart)
         return Trials(provenance=Provenance(variant="x"), samples=tuple(range(32)), size=9.0, trials=(stated, other))
 
     assert not preparation.causes("x", "", tried(24, None), golden)

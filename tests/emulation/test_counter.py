@@ -12,7 +12,7 @@ from textwrap import dedent
 import pytest
 
 from eyerace_parity.emulation import counter
-from eyerace_parity.emulation.counter import Counter, CountingUnavailable, build, known_program
+from eyerace_parity.emulation.counter import CountingUnavailable, InstructionCounter, build, known_program
 from eyerace_parity.isolation.worker import COUNT
 from tests.emulators import counting, emulator, lacking
 
@@ -204,4 +204,4 @@ def test_two_builds_at_once_do_each_other_no_harm(tmp_path: Path) -> None:
 
 def test_a_comma_in_the_path_is_no_option() -> None:
     """Options of qemu are separated by commas; a doubled one is a comma of the path."""
-    assert Counter(Path("/a,b/c.so"), 1).arguments == ("-plugin", "/a,,b/c.so")
+    assert InstructionCounter(Path("/a,b/c.so"), 1).arguments == ("-plugin", "/a,,b/c.so")

@@ -12,8 +12,8 @@ import pytest
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.emulation.tiers import KNOWN
-from eyerace_parity.emulation.toolkit import INSTALL, Runtime, Sources, Toolkit, missing, obtain
-from eyerace_parity.isolation.runtime_worker import WORKER, Guest, local_command
+from eyerace_parity.emulation.toolkit import INSTALL, GuestVersions, Sources, Toolkit, missing, obtain
+from eyerace_parity.isolation.runtime_worker import WORKER, RuntimeWorker, local_command
 from tests.emulation.test_qemu import fake
 from tests.emulation.test_userland import root  # noqa: F401 - a fixture
 from tests.equipment import NEW, OLD, X86
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from eyerace_parity.emulation.tiers import Tier
 
-OWN = Runtime(importlib.metadata.version("onnxruntime"), importlib.metadata.version("numpy"))
-OTHER = Runtime("1.2.3", OWN.numpy)
+OWN = GuestVersions(importlib.metadata.version("onnxruntime"), importlib.metadata.version("numpy"))
+OTHER = GuestVersions("1.2.3", OWN.numpy)
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="programs are emulated on Linux only")
 
 
-def toolkit(tier: Tier, sources: Sources, runtime: Runtime = OWN) -> Toolkit:
+def toolkit(tier: Tier, sources: Sources, runtime: GuestVersions = OWN) -> Toolkit:
     """A toolkit for which nothing is fetched."""
     return obtain(tier, runtime, sources, offline=True, progress=SilentProgress())
 
@@ -53,7 +53,7 @@ def test_an_arm64_host_runs_its_tiers_itself(
     assert missing(KNOWN[name], OWN, sources) == ()
     native = toolkit(KNOWN[name], sources)
     assert native.command == local_command()
-    guest = Guest(native.command, name="the native worker")
+    guest = RuntimeWorker(native.command, name="the native worker")
     try:
         assert guest.start().onnxruntime == OWN.onnxruntime
     finally:

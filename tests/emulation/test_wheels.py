@@ -11,7 +11,7 @@ from eyerace_parity.core.errors import InputChanged, MeasurementError
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.emulation import wheels
 from eyerace_parity.emulation.home import Home
-from eyerace_parity.emulation.wheels import Runtime, find_site, install_site, runtime_of
+from eyerace_parity.emulation.wheels import GuestVersions, find_site, install_site, runtime_of
 from tests.emulation.test_userland import find, root  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def userland(root: Path) -> Userland:  # noqa: F811 - a fixture
 @pytest.mark.parametrize(
     ("asked", "numpy", "runtime"),
     [
-        ("1.32.0", "2.4.6", Runtime("1.32.0", "2.4.6")),
-        ("1.22", "2.4.6", Runtime("1.22.0", "2.4.6")),
-        ("1.16.3", "2.4.6", Runtime("1.16.3", "1.26.4")),
-        ("1.18.1", "1.25.0", Runtime("1.18.1", "1.25.0")),
+        ("1.32.0", "2.4.6", GuestVersions("1.32.0", "2.4.6")),
+        ("1.22", "2.4.6", GuestVersions("1.22.0", "2.4.6")),
+        ("1.16.3", "2.4.6", GuestVersions("1.16.3", "1.26.4")),
+        ("1.18.1", "1.25.0", GuestVersions("1.18.1", "1.25.0")),
     ],
 )
-def test_a_runtime_is_paired_with_a_numpy_that_it_works_with(asked: str, numpy: str, runtime: Runtime) -> None:
+def test_a_runtime_is_paired_with_a_numpy_that_it_works_with(asked: str, numpy: str, runtime: GuestVersions) -> None:
     """Up to 1.18 it needs numpy 1."""
     assert runtime_of(asked, numpy) == runtime
 
@@ -66,7 +66,7 @@ def test_wheels_of_ones_own_are_unpacked(tmp_path: Path, userland: Userland) -> 
     own, home = tmp_path / "own", Home(tmp_path / "home")
     for name, version in (("onnxruntime", "9.1.0"), ("onnxruntime", "9.2.0"), ("numpy", "2.4.6")):
         wheel(own, name, version)
-    runtime = Runtime("9.1.0", "2.4.6")
+    runtime = GuestVersions("9.1.0", "2.4.6")
     assert find_site(home, runtime, userland, own) is None
     with home.claim(SILENT):
         site = install_site(home, runtime, userland, SILENT, own)
@@ -84,7 +84,7 @@ def test_wheels_that_change_while_they_are_unpacked_are_not_kept(
     own, home = tmp_path / "own", Home(tmp_path / "home")
     for name, version in (("onnxruntime", "9.1.0"), ("numpy", "2.4.6")):
         wheel(own, name, version)
-    fetch, runtime = wheels._fetch, Runtime("9.1.0", "2.4.6")
+    fetch, runtime = wheels._fetch, GuestVersions("9.1.0", "2.4.6")
 
     def fetched(package: str, *given: Any) -> Path:
         found = fetch(package, *given)
@@ -104,7 +104,7 @@ def test_a_numpy_of_the_same_kind_will_do(tmp_path: Path, userland: Userland) ->
     wheel(own, "onnxruntime", "9.1.0")
     wheel(own, "numpy", "2.1.0")
     with home.claim(SILENT):
-        assert install_site(home, Runtime("9.1.0", "2.4.6"), userland, SILENT, own).versions["numpy"] == "2.1.0"
+        assert install_site(home, GuestVersions("9.1.0", "2.4.6"), userland, SILENT, own).versions["numpy"] == "2.1.0"
 
 
 @pytest.mark.parametrize("tag", ["cp312-cp312-manylinux_2_28_aarch64", "cp311-cp311-manylinux_2_39_aarch64"])
@@ -114,7 +114,7 @@ def test_a_wheel_that_the_userland_cannot_use_is_not_taken(tmp_path: Path, userl
     wheel(own, "onnxruntime", "9.1.0", tag)
     wheel(own, "numpy", "2.4.6")
     with home.claim(SILENT), pytest.raises(MeasurementError, match=r"no wheel for arm64 and Python 3\.11") as told:
-        install_site(home, Runtime("9.1.0", "2.4.6"), userland, SILENT, own)
+        install_site(home, GuestVersions("9.1.0", "2.4.6"), userland, SILENT, own)
     assert "--sysroot" in told.value.next_step
     assert home.parts() == ()
 
@@ -123,4 +123,4 @@ def test_a_folder_that_lacks_a_wheel_is_told(tmp_path: Path, userland: Userland)
     """Both are needed, because nothing else is fetched then."""
     wheel(tmp_path / "own", "onnxruntime", "9.1.0")
     with pytest.raises(MeasurementError, match="no aarch64 wheel of numpy"):
-        find_site(Home(tmp_path / "home"), Runtime("9.1.0", "2.4.6"), userland, tmp_path / "own")
+        find_site(Home(tmp_path / "home"), GuestVersions("9.1.0", "2.4.6"), userland, tmp_path / "own")

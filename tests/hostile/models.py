@@ -19,7 +19,7 @@ from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.laboratory import Laboratory
 from tests.hostile.yard import MODELS, Unclear
 
@@ -48,7 +48,12 @@ def measuring(contract: Contract, yard: Yard) -> Iterator[Laboratory]:
     """A laboratory with an empty store and the yard's assistant."""
     with tempfile.TemporaryDirectory() as store:
         yield Laboratory(
-            contract, open_golden, Store(Path(store)), jobs=1, progress=SilentProgress(), assistant=yard.assistant
+            contract,
+            open_golden,
+            EvidenceCache(Path(store)),
+            jobs=1,
+            progress=SilentProgress(),
+            assistant=yard.assistant,
         )
 
 

@@ -21,10 +21,10 @@ from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.flips import KnownFlips
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure import recorded
-from eyerace_parity.measure.cache import Store, recall
-from eyerace_parity.measure.context import Bench, artefact_digest
+from eyerace_parity.measure.cache import EvidenceCache, get
+from eyerace_parity.measure.context import MeasurementContext, artefact_digest
 from eyerace_parity.measure.kinds import known_flips
 from eyerace_parity.recipes.lineage import read_stamp
 from eyerace_parity.release import files as releases
@@ -129,7 +129,7 @@ def _known_flips(yard: Yard, path: Path) -> object:
     contract = open_contract(yard.images / "contract.toml")
     contract = contract.model_copy(update={"flips": contract.flips.model_copy(update={"accepted": path})})
     need: Need[Any] = Need(KnownFlips)
-    bench = Bench(contract, open_golden, Store(yard.store), 1, SilentProgress())
+    bench = MeasurementContext(contract, open_golden, EvidenceCache(yard.store), 1, SilentProgress())
     found = known_flips.measure(bench, need, known_flips.provenance(bench, need))
     if found.failure:
         raise ContractError(found.failure)
@@ -139,9 +139,9 @@ def _known_flips(yard: Yard, path: Path) -> object:
 def _entry(yard: Yard, path: Path) -> object:
     """A cache entry whose head fits its body: whoever can write into the folder can do so."""
     kind = next(type(piece) for piece in yard.evidence.values() if path.name.startswith(type(piece).__name__ + "-"))
-    store = Store(path.parent / "entries")
+    store = EvidenceCache(path.parent / "entries")
     store.write(kind.__name__.lower(), "sha256:" + "0" * 64, path.read_bytes())
-    return _absent_or(recall(store, kind, "sha256:" + "0" * 64))
+    return _absent_or(get(store, kind, "sha256:" + "0" * 64))
 
 
 def _torn_entry(_yard: Yard, path: Path) -> object:
@@ -149,7 +149,7 @@ def _torn_entry(_yard: Yard, path: Path) -> object:
     place = path.parent / "entries" / "graph" / path.name
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, place)
-    return _absent_or(Store(path.parent / "entries").read("graph", f"sha256:{path.stem}"))
+    return _absent_or(EvidenceCache(path.parent / "entries").read("graph", f"sha256:{path.stem}"))
 
 
 def _absent_or(found: object) -> object:
@@ -181,7 +181,7 @@ def _frames(yard: Yard, path: Path) -> object:
     told = path.parent / f"{path.name}.told"
     greeting = (yard.root / "hello.frame").read_bytes()
     told.write_bytes(path.read_bytes() if place == 0 else greeting + path.read_bytes())
-    with Guest((*SAYING, str(told)), start_seconds=20, answer_seconds=20) as guest:
+    with RuntimeWorker((*SAYING, str(told)), start_seconds=20, answer_seconds=20) as guest:
         ones = {"x": np.ones(3, np.float32)}
         session = contract.session_of("fp32")
         asked: list[Callable[[], object]] = [

@@ -37,9 +37,9 @@ from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.npz import read_archive
 from eyerace_parity.isolation import worker
 from eyerace_parity.isolation.apart import read_apart
-from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.judging import judge
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.context import artefact_digest
 from eyerace_parity.measure.onnx_graph.reader import graph_of
 from eyerace_parity.record.files import read_record
@@ -191,7 +191,7 @@ def test_external_data_outside_the_bundle_are_not_opened(image_bundle: Path, loc
 
 def test_a_key_of_the_store_is_no_path(tmp_path: Path) -> None:
     """A record may name any key."""
-    store = Store(tmp_path / "store")
+    store = EvidenceCache(tmp_path / "store")
     store.write("graph", "../../secret", b"body")
     assert (tmp_path / "secret.evidence").exists(), "what follows would otherwise prove nothing"
     assert store.read("graph", "../../secret") is None
@@ -333,7 +333,10 @@ def test_an_answer_that_makes_no_sense_is_no_fault_of_ours(yard: Yard, tmp_path:
         answer = _nested()
     told.write_bytes(greeting + answer)
     session = open_contract(yard.images / "contract.toml").session_of("fp32")
-    with Guest((*SAYING, str(told)), answer_seconds=60) as guest, pytest.raises(MeasurementError, match="protocol"):
+    with (
+        RuntimeWorker((*SAYING, str(told)), answer_seconds=60) as guest,
+        pytest.raises(MeasurementError, match="protocol"),
+    ):
         guest.load("s", b"", session)
 
 

@@ -22,9 +22,9 @@ from eyerace_parity.isolation import worker
 from eyerace_parity.judging import judge
 from eyerace_parity.matrix.files import write_merged
 from eyerace_parity.measure import recorded
-from eyerace_parity.measure.cache import Store
-from eyerace_parity.measure.isolated_worker import Assistant
-from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.measure.isolated_worker import IsolatedWorker
+from eyerace_parity.record.compose import ContractFindings, compose, finding
 from eyerace_parity.record.files import write_record
 from eyerace_parity.release import files as releases
 from eyerace_parity.release.save import acceptance, make
@@ -65,7 +65,7 @@ class Yard:
     tensors: Path
     store: Path
     evidence: dict[str, Evidence]
-    assistant: Assistant
+    assistant: IsolatedWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,12 @@ def make_yard(built_images: Path, built_tensors: Path, root: Path) -> Yard:
     """Judge a bundle, release the run, record what torch answered, and lay everything out."""
     images = Path(shutil.copytree(built_images, root / "bundle"))
     own = laboratory(images)
-    ledger = Ledger(own.contract, plan(own.contract))
+    ledger = ContractFindings(own.contract, plan(own.contract))
     for planned in ledger.planned:
         ledger.enter(finding(planned, judge(planned, own), own))
     record = compose([ledger], root=images, started="2026-01-01T00:00:00+00:00", seconds=1.0, why_unjudged=str)
     write_record(images / "record.json", record)
-    store = Store(images.parent / "store")
+    store = EvidenceCache(images.parent / "store")
     made = make(record, own.contract, store, "1.0", None)
     releases.write(made, acceptance(made, own.contract, record, store))
     recorded.write(own.contract, own.obtain(Need(Outputs, "torch")))
@@ -115,7 +115,7 @@ def make_yard(built_images: Path, built_tensors: Path, root: Path) -> Yard:
     for key, piece in evidence.items():
         (root / f"{type(piece).__name__}-{key[-8:]}.entry").write_bytes(encode(piece))
     write_models(images)
-    return Yard(root, images, tensors, store.folder, evidence, Assistant())
+    return Yard(root, images, tensors, store.folder, evidence, IsolatedWorker())
 
 
 def ending(reader: Reader, yard: Yard, path: Path) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from eyerace_parity.contract.variants import Session
 from eyerace_parity.core.errors import ArtefactError, MeasurementError, WorkerDied
-from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from tests.emulators import counting, x86_command
 from tests.isolation.test_runtime_worker import SOURCE
 from tests.onnx_files import write_convolutions
@@ -32,9 +32,9 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def guest(command: tuple[str, ...]) -> Iterator[Guest]:
+def guest(command: tuple[str, ...]) -> Iterator[RuntimeWorker]:
     """A guest that counts, shared by the tests that do it no harm."""
-    with Guest(command, name="the emulated worker") as opened:
+    with RuntimeWorker(command, name="the emulated worker") as opened:
         yield opened
 
 
@@ -44,7 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_convolutions(tmp_path_factory.mktemp("models") / "m.onnx").read_bytes()
 
 
-def steady(guest: Guest, path: Path) -> int:
+def steady(guest: RuntimeWorker, path: Path) -> int:
     """Instructions of a steady inference of a file."""
     guest.load("other", path.read_bytes(), Session())
     guest.run("other", ONES)
@@ -58,12 +58,14 @@ def spread(counts: list[int]) -> float:
     return (max(counts) - min(counts)) / min(counts)
 
 
-def test_repeats_agree_within_a_guest_and_between_two(guest: Guest, command: tuple[str, ...], model: bytes) -> None:
+def test_repeats_agree_within_a_guest_and_between_two(
+    guest: RuntimeWorker, command: tuple[str, ...], model: bytes
+) -> None:
     """Loading, first run and later runs repeat within half a percent, in this process and in a fresh one."""
     load: list[int] = []
     first: list[int] = []
     later: list[int] = []
-    with Guest(command) as other:
+    with RuntimeWorker(command) as other:
         for counted in (guest, other):
             counted.load("m", model, Session())
             counted.run("m", ONES)  # the first session of a process sets up what later ones find
@@ -75,7 +77,7 @@ def test_repeats_agree_within_a_guest_and_between_two(guest: Guest, command: tup
     assert [spread(counts) < 0.005 for counts in (load, first, later)] == [True] * 3, (load, first, later)
 
 
-def test_counting_changes_no_answer(guest: Guest, model: bytes) -> None:
+def test_counting_changes_no_answer(guest: RuntimeWorker, model: bytes) -> None:
     """What is counted is what is run: before, while and after counting the same numbers come out."""
     guest.load("m", model, Session())
     answers = [guest.run("m", ONES, count=count) for count in (False, True, False)]
@@ -84,7 +86,7 @@ def test_counting_changes_no_answer(guest: Guest, model: bytes) -> None:
     assert [answer.instructions is None for answer in answers] == [True, False, True]
 
 
-def test_one_layer_more_is_seen_and_another_export_is_not(guest: Guest, tmp_path: Path) -> None:
+def test_one_layer_more_is_seen_and_another_export_is_not(guest: RuntimeWorker, tmp_path: Path) -> None:
     """A thirteenth layer costs more than 5 %; the same network under other names costs the same."""
     base = steady(guest, write_convolutions(tmp_path / "a.onnx"))
     more = steady(guest, write_convolutions(tmp_path / "b.onnx", layers=13))
@@ -93,7 +95,7 @@ def test_one_layer_more_is_seen_and_another_export_is_not(guest: Guest, tmp_path
     assert again / base == pytest.approx(1, abs=0.005)
 
 
-def test_other_threads_make_a_count_worthless(guest: Guest, tmp_path: Path) -> None:
+def test_other_threads_make_a_count_worthless(guest: RuntimeWorker, tmp_path: Path) -> None:
     """Two threads add to the same number: that is refused, and says so, and the guest lives on."""
     big = write_convolutions(tmp_path / "big.onnx", channels=32).read_bytes()
     guest.load("two", big, Session(intra_op_threads=2))
@@ -106,7 +108,7 @@ def test_other_threads_make_a_count_worthless(guest: Guest, tmp_path: Path) -> N
     assert steady(guest, write_convolutions(tmp_path / "m.onnx")) > 0
 
 
-def test_a_refusal_while_counting_ends_the_counting(guest: Guest, model: bytes) -> None:
+def test_a_refusal_while_counting_ends_the_counting(guest: RuntimeWorker, model: bytes) -> None:
     """A model that does not load, and inputs that do not fit, are refused as ever, and the next count is right."""
     with pytest.raises(ArtefactError):
         guest.load("bad", b"no model", Session(), count=True)
@@ -120,7 +122,7 @@ def test_a_refusal_while_counting_ends_the_counting(guest: Guest, model: bytes) 
 
 def test_where_nothing_counts_that_is_said(model: bytes) -> None:
     """A plain worker knows that nobody counts it, and counts nothing rather than zero."""
-    with Guest(local_command()) as plain:
+    with RuntimeWorker(local_command()) as plain:
         assert not plain.counts
         plain.load("m", model, Session())
         with pytest.raises(MeasurementError, match="nothing counts instructions here"):
@@ -153,7 +155,10 @@ def test_an_emulated_death_is_told_by_its_signal(plugin: str, code: str, told: s
     """
     arguments = counting("x86_64", tmp_path_factory.getbasetemp() / "counters").arguments if plugin else ()
     command = x86_command(*arguments, code=dedent(script))
-    with Guest(command, name="the guest", processor="phone generation") as guest, pytest.raises(WorkerDied) as died:
+    with (
+        RuntimeWorker(command, name="the guest", processor="phone generation") as guest,
+        pytest.raises(WorkerDied) as died,
+    ):
         guest.load("int8", b"x", Session())
     assert died.value.signal is not None
     assert died.match(f"the guest died of {told} while loading int8")

@@ -20,7 +20,7 @@ import pytest
 from eyerace_parity.contract.variants import Session
 from eyerace_parity.core.errors import ArtefactError, MeasurementError, WorkerDied
 from eyerace_parity.isolation import worker
-from eyerace_parity.isolation.runtime_worker import WORKER, Guest, local_command
+from eyerace_parity.isolation.runtime_worker import WORKER, RuntimeWorker, local_command
 from tests.onnx_files import write_linear
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ def model(tmp_path: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[Guest]:
+def plain() -> Iterator[RuntimeWorker]:
     """A real worker on this Python, shared by the tests that do it no harm."""
-    with Guest(local_command()) as guest:
+    with RuntimeWorker(local_command()) as guest:
         yield guest
 
 
-def test_a_plain_command_answers_like_this_process(plain: Guest, model: bytes) -> None:
+def test_a_plain_command_answers_like_this_process(plain: RuntimeWorker, model: bytes) -> None:
     """The same bytes give the same numbers in a guest as in this process, with times and memory beside them."""
     loaded = plain.load("m", model, Session())
     assert loaded.wall_ns > 0
@@ -73,7 +73,7 @@ def test_a_plain_command_answers_like_this_process(plain: Guest, model: bytes) -
         plain.run("m", ONES)
 
 
-def test_sessions_take_turns(plain: Guest, model: bytes) -> None:
+def test_sessions_take_turns(plain: RuntimeWorker, model: bytes) -> None:
     """Times come for every run of every session, and none is dropped."""
     for name in ("a", "b"):
         plain.load(name, model, Session())
@@ -82,7 +82,7 @@ def test_sessions_take_turns(plain: Guest, model: bytes) -> None:
     assert (times.wall_ns > 0).all()
 
 
-def test_a_refusal_leaves_the_guest_alive(plain: Guest, model: bytes) -> None:
+def test_a_refusal_leaves_the_guest_alive(plain: RuntimeWorker, model: bytes) -> None:
     """A foreign file and wrong inputs are answers; the guest serves the next request."""
     with pytest.raises(ArtefactError, match=r"INVALID_PROTOBUF|No graph"):
         plain.load("bad", b"no model at all", Session())
@@ -92,7 +92,7 @@ def test_a_refusal_leaves_the_guest_alive(plain: Guest, model: bytes) -> None:
     assert plain.run("good", ONES).outputs["scores"].shape == (1, 3)
 
 
-def test_a_model_from_bytes_cannot_find_its_external_data(plain: Guest, tmp_path: Path, monkeypatch) -> None:
+def test_a_model_from_bytes_cannot_find_its_external_data(plain: RuntimeWorker, tmp_path: Path, monkeypatch) -> None:
     """A guest stands in an empty folder, so data beside the file are not found by luck."""
     path = write_linear(tmp_path / "m.onnx", external="m.data")
     monkeypatch.chdir(tmp_path)
@@ -113,7 +113,7 @@ def test_a_print_of_native_code_cannot_tear_frames(model: bytes) -> None:
         onnxruntime.InferenceSession.run = loud
         runpy.run_path({str(WORKER)!r}, run_name="__main__")
     """
-    with Guest((sys.executable, "-c", dedent(code))) as guest:
+    with RuntimeWorker((sys.executable, "-c", dedent(code))) as guest:
         guest.load("m", model, Session())
         assert guest.run("m", ONES).outputs["scores"].shape == (1, 3)
 
@@ -126,7 +126,7 @@ def test_a_death_is_told_by_its_signal_and_step(name: str) -> None:
         worker.read_frame(source)
         os.kill(os.getpid(), signal.{name})
     """
-    with Guest(impostor(code), name="the guest") as guest, pytest.raises(WorkerDied) as died:
+    with RuntimeWorker(impostor(code), name="the guest") as guest, pytest.raises(WorkerDied) as died:
         guest.load("int8", b"x", Session())
     assert died.value.signal == getattr(signal, name)
     assert f"the guest died of {name} (" in died.value.reason
@@ -136,7 +136,10 @@ def test_a_death_is_told_by_its_signal_and_step(name: str) -> None:
 
 def test_a_signal_reported_by_a_shell_is_one() -> None:
     """Whatever stands in front of the worker may report its death as an exit code of 128 and the signal."""
-    with Guest(impostor("worker.read_frame(source); os._exit(132)")) as guest, pytest.raises(WorkerDied) as died:
+    with (
+        RuntimeWorker(impostor("worker.read_frame(source); os._exit(132)")) as guest,
+        pytest.raises(WorkerDied) as died,
+    ):
         guest.run("m", {})
     assert died.value.signal == signal.SIGILL
 
@@ -148,13 +151,13 @@ def test_a_death_inside_an_answer_is_a_death() -> None:
         sink.write(worker.MAGIC); sink.flush()
         os.kill(os.getpid(), signal.SIGSEGV)
     """
-    with Guest(impostor(code)) as guest, pytest.raises(WorkerDied, match="SIGSEGV"):
+    with RuntimeWorker(impostor(code)) as guest, pytest.raises(WorkerDied, match="SIGSEGV"):
         guest.run("m", {})
 
 
 def test_later_requests_say_that_it_ended() -> None:
     """A guest that has ended answers nothing more, at once."""
-    with Guest(impostor("worker.read_frame(source); os._exit(3)")) as guest:
+    with RuntimeWorker(impostor("worker.read_frame(source); os._exit(3)")) as guest:
         with pytest.raises(WorkerDied, match="left with exit code 3 while running m"):
             guest.run("m", {})
         with pytest.raises(WorkerDied, match="has ended before running m"):
@@ -172,7 +175,7 @@ def test_later_requests_say_that_it_ended() -> None:
 )
 def test_any_command_may_stand_in_front(front: tuple[str, ...], model: bytes) -> None:
     """What starts the worker needs nothing but to hand its streams on, as ``ssh`` and an emulator do."""
-    with Guest((*front, *local_command())) as guest:
+    with RuntimeWorker((*front, *local_command())) as guest:
         guest.load("m", model, Session())
         assert guest.run("m", ONES).outputs["scores"].shape == (1, 3)
 
@@ -190,7 +193,7 @@ def test_another_virtual_environment_is_only_another_command(tmp_path: Path, mod
     code = "import sys, importlib.util; print(sys.prefix, importlib.util.find_spec('eyerace_parity'))"
     said = subprocess.run((python, "-c", code), capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     assert said.split() == [str(place), "None"]
-    with Guest(local_command(python)) as guest:
+    with RuntimeWorker(local_command(python)) as guest:
         guest.load("m", model, Session())
         assert guest.run("m", ONES).outputs["scores"].shape == (1, 3)
 
@@ -200,14 +203,14 @@ def test_what_dies_or_hangs_behind_a_shell_is_told_and_ended(tmp_path: Path) -> 
     shell = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
     dying = impostor("worker.read_frame(source); os.kill(os.getpid(), signal.SIGILL)")
     with (
-        Guest((*shell, *dying), processor="phone generation") as guest,
+        RuntimeWorker((*shell, *dying), processor="phone generation") as guest,
         pytest.raises(WorkerDied, match=r"SIGILL \(an instruction that this phone generation does not have\)"),
     ):
         guest.run("m", {})
     note = tmp_path / "hanging"
     hanging = impostor(f"open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
     with (
-        Guest((*shell, *hanging), answer_seconds=1.0) as guest,
+        RuntimeWorker((*shell, *hanging), answer_seconds=1.0) as guest,
         pytest.raises(WorkerDied, match="no answer within 1 s"),
     ):
         guest.run("m", {})
@@ -222,7 +225,7 @@ def test_a_hang_is_ended_with_its_children(tmp_path: Path) -> None:
         open({str(note)!r}, "w").write(str(child.pid))
         time.sleep(60)
     """
-    with Guest(impostor(code), answer_seconds=2.0) as guest:
+    with RuntimeWorker(impostor(code), answer_seconds=2.0) as guest:
         with pytest.raises(WorkerDied, match=r"gave no answer within 2 s while running m") as died:
             guest.run("m", {})
         assert died.value.signal is None
@@ -231,7 +234,7 @@ def test_a_hang_is_ended_with_its_children(tmp_path: Path) -> None:
 
 def test_an_interrupt_ends_the_guest() -> None:
     """Ctrl-C while waiting ends the guest and comes through."""
-    guest = Guest(impostor("time.sleep(60)"))
+    guest = RuntimeWorker(impostor("time.sleep(60)"))
     guest.start()
     assert guest._process is not None
     number = guest._process.pid
@@ -251,13 +254,16 @@ def test_full_pipes_stall_nobody() -> None:
         worker.read_frame(source)
     """
     big = np.arange(1 << 22, dtype=np.float64)
-    with Guest(impostor(code), answer_seconds=30) as guest:
+    with RuntimeWorker(impostor(code), answer_seconds=30) as guest:
         np.testing.assert_array_equal(guest.run("m", {"x": big}).outputs["x"], big)
 
 
 def test_a_guest_that_never_reads_is_ended_in_time() -> None:
     """A request that does not fit into the pipe does not hang the host."""
-    with Guest(impostor("time.sleep(60)"), answer_seconds=1.0) as guest, pytest.raises(WorkerDied, match="no answer"):
+    with (
+        RuntimeWorker(impostor("time.sleep(60)"), answer_seconds=1.0) as guest,
+        pytest.raises(WorkerDied, match="no answer"),
+    ):
         guest.run("m", {"x": np.zeros(1 << 22)})
 
 
@@ -273,7 +279,7 @@ def test_a_guest_that_never_reads_is_ended_in_time() -> None:
 )
 def test_foreign_and_torn_frames_are_errors(command: tuple[str, ...], told: str) -> None:
     """Whatever does not speak the protocol is named as such, never read as an answer."""
-    with pytest.raises(MeasurementError, match=told) as caught, Guest(command) as guest:
+    with pytest.raises(MeasurementError, match=told) as caught, RuntimeWorker(command) as guest:
         guest.run("m", {})
     assert not isinstance(caught.value, WorkerDied)
     assert "does not speak the worker's protocol" in caught.value.reason
@@ -284,19 +290,19 @@ def test_another_version_of_the_worker_is_refused() -> None:
     code = f"import runpy, sys; sys.path.insert(0, {str(SOURCE)!r}); from eyerace_parity.isolation import worker; "
     code += "worker.PROTOCOL = 7; worker.main()"
     with pytest.raises(MeasurementError, match="version"):
-        Guest((sys.executable, "-c", code)).start()
+        RuntimeWorker((sys.executable, "-c", code)).start()
 
 
 def test_a_command_that_is_not_there_is_named() -> None:
     """A wrong command is the user's mistake, told without a traceback."""
     with pytest.raises(MeasurementError, match=r"no-such-command") as caught:
-        Guest(("/nowhere/no-such-command", str(WORKER))).start()
+        RuntimeWorker(("/nowhere/no-such-command", str(WORKER))).start()
     assert caught.value.next_step
 
 
 def test_a_python_without_the_runtime_is_named() -> None:
     """A worker that cannot import numpy says so, and what to install; its process does not stay behind."""
-    guest = Guest((sys.executable, "-S", "-E", str(WORKER)))
+    guest = RuntimeWorker((sys.executable, "-S", "-E", str(WORKER)))
     with pytest.raises(MeasurementError, match="cannot be imported") as caught:
         guest.start()
     assert "install" in caught.value.next_step
@@ -307,11 +313,11 @@ def test_the_worker_may_be_run_through_a_link(tmp_path: Path) -> None:
     """Modules beside the real file, of which one is called ``onnxruntime``, are never taken for the runtime."""
     link = tmp_path / "linked.py"
     link.symlink_to(WORKER)
-    with Guest((sys.executable, str(link))) as guest:
+    with RuntimeWorker((sys.executable, str(link))) as guest:
         guest.load("m", write_linear(tmp_path / "m.onnx").read_bytes(), Session())
 
 
-def test_a_guest_leaves_when_its_host_is_gone(plain: Guest) -> None:
+def test_a_guest_leaves_when_its_host_is_gone(plain: RuntimeWorker) -> None:
     """A worker whose standard input closes ends by itself: a killed host leaves none behind."""
     assert plain is not None
     read, write = os.pipe()

@@ -15,9 +15,9 @@ from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
 from eyerace_parity.matrix.merge import merge
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.laboratory import Laboratory
-from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.record.compose import ContractFindings, compose, finding
 from eyerace_parity.record.document import Record
 from eyerace_parity.record.files import document_text, write_record
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.matrix.document import Cell, Merged
+    from eyerace_parity.matrix.document import MatrixCell, MergedRecord
 
 MATRIX = """
 [matrix]
@@ -71,7 +71,7 @@ class Cells:
         write_record(path, Record.model_validate(document))
         return path
 
-    def merged(self, *files: Path, versions: tuple[str, ...] = ()) -> Merged:
+    def merged(self, *files: Path, versions: tuple[str, ...] = ()) -> MergedRecord:
         """Merge records under the contract as it stands."""
         return merge(self.contract, files, versions)
 
@@ -93,12 +93,12 @@ def make_cells(built: Path, folder: Path) -> Cells:
     laboratory = Laboratory(
         contract,
         open_golden,
-        Store(folder / "store"),
+        EvidenceCache(folder / "store"),
         jobs=1,
         progress=SilentProgress(),
         peer_python=Path(sys.executable),
     )
-    ledger = Ledger(contract, plan(contract))
+    ledger = ContractFindings(contract, plan(contract))
     for planned in ledger.planned:
         ledger.enter(finding(planned, judge(planned, laboratory), laboratory))
     record = compose(
@@ -136,6 +136,6 @@ def refuse(variant: str, reason: str) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def cell(merged: Merged, runtime: str, variant: str) -> Cell:
+def cell(merged: MergedRecord, runtime: str, variant: str) -> MatrixCell:
     """The cell of a variant on the host."""
     return next(found for found in merged.cells if (found.runtime, found.variant) == (runtime, variant))

@@ -12,7 +12,7 @@ import pytest
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import RecordError
 from eyerace_parity.matrix.files import read_merged, write_merged
-from eyerace_parity.record.compose import substance
+from eyerace_parity.record.compose import measurement_digest
 from eyerace_parity.report.matrix_terminal import draw_matrix
 from tests.laboratories import change
 from tests.matrix.matrices import VERSIONS, Cells, cell, fail, refuse
@@ -329,7 +329,7 @@ def test_what_was_measured_on_a_target_is_told_by_runtime(cells: Cells) -> None:
     contract, clauses = cells.contract.as_cell(), {"executes", "flips", "parity"}
 
     def execute(document: dict[str, Any]) -> None:
-        document["contracts"][0]["substance"] = substance(contract)
+        document["contracts"][0]["substance"] = measurement_digest(contract)
         planned = [each.identity for each in plan(contract) if each.identity.target != "host"]
         assert {identity.clause for identity in planned} == clauses
         document["contracts"][0]["planned"] += len(planned)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eyerace_parity.core.digests import text_digest
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,18 +23,18 @@ OTHER = text_digest("another key")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> EvidenceCache:
     """An empty store in a folder that does not exist yet."""
-    return Store(tmp_path / "cache" / "deep")
+    return EvidenceCache(tmp_path / "cache" / "deep")
 
 
-def entry(store: Store) -> Path:
+def entry(store: EvidenceCache) -> Path:
     """The one entry's file."""
     (path,) = store.folder.glob("*/*.evidence")
     return path
 
 
-def test_what_is_written_is_read(store: Store) -> None:
+def test_what_is_written_is_read(store: EvidenceCache) -> None:
     """A body comes back under its kind and key, and under no other."""
     assert store.read("outputs", KEY) is None
     store.write("outputs", KEY, b"body\nwith a line")
@@ -51,7 +51,7 @@ def test_what_is_written_is_read(store: Store) -> None:
 @given(st.data())
 def test_a_damaged_entry_is_absent(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Any changed byte, any cut, anything appended: the entry is no evidence any more."""
-    store = Store(tmp_path_factory.mktemp("store"))
+    store = EvidenceCache(tmp_path_factory.mktemp("store"))
     store.write("outputs", KEY, b"0123456789")
     path = entry(store)
     content = bytearray(path.read_bytes())
@@ -67,7 +67,7 @@ def test_a_damaged_entry_is_absent(tmp_path_factory: pytest.TempPathFactory, dat
     assert store.read("outputs", KEY) is None
 
 
-def test_another_schema_and_foreign_files_are_absent(store: Store) -> None:
+def test_another_schema_and_foreign_files_are_absent(store: EvidenceCache) -> None:
     """An entry of another version of the store is not read, and neither is a file that somebody put there."""
     store.write("outputs", KEY, b"body")
     path = entry(store)
@@ -79,7 +79,7 @@ def test_another_schema_and_foreign_files_are_absent(store: Store) -> None:
     assert store.read("outputs", KEY) == b"body"
 
 
-def test_a_copied_entry_does_not_answer_for_another_key(store: Store) -> None:
+def test_a_copied_entry_does_not_answer_for_another_key(store: EvidenceCache) -> None:
     """The key stands in the entry: a file renamed to another key is foreign there."""
     store.write("outputs", KEY, b"body")
     path = entry(store)
@@ -87,7 +87,7 @@ def test_a_copied_entry_does_not_answer_for_another_key(store: Store) -> None:
     assert store.read("outputs", OTHER) is None
 
 
-def test_nothing_half_written_is_left(store: Store) -> None:
+def test_nothing_half_written_is_left(store: EvidenceCache) -> None:
     """A folder after writing holds the entry and nothing else."""
     store.write("outputs", KEY, b"body")
     assert [path.name for path in entry(store).parent.iterdir()] == [entry(store).name]
@@ -96,7 +96,7 @@ def test_nothing_half_written_is_left(store: Store) -> None:
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A store that cannot keep costs time, not the run; the reason is there to be shown."""
     (tmp_path / "file").write_text("in the way")
-    store = Store(tmp_path / "file" / "store")
+    store = EvidenceCache(tmp_path / "file" / "store")
     store.write("outputs", KEY, b"body")
     assert store.read("outputs", KEY) is None
     assert str(tmp_path / "file") in store.trouble
@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         pass
 
 
-def test_tidying_removes_what_was_unused_for_longest(store: Store) -> None:
+def test_tidying_removes_what_was_unused_for_longest(store: EvidenceCache) -> None:
     """Beyond the limit the oldest go first; reading an entry makes it young again."""
     keys = [text_digest(str(number)) for number in range(4)]
     for age, key in enumerate(keys):
@@ -121,7 +121,7 @@ def test_tidying_removes_what_was_unused_for_longest(store: Store) -> None:
 
 def claim_and_note(folder: Path, note: Path) -> None:
     """Hold the key for a while and note when."""
-    with Store(folder).claim(KEY):
+    with EvidenceCache(folder).claim(KEY):
         began = time.monotonic()
         time.sleep(0.3)
         with note.open("a") as file:
@@ -129,7 +129,7 @@ def claim_and_note(folder: Path, note: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="fork is the quick way to a second process")
-def test_tidying_sweeps_up_after_runs_that_were_killed(store: Store) -> None:
+def test_tidying_sweeps_up_after_runs_that_were_killed(store: EvidenceCache) -> None:
     """A file that a run was writing when it was killed goes after a day; one that is being written now stays."""
     store.write("outputs", "sha256:" + "a" * 64, b"body")
     old, new = (store.folder / "outputs" / f".writing-{name}" for name in ("old", "new"))

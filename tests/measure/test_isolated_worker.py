@@ -16,7 +16,7 @@ import pytest
 
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.overrides import parse_override
-from eyerace_parity.contract.wire import packed, unpacked
+from eyerace_parity.contract.wire import from_wire, to_wire
 from eyerace_parity.core.errors import (
     ArtefactError,
     GoldenError,
@@ -32,7 +32,7 @@ from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.codec import encode
 from eyerace_parity.evidence.costs import Preflight, Timing
 from eyerace_parity.evidence.diagnostics import Trials, Weights
-from eyerace_parity.measure.isolated_worker import Assistant
+from eyerace_parity.measure.isolated_worker import IsolatedWorker
 from eyerace_parity.recipes.build import content_of
 from tests.laboratories import bench, laboratory
 from tests.machinery.runs import run_of
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def assistant() -> Iterator[Assistant]:
+def assistant() -> Iterator[IsolatedWorker]:
     """One that is ended after the test."""
-    one = Assistant()
+    one = IsolatedWorker()
     yield one
     one.close()
 
@@ -67,7 +67,7 @@ def needs(bundle: str) -> list[Need[Any]]:
 
 
 @pytest.mark.parametrize("bundle", ["image_bundle", "tensor_bundle"])
-def test_the_evidence_is_the_same(bundle: str, request: pytest.FixtureRequest, assistant: Assistant) -> None:
+def test_the_evidence_is_the_same(bundle: str, request: pytest.FixtureRequest, assistant: IsolatedWorker) -> None:
     """Byte for byte, whoever measured it."""
     folder: Path = request.getfixturevalue(bundle)
     here = laboratory(folder, store=folder.parent / "here")
@@ -89,13 +89,13 @@ def test_a_contract_arrives_as_it_left(bundle: str, request: pytest.FixtureReque
     contract = open_contract(request.getfixturevalue(bundle) / "contract.toml", overrides).as_cell()
     former = contract.variants["int8"].model_copy(update={"path": Path("releases/first.onnx").absolute()})
     contract = contract.model_copy(update={"variants": {**contract.variants, "int8@first": former}})
-    found = unpacked(json.loads(json.dumps(packed(contract))))
+    found = from_wire(json.loads(json.dumps(to_wire(contract))))
     bare = {name: variant.model_copy(update={"limits": {}}) for name, variant in contract.variants.items()}
     assert found == contract.model_copy(update={"variants": bare})
     assert (found.file, found.digest, found.cell) == (contract.file, contract.digest, True)
 
 
-def test_a_death_is_told_with_its_samples_and_survived(image_bundle: Path, assistant: Assistant) -> None:
+def test_a_death_is_told_with_its_samples_and_survived(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """The signal, what was measured, which samples were under way; the next variant is measured as ever."""
     damage(image_bundle, "if self.number == 5: os.kill(os.getpid(), signal.SIGSEGV)")
     lab = laboratory(image_bundle, assistant=assistant)
@@ -110,7 +110,7 @@ def test_a_death_is_told_with_its_samples_and_survived(image_bundle: Path, assis
     assert lab.obtain(Need(Outputs, "int8")).expected == len(names)
 
 
-def test_a_kill_from_outside_accuses_no_sample(image_bundle: Path, assistant: Assistant) -> None:
+def test_a_kill_from_outside_accuses_no_sample(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """A system that is short of memory kills what is large; what it worked on is told, and not blamed."""
     damage(image_bundle, "if self.number == 3: os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(WorkerDied, match=r"SIGKILL .*under way: ") as told:
@@ -118,7 +118,7 @@ def test_a_kill_from_outside_accuses_no_sample(image_bundle: Path, assistant: As
     assert "more memory" in told.value.next_step
 
 
-def test_a_photograph_that_kills_its_decoder_is_named(image_bundle: Path, assistant: Assistant) -> None:
+def test_a_photograph_that_kills_its_decoder_is_named(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """Native code that dies of one photograph; nothing of it happens in this process, whatever is measured."""
     names = bench(image_bundle).golden().ids
     path = image_bundle / "tiny_classifier.py"
@@ -153,7 +153,7 @@ images.ImageGolden._decoded = dying
 def test_one_that_falls_silent_is_ended(image_bundle: Path) -> None:
     """A hang in native code costs the wait, not the run."""
     damage(image_bundle, "time.sleep(600)")
-    assistant = Assistant(silence_seconds=4)
+    assistant = IsolatedWorker(silence_seconds=4)
     try:
         with pytest.raises(WorkerDied, match="no answer within 4 s while measuring outputs/torch/host"):
             laboratory(image_bundle, assistant=assistant).obtain(Need(Outputs, "torch"))
@@ -168,7 +168,7 @@ def test_progress_counts_as_a_sign_of_life(image_bundle: Path) -> None:
         (image_bundle / "contract.toml").read_text(encoding="utf-8").replace("[golden]\n", "[golden]\nbatch = 1\n"),
         encoding="utf-8",
     )
-    assistant = Assistant(silence_seconds=5)
+    assistant = IsolatedWorker(silence_seconds=5)
     try:
         heard = Heard()
         lab = laboratory(image_bundle, assistant=assistant)
@@ -197,7 +197,7 @@ class Heard:
         self.steps += n
 
 
-def test_errors_keep_their_kind(image_bundle: Path, assistant: Assistant) -> None:
+def test_errors_keep_their_kind(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """A torn photograph and a torn checkpoint are what they are without an assistant."""
 
     def raised(lab: Laboratory, variant: str) -> MeasurementError:
@@ -229,7 +229,7 @@ def test_errors_keep_their_kind(image_bundle: Path, assistant: Assistant) -> Non
     ],
 )
 def test_what_the_machine_refuses_is_told_as_without_one(
-    image_bundle: Path, assistant: Assistant, raised: str, told: str
+    image_bundle: Path, assistant: IsolatedWorker, raised: str, told: str
 ) -> None:
     """A machine that is full there is no fault of the model, and none of the program."""
     path = image_bundle / "tiny_classifier.py"
@@ -245,14 +245,14 @@ def test_what_the_machine_refuses_is_told_as_without_one(
     assert caught.value.next_step
 
 
-def test_a_fault_of_ours_is_told_with_its_traceback(image_bundle: Path, assistant: Assistant) -> None:
+def test_a_fault_of_ours_is_told_with_its_traceback(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """It must not pass for a fault of the model."""
     source = laboratory(image_bundle).obtain(Need(Outputs, "fp32")).provenance
     with pytest.raises(RuntimeError, match="KeyError"):
         assistant.measure(bench(image_bundle), Need(Timing, "fp32"), source)  # nothing that it can measure
 
 
-def test_a_golden_set_that_changes_meanwhile_is_refused(image_bundle: Path, assistant: Assistant) -> None:
+def test_a_golden_set_that_changes_meanwhile_is_refused(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """Numbers of two sets must not meet in one record."""
     lab = laboratory(image_bundle, assistant=assistant)
     len(lab._bench.golden())
@@ -266,7 +266,7 @@ def test_a_golden_set_that_changes_meanwhile_is_refused(image_bundle: Path, assi
 
 
 def test_samples_are_prepared_and_timed_there_too(
-    image_bundle: Path, assistant: Assistant, monkeypatch: pytest.MonkeyPatch
+    image_bundle: Path, assistant: IsolatedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one photograph is decoded in this process, preparation timed or not."""
     monkeypatch.setattr("eyerace_parity.golden.images.open_image", lambda *_: pytest.fail("decoded in this process"))
@@ -277,7 +277,9 @@ def test_samples_are_prepared_and_timed_there_too(
     assert all(ms > 0 for ms in timing.preprocess.wall_ms)
 
 
-def test_a_checkpoint_is_not_opened_here_before_it_survived_there(image_bundle: Path, assistant: Assistant) -> None:
+def test_a_checkpoint_is_not_opened_here_before_it_survived_there(
+    image_bundle: Path, assistant: IsolatedWorker
+) -> None:
     """Times of a torch variant are taken in this process: only once an assistant has run all of it."""
     damage(image_bundle, "os.kill(os.getpid(), signal.SIGSEGV)")
     with pytest.raises(WorkerDied, match="SIGSEGV"):
@@ -285,7 +287,7 @@ def test_a_checkpoint_is_not_opened_here_before_it_survived_there(image_bundle: 
 
 
 def test_what_a_factory_prints_is_handed_on(
-    image_bundle: Path, assistant: Assistant, capsys: pytest.CaptureFixture[str]
+    image_bundle: Path, assistant: IsolatedWorker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where a test that fails shows what it printed; control characters stay behind."""
     damage(image_bundle, "print('blots \\x1b[31mseen')")
@@ -298,7 +300,7 @@ WHILE_IT_IS_MADE = "if any(frame.name == 'content_of' for frame in traceback.ext
 """The module is traced, not only run."""
 
 
-def test_a_file_is_the_same_whoever_made_it(image_bundle: Path, assistant: Assistant) -> None:
+def test_a_file_is_the_same_whoever_made_it(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """An export and a quantisation, byte for byte, and both are heard of."""
     contract = open_contract(image_bundle / "contract.toml")
     for name in ("fp32", "int8"):
@@ -325,7 +327,7 @@ def test_a_death_while_a_file_is_made_costs_its_clauses_and_no_run(image_bundle:
     assert run.left_behind() == []
 
 
-def test_what_a_recipe_cannot_do_is_said_as_ever(image_bundle: Path, assistant: Assistant) -> None:
+def test_what_a_recipe_cannot_do_is_said_as_ever(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """The same error with the same next step, wherever the file was to be made."""
     damage(image_bundle, WHILE_IT_IS_MADE + "raise ValueError('no such thing')")
     contract = open_contract(image_bundle / "contract.toml")
@@ -338,7 +340,7 @@ def test_what_a_recipe_cannot_do_is_said_as_ever(image_bundle: Path, assistant: 
     assert "no such thing" in errors[0][1]
 
 
-def test_ended_twice_and_used_again(image_bundle: Path, assistant: Assistant) -> None:
+def test_ended_twice_and_used_again(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """Closing does no harm, and whoever asks again gets another."""
     assert laboratory(image_bundle, assistant=assistant).obtain(Need(Repeats, "fp32")).first
     assistant.close()

@@ -17,7 +17,7 @@ from eyerace_parity.evidence.answers import Golden, Outputs, Repeats
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Footprint, Preflight, Timing
-from eyerace_parity.measure.cache import Store, recall
+from eyerace_parity.measure.cache import EvidenceCache, get
 from eyerace_parity.measure.kinds import files, footprint, outputs
 from eyerace_parity.measure.laboratory import Laboratory
 from eyerace_parity.measure.measurers import content_key
@@ -103,7 +103,7 @@ def test_a_change_of_our_own_code_is_a_change(image_bundle: Path, monkeypatch) -
     place = laboratory(image_bundle)
     source = place.obtain(Need(Files, "fp32")).provenance
     before = content_key(Files, source)
-    assert recall(Store(image_bundle.parent / "store"), Files, before) is not None
+    assert get(EvidenceCache(image_bundle.parent / "store"), Files, before) is not None
     monkeypatch.setattr("eyerace_parity.measure.measurers.code_digest", lambda *places: f"edited {places}")
     assert content_key(Files, source) != before
 
@@ -153,7 +153,7 @@ def test_what_would_crash_is_not_evaluated_here(image_bundle: Path, monkeypatch)
     monkeypatch.setattr(
         footprint,
         "_try",
-        lambda *_: footprint.Trial(failure="the process died of SIGSEGV while running model", signal=11),
+        lambda *_: footprint.ProcessRun(failure="the process died of SIGSEGV while running model", signal=11),
     )
     monkeypatch.setattr(outputs, "open_runner", lambda *_, **__: pytest.fail("it was loaded into this process"))
     with pytest.raises(MeasurementError, match="SIGSEGV"):
@@ -198,7 +198,7 @@ def test_what_the_release_answered_is_told_apart_from_what_the_candidate_does(im
     own.obtain(theirs)
     assert own.key(theirs).startswith("release ")
     assert own.key(Need(kind, "fp32")) != own.key(theirs)
-    kept = recall(Store(image_bundle.parent / "store"), kind, own.key(theirs))
+    kept = get(EvidenceCache(image_bundle.parent / "store"), kind, own.key(theirs))
     assert (kept is not None) == (kind is Outputs)
 
 
@@ -217,7 +217,7 @@ def test_golden_facts_are_kept_for_judging_again(image_bundle: Path) -> None:
     """Labels stand in the store under their key, so a record can be judged without the images."""
     place = laboratory(image_bundle)
     facts = place.obtain(Need(Golden))
-    kept = recall(Store(image_bundle.parent / "store"), Golden, place.key(Need(Golden)))
+    kept = get(EvidenceCache(image_bundle.parent / "store"), Golden, place.key(Need(Golden)))
     assert kept is not None
     np.testing.assert_array_equal(kept.labels, facts.labels)
     assert kept.ids == facts.ids

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.core.digests import text_digest
-from eyerace_parity.measure.cache import Store
-from eyerace_parity.measure.machine_lock import SHARES, Turns
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.measure.machine_lock import SHARES, MachineLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def overlapping(rows: list[tuple[str, float, float]]) -> set[tuple[str, ...]]:
 
 def take(folder: Path, note: Path, kind: str, rounds: int) -> None:
     """Take turns and note them; a turn lies within its note's times."""
-    store = Store(folder)
+    store = EvidenceCache(folder)
     for _ in range(rounds):
         with store.turn(alone=kind == "alone"):
             began = time.monotonic()
@@ -51,7 +51,7 @@ def take(folder: Path, note: Path, kind: str, rounds: int) -> None:
 
 def nest(folder: Path, note: Path, kind: str, rounds: int) -> None:
     """Take keys and turns in each other, in the orders that a run takes them in, and some that it does not."""
-    store = Store(folder)
+    store = EvidenceCache(folder)
     for number in range(rounds):
         with store.turn():  # an item of pytest's
             with store.claim(KEYS[number % 2]), store.turn():  # evidence that is kept
@@ -103,7 +103,7 @@ def test_turns_within_turns_and_keys_never_wait_for_each_other(tmp_path: Path) -
 
 def hold(folder: Path, ready: Path, *, alone: bool) -> None:
     """Take a turn and never give it back."""
-    with Store(folder).turn(alone=alone):
+    with EvidenceCache(folder).turn(alone=alone):
         ready.touch()
         time.sleep(60)
 
@@ -128,7 +128,7 @@ def test_a_turn_ends_with_its_process(tmp_path: Path, alone: bool) -> None:  # n
 
 def test_more_than_there_are_shares_wait_for_one(tmp_path: Path) -> None:
     """Somebody who finds all shares taken waits until one comes back."""
-    turns = Turns(tmp_path, pytest.fail)
+    turns = MachineLock(tmp_path, pytest.fail)
     held = [turns._share(number) for number in range(SHARES)]
     for lock in held:
         lock.acquire(poll_interval=0.01, blocking=False)
@@ -151,7 +151,7 @@ def test_more_than_there_are_shares_wait_for_one(tmp_path: Path) -> None:
 def test_without_locks_everybody_works(tmp_path: Path) -> None:
     """Where the folder cannot be made nobody waits, and the trouble is told."""
     (tmp_path / "file").write_text("in the way")
-    store = Store(tmp_path / "file" / "store")
+    store = EvidenceCache(tmp_path / "file" / "store")
     with store.turn(), store.turn(alone=True), store.claim(KEYS[0]):
         pass
     assert str(tmp_path / "file") in store.trouble

@@ -21,9 +21,9 @@ from eyerace_parity.evidence.diagnostics import Trials
 from eyerace_parity.evidence.flips import KnownFlips
 from eyerace_parity.golden.images import ImageGolden
 from eyerace_parity.isolation.apart import read_apart
-from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure import recorded
-from eyerace_parity.measure.cache import Store, keep, recall
+from eyerace_parity.measure.cache import EvidenceCache, get, put
 from eyerace_parity.measure.kinds import execution, footprint, known_flips, outputs, preparation_trials, repeats
 from eyerace_parity.measure.onnx_graph import reader
 from eyerace_parity.measure.seals import Seal
@@ -310,8 +310,8 @@ def test_a_timeout_is_not_kept(image_bundle: Path, tmp_path: Path, monkeypatch: 
     assert not laboratory(image_bundle).obtain(need).failure
 
 
-def _impatient(*given: Any, **named: Any) -> Guest:
-    return Guest(*given, answer_seconds=1.0, **named)
+def _impatient(*given: Any, **named: Any) -> RuntimeWorker:
+    return RuntimeWorker(*given, answer_seconds=1.0, **named)
 
 
 def test_a_reader_that_took_too_long_is_not_kept(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,11 +401,11 @@ def limited() -> Iterator[None]:
 @pytest.mark.usefixtures("limited")
 def test_no_failure_is_kept_under_a_limit(tmp_path: Path) -> None:
     """Native code that finds no memory words it in any way; what succeeded is right all the same."""
-    store, source = Store(tmp_path), Provenance(variant="fp32")
-    keep(store, "failed", Preflight(provenance=source, failure="the file is torn"))
-    keep(store, "lived", Preflight(provenance=source))
-    assert recall(store, Preflight, "failed") is None
-    assert recall(store, Preflight, "lived") is not None
+    store, source = EvidenceCache(tmp_path), Provenance(variant="fp32")
+    put(store, "failed", Preflight(provenance=source, failure="the file is torn"))
+    put(store, "lived", Preflight(provenance=source))
+    assert get(store, Preflight, "failed") is None
+    assert get(store, Preflight, "lived") is not None
 
 
 def test_a_failure_of_the_file_is_kept(image_bundle: Path) -> None:

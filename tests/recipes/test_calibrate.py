@@ -12,7 +12,7 @@ from eyerace_parity.contract.variants import Calibration
 from eyerace_parity.core.errors import RecipeError
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.preprocess.apply import apply
-from eyerace_parity.recipes.calibrate import Reader, draw, samples, tensor_files
+from eyerace_parity.recipes.calibrate import CalibrationReader, draw, samples, tensor_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,7 +158,7 @@ def test_strides_hand_out_every_sample_once(image_bundle: Path, tmp_path: Path) 
     """ONNX Runtime asks stride by stride; nothing is skipped, nothing repeated, and each has a batch axis."""
     advanced = []
     contract = opened(image_bundle)
-    reader = Reader(contract, draw(contract, BLOTS, tmp_path, SILENT), lambda: advanced.append(1))
+    reader = CalibrationReader(contract, draw(contract, BLOTS, tmp_path, SILENT), lambda: advanced.append(1))
     shapes = []
     for start in range(len(reader)):
         reader.set_range(start, start + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eyerace_parity.core.result import Relation, Status
-from eyerace_parity.record.comparison import Change, compare, worse
+from eyerace_parity.record.comparison import ChangeKind, compare, worse
 from eyerace_parity.report.comparison import draw, headline, render, shown_factor
 from tests.record.records import record, unjudged, verdict
 
@@ -34,23 +34,23 @@ def test_each_clause_says_what_became_of_it() -> None:
     """Worse, better, moved, gone, new, and the same where a number moves by less than is worth a word."""
     told = {step.identity.clause: step.change for step in found().steps}
     assert told == {
-        "f1": Change.WORSE,
-        "f1_drop": Change.BETTER,
-        "p95": Change.MOVED,
-        "file_size": Change.SAME,
-        "loads": Change.GONE,
-        "peak": Change.NEW,
+        "f1": ChangeKind.WORSE,
+        "f1_drop": ChangeKind.BETTER,
+        "p95": ChangeKind.MOVED,
+        "file_size": ChangeKind.SAME,
+        "loads": ChangeKind.GONE,
+        "peak": ChangeKind.NEW,
     }
 
 
 def test_the_worst_comes_first() -> None:
     """A reader who stops after one line has read what matters."""
     assert [step.change for step in found().changed] == [
-        Change.WORSE,
-        Change.GONE,
-        Change.BETTER,
-        Change.MOVED,
-        Change.NEW,
+        ChangeKind.WORSE,
+        ChangeKind.GONE,
+        ChangeKind.BETTER,
+        ChangeKind.MOVED,
+        ChangeKind.NEW,
     ]
 
 
@@ -65,7 +65,7 @@ def test_a_clause_that_is_no_longer_judged_is_no_improvement(before, after, bad)
 def test_a_limit_that_was_loosened_is_told() -> None:
     """The same number under another limit is not the same clause."""
     (step,) = found([verdict("f1")], [verdict("f1", limit=0.5)]).steps
-    assert step.change is Change.MOVED
+    assert step.change is ChangeKind.MOVED
 
 
 def test_runs_of_one_contract_each_are_compared_whatever_they_are_called() -> None:

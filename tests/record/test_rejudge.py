@@ -15,9 +15,9 @@ from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.core.result import Status
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.laboratory import Laboratory
-from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.record.compose import ContractFindings, compose, finding
 from eyerace_parity.record.files import read_record, write_record
 from eyerace_parity.record.rejudge import judge_again
 
@@ -30,14 +30,16 @@ F1 = "variants.int8.limits.quality.f1"
 
 
 @pytest.fixture(scope="module")
-def finished(_built_bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Record, Store]:
+def finished(
+    _built_bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Record, EvidenceCache]:
     """A judged bundle, its record as it was read back, and the store of its run."""
     root = tmp_path_factory.mktemp("finished")
     bundle = shutil.copytree(_built_bundles["images"], root / "bundle")
-    store = Store(root / "store")
+    store = EvidenceCache(root / "store")
     contract = open_contract(bundle / "contract.toml")
     laboratory = Laboratory(contract, open_golden, store, jobs=1, progress=SilentProgress())
-    ledger = Ledger(contract, plan(contract))
+    ledger = ContractFindings(contract, plan(contract))
     for planned in ledger.planned:
         ledger.enter(finding(planned, judge(planned, laboratory), laboratory))
     record = compose(
@@ -58,7 +60,7 @@ def _nothing_is_measured(monkeypatch: pytest.MonkeyPatch, finished: object) -> N
     monkeypatch.setattr("eyerace_parity.runners.registry.open_runner", refuse)
 
 
-def test_under_the_same_limits_the_verdicts_are_the_same(finished: tuple[Path, Record, Store]) -> None:
+def test_under_the_same_limits_the_verdicts_are_the_same(finished: tuple[Path, Record, EvidenceCache]) -> None:
     """Numbers from the record and arrays from the store say what the measurements said, to the last digit."""
     bundle, record, store = finished
     again = judge_again(record, open_contract(bundle / "contract.toml"), store)
@@ -67,7 +69,7 @@ def test_under_the_same_limits_the_verdicts_are_the_same(finished: tuple[Path, R
     assert again.contracts[0].outcome == "held"
 
 
-def test_a_tighter_limit_breaks_its_clause_alone(finished: tuple[Path, Record, Store]) -> None:
+def test_a_tighter_limit_breaks_its_clause_alone(finished: tuple[Path, Record, EvidenceCache]) -> None:
     """And a record of it says which value was set from outside."""
     bundle, record, store = finished
     overrides = [parse_override("variants.int8.limits.closeness.sqnr_db=90", "command line")]
@@ -77,7 +79,7 @@ def test_a_tighter_limit_breaks_its_clause_alone(finished: tuple[Path, Record, S
     assert again.contracts[0].overrides[0].value == 90
 
 
-def test_a_new_limit_on_known_evidence_is_judged(finished: tuple[Path, Record, Store]) -> None:
+def test_a_new_limit_on_known_evidence_is_judged(finished: tuple[Path, Record, EvidenceCache]) -> None:
     """A clause that the run did not plan needs no new measurement when its evidence is there."""
     bundle, record, store = finished
     overrides = [parse_override("variants.int8.limits.size.download_size='1 MB'", "command line")]
@@ -86,7 +88,7 @@ def test_a_new_limit_on_known_evidence_is_judged(finished: tuple[Path, Record, S
     assert row.status is Status.HELD
 
 
-def test_evidence_that_was_never_taken_is_an_error(finished: tuple[Path, Record, Store]) -> None:
+def test_evidence_that_was_never_taken_is_an_error(finished: tuple[Path, Record, EvidenceCache]) -> None:
     """What needs a time that nobody measured is not held, and says to run the gate."""
     bundle, record, store = finished
     overrides = [parse_override("variants.int8.limits.memory.peak_memory='900 MB'", "command line")]
@@ -96,10 +98,10 @@ def test_evidence_that_was_never_taken_is_an_error(finished: tuple[Path, Record,
     assert row.next == "run the gate, so that it is measured"
 
 
-def test_an_emptied_store_is_an_error_not_a_guess(finished: tuple[Path, Record, Store], tmp_path: Path) -> None:
+def test_an_emptied_store_is_an_error_not_a_guess(finished: tuple[Path, Record, EvidenceCache], tmp_path: Path) -> None:
     """Clauses on arrays are in error, clauses on numbers still stand in the record."""
     bundle, record, _ = finished
-    again = judge_again(record, open_contract(bundle / "contract.toml"), Store(tmp_path / "empty"))
+    again = judge_again(record, open_contract(bundle / "contract.toml"), EvidenceCache(tmp_path / "empty"))
     by_check = {row.check: row.status for row in again.verdicts}
     assert by_check["quality"] is Status.ERROR
     assert by_check["size"] is Status.HELD
@@ -109,7 +111,7 @@ def test_an_emptied_store_is_an_error_not_a_guess(finished: tuple[Path, Record, 
     "change",
     ["golden.batch=2", "session.intra_op_threads=2", "preprocess.app.color='BGR'", "variants.int8.path='x.onnx'"],
 )
-def test_more_than_limits_is_refused(finished: tuple[Path, Record, Store], change: str) -> None:
+def test_more_than_limits_is_refused(finished: tuple[Path, Record, EvidenceCache], change: str) -> None:
     """Evidence speaks only of what it was taken from."""
     bundle, record, store = finished
     changed = open_contract(bundle / "contract.toml", [parse_override(change, "command line")])
@@ -117,7 +119,7 @@ def test_more_than_limits_is_refused(finished: tuple[Path, Record, Store], chang
         judge_again(record, changed, store)
 
 
-def test_another_contract_is_refused(finished: tuple[Path, Record, Store]) -> None:
+def test_another_contract_is_refused(finished: tuple[Path, Record, EvidenceCache]) -> None:
     """A record answers for the contracts that it knows."""
     bundle, record, store = finished
     other = open_contract(bundle / "contract.toml", [parse_override("name='other'", "command line")])

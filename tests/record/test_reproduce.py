@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eyerace_parity.record.document import Setting
-from eyerace_parity.record.reproduce import again, command_of
+from eyerace_parity.record.reproduce import command_of, reproduce_commands
 from tests.record.records import record, verdict
 
 OVERRIDE = Setting(key="variants.int8.limits.quality.f1", value=0.5, origin="command line --eyerace-parity-set")
@@ -15,7 +15,7 @@ def told(*, judged_again: bool = False, overrides: tuple[Setting, ...] = (), **f
     """The commands of a record."""
     made = record([verdict("f1")]).model_copy(update=fields)
     changed = {"judged_again": judged_again, "overrides": overrides}
-    return again(made, made.contracts[0].model_copy(update=changed))
+    return reproduce_commands(made, made.contracts[0].model_copy(update=changed))
 
 
 def test_what_was_typed_is_quoted_for_a_shell() -> None:

@@ -22,12 +22,12 @@ from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.judging import judge
-from eyerace_parity.measure.cache import Store
-from eyerace_parity.record.compose import Ledger, compose, finding
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.record.compose import ContractFindings, compose, finding
 from eyerace_parity.release import files, history
 from eyerace_parity.release.model import Acceptance, Release
 from eyerace_parity.release.save import acceptance, keep_artefacts, make
-from eyerace_parity.release.source import NoRelease, ReleaseSource
+from eyerace_parity.release.source import MissingBaseline, ReleaseBaseline
 from tests.laboratories import change, laboratory
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def image_bundle(_measured: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(_measured / "bundle", tmp_path / "bundle"))
 
 
-def run(bundle: Path, **more: Any) -> tuple[Record, Contract, Store]:
+def run(bundle: Path, **more: Any) -> tuple[Record, Contract, EvidenceCache]:
     """Judge the whole contract of a bundle, as the gate does, without pytest."""
     own = laboratory(bundle, **more)
-    ledger = Ledger(own.contract, plan(own.contract))
+    ledger = ContractFindings(own.contract, plan(own.contract))
     for planned in ledger.planned:
         ledger.enter(finding(planned, judge(planned, own), own))
     record = compose([ledger], root=bundle, started="2026-11-24T00:00:00+00:00", seconds=1.0, why_unjudged=str)
-    return record, own.contract, Store(bundle.parent / "store")
+    return record, own.contract, EvidenceCache(bundle.parent / "store")
 
 
 def save(bundle: Path, name: str = "1.0") -> files.Stored:
@@ -103,8 +103,8 @@ def test_no_time_of_day_and_no_name_is_committed(image_bundle: Path) -> None:
     first = save(image_bundle)
     content = {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()}
     record, contract, store = run(image_bundle, store=image_bundle.parent / "another")
-    later = make(record, contract, Store(image_bundle.parent / "another"), "1.0", first.release)
-    files.write(later, acceptance(later, contract, record, Store(image_bundle.parent / "another")))
+    later = make(record, contract, EvidenceCache(image_bundle.parent / "another"), "1.0", first.release)
+    files.write(later, acceptance(later, contract, record, EvidenceCache(image_bundle.parent / "another")))
     assert {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()} == content
     (row,) = [row for row in first.release.verdicts if row.clause == "p95"]
     assert (row.value, row.limit) == (None, 1000.0)
@@ -220,13 +220,13 @@ def test_a_run_whose_arrays_are_gone_is_not_released(image_bundle: Path) -> None
 # ---- as evidence -----------------------------------------------------------------------------------------------------
 
 
-def source(stored: files.Stored, contract: Contract) -> ReleaseSource:
+def source(stored: files.Stored, contract: Contract) -> ReleaseBaseline:
     """The release as a source that can measure no times."""
 
     def refuse(_contract: Contract, _need: Need[Timing]) -> Timing:
         raise AssertionError
 
-    return ReleaseSource(stored, contract, refuse)
+    return ReleaseBaseline(stored, contract, refuse)
 
 
 def test_what_the_release_does_not_hold_is_missing_and_no_error(image_bundle: Path) -> None:
@@ -239,7 +239,7 @@ def test_what_the_release_does_not_hold_is_missing_and_no_error(image_bundle: Pa
     with pytest.raises(BaselineMissing, match="holds no answers of int8 on arm64"):
         own.obtain(Need(Outputs, "int8", "arm64/cortex-a53", baseline=True))
     with pytest.raises(BaselineMissing, match=r"no release '2\.0' to compare with yet"):
-        NoRelease("2.0").key(Need(Files, "int8", baseline=True))
+        MissingBaseline("2.0").key(Need(Files, "int8", baseline=True))
 
 
 def test_each_need_has_a_name_of_its_own_in_the_record(image_bundle: Path) -> None:

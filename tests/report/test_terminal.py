@@ -8,7 +8,7 @@ import pytest
 
 from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.report.terminal import draw, verdict_line
-from eyerace_parity.report.view.words import PLAIN, RICH, account, comparison, quantity, signs_for
+from eyerace_parity.report.view.words import PLAIN, RICH, account, comparison, format_quantity, signs_for
 from tests.record.records import record, unjudged, verdict
 
 FULL = [
@@ -201,7 +201,7 @@ def test_what_a_comparison_says_is_true(
 )
 def test_quantities_are_written_for_people(value: float, unit: str, expected: str) -> None:
     """Bytes in the unit that fits, numbers with four digits."""
-    assert quantity(value, unit) == expected
+    assert format_quantity(value, unit) == expected
 
 
 def test_an_account_begins_with_the_verdict() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.progress import SilentProgress
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.selftest.detection_limits import DOSES, bisect, limits_of
 from eyerace_parity.selftest.examiner import Examiner
 from eyerace_parity.selftest.layerwise import layer_limit
@@ -44,7 +44,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def examiner(bundle: Path) -> Examiner:
     """Judges the bundle."""
-    return Examiner(open_contract(bundle / "contract.toml"), Store(bundle.parent / "store"), 1, SilentProgress())
+    return Examiner(
+        open_contract(bundle / "contract.toml"), EvidenceCache(bundle.parent / "store"), 1, SilentProgress()
+    )
 
 
 def test_a_wider_tolerance_sees_less(bundle: Path, tmp_path: Path) -> None:

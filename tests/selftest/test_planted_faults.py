@@ -13,18 +13,18 @@ from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.cli import main
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.core.result import Judgement, Status
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 from eyerace_parity.selftest.examiner import Examiner
 from eyerace_parity.selftest.faults import CATALOGUE
-from eyerace_parity.selftest.model import FAMILIES, Answer
+from eyerace_parity.selftest.model import FAMILIES, Detection
 from tests.bundles import make_image_bundle, make_tensor_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.model import Outcome
+    from eyerace_parity.selftest.model import FaultResult
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_image_bundle(tmp_path_factory.mktemp("selftest") / "bundle", build=True)
 
 
-def examine(bundle: Path, *names: str) -> list[Outcome]:
+def examine(bundle: Path, *names: str) -> list[FaultResult]:
     """Plant some faults in a bundle."""
     contract = open_contract(bundle / "contract.toml")
-    examiner = Examiner(contract, Store(bundle.parent / "store"), 1, SilentProgress())
+    examiner = Examiner(contract, EvidenceCache(bundle.parent / "store"), 1, SilentProgress())
     found = [examiner.examine(fault) for fault in CATALOGUE if fault.name in names]
     examiner.close()
     assert len(found) == len(names)
@@ -91,7 +91,7 @@ def test_a_planted_fault_is_caught_for_its_cause(bundle: Path, name: str) -> Non
     """Its clauses turn red, and a reason names it."""
     before = {path: path.read_bytes() for path in sorted(bundle.rglob("*")) if path.is_file() and path.suffix != ".pyc"}
     (outcome,) = examine(bundle, name)
-    assert outcome.answer is Answer.CAUGHT, (outcome.cause, outcome.blind, [v.judgement for v in outcome.red])
+    assert outcome.answer is Detection.CAUGHT, (outcome.cause, outcome.blind, [v.judgement for v in outcome.red])
     after = {path: path.read_bytes() for path in sorted(bundle.rglob("*")) if path.is_file() and path.suffix != ".pyc"}
     assert before == after, "the bundle was written to"
 
@@ -122,7 +122,7 @@ def test_a_lost_softmax_is_caught(tmp_path: Path) -> None:
     module.write_text(text.replace("self.head(features)", "self.head(features).softmax(-1)"), encoding="utf-8")
     build(bundle)
     (outcome,) = examine(bundle, "export-softmax-lost")
-    assert outcome.answer is Answer.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
+    assert outcome.answer is Detection.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
     assert "the softmax was lost" in outcome.cause
 
 
@@ -141,7 +141,7 @@ def test_layers_that_must_stay_in_float_are_missed(tmp_path: Path) -> None:
     place.write_text(text, encoding="utf-8")
     build(bundle)
     (outcome,) = examine(bundle, "quantisation-sensitive-included")
-    assert outcome.answer is Answer.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
+    assert outcome.answer is Detection.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
     assert "/stem/stem.0/Conv, /body/body.0/Conv are quantised, although the recipe excludes them" in outcome.cause
 
 
@@ -149,7 +149,7 @@ def test_a_planted_leak_is_caught_run_by_run(tmp_path: Path) -> None:
     """A graph that takes more in each run: the same answers, and memory that nobody gives back."""
     bundle = bundle_with(tmp_path, "[variants.int8.limits.memory]\nmemory_leak = '1 MB'\nleak_runs = 40")
     (outcome,) = examine(bundle, "cost-leak")
-    assert outcome.answer is Answer.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
+    assert outcome.answer is Detection.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
     assert [verdict.identity.clause for verdict in outcome.red] == ["memory_leak"], "the answers are as before"
     assert "it grew in 10 of 10 parts" in outcome.cause
 
@@ -158,10 +158,10 @@ def test_an_older_app_is_seen_and_named(tmp_path: Path) -> None:
     """A runtime of which nothing is known is no proof that the file loads on it; without the demand nobody looks."""
     bundle = bundle_with(tmp_path, "[variants.int8.limits.compatibility]\nmin_onnxruntime = '1.16'")
     (outcome,) = examine(bundle, "runtime-older-app")
-    assert outcome.answer is Answer.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
+    assert outcome.answer is Detection.CAUGHT, (outcome.cause, [v.judgement for v in outcome.red])
     assert "the table does not hold onnxruntime 1.4" in outcome.cause
     (unasked,) = examine(make_image_bundle(tmp_path / "unasked", build=True), "runtime-older-app")
-    assert unasked.answer is Answer.UNCOVERED
+    assert unasked.answer is Detection.UNCOVERED
 
 
 def test_the_list_says_who_must_see_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,11 +179,11 @@ def test_what_a_bundle_has_not_cannot_be_damaged(tmp_path: Path) -> None:
     bundle = make_tensor_bundle(tmp_path / "bundle", build=True)
     found = examine(bundle, "preprocessing-bgr", "cost-bigger-file", "export-opset")
     bgr, opset, size = found  # as they stand in the catalogue
-    assert bgr.answer is Answer.UNFIT
+    assert bgr.answer is Detection.UNFIT
     assert "prepared already" in bgr.cause
-    assert size.answer is Answer.UNCOVERED
+    assert size.answer is Detection.UNCOVERED
     assert "file_size" in size.cause
-    assert opset.answer is Answer.CAUGHT
+    assert opset.answer is Detection.CAUGHT
 
 
 def test_a_fault_that_cannot_be_planted_costs_no_other(bundle: Path) -> None:
@@ -193,9 +193,9 @@ def test_a_fault_that_cannot_be_planted_costs_no_other(bundle: Path) -> None:
         raise IndexError("list index out of range")
 
     contract = open_contract(bundle / "contract.toml")
-    examiner = Examiner(contract, Store(bundle.parent / "store"), 1, SilentProgress())
+    examiner = Examiner(contract, EvidenceCache(bundle.parent / "store"), 1, SilentProgress())
     outcome = examiner.examine(replace(CATALOGUE[0], plant=stumble))
-    assert outcome.answer is Answer.FAILED
+    assert outcome.answer is Detection.FAILED
     assert not outcome.answer.passes
     assert "IndexError" in outcome.cause
 
@@ -215,8 +215,8 @@ def test_a_weakened_contract_is_exposed(bundle: Path, tmp_path: Path) -> None:
         text = text.replace(old, new)
     (weak / "contract.toml").write_text(text, encoding="utf-8")
     names = ("weights-halves", "hybrid-scale", "preprocessing-mean-std-exchanged")
-    assert {outcome.answer for outcome in examine(bundle, *names)} == {Answer.CAUGHT}
-    assert {outcome.answer for outcome in examine(weak, *names)} == {Answer.MISSED}
+    assert {outcome.answer for outcome in examine(bundle, *names)} == {Detection.CAUGHT}
+    assert {outcome.answer for outcome in examine(weak, *names)} == {Detection.MISSED}
 
 
 def test_a_broken_check_is_exposed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,10 +226,10 @@ def test_a_broken_check_is_exposed(bundle: Path, monkeypatch: pytest.MonkeyPatch
         replace(clause, judge=lambda *_: held) if clause.name == "max_abs" else clause for clause in closeness.clauses
     ]
     (sound,) = examine(bundle, "weights-halves")
-    assert sound.answer is Answer.CAUGHT
+    assert sound.answer is Detection.CAUGHT
     monkeypatch.setattr(closeness, "clauses", broken)
     (blind,) = examine(bundle, "weights-halves")
-    assert blind.answer is Answer.MISSED
+    assert blind.answer is Detection.MISSED
 
 
 def test_the_command_lists_chooses_and_ends_as_it_says(

@@ -10,7 +10,7 @@ import pytest
 
 import eyerace_parity.session.subject
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.record.rejudge import judge_again
 from tests.equipment import NEW, OLD, X86, Local, misbehaving
 
@@ -128,7 +128,7 @@ def test_a_finished_run_is_judged_again_without_a_guest(arm: Project, monkeypatc
     assert arm.run("-k", "arm64").ret == 0
     equip(monkeypatch, Local(lacking=(OLD, X86)))
     arm.edit("f1 = 0.9\n", "f1 = 1.0\n")
-    again = judge_again(arm.record(), open_contract(arm.contract), Store(arm.root / "cache"))
+    again = judge_again(arm.record(), open_contract(arm.contract), EvidenceCache(arm.root / "cache"))
     before = {row.identity: row for row in arm.record().verdicts}
     for row in again.verdicts:
         if row.check == "arm64" and row.clause != "f1":

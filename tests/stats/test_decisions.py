@@ -9,7 +9,7 @@ import pytest
 
 from eyerace_parity.core.result import Status
 from eyerace_parity.stats.decisions import Labelled, Rules, decide_drop, decide_floor
-from eyerace_parity.stats.measures import Measure, accuracy, macro_f1
+from eyerace_parity.stats.measures import BootstrapMeasure, accuracy, macro_f1
 from tests.stats.simulated import MEASURE, World, shares
 
 WORSE = [Status.BROKEN, Status.UNPROVEN, Status.HELD]
@@ -140,7 +140,7 @@ def test_a_floor_of_one_holds_although_the_reckoning_rounds():
     nearly = 1.0 - np.finfo(np.float64).eps
     found = decide_floor(accuracy(2), perfect, nearly)
     assert (found.status, found.exact) == (Status.HELD, True)
-    rounded = Measure(2, lambda tallies: nearly * accuracy(2).value(tallies))
+    rounded = BootstrapMeasure(2, lambda tallies: nearly * accuracy(2).value(tallies))
     assert decide_floor(rounded, perfect, 1.0).status is Status.HELD
     wrong = np.where(np.arange(1000) < 1, 1 - labels, labels)
     assert decide_floor(accuracy(2), Labelled(labels, np.eye(2)[wrong]), 1.0).status is Status.BROKEN

@@ -10,7 +10,7 @@ import pytest
 
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.stats import stopping_rules
-from eyerace_parity.stats.stopping_rules import Asked, Question, asked_of, runs_of_soak
+from eyerace_parity.stats.stopping_rules import StoppingRule, StoppingRules, asked_of, runs_of_soak
 from tests.laboratories import change
 
 if TYPE_CHECKING:
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
 
-MEDIAN = Question("inference", 2.0, 0.5, "cpu", 0.95)
-P95 = Question("inference", 4.0, 0.95, "cpu", 0.95)
-RATIO = Question("ratio", 1.3, 0.5, "cpu", 0.95)
+MEDIAN = StoppingRule("inference", 2.0, 0.5, "cpu", 0.95)
+P95 = StoppingRule("inference", 4.0, 0.95, "cpu", 0.95)
+RATIO = StoppingRule("ratio", 1.3, 0.5, "cpu", 0.95)
 
 
 @dataclass(frozen=True)
 class Times:
     """Limits of a check that asks for times."""
 
-    asked: Asked | None
+    asked: StoppingRules | None
 
-    def asked_of_times(self, versus: str, confidence: float) -> Asked | None:
+    def asked_of_times(self, versus: str, confidence: float) -> StoppingRules | None:
         """What it asks, of the variant alone and at the contract's confidence."""
         assert confidence == 0.9
         return None if versus else self.asked
@@ -54,7 +54,7 @@ def stated(**limits: Any) -> Contract:
 
 def test_the_longest_series_that_any_limit_allows_is_taken() -> None:
     """Runs and seconds are each the most; what one check allows is not cut by what another would do with."""
-    few, many = Asked((MEDIAN,), 100, 30.0), Asked((P95, RATIO), 500, 20.0)
+    few, many = StoppingRules((MEDIAN,), 100, 30.0), StoppingRules((P95, RATIO), 500, 20.0)
     for limits in ({"a": Times(few), "b": Times(many)}, {"a": Times(many), "b": Times(few)}):
         found = asked_of(stated(**limits), "int8", "")
         assert (found.max_runs, found.max_seconds) == (500, 30.0)
@@ -63,7 +63,7 @@ def test_the_longest_series_that_any_limit_allows_is_taken() -> None:
 
 def test_one_question_of_two_checks_is_asked_once() -> None:
     """In the order in which they were asked."""
-    found = asked_of(stated(a=Times(Asked((P95, MEDIAN))), b=Times(Asked((MEDIAN, RATIO)))), "int8", "")
+    found = asked_of(stated(a=Times(StoppingRules((P95, MEDIAN))), b=Times(StoppingRules((MEDIAN, RATIO)))), "int8", "")
     assert found.questions == (P95, MEDIAN, RATIO)
     assert found.of("ratio") == (RATIO,)
     assert found.of("inference", "ratio") == (P95, MEDIAN, RATIO)
@@ -72,7 +72,7 @@ def test_one_question_of_two_checks_is_asked_once() -> None:
 
 def test_a_check_that_asks_nothing_allows_nothing() -> None:
     """Its own numbers are not even looked at; where nobody asks, the defaults stand."""
-    short = Asked((MEDIAN,), 10, 1.0)
+    short = StoppingRules((MEDIAN,), 10, 1.0)
     assert asked_of(stated(a=Times(None), b=Times(short), c=object()), "int8", "") == short
     nobody = asked_of(stated(a=Times(short)), "int8", "fp32")
     assert (nobody.questions, nobody.max_runs, nobody.max_seconds) == (
@@ -113,6 +113,6 @@ def test_the_checks_of_the_package_ask_for_what_their_limits_say(image_bundle: P
     assert (alone.max_runs, alone.max_seconds) == (beside.max_runs, beside.max_seconds) == (321, 9.0)
     assert [(one.part, one.budget, one.confidence) for one in alone.questions] == [("inference", 50.0, 0.5)]
     assert [(one.part, one.budget) for one in beside.of("ratio")] == [("ratio", 1.5)]
-    assert asked_of(contract, "fp32", "") == Asked()
+    assert asked_of(contract, "fp32", "") == StoppingRules()
     assert runs_of_soak(contract, "int8") == 432
     assert runs_of_soak(contract, "fp32") == stopping_rules.SOAK_RUNS

@@ -15,19 +15,19 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import (
     GOLDEN,
     chosen,
-    fault_of,
-    fault_there,
     incomparable,
     on_host,
+    output_defect,
+    target_defect,
     undecisive,
     worst_place,
 )
 from eyerace_parity.checks.limits import InstructionLimits
-from eyerace_parity.checks.phrases import against, cannot_judge, passing
+from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit, passing_limit
 from eyerace_parity.contract.base import Share
-from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Execution, Outputs
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.base import Need
@@ -35,7 +35,7 @@ from eyerace_parity.stats import differences
 from eyerace_parity.stats.classification import decisions, macro_f1, projected_confusion, uncovered
 
 if TYPE_CHECKING:
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.answers import Golden
 
 _MOST_NAMED = 5
@@ -116,12 +116,12 @@ def _alone(case: Case, _limits: Arm64Limits) -> str:
 
 
 @arm64.clause("executes", needs=_executed)
-def executes(case: Case, _limits: Arm64Limits, findings: Findings) -> Judgement:
+def executes(case: Case, _limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """The file loads on the target, runs every chosen sample, and answers in finite numbers."""
     golden, there = findings[GOLDEN], findings[case.need(Execution)]
-    if refused := fault_there(case, there, golden, accused=True):
+    if refused := target_defect(case, there, golden, accused=True):
         return refused
-    return against(
+    return compare_to_limit(
         Relation.EQUAL,
         len(there.samples),
         len(there.samples),
@@ -133,7 +133,7 @@ def executes(case: Case, _limits: Arm64Limits, findings: Findings) -> Judgement:
 
 
 @arm64.clause("parity", limit="parity", needs=_parity_needs)
-def parity(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+def parity(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """The target's answers are the host's, exactly or within the tolerance."""
     if refused := incomparable(case, findings):
         return refused
@@ -141,12 +141,12 @@ def parity(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
     apart = {name: differences.absolute(array, here.arrays[name]) for name, array in there.arrays.items()}
     value, where = worst_place(apart, golden, there.samples)
     differing = sum(int((array > 0).any(axis=tuple(range(1, array.ndim))).sum()) for array in apart.values())
-    found = f"{case.target} differs from the host by at most {figure(value)}, in {where}"
+    found = f"{case.target} differs from the host by at most {format_number(value)}, in {where}"
     details = [chosen(case, there, golden)]
     if value:
         details += [
-            f"{counted(differing, 'row')} of {len(there.samples) * len(apart)} differ at all",
-            f"smallest tolerance that would have passed: {passing(value, Relation.AT_MOST)}",
+            f"{pluralise(differing, 'row')} of {len(there.samples) * len(apart)} differ at all",
+            f"smallest tolerance that would have passed: {passing_limit(value, Relation.AT_MOST)}",
         ]
     tolerance = limits.parity if limits.parity is not None else _exact(case, findings)
     if tolerance is None and value:
@@ -158,7 +158,7 @@ def parity(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
             next_step=f"state what is small enough: variants.{case.name}.limits.arm64.parity",
             details=tuple(details),
         )
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         tolerance or 0.0,
         value,
@@ -169,7 +169,7 @@ def parity(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
     )
 
 
-def _exact(case: Case, findings: Findings) -> float | None:
+def _exact(case: Case, findings: ClauseEvidence) -> float | None:
     """Zero for a file that is quantised statically: its integers are the same everywhere. ``None`` for any other."""
     if case.variant.kind != "onnx":
         return None
@@ -179,7 +179,7 @@ def _exact(case: Case, findings: Findings) -> float | None:
 
 
 @arm64.clause("flips", limit="flips", needs=_beside_host, unfit=_undecided)
-def flips(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+def flips(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """The target decides as the host does."""
     if refused := incomparable(case, findings):
         return refused
@@ -194,12 +194,12 @@ def flips(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
     def called(index: int) -> str:
         return names[index] if names else f"class {index}"
 
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limits.flips or 0,
         len(differ),
         unit="samples",
-        found=f"{counted(len(differ), 'decision')} of {len(ours)} differ between the host and {case.target}",
+        found=f"{pluralise(len(differ), 'decision')} of {len(ours)} differ between the host and {case.target}",
         next_step="look at the parity of the target first: a decision flips because numbers differ",
         details=[
             *(
@@ -212,7 +212,7 @@ def flips(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
 
 
 @arm64.clause("f1", limit="f1", needs=_f1_needs, unfit=_unlabelled)
-def f1(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+def f1(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """Macro-F1 reaches its floor on the target."""
     golden, there, host = findings[GOLDEN], findings[case.need(Execution)], findings[Need(Outputs, case.name)]
     if refused := _unestimable(case, there, host, golden):
@@ -224,7 +224,7 @@ def f1(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
     if unknown := uncovered(labels, found, near=there.near, classes=classes):
         return Judgement(
             Status.UNPROVEN,
-            reason=f"no sample of {listed(case.contract.classes[i] for i in unknown)} was drawn for {case.target}",
+            reason=f"no sample of {join_names(case.contract.classes[i] for i in unknown)} was drawn for {case.target}",
             next_step="raise targets.images, or run all samples with --eyerace-parity-arm64=all",
         )
     known = decisions(host.arrays[output])
@@ -232,25 +232,26 @@ def f1(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
     value = macro_f1(counts)
     whole = len(there.samples) == len(golden.ids)
     how = "on" if whole else "estimated for"
-    return against(
+    return compare_to_limit(
         Relation.AT_LEAST,
         limits.f1 or 0.0,
         value,
-        found=f"macro-F1 of {case.name} on {case.target} is {figure(value)}, {how} {counted(len(known), 'sample')}",
+        found=f"macro-F1 of {case.name} on {case.target} is {format_number(value)}, {how} "
+        f"{pluralise(len(known), 'sample')}",
         next_step="look at the samples that flip on this target",
         details=[
             *(() if whole else ("estimated: the host's decisions, corrected by those that differ on the target",)),
             chosen(case, there, golden),
-            f"tightest limit that would have passed: {passing(value, Relation.AT_LEAST)}",
+            f"tightest limit that would have passed: {passing_limit(value, Relation.AT_LEAST)}",
         ],
     )
 
 
 def _unestimable(case: Case, there: Execution, host: Outputs, golden: Golden) -> Judgement | None:
     """Judge answers from which no F1 can be estimated; ``None`` where one can."""
-    if refused := fault_there(case, there, golden, accused=True):
+    if refused := target_defect(case, there, golden, accused=True):
         return refused
-    if fault := fault_of(case, host, golden):
+    if fault := output_defect(case, host, golden):
         return fault.judgement(accused=False)
     output, classes = case.contract.scores_output, case.contract.classes
     if refused := undecisive(case, there.arrays[output]) or undecisive(case, host.arrays[output]):
@@ -258,20 +259,20 @@ def _unestimable(case: Case, there: Execution, host: Outputs, golden: Golden) ->
     support = np.bincount(golden.labels if golden.labels is not None else [], minlength=len(classes))
     if absent := [name for name, number in zip(classes, support, strict=False) if not number]:
         return cannot_judge(
-            f"the golden set has no sample of {listed(absent)}, so its F1 is not defined",
+            f"the golden set has no sample of {join_names(absent)}, so its F1 is not defined",
             "add golden samples of every class, or take the class out of the contract",
         )
     return None
 
 
 @arm64.clause("sqnr_db", limit="sqnr_db", needs=_reference_needs, unfit=_alone)
-def sqnr_db(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+def sqnr_db(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """On the target, too, the reference's signal stands far enough above the noise that the variant adds."""
     golden, there = findings[GOLDEN], findings[case.need(Execution)]
     reference = findings[Need(Outputs, case.reference or "")]
-    if refused := fault_there(case, there, golden, accused=True):
+    if refused := target_defect(case, there, golden, accused=True):
         return refused
-    if fault := fault_of(case, reference, golden):
+    if fault := output_defect(case, reference, golden):
         return fault.judgement(accused=False)
     rows = list(there.samples)
     ratios: dict[str, float] = {}
@@ -282,8 +283,8 @@ def sqnr_db(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
         ratios[name] = differences.sqnr_db(array, other)
     worst = min(ratios, key=lambda name: ratios[name])
     value = ratios[worst]
-    told = f"{figure(value)} dB" if np.isfinite(value) else "without bound" if value > 0 else "nothing"
-    return against(
+    told = f"{format_number(value)} dB" if np.isfinite(value) else "without bound" if value > 0 else "nothing"
+    return compare_to_limit(
         Relation.AT_LEAST,
         limits.sqnr_db or 0.0,
         value,
@@ -294,6 +295,6 @@ def sqnr_db(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
         " saturate without VNNI; else calibrate on more images",
         details=[
             chosen(case, there, golden),
-            f"tightest limit that would have passed: {passing(value, Relation.AT_LEAST)}",
+            f"tightest limit that would have passed: {passing_limit(value, Relation.AT_LEAST)}",
         ],
     )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.core.result import HOST, Identity, Judgement
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.stats.decisions import Rules
 
@@ -34,7 +34,7 @@ L = TypeVar("L", bound=Limits)
 E = TypeVar("E")
 
 
-class Rests(Enum):
+class SignificanceSource(Enum):
     """What a clause's answer rests on, where it can be wrong by chance: see :mod:`eyerace_parity.checks.plan`."""
 
     ON_NO_SAMPLE = "no sample"
@@ -87,7 +87,7 @@ class Case:
         return Need(kind, self.name if variant is None else variant, self.target, versus, baseline)
 
 
-class Findings:
+class ClauseEvidence:
     """The evidence that a clause asked for, and nothing else."""
 
     __slots__ = ("_found",)
@@ -119,7 +119,10 @@ def _unexecuted(case: Case) -> str:
         return ""  # which targets a cell of the matrix has is said there
     if not contract.targets.run:
         return "targets.run names no target to execute it on"
-    return f"the targets execute {listed(contract.targets.executed(contract.variants))}, as targets.variants names them"
+    return (
+        f"the targets execute {join_names(contract.targets.executed(contract.variants))}, as "
+        "targets.variants names them"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +146,13 @@ class Clause(Generic[L]):
     name: str
     check: str
     summary: str
-    judge: Callable[[Case, L, Findings], Judgement]
+    judge: Callable[[Case, L, ClauseEvidence], Judgement]
     needs: Callable[[Case, L], tuple[Need[Any], ...]]
     applies: Callable[[Case, L], bool]
     keys: tuple[str, ...] = ()
     limit: str | None = None
     unfit: Callable[[Case, L], str] = _fits
-    rests: Rests = Rests.ON_NO_SAMPLE
+    rests: SignificanceSource = SignificanceSource.ON_NO_SAMPLE
 
     def stated(self, limits: L) -> bool:
         """Whether the contract itself wrote the demand down: a family's default is nobody's word."""
@@ -194,8 +197,8 @@ class Family(Generic[L]):
         limit: str | None = None,
         applies: Callable[[Case, L], bool] | None = None,
         unfit: Callable[[Case, L], str] = _fits,
-        rests: Rests = Rests.ON_NO_SAMPLE,
-    ) -> Callable[[Callable[[Case, L, Findings], Judgement]], Callable[[Case, L, Findings], Judgement]]:
+        rests: SignificanceSource = SignificanceSource.ON_NO_SAMPLE,
+    ) -> Callable[[Callable[[Case, L, ClauseEvidence], Judgement]], Callable[[Case, L, ClauseEvidence], Judgement]]:
         """Register the decorated function as a clause.
 
         Args:
@@ -215,7 +218,9 @@ class Family(Generic[L]):
             demanded = limit is None or limit in limits.demanded()
             return demanded and (applies is None or applies(case, limits)) and not unfit(case, limits)
 
-        def register(judge: Callable[[Case, L, Findings], Judgement]) -> Callable[[Case, L, Findings], Judgement]:
+        def register(
+            judge: Callable[[Case, L, ClauseEvidence], Judgement],
+        ) -> Callable[[Case, L, ClauseEvidence], Judgement]:
             summary = (judge.__doc__ or "").strip().partition("\n")[0]
             keys = ("limits", self.name, limit) if limit else ("limits", self.name)
             self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys, limit, unfitting, rests))
@@ -225,7 +230,7 @@ class Family(Generic[L]):
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedClause:
     """A clause that will be judged: pure data, made before anything is measured.
 
     Attributes:
@@ -248,6 +253,6 @@ class Planned:
         """Evidence to obtain first."""
         return self.clause.needs(self.case, self.limits)
 
-    def judge(self, findings: Findings) -> Judgement:
+    def judge(self, findings: ClauseEvidence) -> Judgement:
         """Judge the evidence."""
         return self.clause.judge(self.case, self.limits, findings)

@@ -15,10 +15,10 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_scores
-from eyerace_parity.checks.phrases import against, passing, unknown
+from eyerace_parity.checks.phrases import compare_to_limit, passing_limit, unknown
 from eyerace_parity.contract.base import Limits, Model, Share
 from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant
-from eyerace_parity.core.numbers import figure
+from eyerace_parity.core.numbers import format_number
 from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats import differences
@@ -27,7 +27,7 @@ from eyerace_parity.stats.classification import decisions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.answers import Golden
     from eyerace_parity.evidence.base import Array, Need
 
@@ -103,7 +103,7 @@ def _unfit_scores(case: Case, limits: ClosenessLimits) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measure:
+class _Distance:
     """A number that says how far two arrays are apart, and the place where they are furthest.
 
     Attributes:
@@ -130,7 +130,7 @@ class _Measure:
         return beyond / abs(limit) if limit else math.copysign(math.inf, beyond)
 
 
-def _judge(case: Case, limits: ClosenessLimits, findings: Findings, measure: _Measure) -> Judgement:
+def _judge(case: Case, limits: ClosenessLimits, findings: ClauseEvidence, measure: _Distance) -> Judgement:
     """Judge every output that has a limit, and answer with the worst."""
     golden, candidate = findings[GOLDEN], findings[case.need(Outputs)]
     reference = findings[case.need(Outputs, case.reference)]
@@ -146,8 +146,8 @@ def _judge(case: Case, limits: ClosenessLimits, findings: Findings, measure: _Me
     ours, theirs = candidate.arrays[name], reference.arrays[name]
     details = [] if value == _perfect(measure) else _worst(golden, name, ours, theirs, measure)
     if len(found) > 1:
-        details += [f"{other}: {_in_words(v, measure)} (limit {figure(most)})" for other, most, v in found]
-    return against(
+        details += [f"{other}: {_in_words(v, measure)} (limit {format_number(most)})" for other, most, v in found]
+    return compare_to_limit(
         measure.relation,
         limit,
         value,
@@ -158,19 +158,19 @@ def _judge(case: Case, limits: ClosenessLimits, findings: Findings, measure: _Me
     )
 
 
-def _perfect(measure: _Measure) -> float:
+def _perfect(measure: _Distance) -> float:
     return {"sqnr_db": math.inf, "cosine": 1.0}.get(measure.key, 0.0)
 
 
-def _in_words(value: float, measure: _Measure) -> str:
-    return f"{figure(value)} {measure.unit}".rstrip() if math.isfinite(value) else f"{'-' * (value < 0)}∞"
+def _in_words(value: float, measure: _Distance) -> str:
+    return f"{format_number(value)} {measure.unit}".rstrip() if math.isfinite(value) else f"{'-' * (value < 0)}∞"
 
 
 def _passing(value: float, relation: Relation) -> str:
-    return f"smallest tolerance that would have passed: {passing(value, relation)}"
+    return f"smallest tolerance that would have passed: {passing_limit(value, relation)}"
 
 
-def _worst(golden: Golden, name: str, ours: Array, theirs: Array, measure: _Measure) -> list[str]:
+def _worst(golden: Golden, name: str, ours: Array, theirs: Array, measure: _Distance) -> list[str]:
     """Name the worst samples, each with its worst element and both answers there."""
     spread = measure.spread(ours, theirs)
     rows = spread.reshape(len(spread), -1)
@@ -181,8 +181,8 @@ def _worst(golden: Golden, name: str, ours: Array, theirs: Array, measure: _Meas
         at = (int(row), *(int(i) for i in place))
         if spread[at] > 0:
             lines.append(
-                f"{golden.ids[int(row)]}: {element(name, at[1:])} is {figure(float(ours[at]))},"
-                f" reference {figure(float(theirs[at]))}, apart by {figure(float(spread[at]))}"
+                f"{golden.ids[int(row)]}: {element(name, at[1:])} is {format_number(float(ours[at]))},"
+                f" reference {format_number(float(theirs[at]))}, apart by {format_number(float(spread[at]))}"
             )
     return lines
 
@@ -225,21 +225,21 @@ def _next_step(case: Case) -> str:
             return f"find the first layer in which {case.name} leaves {case.reference}"
 
 
-_MAX_ABS = _Measure(
+_MAX_ABS = _Distance(
     "max_abs",
     Relation.AT_MOST,
     "",
     lambda ours, theirs: float(differences.absolute(ours, theirs).max()),
     "the largest absolute difference",
 )
-_P999_ABS = _Measure(
+_P999_ABS = _Distance(
     "p999_abs",
     Relation.AT_MOST,
     "",
     lambda ours, theirs: differences.quantile_at_least(differences.absolute(ours, theirs), 0.999),
     "the 99.9th percentile of the absolute differences",
 )
-_MAX_REL = _Measure(
+_MAX_REL = _Distance(
     "max_rel",
     Relation.AT_MOST,
     "",
@@ -247,10 +247,10 @@ _MAX_REL = _Measure(
     "the largest relative difference",
     differences.relative,
 )
-_SQNR_DB = _Measure(
+_SQNR_DB = _Distance(
     "sqnr_db", Relation.AT_LEAST, "dB", differences.sqnr_db, "the ratio of signal to quantisation noise"
 )
-_COSINE = _Measure(
+_COSINE = _Distance(
     "cosine",
     Relation.AT_LEAST,
     "",
@@ -260,37 +260,37 @@ _COSINE = _Measure(
 
 
 @closeness.clause("max_abs", limit="max_abs", needs=_needs, unfit=_unfit)
-def max_abs(case: Case, limits: ClosenessLimits, findings: Findings) -> Judgement:
+def max_abs(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
     """No element differs from the reference by more than the tolerance."""
     return _judge(case, limits, findings, _MAX_ABS)
 
 
 @closeness.clause("p999_abs", limit="p999_abs", needs=_needs, unfit=_unfit)
-def p999_abs(case: Case, limits: ClosenessLimits, findings: Findings) -> Judgement:
+def p999_abs(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
     """All but a thousandth of the elements stay within the tolerance."""
     return _judge(case, limits, findings, _P999_ABS)
 
 
 @closeness.clause("max_rel", limit="max_rel", needs=_needs, unfit=_unfit)
-def max_rel(case: Case, limits: ClosenessLimits, findings: Findings) -> Judgement:
+def max_rel(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
     """No element differs by more than the tolerance in proportion to the reference."""
     return _judge(case, limits, findings, _MAX_REL)
 
 
 @closeness.clause("sqnr_db", limit="sqnr_db", needs=_needs, unfit=_unfit)
-def sqnr_db(case: Case, limits: ClosenessLimits, findings: Findings) -> Judgement:
+def sqnr_db(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
     """The reference's signal stands far enough above the noise that the variant adds."""
     return _judge(case, limits, findings, _SQNR_DB)
 
 
 @closeness.clause("cosine", limit="cosine", needs=_needs, unfit=_unfit)
-def cosine(case: Case, limits: ClosenessLimits, findings: Findings) -> Judgement:
+def cosine(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
     """Every sample's answer points the same way as the reference's."""
     return _judge(case, limits, findings, _COSINE)
 
 
 @closeness.clause("top1_agreement", limit="top1_agreement", needs=_needs, unfit=_unfit_scores)
-def top1_agreement(case: Case, limits: ClosenessLimits, findings: Findings) -> Judgement:
+def top1_agreement(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
     """Both decide for the same class."""
     golden, candidate = findings[GOLDEN], findings[case.need(Outputs)]
     reference = findings[case.need(Outputs, case.reference)]
@@ -305,7 +305,7 @@ def top1_agreement(case: Case, limits: ClosenessLimits, findings: Findings) -> J
     def called(index: int) -> str:
         return classes[index] if classes else f"class {index}"
 
-    return against(
+    return compare_to_limit(
         Relation.AT_LEAST,
         limits.top1_agreement or 0.0,
         value,
@@ -320,7 +320,7 @@ def top1_agreement(case: Case, limits: ClosenessLimits, findings: Findings) -> J
 
 
 @closeness.clause("mean_kl", limit="mean_kl", needs=_needs, unfit=_unfit_scores)
-def mean_kl(case: Case, limits: ClosenessLimits, findings: Findings) -> Judgement:
+def mean_kl(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
     """The distribution of the scores stays near the reference's."""
     golden, candidate = findings[GOLDEN], findings[case.need(Outputs)]
     reference = findings[case.need(Outputs, case.reference)]
@@ -331,13 +331,13 @@ def mean_kl(case: Case, limits: ClosenessLimits, findings: Findings) -> Judgemen
     apart = differences.kl_divergences(logarithms(reference.arrays[name]), logarithms(candidate.arrays[name]))
     value = float(apart.mean())
     order = [int(i) for i in np.argsort(-apart, kind="stable")[:_MOST_NAMED] if apart[i] > 0]
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limits.mean_kl or 0.0,
         value,
         unit="nats",
-        found=f"the mean divergence of {name} is {figure(value)} nats, {_lineage(case)}",
+        found=f"the mean divergence of {name} is {format_number(value)} nats, {_lineage(case)}",
         next_step=_next_step(case),
-        details=[f"{golden.ids[i]}: {figure(float(apart[i]))} nats" for i in order]
+        details=[f"{golden.ids[i]}: {format_number(float(apart[i]))} nats" for i in order]
         + [_passing(value, Relation.AT_MOST)],
     )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.phrases import cannot_judge, matching
+from eyerace_parity.checks.phrases import cannot_judge, compare_equal
 from eyerace_parity.compatibility.flutter import minimum_runtime, resolve
-from eyerace_parity.compatibility.predict import Outcome, predict
+from eyerace_parity.compatibility.predict import LoadOutcome, predict
 from eyerace_parity.compatibility.table import MEASURE_AGAIN, table
 from eyerace_parity.compatibility.versions import Version
 from eyerace_parity.contract.base import Limits
@@ -21,7 +21,7 @@ from eyerace_parity.evidence.costs import Preflight
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.compatibility.predict import Forecast, Prediction
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Need
@@ -83,13 +83,13 @@ def _unfit(case: Case, _limits: CompatibilityLimits) -> str:
 
 
 @compatibility.clause("oldest_runtime", limit="min_onnxruntime", needs=_graph, unfit=_unfit)
-def oldest_runtime(case: Case, limits: CompatibilityLimits, findings: Findings) -> Judgement:
+def oldest_runtime(case: Case, limits: CompatibilityLimits, findings: ClauseEvidence) -> Judgement:
     """The oldest runtime that can load the file, as its contents foretell, is no newer than the app's."""
     return _no_newer(case, findings[case.need(Graph)], Version.parse(limits.min_onnxruntime or ""), "")
 
 
 @compatibility.clause("flutter_runtime", limit="flutter", needs=_graph, unfit=_unfit)
-def flutter_runtime(case: Case, limits: CompatibilityLimits, findings: Findings) -> Judgement:
+def flutter_runtime(case: Case, limits: CompatibilityLimits, findings: ClauseEvidence) -> Judgement:
     """The oldest runtime that can load the file is no newer than the one that the app's Flutter package bundles."""
     bundle = resolve(limits.flutter or "")
     board = f"{limits.flutter} bundles onnxruntime {bundle.described}"
@@ -97,7 +97,7 @@ def flutter_runtime(case: Case, limits: CompatibilityLimits, findings: Findings)
 
 
 @compatibility.clause("prediction", needs=_graph_and_preflight, applies=lambda case, limits: not _unfit(case, limits))
-def prediction(case: Case, _limits: CompatibilityLimits, findings: Findings) -> Judgement:
+def prediction(case: Case, _limits: CompatibilityLimits, findings: ClauseEvidence) -> Judgement:
     """What the file foretells of the runtime of this run is what happens: the table of runtimes is right about it."""
     graph, preflight = findings[case.need(Graph)], findings[case.need(Preflight)]
     if refused := _unread(graph, case):
@@ -112,14 +112,14 @@ def prediction(case: Case, _limits: CompatibilityLimits, findings: Findings) -> 
         )
     forecast = _predicted(case, graph).of(version)
     loaded = bool(preflight.inputs or preflight.outputs) or not preflight.failure
-    observed = Outcome.LOADS if loaded else Outcome.REFUSED
+    observed = LoadOutcome.LOADS if loaded else LoadOutcome.REFUSED
     seen = "loads" if loaded else f"does not load: {_died(preflight)}"
     details = _told(forecast)
-    if forecast.outcome is Outcome.UNKNOWN:
+    if forecast.outcome is LoadOutcome.UNKNOWN:
         # Seen or not, the table must be able to tell it of the runtimes that are not at hand.
         return Judgement(
             Status.UNPROVEN,
-            Outcome.UNKNOWN.value,
+            LoadOutcome.UNKNOWN.value,
             observed.value,
             reason=f"{_sentences(forecast)}; here {case.name} {seen}",
             next_step=_steps(forecast),
@@ -129,9 +129,9 @@ def prediction(case: Case, _limits: CompatibilityLimits, findings: Findings) -> 
     if forecast.outcome is observed:
         found = f"{case.name} {seen} in onnxruntime {version}, as foretold{end}"
     else:
-        foretold = "that it loads" if forecast.outcome is Outcome.LOADS else f"a refusal: {_sentences(forecast)}"
+        foretold = "that it loads" if forecast.outcome is LoadOutcome.LOADS else f"a refusal: {_sentences(forecast)}"
         found = f"in onnxruntime {version} {case.name} {seen}; foretold was {foretold}{end}"
-    return matching(
+    return compare_equal(
         forecast.outcome is observed,
         observed.value,
         forecast.outcome.value,
@@ -147,14 +147,16 @@ def _no_newer(case: Case, graph: Graph, board: Version, said: str) -> Judgement:
     if refused := _unread(graph, case):
         return refused
     foretold = _predicted(case, graph)
-    hindering = [f for f in foretold.since(board) if f.outcome is not Outcome.LOADS]
-    refusing = [f for f in hindering if f.outcome is Outcome.REFUSED]
+    hindering = [f for f in foretold.since(board) if f.outcome is not LoadOutcome.LOADS]
+    refusing = [f for f in hindering if f.outcome is LoadOutcome.REFUSED]
     shown = str(foretold.oldest) if foretold.oldest else "none known"
     details = tuple(_overview(foretold))
     prefix = f"{said}; " if said else ""
     if not hindering:
         found = f"{prefix}{case.name} loads on onnxruntime {max(board, table().first)} and newer"
-        return matching(True, shown, str(board), relation=Relation.AT_MOST, found=found, next_step="", details=details)
+        return compare_equal(
+            True, shown, str(board), relation=Relation.AT_MOST, found=found, next_step="", details=details
+        )
     worst = max(refusing or hindering, key=lambda forecast: forecast.version)
     found = f"{prefix}{case.name} {_oldest(foretold)}: {_sentences(worst)}"
     status = Status.BROKEN if refusing else Status.UNPROVEN

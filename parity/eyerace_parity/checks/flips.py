@@ -12,17 +12,17 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, unusable_scores
-from eyerace_parity.checks.phrases import against, cannot_judge
+from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.flips import BASELINE, FlipLedger, KnownFlips
 
 if TYPE_CHECKING:
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.flips import AcceptedFlip, Flip
 
 Count = Annotated[int, Field(ge=0)]
@@ -72,7 +72,7 @@ def unfit_harm(case: Case) -> str:
 
 
 def judge_flips(
-    case: Case, findings: Findings, other: str, most: int, *, harmful: bool, baseline: bool = False
+    case: Case, findings: ClauseEvidence, other: str, most: int, *, harmful: bool, baseline: bool = False
 ) -> Judgement:
     """Hold the flips that are not accepted against a limit.
 
@@ -103,13 +103,14 @@ def judge_flips(
     total = ledger.harmed if harmful else ledger.total
     fresh = total - len(sorted_out.accepted)
     kind = "harmful flip" if harmful else "flip"
-    apart = f", {counted(len(sorted_out.accepted), 'further one')} accepted" if sorted_out.accepted else ""
-    return against(
+    apart = f", {pluralise(len(sorted_out.accepted), 'further one')} accepted" if sorted_out.accepted else ""
+    return compare_to_limit(
         Relation.AT_MOST,
         most,
         fresh,
         unit="flips",
-        found=f"{counted(fresh, kind)} between {whom} and {case.name} on {counted(ledger.samples, 'sample')}{apart}",
+        found=f"{pluralise(fresh, kind)} between {whom} and {case.name} on "
+        f"{pluralise(ledger.samples, 'sample')}{apart}",
         next_step="look at these images; accept what is meant with `eyerace-parity flips accept`, with a reason",
         details=_details(case, ledger, sorted_out, whom),
     )
@@ -149,7 +150,7 @@ def _details(case: Case, ledger: FlipLedger, found: _Sorted, whom: str) -> list[
     if case.labelled:
         lines.append(
             f"right→wrong {ledger.harmed}, wrong→right {ledger.mended}, wrong→wrong {ledger.moved};"
-            f" {counted(ledger.total, 'flip')} in all"
+            f" {pluralise(ledger.total, 'flip')} in all"
         )
     lines += [_in_words(row) for row in found.fresh[:_MOST_NAMED]]
     if len(found.fresh) > _MOST_NAMED:
@@ -159,7 +160,7 @@ def _details(case: Case, ledger: FlipLedger, found: _Sorted, whom: str) -> list[
         for row, entry in found.expired[:_MOST_NAMED]
     ]
     if found.vanished:
-        gone = listed([entry.id for entry in found.vanished], most=_MOST_NAMED)
+        gone = join_names([entry.id for entry in found.vanished], most=_MOST_NAMED)
         lines.append(f"accepted, but no flip any more against {whom}: {gone}; take it out of the file")
     return lines
 
@@ -168,8 +169,8 @@ def _in_words(row: Flip) -> str:
     label = f"{row.label}: " if row.label else ""
     capture = ", ".join(f"{column} {cell}" for column, cell in row.capture.items())
     return (
-        f"{row.id}: {label}{row.other} → {row.decision} ({_ARROWS[row.kind]}), by {figure(row.margin)}"
-        f" where it was {figure(row.other_margin)}{f'; {capture}' if capture else ''}"
+        f"{row.id}: {label}{row.other} → {row.decision} ({_ARROWS[row.kind]}), by {format_number(row.margin)}"
+        f" where it was {format_number(row.other_margin)}{f'; {capture}' if capture else ''}"
     )
 
 
@@ -186,12 +187,12 @@ def _unfit_harmful(case: Case, limits: FlipLimits) -> str:
 
 
 @flips.clause("decision_flips", limit="decision_flips", needs=_needs, unfit=_unfit)
-def decision_flips(case: Case, limits: FlipLimits, findings: Findings) -> Judgement:
+def decision_flips(case: Case, limits: FlipLimits, findings: ClauseEvidence) -> Judgement:
     """No more images than allowed are decided otherwise than by the reference."""
     return judge_flips(case, findings, case.reference or "", limits.decision_flips or 0, harmful=False)
 
 
 @flips.clause("harmful_flips", limit="harmful_flips", needs=_needs, unfit=_unfit_harmful)
-def harmful_flips(case: Case, limits: FlipLimits, findings: Findings) -> Judgement:
+def harmful_flips(case: Case, limits: FlipLimits, findings: ClauseEvidence) -> Judgement:
     """No more images than allowed turn from right in the reference to wrong."""
     return judge_flips(case, findings, case.reference or "", limits.harmful_flips or 0, harmful=True)

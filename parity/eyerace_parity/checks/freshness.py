@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.phrases import cannot_judge, matching
+from eyerace_parity.checks.phrases import cannot_judge, compare_equal
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import OnnxVariant
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.artefacts import Lineage
 
 if TYPE_CHECKING:
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.core.result import Judgement
     from eyerace_parity.evidence.base import Need
 
@@ -39,7 +39,7 @@ def _made_by_recipe(case: Case, _limits: FreshnessLimits) -> bool:
 
 
 @freshness.clause("fresh", needs=_needs, applies=_made_by_recipe)
-def fresh(case: Case, _limits: FreshnessLimits, findings: Findings) -> Judgement:
+def fresh(case: Case, _limits: FreshnessLimits, findings: ClauseEvidence) -> Judgement:
     """The artefact carries the digests of what it would be made from now.
 
     Versions of tools are told, not judged: another version need not make another model, and the other clauses see it
@@ -56,7 +56,7 @@ def fresh(case: Case, _limits: FreshnessLimits, findings: Findings) -> Judgement
         )
     tools = _tools(lineage)
     if not then:
-        return matching(
+        return compare_equal(
             False,
             "no stamp",
             "stamped",
@@ -68,11 +68,11 @@ def fresh(case: Case, _limits: FreshnessLimits, findings: Findings) -> Judgement
     # Another checkpoint is another source: that is one reason, not two.
     told = [key for key in stale if key != "source" or "checkpoint" not in stale]
     reasons = [_MEANS.get(key, f"made with another {key}") for key in told]
-    return matching(
+    return compare_equal(
         not stale,
-        f"stale {listed(stale)}" if stale else "fresh",
+        f"stale {join_names(stale)}" if stale else "fresh",
         "fresh",
-        found=f"{case.name} was {listed(reasons)}" if stale else f"{case.name} was made from what is there now",
+        found=f"{case.name} was {join_names(reasons)}" if stale else f"{case.name} was made from what is there now",
         next_step=again,
         details=[f"{key}: stamped {then.get(key, 'nothing')}, now {now.get(key, 'nothing')}" for key in stale] + tools,
     )

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eyerace_parity.checks.phrases import cannot_judge
-from eyerace_parity.core.numbers import counted
+from eyerace_parity.core.numbers import pluralise
 from eyerace_parity.core.result import Judgement, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Execution, Golden, Outputs
 from eyerace_parity.evidence.base import Need
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Array
     from eyerace_parity.stats.differences import Floats
 
@@ -31,7 +31,7 @@ GOLDEN: Need[Golden] = Need(Golden)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class OutputDefect:
     """Why no number can be made of outputs.
 
     Attributes:
@@ -55,14 +55,16 @@ def element(output: str, index: tuple[Any, ...]) -> str:
     return f"{output}[{', '.join(str(int(i)) for i in index)}]" if index else output
 
 
-def absent_rows(case: Case, outputs: Outputs, golden: Golden) -> Fault | None:
+def absent_rows(case: Case, outputs: Outputs, golden: Golden) -> OutputDefect | None:
     """Find outputs or rows that are missing or too many."""
     name = outputs.provenance.variant or case.name
     if outputs.expected == 0 or not golden.ids:
-        return Fault("the golden set is empty", "add golden samples: nothing is held by an empty set", in_variant=False)
+        return OutputDefect(
+            "the golden set is empty", "add golden samples: nothing is held by an empty set", in_variant=False
+        )
     if len(golden.ids) != outputs.expected or _foreign(outputs, golden):
-        return Fault(
-            f"{name} was run on {counted(outputs.expected, 'sample')} of another golden set"
+        return OutputDefect(
+            f"{name} was run on {pluralise(outputs.expected, 'sample')} of another golden set"
             f" than the {len(golden.ids)} at hand",
             "measure again on this golden set",
             in_variant=False,
@@ -71,16 +73,18 @@ def absent_rows(case: Case, outputs: Outputs, golden: Golden) -> Fault | None:
     missing = [output for output in wanted if output not in outputs.arrays]
     extra = [output for output in outputs.arrays if output not in wanted]
     if missing or extra:
-        told = [f"does not answer {listed(missing)}"] * bool(missing) + [f"also answers {listed(extra)}"] * bool(extra)
-        return Fault(
-            f"{name} {' and '.join(told)}; the contract names {listed(wanted)}",
+        told = [f"does not answer {join_names(missing)}"] * bool(missing) + [
+            f"also answers {join_names(extra)}"
+        ] * bool(extra)
+        return OutputDefect(
+            f"{name} {' and '.join(told)}; the contract names {join_names(wanted)}",
             "export exactly the outputs that the contract names, or name them in [[interface.outputs]]",
         )
     for output, array in outputs.arrays.items():
         rows = len(array) if array.ndim else 0
         if rows != outputs.expected:
-            return Fault(
-                f"{name} gave {counted(rows, 'row')} of {output} for {counted(outputs.expected, 'sample')}",
+            return OutputDefect(
+                f"{name} gave {pluralise(rows, 'row')} of {output} for {pluralise(outputs.expected, 'sample')}",
                 "check that the first axis of every output counts the samples of the batch",
             )
     return None
@@ -91,18 +95,18 @@ def _foreign(outputs: Outputs, golden: Golden) -> bool:
     return bool(told and golden.digest) and told != golden.digest
 
 
-def hollow(outputs: Outputs) -> Fault | None:
+def hollow(outputs: Outputs) -> OutputDefect | None:
     """Find an output that holds no element at all."""
     for output, array in outputs.arrays.items():
         if array.size == 0:
-            return Fault(
+            return OutputDefect(
                 f"{outputs.provenance.variant} answers {output} with no elements (shape {list(array.shape)})",
                 "check the exported graph: an axis of this output has extent 0",
             )
     return None
 
 
-def not_finite(arrays: Mapping[str, Array], ids: Sequence[str], variant: str) -> Fault | None:
+def not_finite(arrays: Mapping[str, Array], ids: Sequence[str], variant: str) -> OutputDefect | None:
     """Find the first NaN or infinity, and count the others; ``ids`` names the rows."""
     for output, array in arrays.items():
         if array.dtype.kind not in "fc":
@@ -112,15 +116,15 @@ def not_finite(arrays: Mapping[str, Array], ids: Sequence[str], variant: str) ->
         if count:
             first = tuple(np.argwhere(bad)[0])
             value = array[first]
-            return Fault(
+            return OutputDefect(
                 f"{variant} answers {value} in {element(output, first[1:])} of {ids[int(first[0])]}"
-                f" ({counted(count, 'element')} of {array.size} not finite)",
+                f" ({pluralise(count, 'element')} of {array.size} not finite)",
                 "look for an overflow: a float16 range, a division by zero, or a quantisation scale of zero",
             )
     return None
 
 
-def fault_of(case: Case, outputs: Outputs, golden: Golden) -> Fault | None:
+def output_defect(case: Case, outputs: Outputs, golden: Golden) -> OutputDefect | None:
     """Find whatever keeps numbers from being made of one variant's outputs."""
     return (
         absent_rows(case, outputs, golden)
@@ -138,11 +142,11 @@ def unusable(case: Case, outputs: Outputs, golden: Golden, reference: Outputs | 
         golden: The golden set's facts.
         reference: The outputs that it is compared to.
     """
-    if fault := fault_of(case, outputs, golden):
+    if fault := output_defect(case, outputs, golden):
         return fault.judgement(accused=True)
     if reference is None:
         return None
-    if fault := fault_of(case, reference, golden):
+    if fault := output_defect(case, reference, golden):
         return fault.judgement(accused=False)
     for output, array in outputs.arrays.items():
         other = reference.arrays[output]
@@ -178,7 +182,7 @@ def on_host(case: Case) -> Need[Execution]:
     return Need(Execution, case.name)
 
 
-def fault_there(case: Case, execution: Execution, golden: Golden, *, accused: bool) -> Judgement | None:
+def target_defect(case: Case, execution: Execution, golden: Golden, *, accused: bool) -> Judgement | None:
     """Judge an execution of which no number can be made; ``None`` where all is well."""
     where = execution.provenance.target
     if not golden.ids or not execution.samples:
@@ -192,15 +196,15 @@ def fault_there(case: Case, execution: Execution, golden: Golden, *, accused: bo
     rows = list(execution.samples)
     part = Golden(golden.digest, tuple(golden.ids[row] for row in rows), golden.classes)
     answers = Outputs(execution.provenance, execution.arrays, len(rows))
-    if fault := fault_of(case, answers, part):
+    if fault := output_defect(case, answers, part):
         return fault.judgement(accused=accused)
     return None
 
 
-def incomparable(case: Case, findings: Findings) -> Judgement | None:
+def incomparable(case: Case, findings: ClauseEvidence) -> Judgement | None:
     """Judge a target's answers that cannot be compared with the host's; ``None`` where they can."""
     golden, there, here = findings[GOLDEN], findings[case.need(Execution)], findings[on_host(case)]
-    if refused := fault_there(case, there, golden, accused=True) or fault_there(case, here, golden, accused=False):
+    if refused := target_defect(case, there, golden, accused=True) or target_defect(case, here, golden, accused=False):
         return refused
     if there.samples != here.samples:
         return cannot_judge(f"{case.target} ran other samples than the host", "measure both again")
@@ -233,7 +237,7 @@ def chosen(case: Case, execution: Execution, golden: Golden) -> str:
     """Say how many samples were run, and how they were chosen."""
     total, run = len(golden.ids), len(execution.samples)
     if run == total:
-        return f"all {counted(total, 'sample')} of the golden set were run"
+        return f"all {pluralise(total, 'sample')} of the golden set were run"
     drawn = f"{len(execution.drawn)} drawn by lot{', class by class,' if golden.labels is not None else ''}"
     near = f"{len(execution.near)} whose decision on the host is nearest to another, and " if execution.near else ""
     return f"{run} of {total} samples were run: {near}{drawn} with seed {case.contract.targets.seed}"

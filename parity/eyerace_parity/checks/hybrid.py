@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family, Rests
-from eyerace_parity.checks.guards import GOLDEN, fault_of, unusable_scores
-from eyerace_parity.checks.phrases import against, decided
+from eyerace_parity.checks.base import Family, SignificanceSource
+from eyerace_parity.checks.guards import GOLDEN, output_defect, unusable_scores
+from eyerace_parity.checks.phrases import compare_to_limit, decided
 from eyerace_parity.contract.base import Limits, Share
-from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats import differences, measures
@@ -27,7 +27,7 @@ from eyerace_parity.stats.decisions import Labelled, decide_floor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.contract.sections import Hybrid
     from eyerace_parity.evidence.answers import Golden
     from eyerace_parity.evidence.base import Array, Need
@@ -129,14 +129,14 @@ def _unfit_waiting(case: Case, limits: HybridLimits) -> str:
     return _unfit_labels(case, limits) or _unfit_confidence(case, limits)
 
 
-def _tiers(case: Case, findings: Findings) -> _Tiers | Judgement:
+def _tiers(case: Case, findings: ClauseEvidence) -> _Tiers | Judgement:
     """Take both tiers' scores, or say why there are none to compare."""
     golden, device = findings[GOLDEN], findings[case.need(Outputs)]
     cloud = _cloud(case)
     online = findings[case.need(Outputs, cloud)]
     if refused := unusable_scores(case, device, golden):
         return refused
-    if fault := fault_of(case, online, golden):
+    if fault := output_defect(case, online, golden):
         return fault.judgement(accused=False)
     name = case.contract.scores_output
     ours, theirs = device.arrays[name], online.arrays[name]
@@ -159,18 +159,18 @@ _SAME_NETWORK = "make both tiers from the same checkpoint with the same preproce
 
 
 @hybrid.clause("tier_agreement", limit="tier_agreement", needs=_needs, unfit=_unfit)
-def tier_agreement(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
+def tier_agreement(case: Case, limits: HybridLimits, findings: ClauseEvidence) -> Judgement:
     """Phone and cloud decide for the same class."""
     tiers = _tiers(case, findings)
     if isinstance(tiers, Judgement):
         return tiers
     ours, theirs = decisions(tiers.device), decisions(tiers.online)
     differ = np.flatnonzero(ours != theirs)
-    return against(
+    return compare_to_limit(
         Relation.AT_LEAST,
         limits.tier_agreement or 0.0,
         1.0 - len(differ) / len(ours),
-        found=f"{case.name} on the phone and {tiers.cloud} in the cloud decide {counted(len(differ), 'sample')} of"
+        found=f"{case.name} on the phone and {tiers.cloud} in the cloud decide {pluralise(len(differ), 'sample')} of"
         f" {len(ours)} differently",
         next_step=_SAME_NETWORK,
         details=[
@@ -181,20 +181,20 @@ def tier_agreement(case: Case, limits: HybridLimits, findings: Findings) -> Judg
 
 
 @hybrid.clause("score_shift", limit="score_shift", needs=_needs, unfit=_unfit)
-def score_shift(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
+def score_shift(case: Case, limits: HybridLimits, findings: ClauseEvidence) -> Judgement:
     """No reported score moves by more than the limit when the phone goes offline."""
     return _shift(case, findings, limits.score_shift or 0.0, 1.0, "the largest shift of a reported score")
 
 
 @hybrid.clause("score_shift_p99", limit="score_shift_p99", needs=_needs, unfit=_unfit)
-def score_shift_p99(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
+def score_shift_p99(case: Case, limits: HybridLimits, findings: ClauseEvidence) -> Judgement:
     """All but a hundredth of the reported scores move by no more than the limit."""
     return _shift(
         case, findings, limits.score_shift_p99 or 0.0, 0.99, "the 99th percentile of the shifts of reported scores"
     )
 
 
-def _shift(case: Case, findings: Findings, limit: float, share: float, what: str) -> Judgement:
+def _shift(case: Case, findings: ClauseEvidence, limit: float, share: float, what: str) -> Judgement:
     """Judge a quantile of the shifts, and name the samples that move furthest."""
     tiers = _tiers(case, findings)
     if isinstance(tiers, Judgement):
@@ -206,39 +206,39 @@ def _shift(case: Case, findings: Findings, limit: float, share: float, what: str
     details = []
     for row in (int(row) for row in worst if apart[int(row)].max() > 0):
         which = int(np.argmax(apart[row]))
-        shown = f"phone {figure(float(phone[row, which]))}, cloud {figure(float(cloud[row, which]))}"
+        shown = f"phone {format_number(float(phone[row, which]))}, cloud {format_number(float(cloud[row, which]))}"
         details.append(f"{tiers.golden.ids[row]}: {_class(case, which)} {shown}")
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limit,
         value,
-        found=f"{what} between {case.name} and {tiers.cloud} is {figure(value)}",
+        found=f"{what} between {case.name} and {tiers.cloud} is {format_number(value)}",
         next_step=_SAME_NETWORK,
         details=details,
     )
 
 
 @hybrid.clause("order_agreement", limit="order_agreement", needs=_needs, unfit=_unfit)
-def order_agreement(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
+def order_agreement(case: Case, limits: HybridLimits, findings: ClauseEvidence) -> Judgement:
     """The best scores that the app shows stand in the same order in both tiers."""
     tiers = _tiers(case, findings)
     if isinstance(tiers, Judgement):
         return tiers
     alike = measures.same_order(tiers.device, tiers.online, tiers.stated.shown)
     differ = np.flatnonzero(~alike)
-    return against(
+    return compare_to_limit(
         Relation.AT_LEAST,
         limits.order_agreement or 0.0,
         1.0 - len(differ) / len(alike),
-        found=f"the {counted(tiers.stated.shown, 'best score')} stand in another order on the phone for {len(differ)}"
-        f" of {counted(len(alike), 'sample')}",
+        found=f"the {pluralise(tiers.stated.shown, 'best score')} stand in another order on the phone for {len(differ)}"
+        f" of {pluralise(len(alike), 'sample')}",
         next_step=_SAME_NETWORK,
         details=[str(tiers.golden.ids[int(i)]) for i in differ[:_MOST_NAMED]],
     )
 
 
 @hybrid.clause("calibration_shift", limit="calibration_shift", needs=_needs, unfit=_unfit_labels)
-def calibration_shift(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
+def calibration_shift(case: Case, limits: HybridLimits, findings: ClauseEvidence) -> Judgement:
     """The phone's confidence is as true as the cloud's."""
     tiers = _tiers(case, findings)
     if isinstance(tiers, Judgement):
@@ -247,18 +247,21 @@ def calibration_shift(case: Case, limits: HybridLimits, findings: Findings) -> J
     phone, cloud = (
         measures.calibration_error(tiers.probabilities(scores), labels) for scores in (tiers.device, tiers.online)
     )
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limits.calibration_shift or 0.0,
         phone - cloud,
-        found=f"the expected calibration error is {figure(phone)} on the phone and {figure(cloud)} in the cloud",
+        found=f"the expected calibration error is {format_number(phone)} on the phone and "
+        f"{format_number(cloud)} in the cloud",
         next_step="calibrate the quantisation on more images, or give the phone's scores a temperature of their own",
         details=[f"over {measures.BINS} bins of confidence"],
     )
 
 
-@hybrid.clause("mixture_f1", limit="mixture_f1", needs=_needs, unfit=_unfit_labels, rests=Rests.ON_STATISTICS)
-def mixture_f1(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
+@hybrid.clause(
+    "mixture_f1", limit="mixture_f1", needs=_needs, unfit=_unfit_labels, rests=SignificanceSource.ON_STATISTICS
+)
+def mixture_f1(case: Case, limits: HybridLimits, findings: ClauseEvidence) -> Judgement:
     """Users who are offline as often as stated still see enough right answers."""
     tiers = _tiers(case, findings)
     if isinstance(tiers, Judgement):
@@ -270,13 +273,13 @@ def mixture_f1(case: Case, limits: HybridLimits, findings: Findings) -> Judgemen
     share = tiers.stated.offline_share
     decision = decide_floor(measures.mixture_f1(classes, share), samples, limits.mixture_f1 or 0.0, case.rules)
     values = {at: measures.mixture_f1(classes, at)(samples.labels, samples.scores) for at in _CURVE}
-    curve = ", ".join(f"{figure(value)} at {at:.0%}" for at, value in values.items())
+    curve = ", ".join(f"{format_number(value)} at {at:.0%}" for at, value in values.items())
     return decided(
         case,
         decision,
         Relation.AT_LEAST,
         limits.mixture_f1 or 0.0,
-        found=f"with {share:.0%} of the answers from the phone the macro-F1 is {figure(decision.value)}",
+        found=f"with {share:.0%} of the answers from the phone the macro-F1 is {format_number(decision.value)}",
         next_step=_SAME_NETWORK,
         details=[f"by the share that the phone answers: {curve}"],
         undefined=_EVERY_CLASS,
@@ -284,25 +287,27 @@ def mixture_f1(case: Case, limits: HybridLimits, findings: Findings) -> Judgemen
 
 
 @hybrid.clause("waiting", limit="waiting", needs=_needs, unfit=_unfit_confidence)
-def waiting(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
+def waiting(case: Case, limits: HybridLimits, findings: ClauseEvidence) -> Judgement:
     """Few enough of the phone's answers are too unsure to be shown without the cloud."""
     tiers = _tiers(case, findings)
     if isinstance(tiers, Judgement):
         return tiers
     wait = _waits(tiers)
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limits.waiting or 0.0,
         float(wait.mean()),
-        found=f"{int(wait.sum())} of {counted(len(wait), 'answer')} of the phone are less sure than"
-        f" {figure(tiers.stated.confidence or 0.0)}",
+        found=f"{int(wait.sum())} of {pluralise(len(wait), 'answer')} of the phone are less sure than"
+        f" {format_number(tiers.stated.confidence or 0.0)}",
         next_step="lower hybrid.confidence, or train for the images that are unsure",
         details=[str(tiers.golden.ids[int(i)]) for i in np.flatnonzero(wait)[:_MOST_NAMED]],
     )
 
 
-@hybrid.clause("waiting_f1", limit="waiting_f1", needs=_needs, unfit=_unfit_waiting, rests=Rests.ON_STATISTICS)
-def waiting_f1(case: Case, limits: HybridLimits, findings: Findings) -> Judgement:
+@hybrid.clause(
+    "waiting_f1", limit="waiting_f1", needs=_needs, unfit=_unfit_waiting, rests=SignificanceSource.ON_STATISTICS
+)
+def waiting_f1(case: Case, limits: HybridLimits, findings: ClauseEvidence) -> Judgement:
     """Answers are right often enough when the phone leaves those to the cloud that it is unsure of."""
     tiers = _tiers(case, findings)
     if isinstance(tiers, Judgement):
@@ -318,10 +323,11 @@ def waiting_f1(case: Case, limits: HybridLimits, findings: Findings) -> Judgemen
         decision,
         Relation.AT_LEAST,
         limits.waiting_f1 or 0.0,
-        found=f"the macro-F1 is {figure(decision.value)} when {int(wait.sum())} of {counted(len(wait), 'answer')} wait"
-        f" for the cloud, and {figure(alone)} when none does",
+        found=f"the macro-F1 is {format_number(decision.value)} when {int(wait.sum())} of "
+        f"{pluralise(len(wait), 'answer')} wait"
+        f" for the cloud, and {format_number(alone)} when none does",
         next_step=_SAME_NETWORK,
-        details=[f"an answer waits whose confidence is below {figure(tiers.stated.confidence or 0.0)}"],
+        details=[f"an answer waits whose confidence is below {format_number(tiers.stated.confidence or 0.0)}"],
         undefined=_EVERY_CLASS,
     )
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.arm64 import arm64
 from eyerace_parity.checks.limits import other_variant
-from eyerace_parity.checks.phrases import against, cannot_judge, unknown
+from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit, unknown
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.numbers import figure, tally
+from eyerace_parity.core.numbers import format_count, format_number
 from eyerace_parity.core.result import Judgement, Relation, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.costs import Instructions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eyerace_parity.checks.arm64 import Arm64Limits
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.checks.limits import Budget
     from eyerace_parity.evidence.base import Need
 
@@ -91,18 +91,18 @@ def _budget(case: Case, budget: Budget | None) -> int | None:
     applies=_applies("instructions"),
     unfit=_unfit_budget("instructions"),
 )
-def instructions(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+def instructions(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """A steady inference takes no more instructions on the target than allowed."""
     found = findings[case.need(Instructions)]
     if refused := _uncounted(case.name, found, found.steady, "inference"):
         return refused
     value = max(found.steady)
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         _budget(case, limits.instructions) or 0,
         value,
         unit=_UNIT,
-        found=f"an inference of {case.name} takes {tally(value)} instructions on {case.target}, in one thread",
+        found=f"an inference of {case.name} takes {format_count(value)} instructions on {case.target}, in one thread",
         next_step=_FEWER,
         details=_told(found),
     )
@@ -115,25 +115,25 @@ def instructions(case: Case, limits: Arm64Limits, findings: Findings) -> Judgeme
     applies=_applies("load_instructions"),
     unfit=_unfit_budget("load_instructions"),
 )
-def load_instructions(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+def load_instructions(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """Making a session takes no more instructions on the target than allowed."""
     found = findings[case.need(Instructions)]
     if refused := _uncounted(case.name, found, found.load, "loading"):
         return refused
     value = max(found.load)
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         _budget(case, limits.load_instructions) or 0,
         value,
         unit=_UNIT,
-        found=f"to make a session of {case.name} takes {tally(value)} instructions on {case.target}",
+        found=f"to make a session of {case.name} takes {format_count(value)} instructions on {case.target}",
         next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
         details=_told(found),
     )
 
 
 @arm64.clause("instructions_ratio", limit="instructions_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
-def instructions_ratio(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+def instructions_ratio(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """An inference takes few enough instructions beside another variant's on the same target."""
     demand = limits.instructions_ratio
     if demand is None:
@@ -144,13 +144,13 @@ def instructions_ratio(case: Case, limits: Arm64Limits, findings: Findings) -> J
     if refused := _uncounted(demand.versus, theirs, theirs.steady, "inference"):
         return refused
     value = max(ours.steady) / max(theirs.steady)
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         demand.at_most,
         value,
         unit=f"of {demand.versus}",
-        found=f"an inference of {case.name} takes {figure(value)} times the instructions of {demand.versus} on"
-        f" {case.target} ({tally(max(ours.steady))} of {tally(max(theirs.steady))})",
+        found=f"an inference of {case.name} takes {format_number(value)} times the instructions of {demand.versus} on"
+        f" {case.target} ({format_count(max(ours.steady))} of {format_count(max(theirs.steady))})",
         next_step=_FEWER,
         details=_told(ours),
     )
@@ -162,7 +162,7 @@ def _whole(case: Case, _limits: Arm64Limits) -> bool:
 
 
 @arm64.clause("instructions_growth", limit="instructions_growth", needs=_growth_needs, applies=_whole, unfit=_in_torch)
-def instructions_growth(case: Case, limits: Arm64Limits, findings: Findings) -> Judgement:
+def instructions_growth(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """An inference takes hardly more instructions on the target than that of the accepted release."""
     ours, theirs = findings[case.need(Instructions)], findings[case.need(Instructions, baseline=True)]
     if refused := _uncounted(case.name, ours, ours.steady, "inference"):
@@ -175,13 +175,13 @@ def instructions_growth(case: Case, limits: Arm64Limits, findings: Findings) -> 
     if refused := _uncounted(f"the release's {case.name}", theirs, theirs.steady, "inference"):
         return refused
     value = (max(ours.steady) - max(theirs.steady)) / max(theirs.steady)
-    more = f"{figure(abs(value) * 100)} % {'more' if value > 0 else 'less'}" if value else "exactly as many"
-    return against(
+    more = f"{format_number(abs(value) * 100)} % {'more' if value > 0 else 'less'}" if value else "exactly as many"
+    return compare_to_limit(
         Relation.AT_MOST,
         limits.instructions_growth or 0.0,
         value,
-        found=f"an inference of {case.name} takes {tally(max(ours.steady))} instructions on {case.target}, the"
-        f" release's {tally(max(theirs.steady))}: {more}",
+        found=f"an inference of {case.name} takes {format_count(max(ours.steady))} instructions on {case.target}, the"
+        f" release's {format_count(max(theirs.steady))}: {more}",
         next_step="look for what was added to the graph, or is no longer fused; or accept it as a new release",
         details=[
             *_told(ours),
@@ -217,8 +217,8 @@ def _uncounted(name: str, found: Instructions, counts: Sequence[int], what: str)
     if len(counts) < 2 or spread > AGREEMENT:  # noqa: PLR2004 - one count cannot agree with another
         return Judgement(
             Status.UNPROVEN,
-            reason=f"repeated counts of {name} on {target} differ by {figure(spread * 100)} %, more than the"
-            f" {figure(AGREEMENT * 100)} % at which a count is believed"
+            reason=f"repeated counts of {name} on {target} differ by {format_number(spread * 100)} %, more than the"
+            f" {format_number(AGREEMENT * 100)} % at which a count is believed"
             if len(counts) > 1
             else f"{what} of {name} was counted once on {target}, and not repeated",
             next_step="run again; if they still differ, the model's work depends on chance: look for a random operator",
@@ -229,4 +229,4 @@ def _uncounted(name: str, found: Instructions, counts: Sequence[int], what: str)
 
 def _told(found: Instructions) -> tuple[str, ...]:
     rows = (("loading", found.load), ("first run", found.first), ("later runs", found.steady))
-    return tuple(f"{what}: {listed([str(number) for number in counts])}" for what, counts in rows if counts)
+    return tuple(f"{what}: {join_names([str(number) for number in counts])}" for what, counts in rows if counts)

@@ -9,16 +9,16 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, unusable
-from eyerace_parity.checks.phrases import against, matching
+from eyerace_parity.checks.phrases import compare_equal, compare_to_limit
 from eyerace_parity.contract.base import Limits, Share
-from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats.classification import decisions
 
 if TYPE_CHECKING:
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.answers import Golden
     from eyerace_parity.evidence.base import Array, Need
 
@@ -41,7 +41,7 @@ def _needs(case: Case, _limits: IntegrityLimits) -> tuple[Need[Any], ...]:
 
 
 @integrity.clause("complete", needs=_needs)
-def complete(case: Case, _limits: IntegrityLimits, findings: Findings) -> Judgement:
+def complete(case: Case, _limits: IntegrityLimits, findings: ClauseEvidence) -> Judgement:
     """All outputs are there, a row for every sample, in the contract's element types."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
     if fault := absent_rows(case, outputs, golden) or hollow(outputs):
@@ -52,25 +52,25 @@ def complete(case: Case, _limits: IntegrityLimits, findings: Findings) -> Judgem
         for name, array in outputs.arrays.items()
         if array.dtype.name != wanted[name]
     ]
-    whole = f"{case.name} answers {counted(len(wanted), 'output')} of all {counted(outputs.expected, 'sample')}"
-    return matching(
+    whole = f"{case.name} answers {pluralise(len(wanted), 'output')} of all {pluralise(outputs.expected, 'sample')}"
+    return compare_equal(
         not wrong,
-        counted(len(wrong), "wrong type") if wrong else "complete",
+        pluralise(len(wrong), "wrong type") if wrong else "complete",
         "complete",
-        found=f"{case.name} answers in another element type: {listed(wrong)}" if wrong else whole,
+        found=f"{case.name} answers in another element type: {join_names(wrong)}" if wrong else whole,
         next_step="cast the output inside the model, or change dtype in [[interface.outputs]]",
     )
 
 
 @integrity.clause("finite", needs=_needs)
-def finite(case: Case, _limits: IntegrityLimits, findings: Findings) -> Judgement:
+def finite(case: Case, _limits: IntegrityLimits, findings: ClauseEvidence) -> Judgement:
     """No answer is NaN or infinite."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
     if fault := absent_rows(case, outputs, golden) or hollow(outputs):
         return fault.judgement(accused=True)
     bad = sum(int((~np.isfinite(a)).sum()) for a in outputs.arrays.values() if a.dtype.kind in "fc")
     fault = not_finite(outputs.arrays, golden.ids, case.name)
-    return against(
+    return compare_to_limit(
         Relation.EQUAL,
         0,
         bad,
@@ -81,7 +81,7 @@ def finite(case: Case, _limits: IntegrityLimits, findings: Findings) -> Judgemen
 
 
 @integrity.clause("varied", needs=_needs)
-def varied(case: Case, limits: IntegrityLimits, findings: Findings) -> Judgement:
+def varied(case: Case, limits: IntegrityLimits, findings: ClauseEvidence) -> Judgement:
     """The answers change with the sample: no output is all but constant, and not every decision is the same."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
     if refused := unusable(case, outputs, golden):
@@ -96,14 +96,14 @@ def varied(case: Case, limits: IntegrityLimits, findings: Findings) -> Judgement
         return same
     spreads = {name: _liveliest(array) for name, array in outputs.arrays.items()}
     name = min(spreads, key=lambda output: spreads[output])
-    return against(
+    return compare_to_limit(
         Relation.AT_LEAST,
         limits.least_variation,
         spreads[name],
-        found=f"{name} of {case.name} varies over the samples by {figure(spreads[name])} of its magnitude",
+        found=f"{name} of {case.name} varies over the samples by {format_number(spreads[name])} of its magnitude",
         next_step="an output that does not depend on the sample is a broken export, a wrong input or a collapsed "
         "quantisation: compare the layers with the reference",
-        details=[f"{output}: {figure(spread)} of its magnitude" for output, spread in spreads.items()],
+        details=[f"{output}: {format_number(spread)} of its magnitude" for output, spread in spreads.items()],
     )
 
 

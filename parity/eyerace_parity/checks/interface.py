@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from eyerace_parity.checks.base import Case, Family, Findings
+from eyerace_parity.checks.base import Case, ClauseEvidence, Family
 from eyerace_parity.checks.guards import GOLDEN, absent_rows
-from eyerace_parity.checks.phrases import against, cannot_judge, matching
+from eyerace_parity.checks.phrases import cannot_judge, compare_equal, compare_to_limit
 from eyerace_parity.checks.ports import differences_of_ports, faults_of_answers, faults_of_ports, spelled
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import signal_in_words
-from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.artefacts import Graph, PortFact
 from eyerace_parity.evidence.costs import Preflight
@@ -84,7 +84,7 @@ def _unread(graph: Graph) -> Judgement | None:
     return cannot_judge(f"the file could not be read: {graph.failure}", "mend what the clause valid says of it")
 
 
-def _ports(case: Case, findings: Findings) -> tuple[Sequence[PortFact], Sequence[PortFact]] | Judgement:
+def _ports(case: Case, findings: ClauseEvidence) -> tuple[Sequence[PortFact], Sequence[PortFact]] | Judgement:
     """Inputs and outputs as the artefact declares them."""
     if case.variant.kind == "onnx":
         graph = findings[case.need(Graph)]
@@ -107,7 +107,7 @@ def _compare(case: Case, wanted: Sequence[Port], found: Sequence[PortFact]) -> J
 
 
 def _differences(faults: Sequence[str], *, alike: str, next_step: str, details: tuple[str, ...]) -> Judgement:
-    return against(
+    return compare_to_limit(
         Relation.EQUAL,
         0,
         len(faults),
@@ -119,15 +119,15 @@ def _differences(faults: Sequence[str], *, alike: str, next_step: str, details: 
 
 
 def _spelled(ports: Sequence[Port | PortFact]) -> str:
-    return listed(map(spelled, ports)) or "none"
+    return join_names(map(spelled, ports)) or "none"
 
 
 @interface.clause("valid", needs=_graph, applies=_is_onnx)
-def valid(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def valid(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """The file can be read, and onnx.checker finds nothing wrong."""
     graph = findings[case.need(Graph)]
     wrong = graph.failure or graph.checker
-    return matching(
+    return compare_equal(
         not wrong,
         "unreadable" if graph.failure else "invalid" if graph.checker else "valid",
         "valid",
@@ -137,14 +137,14 @@ def valid(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement
 
 
 @interface.clause("inputs", needs=_declared, applies=_declares_ports)
-def inputs(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def inputs(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """The inputs have the contract's names, types, extents and dynamic axes."""
     ports = _ports(case, findings)
     return ports if isinstance(ports, Judgement) else _compare(case, case.contract.interface.inputs, ports[0])
 
 
 @interface.clause("outputs", needs=_declared)
-def outputs(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def outputs(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """The outputs have the contract's names, types, extents and dynamic axes."""
     wanted = case.contract.interface.outputs
     if not _is_torch(case):
@@ -162,12 +162,12 @@ def outputs(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgeme
         faults,
         alike=f"{case.name} answers what the contract states",
         next_step="make the module return the contract's outputs, in the order of [[interface.outputs]]",
-        details=(f"answered: {listed(shapes) or 'nothing'}", f"stated:   {_spelled(wanted)}"),
+        details=(f"answered: {join_names(shapes) or 'nothing'}", f"stated:   {_spelled(wanted)}"),
     )
 
 
 @interface.clause("classes", needs=_answered, applies=lambda case, _: bool(case.contract.classes))
-def classes(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def classes(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """There is one score for every class."""
     answered, golden = findings[case.need(Outputs)], findings[GOLDEN]
     name, wanted = case.contract.scores_output, len(case.contract.classes)
@@ -175,12 +175,12 @@ def classes(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgeme
         return fault.judgement(accused=True)
     array = answered.arrays[name]
     found = array.shape[-1] if array.ndim > 1 else 1
-    return against(
+    return compare_to_limit(
         Relation.EQUAL,
         wanted,
         found,
         unit="scores",
-        found=f"{name} of {case.name} holds {counted(found, 'score')} a sample, the contract names {wanted} classes",
+        found=f"{name} of {case.name} holds {pluralise(found, 'score')} a sample, the contract names {wanted} classes",
         next_step="train and export with the contract's classes, or name the right output in golden.scores",
     )
 
@@ -195,7 +195,7 @@ def _both_onnx(case: Case, limits: InterfaceLimits) -> bool:
 
 
 @interface.clause("same_ports", needs=_same_ports_needs, applies=_both_onnx)
-def same_ports(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def same_ports(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """Inputs and outputs equal those of the reference, so that one can stand in for the other."""
     ours, theirs = findings[case.need(Graph)], findings[case.need(Graph, case.reference)]
     if refused := _unread(ours) or _unread(theirs):
@@ -213,17 +213,17 @@ def same_ports(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judg
 
 
 @interface.clause("opset", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.opset is not None)
-def opset(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def opset(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """The file is written at exactly the opset that was asked for."""
     graph, wanted = findings[case.need(Graph)], case.contract.interface.opset or 0
     if refused := _unread(graph):
         return refused
     found = graph.opsets.get(_DEFAULT_DOMAIN)
     if found is None:
-        return matching(
+        return compare_equal(
             False, "none", str(wanted), found="the file imports no ai.onnx opset", next_step="export the file again"
         )
-    return against(
+    return compare_to_limit(
         Relation.EQUAL,
         wanted,
         found,
@@ -236,16 +236,16 @@ def opset(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement
 @interface.clause(
     "ir_version", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.max_ir_version is not None
 )
-def ir_version(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def ir_version(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """The file's IR version is no newer than the app's runtime reads."""
     graph, newest = findings[case.need(Graph)], case.contract.interface.max_ir_version or 0
     if refused := _unread(graph):
         return refused
     if graph.ir_version <= 0:
-        return matching(
+        return compare_equal(
             False, "none", str(newest), found="the file states no IR version", next_step="export the file again"
         )
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         newest,
         graph.ir_version,
@@ -255,7 +255,7 @@ def ir_version(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judg
 
 
 @interface.clause("domains", needs=_graph, applies=_is_onnx)
-def domains(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def domains(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """Every imported operator domain is allowed and used: a version too new for a runtime is refused, used or not."""
     graph, allowed = findings[case.need(Graph)], case.contract.interface.domains
     if refused := _unread(graph):
@@ -265,36 +265,41 @@ def domains(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgeme
     idle = [domain for domain in graph.unused_domains if domain != _DEFAULT_DOMAIN]
     faults = []
     if foreign:
-        faults.append(f"{listed(foreign)} is imported, but not allowed")
+        faults.append(f"{join_names(foreign)} is imported, but not allowed")
     if idle:
-        versions = listed(f"{domain} version {graph.opsets.get(domain, '?')}" for domain in idle)
+        versions = join_names(f"{domain} version {graph.opsets.get(domain, '?')}" for domain in idle)
         faults.append(
             f"{versions} is imported, but no operator is of it; a runtime that knows only earlier ones refuses it"
         )
-    return against(
+    return compare_to_limit(
         Relation.EQUAL,
         0,
         len({*foreign, *idle}),
         unit="unfit domains",
         found="; ".join(faults) or "every imported domain is allowed and used",
         next_step="strip unused imports, as eyerace-parity export does, and allow the others in interface.domains",
-        details=(f"imported: {listed(graph.opsets) or 'none'}", f"allowed: {listed((_DEFAULT_DOMAIN, *allowed))}"),
+        details=(
+            f"imported: {join_names(graph.opsets) or 'none'}",
+            f"allowed: {join_names((_DEFAULT_DOMAIN, *allowed))}",
+        ),
     )
 
 
 @interface.clause("single_file", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.single_file)
-def single_file(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def single_file(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """The file holds its weights itself: an app that loads from bytes finds no other file."""
     graph = findings[case.need(Graph)]
     if refused := _unread(graph):
         return refused
     outside = ", outside the bundle's folder" if graph.external_outside else ""
-    return against(
+    return compare_to_limit(
         Relation.EQUAL,
         0,
         len(graph.external),
         unit="external files",
-        found=f"weights lie in {listed(graph.external)}{outside}" if graph.external else "all weights lie in the file",
+        found=f"weights lie in {join_names(graph.external)}{outside}"
+        if graph.external
+        else "all weights lie in the file",
         next_step="save the model with its weights inside (onnx.save without save_as_external_data)",
     )
 
@@ -302,18 +307,20 @@ def single_file(case: Case, _limits: InterfaceLimits, findings: Findings) -> Jud
 @interface.clause(
     "external_data", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and not c.contract.interface.single_file
 )
-def external_data(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def external_data(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """External data lie inside the bundle's folder, never anywhere else on the machine."""
     graph = findings[case.need(Graph)]
     if refused := _unread(graph):
         return refused
     outside = graph.external_outside
-    return against(
+    return compare_to_limit(
         Relation.EQUAL,
         0,
         len(outside),
         unit="files outside",
-        found=f"the file refers to {listed(outside)}, outside the bundle" if outside else "all data lie in the bundle",
+        found=f"the file refers to {join_names(outside)}, outside the bundle"
+        if outside
+        else "all data lie in the bundle",
         next_step="do not run this file before you know where it comes from; save its data beside it",
     )
 
@@ -321,14 +328,14 @@ def external_data(case: Case, _limits: InterfaceLimits, findings: Findings) -> J
 @interface.clause(
     "from_bytes", needs=_preflight, applies=lambda c, _: not _is_torch(c) and c.contract.interface.single_file
 )
-def from_bytes(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def from_bytes(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """A session made from the file's bytes, in a process of its own, lives and answers."""
     preflight = findings[case.need(Preflight)]
     died = preflight.signal is not None
     failure = preflight.failure
     if died and preflight.signal is not None:
         failure = f"the process died of {signal_in_words(preflight.signal)}" + (f": {failure}" if failure else "")
-    return matching(
+    return compare_equal(
         not failure,
         "died" if died else "refused" if failure else "runs",
         "runs",
@@ -338,18 +345,18 @@ def from_bytes(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judg
 
 
 @interface.clause("inference_mode", needs=_graph, applies=_is_onnx)
-def inference_mode(case: Case, _limits: InterfaceLimits, findings: Findings) -> Judgement:
+def inference_mode(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """No operator is left in training mode."""
     graph = findings[case.need(Graph)]
     if refused := _unread(graph):
         return refused
     left = graph.training_nodes
-    return against(
+    return compare_to_limit(
         Relation.EQUAL,
         0,
         len(left),
         unit="nodes",
-        found=f"left in training mode: {listed(left)}" if left else "no operator is left in training mode",
+        found=f"left in training mode: {join_names(left)}" if left else "no operator is left in training mode",
         next_step="call module.eval() before the export, and export with training=TrainingMode.EVAL",
     )
 
@@ -357,17 +364,17 @@ def inference_mode(case: Case, _limits: InterfaceLimits, findings: Findings) -> 
 def _share_in_integers(case: Case, part: int, whole: int, least: float, *, what: str, uncounted: str) -> Judgement:
     if whole <= 0 or not 0 <= part <= whole:
         return cannot_judge(f"no {what} could be counted in {case.name}: {uncounted}", "export the file again")
-    return against(
+    return compare_to_limit(
         Relation.AT_LEAST,
         least,
         part / whole,
-        found=f"{figure(100 * part / whole)} % of the {what} of {case.name} are in integers ({part} of {whole})",
+        found=f"{format_number(100 * part / whole)} % of the {what} of {case.name} are in integers ({part} of {whole})",
         next_step="see what the quantisation left in float (op_types, exclude), and whether it ran at all",
     )
 
 
 @interface.clause("integer_weights", limit="integer_weights", needs=_graph, unfit=_unfit_integers)
-def integer_weights(case: Case, limits: InterfaceLimits, findings: Findings) -> Judgement:
+def integer_weights(case: Case, limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """The weights are really held in integers."""
     graph = findings[case.need(Graph)]
     return _unread(graph) or _share_in_integers(
@@ -381,7 +388,7 @@ def integer_weights(case: Case, limits: InterfaceLimits, findings: Findings) -> 
 
 
 @interface.clause("integer_macs", limit="integer_macs", needs=_graph, unfit=_unfit_integers)
-def integer_macs(case: Case, limits: InterfaceLimits, findings: Findings) -> Judgement:
+def integer_macs(case: Case, limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
     """The multiply-accumulates are really done on integers."""
     graph = findings[case.need(Graph)]
     return _unread(graph) or _share_in_integers(

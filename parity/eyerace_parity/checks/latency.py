@@ -17,22 +17,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family, Rests
+from eyerace_parity.checks.base import Family, SignificanceSource
 from eyerace_parity.checks.limits import RatioLimit, other_variant
-from eyerace_parity.checks.phrases import against, cannot_judge
+from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.data import TensorSet
-from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.stats.quantiles import QuantileDecision, decide_in_looks
 from eyerace_parity.stats.sequential import FIRST_LOOK
-from eyerace_parity.stats.stopping_rules import MAX_RUNS, MAX_SECONDS, Asked, Question
+from eyerace_parity.stats.stopping_rules import MAX_RUNS, MAX_SECONDS, StoppingRule, StoppingRules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Need
     from eyerace_parity.evidence.costs import Disturbance, Series
     from eyerace_parity.stats.stopping_rules import Part
@@ -82,8 +82,8 @@ class LatencyLimits(Limits):
     )
     max_seconds: Positive = Field(default=MAX_SECONDS, description="Seconds after which it ends, proven or not.")
 
-    def asked_of_times(self, versus: str, confidence: float) -> Asked | None:
-        """Say what must be proven before a series ends: :class:`~eyerace_parity.stats.stopping_rules.AsksOfTimes`."""
+    def asked_of_times(self, versus: str, confidence: float) -> StoppingRules | None:
+        """Say what must be proven before a series ends, as :class:`.StatesTimingRules` asks."""
         other = self.latency_ratio.versus if self.latency_ratio is not None else ""
         if versus not in {"", other}:
             return None
@@ -98,8 +98,10 @@ class LatencyLimits(Limits):
         if versus and self.latency_ratio is not None:
             asked.append(("ratio", self.latency_ratio.at_most, _MEDIAN))
         sure = self.confidence or confidence
-        questions = [Question(part, budget, at, self.clock, sure) for part, budget, at in asked if budget is not None]
-        return Asked(tuple(questions), self.max_runs, self.max_seconds)
+        questions = [
+            StoppingRule(part, budget, at, self.clock, sure) for part, budget, at in asked if budget is not None
+        ]
+        return StoppingRules(tuple(questions), self.max_runs, self.max_seconds)
 
 
 latency = Family("latency", LatencyLimits)
@@ -136,7 +138,13 @@ def _nothing_measured(what: str) -> Judgement:
 
 
 def _quantile(
-    case: Case, limits: LatencyLimits, findings: Findings, *, budget: float, quantile: float, part: str = "inference"
+    case: Case,
+    limits: LatencyLimits,
+    findings: ClauseEvidence,
+    *,
+    budget: float,
+    quantile: float,
+    part: str = "inference",
 ) -> Judgement:
     """Judge one quantile of one series against its budget in ms."""
     timing = findings[_timing(case, limits)]
@@ -150,10 +158,10 @@ def _quantile(
     details = [
         _spread("process CPU time", series.cpu_ms, "ms"),
         _spread("wall time", series.wall_ms, "ms"),
-        f"the first run, apart: {figure(timing.first_wall_ms)} ms of wall time",
+        f"the first run, apart: {format_number(timing.first_wall_ms)} ms of wall time",
         *_conditions(case, timing),
     ]
-    told = f"p{round(100 * quantile)} of {part} is {figure(decision.quantile)} ms of {_clock(limits)}"
+    told = f"p{round(100 * quantile)} of {part} is {format_number(decision.quantile)} ms of {_clock(limits)}"
     judgement = _in_words(case, limits, timing, decision, budget, unit="ms", told=told, details=details)
     if timing.threads != 1:
         return _in_doubt(judgement, limits, timing)
@@ -172,8 +180,8 @@ def _in_words(
     told: str,
     details: list[str],
 ) -> Judgement:
-    sure = f"{figure(100 * _confidence(case, limits))} % confidence"
-    over = f"{decision.over} of {counted(decision.looked, 'run')} over {figure(budget)} {unit}"
+    sure = f"{format_number(100 * _confidence(case, limits))} % confidence"
+    over = f"{decision.over} of {pluralise(decision.looked, 'run')} over {format_number(budget)} {unit}"
     if decision.looked < decision.runs and decision.status is not Status.UNPROVEN:
         details = [*details, f"proven after {decision.looked} of {decision.runs} runs; the rest answer other limits"]
     if decision.bound is not None:
@@ -193,7 +201,7 @@ def _in_words(
 
 def _what_settles(decision: QuantileDecision, limits: LatencyLimits, timing: Timing) -> str:
     """Say how many further runs would settle it: if none of them were over, and at the rate seen so far; and how."""
-    further = f"{counted(decision.further, 'further run')}, none of them over, would prove it held"
+    further = f"{pluralise(decision.further, 'further run')}, none of them over, would prove it held"
     if decision.projected is None:
         return f"{further}; at the rate seen so far no number of runs would settle it: move the budget or the model"
     if decision.projected != decision.further:
@@ -256,17 +264,20 @@ def disturbances(seen: Disturbance | None) -> list[str]:
     found = []
     if seen.others > max(_FEW_CORES, _MANY_CORES * seen.cores):
         found.append(
-            f"other processes kept {figure(seen.others)} of {counted(seen.cores, 'processor')} busy, on average"
+            f"other processes kept {format_number(seen.others)} of {pluralise(seen.cores, 'processor')} busy, "
+            "on average"
         )
     if seen.steal is not None and seen.steal > _STEAL:
-        found.append(f"the host of this virtual machine took {figure(100 * seen.steal)} % of its time for others")
+        found.append(
+            f"the host of this virtual machine took {format_number(100 * seen.steal)} % of its time for others"
+        )
     if seen.throttled:
-        found.append(f"the control group was held back in {counted(seen.throttled, 'period')}")
+        found.append(f"the control group was held back in {pluralise(seen.throttled, 'period')}")
     if seen.thermal:
-        found.append(f"processors were slowed down for their heat {counted(seen.thermal, 'time')}")
+        found.append(f"processors were slowed down for their heat {pluralise(seen.thermal, 'time')}")
     slow, fast = seen.slowest_mhz, seen.fastest_mhz
     if slow is not None and fast is not None and slow < _CLOCK * fast:
-        found.append(f"the processor's clock moved between {figure(slow)} and {figure(fast)} MHz")
+        found.append(f"the processor's clock moved between {format_number(slow)} and {format_number(fast)} MHz")
     return found
 
 
@@ -284,55 +295,58 @@ def _spread(name: str, values: Sequence[float], unit: str) -> str:
     ranked = sorted(values)
 
     def at(share: float) -> str:
-        return figure(ranked[max(math.ceil(share * len(ranked) - 1e-9), 1) - 1])
+        return format_number(ranked[max(math.ceil(share * len(ranked) - 1e-9), 1) - 1])
 
     return (
-        f"{name} of {counted(len(ranked), 'run')}: least {figure(ranked[0])}, p50 {at(_MEDIAN)}, p95 {at(_P95)},"
-        f" most {figure(ranked[-1])} {unit}"
+        f"{name} of {pluralise(len(ranked), 'run')}: least {format_number(ranked[0])}, p50 {at(_MEDIAN)}, p95 "
+        f"{at(_P95)},"
+        f" most {format_number(ranked[-1])} {unit}"
     )
 
 
 def _conditions(case: Case, timing: Timing) -> list[str]:
     """Tell under what conditions was measured, and where they differ from the contract's."""
     asked = case.contract.session_of(case.name).intra_op_threads
-    lines = [f"measured with {counted(timing.threads, 'thread')}"]
+    lines = [f"measured with {pluralise(timing.threads, 'thread')}"]
     if timing.threads != asked:
         lines[0] += f", although the contract says {asked}: these times do not speak of the contract's session"
     if timing.load_average is not None:
-        lines.append(f"load average of the machine when it began: {figure(timing.load_average)}")
+        lines.append(f"load average of the machine when it began: {format_number(timing.load_average)}")
     lines += [f"disturbed: {what}" for what in disturbances(timing.disturbance)]
     if timing.disturbance is not None and len(lines) == (1 if timing.load_average is None else 2):
-        busy = f"{figure(timing.disturbance.others)} of {counted(timing.disturbance.cores, 'processor')}"
+        busy = f"{format_number(timing.disturbance.others)} of {pluralise(timing.disturbance.cores, 'processor')}"
         lines.append(f"not disturbed: other processes kept {busy} busy, on average")
     return lines
 
 
-@latency.clause("p50", limit="p50_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
-def p50(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+@latency.clause("p50", limit="p50_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
+def p50(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
     """The median inference stays within its budget."""
     return _quantile(case, limits, findings, budget=limits.p50_ms or 0.0, quantile=_MEDIAN)
 
 
-@latency.clause("p90", limit="p90_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
-def p90(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+@latency.clause("p90", limit="p90_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
+def p90(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
     """Nine of ten inferences stay within the budget."""
     return _quantile(case, limits, findings, budget=limits.p90_ms or 0.0, quantile=0.9)
 
 
-@latency.clause("p95", limit="p95_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
-def p95(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+@latency.clause("p95", limit="p95_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
+def p95(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
     """Nineteen of twenty inferences stay within the budget."""
     return _quantile(case, limits, findings, budget=limits.p95_ms or 0.0, quantile=_P95)
 
 
-@latency.clause("p99", limit="p99_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
-def p99(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+@latency.clause("p99", limit="p99_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
+def p99(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
     """Ninety-nine of a hundred inferences stay within the budget."""
     return _quantile(case, limits, findings, budget=limits.p99_ms or 0.0, quantile=0.99)
 
 
-@latency.clause("latency_ratio", limit="latency_ratio", needs=_needs, unfit=_unfit_ratio, rests=Rests.ON_OWN_CONFIDENCE)
-def latency_ratio(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+@latency.clause(
+    "latency_ratio", limit="latency_ratio", needs=_needs, unfit=_unfit_ratio, rests=SignificanceSource.ON_OWN_CONFIDENCE
+)
+def latency_ratio(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
     """An inference takes no longer than so many of another variant's, measured in turns in the same run."""
     demand, timing = limits.latency_ratio, findings[_timing(case, limits)]
     if demand is None:
@@ -356,7 +370,7 @@ def latency_ratio(case: Case, limits: LatencyLimits, findings: Findings) -> Judg
         *_conditions(case, timing),
     ]
     unit = f"of {demand.versus}"
-    told = f"the median inference takes {figure(decision.quantile)} {unit}'s {_clock(limits)}, run beside run"
+    told = f"the median inference takes {format_number(decision.quantile)} {unit}'s {_clock(limits)}, run beside run"
     judgement = _in_words(case, limits, timing, decision, demand.at_most, unit=unit, told=told, details=details)
     if cpu or not all(other.cpu_ms):
         return judgement
@@ -365,34 +379,38 @@ def latency_ratio(case: Case, limits: LatencyLimits, findings: Findings) -> Judg
 
 
 @latency.clause("first_run", limit="first_run_ms", needs=_needs)
-def first_run(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+def first_run(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
     """The first run after loading stays within its budget; one observation, in wall time."""
     timing = findings[_timing(case, limits)]
     value = timing.first_wall_ms
     if not math.isfinite(value) or value < 0:
         return _nothing_measured(f"the first run of {case.name}")
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limits.first_run_ms or 0.0,
         value,
         unit="ms",
-        found=f"the first run took {figure(value)} ms of wall time, observed once",
+        found=f"the first run took {format_number(value)} ms of wall time, observed once",
         next_step="warm the session up when the app starts, or take a smaller network",
         details=_conditions(case, timing),
     )
 
 
 @latency.clause(
-    "preprocess_p95", limit="preprocess_p95_ms", needs=_needs, unfit=_unfit_preprocess, rests=Rests.ON_OWN_CONFIDENCE
+    "preprocess_p95",
+    limit="preprocess_p95_ms",
+    needs=_needs,
+    unfit=_unfit_preprocess,
+    rests=SignificanceSource.ON_OWN_CONFIDENCE,
 )
-def preprocess_p95(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+def preprocess_p95(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
     """Turning a photograph into a tensor stays within its budget."""
     budget = limits.preprocess_p95_ms or 0.0
     return _quantile(case, limits, findings, budget=budget, quantile=_P95, part="preprocessing")
 
 
-@latency.clause("postprocess_p95", limit="postprocess_p95_ms", needs=_needs, rests=Rests.ON_OWN_CONFIDENCE)
-def postprocess_p95(case: Case, limits: LatencyLimits, findings: Findings) -> Judgement:
+@latency.clause("postprocess_p95", limit="postprocess_p95_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
+def postprocess_p95(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
     """Turning an answer into a decision stays within its budget."""
     budget = limits.postprocess_p95_ms or 0.0
     return _quantile(case, limits, findings, budget=budget, quantile=_P95, part="postprocessing")

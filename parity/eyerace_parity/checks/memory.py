@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.phrases import against, cannot_judge
+from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.checks.size import Bytes
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.numbers import counted, figure, volume
+from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.costs import Footprint, Soak
 from eyerace_parity.stats.stopping_rules import SOAK_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Need
 
 
@@ -46,7 +46,7 @@ class MemoryLimits(Limits):
     )
 
     def soak_runs(self) -> int | None:
-        """Say over how many runs memory must be seen (:class:`eyerace_parity.stats.stopping_rules.AsksForSoak`)."""
+        """Say over how many runs memory must be seen (:class:`eyerace_parity.stats.stopping_rules.StatesSoakRuns`)."""
         return None if self.memory_leak is None else self.leak_runs
 
 
@@ -64,42 +64,42 @@ def _unfit(case: Case, _limits: MemoryLimits) -> str:
 
 
 @memory.clause("peak_memory", limit="peak_memory", needs=_needs, unfit=_unfit)
-def peak_memory(case: Case, limits: MemoryLimits, findings: Findings) -> Judgement:
+def peak_memory(case: Case, limits: MemoryLimits, findings: ClauseEvidence) -> Judgement:
     """Loading and running once takes no more memory than allowed."""
     footprint = findings[case.need(Footprint)]
     if refused := _dead(case, footprint, footprint.peak_bytes):
         return refused
     value = max(footprint.peak_bytes)
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         int(limits.peak_memory or 0),
         value,
         unit="bytes",
-        found=f"{case.name} takes up to {volume(value)} of memory,"
-        f" the worst of {counted(len(footprint.peak_bytes), 'process', 'processes')}",
+        found=f"{case.name} takes up to {format_bytes(value)} of memory,"
+        f" the worst of {pluralise(len(footprint.peak_bytes), 'process', 'processes')}",
         next_step="take a smaller network, quantise it, or lower the optimisation level that unpacks its weights",
-        details=[f"processes: {listed(map(str, footprint.peak_bytes))} bytes"],
+        details=[f"processes: {join_names(map(str, footprint.peak_bytes))} bytes"],
     )
 
 
 @memory.clause("cold_start_ms", limit="cold_start_ms", needs=_needs, unfit=_unfit)
-def cold_start_ms(case: Case, limits: MemoryLimits, findings: Findings) -> Judgement:
+def cold_start_ms(case: Case, limits: MemoryLimits, findings: ClauseEvidence) -> Judgement:
     """Creating a session takes no longer than allowed."""
     footprint = findings[case.need(Footprint)]
     if refused := _dead(case, footprint, footprint.create_ms):
         return refused
     value = max(footprint.create_ms)
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limits.cold_start_ms or 0.0,
         value,
         unit="ms",
-        found=f"{case.name} takes up to {figure(value)} ms of wall time to create a session,"
+        found=f"{case.name} takes up to {format_number(value)} ms of wall time to create a session,"
         f" the worst of {len(footprint.create_ms)} fresh starts",
         next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
         details=[
-            f"sessions created in {listed([figure(ms) for ms in footprint.create_ms])} ms",
-            f"first runs after it in {listed([figure(ms) for ms in footprint.first_ms])} ms",
+            f"sessions created in {join_names([format_number(ms) for ms in footprint.create_ms])} ms",
+            f"first runs after it in {join_names([format_number(ms) for ms in footprint.first_ms])} ms",
         ],
     )
 
@@ -109,7 +109,7 @@ def _soak_needs(case: Case, _limits: MemoryLimits) -> tuple[Need[Any], ...]:
 
 
 @memory.clause("memory_leak", limit="memory_leak", needs=_soak_needs, unfit=_unfit)
-def memory_leak(case: Case, limits: MemoryLimits, findings: Findings) -> Judgement:
+def memory_leak(case: Case, limits: MemoryLimits, findings: ClauseEvidence) -> Judgement:
     """Run after run, memory grows no further than allowed."""
     soak = findings[case.need(Soak)]
     held = soak.resident_bytes
@@ -124,22 +124,23 @@ def memory_leak(case: Case, limits: MemoryLimits, findings: Findings) -> Judgeme
             limit,
             Relation.AT_MOST,
             "bytes",
-            f"{case.name} was run {counted(soak.runs, 'time')} only, and {limits.leak_runs} are asked for",
+            f"{case.name} was run {pluralise(soak.runs, 'time')} only, and {limits.leak_runs} are asked for",
             "measure again",
         )
     grown = held[-1] - held[0]
     parts = sum(after > before for before, after in pairwise(held))
-    each = f", {volume(grown / soak.runs)} a run" if grown > 0 else ""
-    return against(
+    each = f", {format_bytes(grown / soak.runs)} a run" if grown > 0 else ""
+    return compare_to_limit(
         Relation.AT_MOST,
         limit,
         max(0, grown),
         unit="bytes",
-        found=f"{case.name} holds {volume(max(0, grown))} more memory after {counted(soak.runs, 'further run')}{each};"
+        found=f"{case.name} holds {format_bytes(max(0, grown))} more memory after "
+        f"{pluralise(soak.runs, 'further run')}{each};"
         f" it grew in {parts} of {len(held) - 1} parts",
         next_step="raise leak_runs to see whether it ends; if not, see whether another version of onnxruntime"
         " keeps as much, and look for operators whose output's size depends on the data",
-        details=[f"held after each part: {listed([volume(size) for size in held], most=len(held))}"],
+        details=[f"held after each part: {join_names([format_bytes(size) for size in held], most=len(held))}"],
     )
 
 

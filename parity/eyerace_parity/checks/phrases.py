@@ -7,9 +7,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from numbers import Integral
 from typing import TYPE_CHECKING
 
-from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ def decided(
         return cannot_judge(f"{found}, which is no number to compare", undefined, details)
     lines = [*details, *_proof(case, decision, relation)]
     if decision.status is Status.UNPROVEN and decision.bounds is not None:
-        low, high = figure(decision.bounds.lower), figure(decision.bounds.upper)
+        low, high = format_number(decision.bounds.lower), format_number(decision.bounds.upper)
         found = f"{found}; the samples prove it neither way, the truth may be anything from {low} to {high}"
     settles = {Status.HELD: "", Status.UNPROVEN: decision.settles}.get(decision.status, next_step)
     return Judgement(decision.status, decision.value, limit, relation, "", found, settles, tuple(lines))
@@ -63,16 +63,16 @@ def _proof(case: Case, decision: Decision, relation: Relation) -> list[str]:
     lines = []
     if decision.bounds is not None:
         rules = case.rules
-        low, high = figure(decision.bounds.lower), figure(decision.bounds.upper)
+        low, high = format_number(decision.bounds.lower), format_number(decision.bounds.upper)
         surely = {Relation.AT_LEAST: f"at least {low}", Relation.AT_MOST: f"at most {high}"}[relation]
         lines.append(f"with {100 * rules.confidence:g} % confidence {surely}; it may be anything from {low} to {high}")
     lines.append(f"decided by: {decision.method}")
     if decision.provable is not None:
-        lines.append(f"tightest limit that would have passed: {passing(decision.provable, relation)}")
+        lines.append(f"tightest limit that would have passed: {passing_limit(decision.provable, relation)}")
     return lines
 
 
-def first_told(found: Mapping[str, Decision], limits: Mapping[str, float]) -> tuple[str, str]:
+def first_ids(found: Mapping[str, Decision], limits: Mapping[str, float]) -> tuple[str, str]:
     """Choose the class that a verdict over classes speaks of.
 
     Args:
@@ -88,7 +88,10 @@ def first_told(found: Mapping[str, Decision], limits: Mapping[str, float]) -> tu
     worst = max(alike, key=lambda name: _beyond(found[name], limits[name]))
     if status is Status.HELD or len(alike) == 1:
         return worst, ""
-    return worst, f" ({counted(len(alike), 'class', 'classes')} {status.value}: {listed(alike, most=_MOST_NAMED)})"
+    return (
+        worst,
+        f" ({pluralise(len(alike), 'class', 'classes')} {status.value}: {join_names(alike, most=_MOST_NAMED)})",
+    )
 
 
 def _beyond(decision: Decision, limit: float) -> float:
@@ -96,13 +99,15 @@ def _beyond(decision: Decision, limit: float) -> float:
     return decision.value - limit if decision.reference is not None else limit - decision.value
 
 
-def told_of(found: Mapping[str, Decision], limits: Mapping[str, float], relation: Relation) -> list[str]:
+def sentence_for(found: Mapping[str, Decision], limits: Mapping[str, float], relation: Relation) -> list[str]:
     """Tell the decision of every class."""
     lines = []
     for name, decision in found.items():
-        line = f"{name}: {figure(decision.value)} {relation} {figure(limits[name])}: {decision.status.value}"
+        line = (
+            f"{name}: {format_number(decision.value)} {relation} {format_number(limits[name])}: {decision.status.value}"
+        )
         if decision.bounds is not None:
-            line += f", from {figure(decision.bounds.lower)} to {figure(decision.bounds.upper)}"
+            line += f", from {format_number(decision.bounds.lower)} to {format_number(decision.bounds.upper)}"
         lines.append(line)
     return lines
 
@@ -115,11 +120,13 @@ def unknown(key: str, known: Sequence[str], given: str, what: str) -> str:
     """Say that a name in a limit leads nowhere, and which would not."""
     near = did_you_mean(given, known) or ";"
     return (
-        f"{key} names no {what}{near} there are {listed(known)}" if known else f"{key} names no {what}; there is none"
+        f"{key} names no {what}{near} there are {join_names(known)}"
+        if known
+        else f"{key} names no {what}; there is none"
     )
 
 
-def passing(value: float, relation: Relation) -> str:
+def passing_limit(value: float, relation: Relation) -> str:
     """Write the tightest limit of three significant digits that ``value`` would have held."""
     if not math.isfinite(value):
         return "none"
@@ -131,7 +138,7 @@ def passing(value: float, relation: Relation) -> str:
     return f"{float((exact / step).to_integral_value(rounding) * step):.12g}"
 
 
-def against(
+def compare_to_limit(
     relation: Relation,
     limit: float,
     value: float,
@@ -168,7 +175,7 @@ def _plain(number: float) -> float:
     return int(number) if isinstance(number, Integral) else float(number)
 
 
-def matching(
+def compare_equal(
     held: bool,  # noqa: FBT001 - the answer itself
     value: str,
     limit: str,

@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import eyerace_parity.checks.instructions  # noqa: F401 - its clauses join the family arm64
-from eyerace_parity.checks.base import Case, Family, Planned, Rests
+from eyerace_parity.checks.base import Case, Family, PlannedClause, SignificanceSource
 from eyerace_parity.checks.registry import FAMILIES
 from eyerace_parity.contract.data import TensorSet
 from eyerace_parity.contract.locate import line_of, lines
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.measure.targets.equipment import tier_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ Bearer = tuple["Case", "Mapping[str, Limits]"]
 """A variant with its limits by family."""
 
 
-def refuse_unfit(families: Sequence[Family[Any]], bearers: Sequence[Bearer]) -> None:
+def reject_unjudgeable(families: Sequence[Family[Any]], bearers: Sequence[Bearer]) -> None:
     """Refuse a contract with a limit that can never be judged where it stands.
 
     Args:
@@ -101,7 +101,7 @@ def refuse_unknown_targets(contract: Contract) -> None:
         )
 
 
-def demand_line(planned: Planned) -> int | None:
+def demand_line(planned: PlannedClause) -> int | None:
     """The 1-based line of a contract that states a clause's limit.
 
     The variant's own limit comes first, then the shared one, then the variant itself.
@@ -126,11 +126,11 @@ def _told(file: Path, text: str, keys: tuple[str, ...], sentence: str) -> str:
         # What all variants bear may have been written for each of them.
         keys = next((place for place in known if place[0] == "variants" and place[2:] == keys), keys)
     line = line_of(text, keys)
-    return f"{shown(file)}{f':{line}' if line else ''}: {'.'.join(keys)}: {sentence}"
+    return f"{display_path(file)}{f':{line}' if line else ''}: {'.'.join(keys)}: {sentence}"
 
 
 @dataclass(frozen=True, slots=True)
-class Chances:
+class ErrorRates:
     """How often the verdict on a contract may be wrong by chance, at most.
 
     Attributes:
@@ -146,27 +146,28 @@ class Chances:
     correction: str
 
 
-def chances(planned: Sequence[Planned]) -> Chances | None:
+def error_rates(planned: Sequence[PlannedClause]) -> ErrorRates | None:
     """Add up what the clauses of a contract may err; ``None`` where none rests on a sample."""
-    sampled = [each for each in planned if each.clause.rests is not Rests.ON_NO_SAMPLE]
+    sampled = [each for each in planned if each.clause.rests is not SignificanceSource.ON_NO_SAMPLE]
     if not sampled:
         return None
     passes = [_false_pass(each) for each in sampled]
     alarms = [
-        each.case.rules.alarm if each.clause.rests is Rests.ON_STATISTICS else _false_pass(each) for each in sampled
+        each.case.rules.alarm if each.clause.rests is SignificanceSource.ON_STATISTICS else _false_pass(each)
+        for each in sampled
     ]
     correction = sampled[0].case.contract.statistics.correction
-    return Chances(len(sampled), max(passes), min(sum(alarms), 1.0), correction)
+    return ErrorRates(len(sampled), max(passes), min(sum(alarms), 1.0), correction)
 
 
-def _false_pass(planned: Planned) -> float:
-    if planned.clause.rests is Rests.ON_STATISTICS:
+def _false_pass(planned: PlannedClause) -> float:
+    if planned.clause.rests is SignificanceSource.ON_STATISTICS:
         return 1.0 - planned.case.rules.confidence
     own = planned.limits.confidence  # type: ignore[attr-defined]  # what ON_OWN_CONFIDENCE means
     return 1.0 - float(own or planned.case.contract.statistics.confidence)
 
 
-def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tuple[Planned, ...]:
+def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tuple[PlannedClause, ...]:
     """Say what will be judged, variant by variant, without measuring anything.
 
     A cell of the matrix over runtimes says nothing of torch variants, which no ONNX Runtime executes.
@@ -180,10 +181,10 @@ def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tupl
     for name, variant in contract.variants.items():
         limits = {family.name: variant.limits.get(family.name) or family.limits() for family in families}
         bearers.append((Case(contract, name, labelled), limits))
-    refuse_unfit(families, bearers)
+    reject_unjudgeable(families, bearers)
     refuse_unknown_targets(contract)
     planned = tuple(
-        Planned(at, clause, limits[family.name])
+        PlannedClause(at, clause, limits[family.name])
         for case, limits in bearers
         if not (contract.cell and case.variant.kind in TORCH_KINDS)
         for family in families
@@ -193,8 +194,8 @@ def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tupl
     )
     if not planned:
         raise ContractError(
-            f"{shown(contract.file)}: the contract demands nothing, so nothing could be held",
+            f"{display_path(contract.file)}: the contract demands nothing, so nothing could be held",
             next_step="state limits in [limits.FAMILY] or [variants.NAME.limits.FAMILY]",
         )
-    sharing = sum(each.clause.rests is Rests.ON_STATISTICS for each in planned)
+    sharing = sum(each.clause.rests is SignificanceSource.ON_STATISTICS for each in planned)
     return tuple(replace(each, case=replace(each.case, sharing=max(sharing, 1))) for each in planned)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family, Rests
+from eyerace_parity.checks.base import Family, SignificanceSource
 from eyerace_parity.checks.guards import GOLDEN, unusable_scores
-from eyerace_parity.checks.phrases import cannot_judge, decided, first_told, told_of, unknown
+from eyerace_parity.checks.phrases import cannot_judge, decided, first_ids, sentence_for, unknown
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.core.errors import ParityError
-from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats import classification, measures
 from eyerace_parity.stats.decisions import Labelled, Statistic, decide_drop, decide_floor
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.answers import Golden
     from eyerace_parity.evidence.base import Array, Need
@@ -109,7 +109,7 @@ def _unfit_drop_per_class(case: Case, limits: QualityLimits) -> str:
     return _unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or _unfit_drop(case, limits)
 
 
-def _gather(case: Case, findings: Findings, *, paired: bool) -> Labelled | Judgement:
+def _gather(case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled | Judgement:
     """Bring labels and scores together, or judge why they do not come together."""
     golden, outputs = findings[GOLDEN], findings[case.need(Outputs)]
     reference = findings[case.need(Outputs, case.reference)] if paired else None
@@ -137,13 +137,13 @@ def _without_samples(
     if not absent:
         return None
     return cannot_judge(
-        f"the golden set has no sample of {listed(absent)}, so its F1 is not defined",
+        f"the golden set has no sample of {join_names(absent)}, so its F1 is not defined",
         "add golden samples of every class, or take the class out of the contract",
     )
 
 
 def _floor(
-    case: Case, findings: Findings, name: str, statistic: Statistic, least: float, *, every_class: bool = False
+    case: Case, findings: ClauseEvidence, name: str, statistic: Statistic, least: float, *, every_class: bool = False
 ) -> Judgement:
     """Judge a statistic against its floor."""
     samples = _gather(case, findings, paired=False)
@@ -157,14 +157,14 @@ def _floor(
         decision,
         Relation.AT_LEAST,
         least,
-        found=f"{name} of {case.name} is {figure(decision.value)} on {counted(len(samples.labels), 'sample')}",
+        found=f"{name} of {case.name} is {format_number(decision.value)} on {pluralise(len(samples.labels), 'sample')}",
         next_step="train or calibrate on more of the classes that it mistakes, or keep more layers in float",
         details=_by_class(case.contract, samples),
     )
 
 
 def _drop(
-    case: Case, findings: Findings, name: str, statistic: Statistic, margin: float, *, every_class: bool = False
+    case: Case, findings: ClauseEvidence, name: str, statistic: Statistic, margin: float, *, every_class: bool = False
 ) -> Judgement:
     """Judge how far a statistic lies below the reference's."""
     samples = _gather(case, findings, paired=True)
@@ -186,11 +186,11 @@ def _drop(
 
 def _changed(case: Case, decision: Decision) -> str:
     """Say how a statistic differs between the two variants."""
-    known = "not known" if decision.reference is None else figure(decision.reference)
-    change = f"{'rises' if decision.value < 0 else 'drops'} by {figure(abs(decision.value))}"
+    known = "not known" if decision.reference is None else format_number(decision.reference)
+    change = f"{'rises' if decision.value < 0 else 'drops'} by {format_number(abs(decision.value))}"
     return (
         f"{change if decision.value else 'does not change'}: {known} in {case.reference},"
-        f" {figure(decision.candidate)} in {case.name}"
+        f" {format_number(decision.candidate)} in {case.name}"
     )
 
 
@@ -199,7 +199,7 @@ def _by_class(contract: Contract, samples: Labelled) -> list[str]:
     counts = classification.confusion(samples.labels, classification.decisions(samples.scores), len(contract.classes))
     scores = classification.f1_by_class(counts)
     return [
-        f"{name}: F1 {figure(float(scores[index]))}{_taken_for(contract, counts, index)}"
+        f"{name}: F1 {format_number(float(scores[index]))}{_taken_for(contract, counts, index)}"
         for index, name in enumerate(contract.classes)
     ]
 
@@ -208,7 +208,7 @@ def _taken_for(contract: Contract, counts: NDArray[np.int64], label: int) -> str
     """Say what the samples of a class were mistaken for, most often first."""
     wrong = [(int(counts[label, other]), other) for other in range(len(counts)) if other != label]
     named = [f"{contract.classes[other]} {number}×" for number, other in sorted(wrong, key=lambda w: -w[0]) if number]  # noqa: RUF001
-    return f", {int(counts[label].sum())} samples" + (f", taken for {listed(named, most=3)}" if named else "")
+    return f", {int(counts[label].sum())} samples" + (f", taken for {join_names(named, most=3)}" if named else "")
 
 
 def _flips(case: Case, golden: Golden, samples: Labelled) -> list[str]:
@@ -221,7 +221,7 @@ def _flips(case: Case, golden: Golden, samples: Labelled) -> list[str]:
     lines = [f"{found.total} of {len(samples.labels)} decisions flip between {case.reference} and {case.name}"]
     for kind, indices in kinds.items():
         named = [golden.ids[int(i)] for i in indices]
-        lines.append(f"{kind}: {len(indices)}" + (f" ({listed(named, most=_MOST_NAMED)})" if named else ""))
+        lines.append(f"{kind}: {len(indices)}" + (f" ({join_names(named, most=_MOST_NAMED)})" if named else ""))
     return lines
 
 
@@ -247,7 +247,9 @@ def _own_metric(case: Case) -> Statistic:
     return statistic
 
 
-def _judge_metric(case: Case, findings: Findings, *, least: float | None = None, margin: float = 0.0) -> Judgement:
+def _judge_metric(
+    case: Case, findings: ClauseEvidence, *, least: float | None = None, margin: float = 0.0
+) -> Judgement:
     name = f"metric {case.contract.metric}"
     try:
         statistic = _own_metric(case)
@@ -258,62 +260,76 @@ def _judge_metric(case: Case, findings: Findings, *, least: float | None = None,
         return cannot_judge(error.reason, error.next_step)
 
 
-@quality.clause("f1", limit="f1", needs=_needs, unfit=_unfit, rests=Rests.ON_STATISTICS)
-def f1(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+@quality.clause("f1", limit="f1", needs=_needs, unfit=_unfit, rests=SignificanceSource.ON_STATISTICS)
+def f1(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """Macro-F1 reaches its floor."""
     statistic = measures.macro_f1(len(case.contract.classes))
     return _floor(case, findings, "macro-F1", statistic, limits.f1 or 0.0, every_class=True)
 
 
-@quality.clause("micro_f1", limit="micro_f1", needs=_needs, unfit=_unfit, rests=Rests.ON_STATISTICS)
-def micro_f1(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+@quality.clause("micro_f1", limit="micro_f1", needs=_needs, unfit=_unfit, rests=SignificanceSource.ON_STATISTICS)
+def micro_f1(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """Micro-F1 reaches its floor."""
     statistic = measures.accuracy(len(case.contract.classes))
     return _floor(case, findings, "micro-F1", statistic, limits.micro_f1 or 0.0)
 
 
-@quality.clause("accuracy", limit="accuracy", needs=_needs, unfit=_unfit, rests=Rests.ON_STATISTICS)
-def accuracy(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+@quality.clause("accuracy", limit="accuracy", needs=_needs, unfit=_unfit, rests=SignificanceSource.ON_STATISTICS)
+def accuracy(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """The share of right decisions reaches its floor."""
     statistic = measures.accuracy(len(case.contract.classes))
     return _floor(case, findings, "accuracy", statistic, limits.accuracy or 0.0)
 
 
-@quality.clause("metric", limit="metric", needs=_needs, unfit=_unfit_metric, rests=Rests.ON_STATISTICS)
-def metric(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+@quality.clause("metric", limit="metric", needs=_needs, unfit=_unfit_metric, rests=SignificanceSource.ON_STATISTICS)
+def metric(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """The contract's own metric reaches its floor."""
     return _judge_metric(case, findings, least=limits.metric)
 
 
-@quality.clause("f1_drop", limit="f1_drop", needs=_paired_needs, unfit=_unfit_drop, rests=Rests.ON_STATISTICS)
-def f1_drop(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+@quality.clause(
+    "f1_drop", limit="f1_drop", needs=_paired_needs, unfit=_unfit_drop, rests=SignificanceSource.ON_STATISTICS
+)
+def f1_drop(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """Macro-F1 lies no further below the reference's than the margin."""
     statistic = measures.macro_f1(len(case.contract.classes))
     return _drop(case, findings, "macro-F1", statistic, limits.f1_drop or 0.0, every_class=True)
 
 
 @quality.clause(
-    "micro_f1_drop", limit="micro_f1_drop", needs=_paired_needs, unfit=_unfit_drop, rests=Rests.ON_STATISTICS
+    "micro_f1_drop",
+    limit="micro_f1_drop",
+    needs=_paired_needs,
+    unfit=_unfit_drop,
+    rests=SignificanceSource.ON_STATISTICS,
 )
-def micro_f1_drop(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+def micro_f1_drop(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """Micro-F1 lies no further below the reference's than the margin."""
     statistic = measures.accuracy(len(case.contract.classes))
     return _drop(case, findings, "micro-F1", statistic, limits.micro_f1_drop or 0.0)
 
 
 @quality.clause(
-    "accuracy_drop", limit="accuracy_drop", needs=_paired_needs, unfit=_unfit_drop, rests=Rests.ON_STATISTICS
+    "accuracy_drop",
+    limit="accuracy_drop",
+    needs=_paired_needs,
+    unfit=_unfit_drop,
+    rests=SignificanceSource.ON_STATISTICS,
 )
-def accuracy_drop(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+def accuracy_drop(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """The share of right decisions lies no further below the reference's than the margin."""
     statistic = measures.accuracy(len(case.contract.classes))
     return _drop(case, findings, "accuracy", statistic, limits.accuracy_drop or 0.0)
 
 
 @quality.clause(
-    "metric_drop", limit="metric_drop", needs=_paired_needs, unfit=_unfit_metric_drop, rests=Rests.ON_STATISTICS
+    "metric_drop",
+    limit="metric_drop",
+    needs=_paired_needs,
+    unfit=_unfit_metric_drop,
+    rests=SignificanceSource.ON_STATISTICS,
 )
-def metric_drop(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+def metric_drop(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """The contract's own metric lies no further below the reference's than the margin."""
     return _judge_metric(case, findings, margin=limits.metric_drop or 0.0)
 
@@ -323,9 +339,9 @@ def metric_drop(case: Case, limits: QualityLimits, findings: Findings) -> Judgem
     limit="f1_drop_per_class",
     needs=_paired_needs,
     unfit=_unfit_drop_per_class,
-    rests=Rests.ON_STATISTICS,
+    rests=SignificanceSource.ON_STATISTICS,
 )
-def f1_drop_per_class(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+def f1_drop_per_class(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """The F1 of no single class lies further below the reference's than the margin."""
     samples = _gather(case, findings, paired=True)
     if isinstance(samples, Judgement):
@@ -338,7 +354,7 @@ def f1_drop_per_class(case: Case, limits: QualityLimits, findings: Findings) -> 
         name: decide_drop(measures.class_f1(len(classes), classes.index(name)), samples, margin, rules)
         for name, margin in margins.items()
     }
-    worst, others = first_told(found, margins)
+    worst, others = first_ids(found, margins)
     return decided(
         case,
         found[worst],
@@ -346,12 +362,14 @@ def f1_drop_per_class(case: Case, limits: QualityLimits, findings: Findings) -> 
         margins[worst],
         found=f"F1 of {worst} {_changed(case, found[worst])}{others}",
         next_step=f"look at the flipped samples of {worst}; calibrate on more of them",
-        details=[*told_of(found, margins, Relation.AT_MOST), *_flips(case, findings[GOLDEN], samples)],
+        details=[*sentence_for(found, margins, Relation.AT_MOST), *_flips(case, findings[GOLDEN], samples)],
     )
 
 
-@quality.clause("f1_per_class", limit="f1_per_class", needs=_needs, unfit=_unfit_per_class, rests=Rests.ON_STATISTICS)
-def f1_per_class(case: Case, limits: QualityLimits, findings: Findings) -> Judgement:
+@quality.clause(
+    "f1_per_class", limit="f1_per_class", needs=_needs, unfit=_unfit_per_class, rests=SignificanceSource.ON_STATISTICS
+)
+def f1_per_class(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
     """The F1 of every single class reaches its floor."""
     samples = _gather(case, findings, paired=False)
     if isinstance(samples, Judgement):
@@ -364,7 +382,7 @@ def f1_per_class(case: Case, limits: QualityLimits, findings: Findings) -> Judge
         name: decide_floor(measures.class_f1(len(classes), classes.index(name)), samples, floor, rules)
         for name, floor in floors.items()
     }
-    worst, others = first_told(found, floors)
+    worst, others = first_ids(found, floors)
     counts = classification.confusion(samples.labels, classification.decisions(samples.scores), len(classes))
     confusions = _taken_for(case.contract, counts, classes.index(worst))
     return decided(
@@ -372,9 +390,9 @@ def f1_per_class(case: Case, limits: QualityLimits, findings: Findings) -> Judge
         found[worst],
         Relation.AT_LEAST,
         floors[worst],
-        found=f"F1 of {worst} is {figure(found[worst].value)}{confusions}{others}",
+        found=f"F1 of {worst} is {format_number(found[worst].value)}{confusions}{others}",
         next_step=f"train or calibrate on more samples of {worst} and of what it is taken for",
-        details=[*told_of(found, floors, Relation.AT_LEAST), *_by_class(case.contract, samples)],
+        details=[*sentence_for(found, floors, Relation.AT_LEAST), *_by_class(case.contract, samples)],
     )
 
 

@@ -13,34 +13,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family, Rests
+from eyerace_parity.checks.base import Family, SignificanceSource
 from eyerace_parity.checks.flips import Count, flip_needs, judge_flips, unfit_decisions, unfit_harm
 from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_scores
 from eyerace_parity.checks.phrases import (
     INFINITE,
-    against,
     cannot_judge,
+    compare_to_limit,
     decided,
-    first_told,
-    passing,
-    told_of,
+    first_ids,
+    passing_limit,
+    sentence_for,
     unknown,
 )
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.numbers import counted, figure, volume
+from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.stats import differences, measures
 from eyerace_parity.stats.decisions import Labelled, decide_drop
 from eyerace_parity.stats.quantiles import decide_in_looks
-from eyerace_parity.stats.stopping_rules import Asked, Question
+from eyerace_parity.stats.stopping_rules import StoppingRule, StoppingRules
 
 if TYPE_CHECKING:
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Array, Need
     from eyerace_parity.evidence.costs import Series
 
@@ -82,11 +82,13 @@ class ReleaseLimits(Limits):
         description="Confidence of the proof that the median stays within its growth; the contract's where left out.",
     )
 
-    def asked_of_times(self, versus: str, confidence: float) -> Asked | None:
+    def asked_of_times(self, versus: str, confidence: float) -> StoppingRules | None:
         """Say what the measurement beside the release must prove before it may end."""
         if self.latency_growth is None or "@" not in versus:  # int8@v1: the release's own, in turns with the candidate
             return None
-        return Asked((Question("ratio", 1.0 + self.latency_growth, _MEDIAN, "cpu", self.confidence or confidence),))
+        return StoppingRules(
+            (StoppingRule("ratio", 1.0 + self.latency_growth, _MEDIAN, "cpu", self.confidence or confidence),)
+        )
 
 
 release = Family("release", ReleaseLimits, in_cells=False)
@@ -143,7 +145,7 @@ def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
 # ---- quality ---------------------------------------------------------------------------------------------------------
 
 
-def _gather(case: Case, findings: Findings) -> Labelled | Judgement:
+def _gather(case: Case, findings: ClauseEvidence) -> Labelled | Judgement:
     """Bring labels and both variants' scores together, or judge why they do not come together."""
     golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
     theirs = findings[case.need(Outputs, baseline=True)]
@@ -154,14 +156,16 @@ def _gather(case: Case, findings: Findings) -> Labelled | Judgement:
         return cannot_judge("the golden set's labels do not fit its samples", "measure the golden set again")
     support = np.bincount(labels, minlength=len(classes))
     if absent := [name for name, number in zip(classes, support, strict=True) if not number]:
-        reason = f"the golden set has no sample of {listed(absent)}, so its F1 is not defined"
+        reason = f"the golden set has no sample of {join_names(absent)}, so its F1 is not defined"
         return cannot_judge(reason, "add golden samples of every class")
     name = case.contract.scores_output
     return Labelled(labels, ours.arrays[name], theirs.arrays[name], golden.clusters)
 
 
-@release.clause("release_f1_drop", limit="f1_drop", needs=_answers, unfit=_unfit_f1, rests=Rests.ON_STATISTICS)
-def release_f1_drop(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+@release.clause(
+    "release_f1_drop", limit="f1_drop", needs=_answers, unfit=_unfit_f1, rests=SignificanceSource.ON_STATISTICS
+)
+def release_f1_drop(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
     """Macro-F1 lies no further below the accepted release's than the margin."""
     samples = _gather(case, findings)
     if isinstance(samples, Judgement):
@@ -173,7 +177,8 @@ def release_f1_drop(case: Case, limits: ReleaseLimits, findings: Findings) -> Ju
         decision,
         Relation.AT_MOST,
         margin,
-        found=f"macro-F1 of {case.name} is {figure(decision.candidate)}, of the release {_known(decision.reference)}",
+        found=f"macro-F1 of {case.name} is {format_number(decision.candidate)}, of the release "
+        f"{_known(decision.reference)}",
         next_step="look at the images that flipped",
         undefined="look at the outputs of both",
     )
@@ -184,9 +189,9 @@ def release_f1_drop(case: Case, limits: ReleaseLimits, findings: Findings) -> Ju
     limit="f1_drop_per_class",
     needs=_answers,
     unfit=_unfit_per_class,
-    rests=Rests.ON_STATISTICS,
+    rests=SignificanceSource.ON_STATISTICS,
 )
-def release_f1_drop_per_class(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+def release_f1_drop_per_class(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
     """The F1 of no class lies further below the accepted release's than the margin."""
     samples = _gather(case, findings)
     if isinstance(samples, Judgement):
@@ -198,33 +203,33 @@ def release_f1_drop_per_class(case: Case, limits: ReleaseLimits, findings: Findi
         name: decide_drop(measures.class_f1(len(classes), classes.index(name)), samples, margin, rules)
         for name, margin in margins.items()
     }
-    name, others = first_told(found, margins)
+    name, others = first_ids(found, margins)
     worst = found[name]
     return decided(
         case,
         worst,
         Relation.AT_MOST,
         margins[name],
-        found=f"the F1 of {name} drops by {figure(worst.value)}: {_known(worst.reference)} in the release,"
-        f" {figure(worst.candidate)} in {case.name}{others}",
+        found=f"the F1 of {name} drops by {format_number(worst.value)}: {_known(worst.reference)} in the release,"
+        f" {format_number(worst.candidate)} in {case.name}{others}",
         next_step=f"look at the flipped images of {name}",
-        details=told_of(found, margins, Relation.AT_MOST),
+        details=sentence_for(found, margins, Relation.AT_MOST),
         undefined="look at the outputs of both",
     )
 
 
 def _known(value: float | None) -> str:
-    return "not known" if value is None else figure(value)
+    return "not known" if value is None else format_number(value)
 
 
 @release.clause("release_flips", limit="flips", needs=_flip_needs, unfit=_unfit_flips)
-def release_flips(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+def release_flips(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
     """No more images than allowed are decided otherwise than by the accepted release."""
     return judge_flips(case, findings, case.name, limits.flips or 0, harmful=False, baseline=True)
 
 
 @release.clause("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, unfit=_unfit_harm)
-def release_harmful_flips(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+def release_harmful_flips(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
     """No more images than allowed turn from right in the accepted release to wrong."""
     return judge_flips(case, findings, case.name, limits.harmful_flips or 0, harmful=True, baseline=True)
 
@@ -232,7 +237,7 @@ def release_harmful_flips(case: Case, limits: ReleaseLimits, findings: Findings)
 # ---- closeness -------------------------------------------------------------------------------------------------------
 
 
-def _answered(case: Case, findings: Findings) -> dict[str, tuple[Array, Array]] | Judgement:
+def _answered(case: Case, findings: ClauseEvidence) -> dict[str, tuple[Array, Array]] | Judgement:
     """Bring the candidate's and the release's answers together, output by output."""
     golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
     theirs = findings[case.need(Outputs, baseline=True)]
@@ -242,7 +247,7 @@ def _answered(case: Case, findings: Findings) -> dict[str, tuple[Array, Array]] 
 
 
 @release.clause("release_max_abs", limit="max_abs", needs=_answers)
-def release_max_abs(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+def release_max_abs(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
     """No element differs from the accepted release's by more than the tolerance."""
     pairs = _answered(case, findings)
     if isinstance(pairs, Judgement):
@@ -256,19 +261,19 @@ def release_max_abs(case: Case, limits: ReleaseLimits, findings: Findings) -> Ju
     for row in (int(each) for each in order):
         if rows[row].max() > 0:
             place = tuple(int(i) for i in np.unravel_index(int(rows[row].argmax()), apart[name].shape[1:]))
-            details.append(f"{ids[row]}: {element(name, place)} is apart by {figure(float(rows[row].max()))}")
-    return against(
+            details.append(f"{ids[row]}: {element(name, place)} is apart by {format_number(float(rows[row].max()))}")
+    return compare_to_limit(
         Relation.AT_MOST,
         limits.max_abs or 0.0,
         value,
-        found=f"the largest absolute difference of {name} from the release's is {figure(value)}",
+        found=f"the largest absolute difference of {name} from the release's is {format_number(value)}",
         next_step="if the model was meant to change, accept the new release; else find what changed in its making",
-        details=[*details, f"smallest tolerance that would have passed: {passing(value, Relation.AT_MOST)}"],
+        details=[*details, f"smallest tolerance that would have passed: {passing_limit(value, Relation.AT_MOST)}"],
     )
 
 
 @release.clause("release_sqnr_db", limit="sqnr_db", needs=_answers)
-def release_sqnr_db(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+def release_sqnr_db(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
     """The accepted release's signal stands far enough above its difference from the candidate."""
     pairs = _answered(case, findings)
     if isinstance(pairs, Judgement):
@@ -276,8 +281,8 @@ def release_sqnr_db(case: Case, limits: ReleaseLimits, findings: Findings) -> Ju
     found = {name: differences.sqnr_db(ours, theirs) for name, (ours, theirs) in pairs.items()}
     name = min(found, key=lambda each: found[each])
     value = found[name]
-    told = f"{figure(value)} dB" if math.isfinite(value) else f"{'-' * (value < 0)}{INFINITE}"
-    return against(
+    told = f"{format_number(value)} dB" if math.isfinite(value) else f"{'-' * (value < 0)}{INFINITE}"
+    return compare_to_limit(
         Relation.AT_LEAST,
         limits.sqnr_db or 0.0,
         value,
@@ -291,17 +296,17 @@ def release_sqnr_db(case: Case, limits: ReleaseLimits, findings: Findings) -> Ju
 
 
 @release.clause("release_size_growth", limit="size_growth", needs=_file_needs)
-def release_size_growth(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+def release_size_growth(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
     """The file grows by no more than allowed."""
     ours, theirs = (findings[need].bytes for need in _file_needs(case, limits))
     if ours <= 0 or theirs <= 0:
         return cannot_judge(f"a file of {case.name} is empty", "make it again")
     value = (ours - theirs) / theirs  # 2 % of growth is exactly 0.02
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limits.size_growth or 0.0,
         value,
-        found=f"{case.name} takes {volume(ours)}, in the release {volume(theirs)}: {100 * value:+.2f} %",
+        found=f"{case.name} takes {format_bytes(ours)}, in the release {format_bytes(theirs)}: {100 * value:+.2f} %",
         next_step="find what was added to the graph, or accept the new release",
     )
 
@@ -311,9 +316,9 @@ def release_size_growth(case: Case, limits: ReleaseLimits, findings: Findings) -
     limit="latency_growth",
     needs=_timing_needs,
     unfit=_unfit_latency,
-    rests=Rests.ON_OWN_CONFIDENCE,
+    rests=SignificanceSource.ON_OWN_CONFIDENCE,
 )
-def release_latency_growth(case: Case, limits: ReleaseLimits, findings: Findings) -> Judgement:
+def release_latency_growth(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
     """The median inference takes no longer than allowed beside the accepted release's, run by run."""
     timing = findings[_timing(case)]
     ours, theirs = _cpu(timing.runs), _cpu(timing.versus_runs)
@@ -325,8 +330,8 @@ def release_latency_growth(case: Case, limits: ReleaseLimits, findings: Findings
     growth = decision.quantile - 1.0
     found = (
         f"the median inference takes {100 * growth:+.1f} % of process CPU time beside the release's;"
-        f" {decision.over} of {counted(decision.looked, 'pair of runs', 'pairs of runs')} grow by more than"
-        f" {figure(100 * most)} %"
+        f" {decision.over} of {pluralise(decision.looked, 'pair of runs', 'pairs of runs')} grow by more than"
+        f" {format_number(100 * most)} %"
     )
     match decision.status:
         case Status.HELD:
@@ -334,8 +339,8 @@ def release_latency_growth(case: Case, limits: ReleaseLimits, findings: Findings
         case Status.BROKEN:
             settles = "find what was added to the graph, or accept the new release"
         case _:
-            settles = f"{counted(decision.further, 'further run')} without such growth would prove it held"
-    details = (f"{figure(100 * sure)} % confidence",)
+            settles = f"{pluralise(decision.further, 'further run')} without such growth would prove it held"
+    details = (f"{format_number(100 * sure)} % confidence",)
     return Judgement(decision.status, growth, most, Relation.AT_MOST, "", found, settles, details)
 
 

@@ -11,13 +11,13 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.numbers import figure
+from eyerace_parity.core.numbers import format_number
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.costs import PeerTiming
 from eyerace_parity.stats.quantiles import decide_quantile
 
 if TYPE_CHECKING:
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Need
     from eyerace_parity.evidence.costs import Series
 
@@ -53,7 +53,7 @@ def _unfit(case: Case, _limits: RuntimeLimits) -> str:
 
 
 @runtime.clause("runtime_ratio", limit="runtime_ratio", needs=_needs, applies=_in_matrix, unfit=_unfit)
-def runtime_ratio(case: Case, limits: RuntimeLimits, findings: Findings) -> Judgement:
+def runtime_ratio(case: Case, limits: RuntimeLimits, findings: ClauseEvidence) -> Judgement:
     """An inference takes not much longer in this runtime than in the newest (in a run of the matrix)."""
     timing = findings[case.need(PeerTiming)]
     ours, theirs = timing.runs.cpu_ms, timing.peer_runs.cpu_ms
@@ -67,10 +67,11 @@ def runtime_ratio(case: Case, limits: RuntimeLimits, findings: Findings) -> Judg
         confidence=limits.confidence,
     )
     unit = f"of {timing.peer_runtime}"
-    sure = f"{figure(100 * limits.confidence)} % confidence"
+    sure = f"{format_number(100 * limits.confidence)} % confidence"
     told = (
-        f"the median inference takes {figure(decision.quantile)} {unit}'s process CPU time in {timing.runtime}, in "
-        f"turns with it; {decision.over} of {decision.runs} runs over {figure(limit)}"
+        f"the median inference takes {format_number(decision.quantile)} {unit}'s process CPU time in "
+        f"{timing.runtime}, in "
+        f"turns with it; {decision.over} of {decision.runs} runs over {format_number(limit)}"
     )
     match decision.status:
         case Status.HELD:
@@ -82,8 +83,8 @@ def runtime_ratio(case: Case, limits: RuntimeLimits, findings: Findings) -> Judg
             reason = f"{told} prove neither held nor broken with {sure}"
             next_step = "run it again on a machine with nothing else to do, or move the limit away from the ratio"
     details = (
-        f"{timing.runtime}: median {figure(sorted(ours)[len(ours) // 2])} ms of process CPU time",
-        f"{timing.peer_runtime} (Python {timing.peer_python}): {figure(sorted(theirs)[len(theirs) // 2])} ms",
+        f"{timing.runtime}: median {format_number(sorted(ours)[len(ours) // 2])} ms of process CPU time",
+        f"{timing.peer_runtime} (Python {timing.peer_python}): {format_number(sorted(theirs)[len(theirs) // 2])} ms",
         f"threads: {timing.threads}",
     )
     return Judgement(decision.status, decision.quantile, limit, Relation.AT_MOST, unit, reason, next_step, details)

@@ -8,14 +8,14 @@ from pydantic import ByteSize, Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.limits import RatioLimit, other_variant
-from eyerace_parity.checks.phrases import against, cannot_judge
+from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.core.numbers import figure, volume
+from eyerace_parity.core.numbers import format_bytes, format_number
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.artefacts import Files
 
 if TYPE_CHECKING:
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Need
 
 Bytes = Annotated[ByteSize, Field(gt=0, description='bytes above 0, or a text with a unit such as "12 MB"')]
@@ -60,19 +60,19 @@ def _judge(name: str, value: int, limit: int, *, told: str, details: tuple[str, 
         return Judgement(
             Status.BROKEN, value, limit, Relation.AT_MOST, "bytes", f"the file of {name} is empty", "make it again"
         )
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limit,
         value,
         unit="bytes",
-        found=f"{name} takes {volume(value)} {told}, allowed are {volume(limit)}",
+        found=f"{name} takes {format_bytes(value)} {told}, allowed are {format_bytes(limit)}",
         next_step=_SMALLER,
         details=details,
     )
 
 
 @size.clause("file_size", limit="file_size", needs=_needs)
-def file_size(case: Case, limits: SizeLimits, findings: Findings) -> Judgement:
+def file_size(case: Case, limits: SizeLimits, findings: ClauseEvidence) -> Judgement:
     """The file, with its external data, is no bigger than allowed."""
     files = findings[case.need(Files)]
     details = (f"deflated: {files.deflated} bytes",)
@@ -80,7 +80,7 @@ def file_size(case: Case, limits: SizeLimits, findings: Findings) -> Judgement:
 
 
 @size.clause("download_size", limit="download_size", needs=_needs)
-def download_size(case: Case, limits: SizeLimits, findings: Findings) -> Judgement:
+def download_size(case: Case, limits: SizeLimits, findings: ClauseEvidence) -> Judgement:
     """The file, deflated as a store packs it, is no bigger than allowed."""
     files = findings[case.need(Files)]
     details = (f"on disk: {files.bytes} bytes",)
@@ -88,7 +88,7 @@ def download_size(case: Case, limits: SizeLimits, findings: Findings) -> Judgeme
 
 
 @size.clause("size_ratio", limit="size_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
-def size_ratio(case: Case, limits: SizeLimits, findings: Findings) -> Judgement:
+def size_ratio(case: Case, limits: SizeLimits, findings: ClauseEvidence) -> Judgement:
     """The file is small enough beside another variant's."""
     demand = limits.size_ratio
     if demand is None:
@@ -98,11 +98,12 @@ def size_ratio(case: Case, limits: SizeLimits, findings: Findings) -> Judgement:
         return Judgement(Status.BROKEN, reason=f"the file of {case.name} is empty", next_step="make it again")
     if theirs <= 0:
         return cannot_judge(f"the file of {demand.versus} is empty", f"make {demand.versus} again")
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         demand.at_most,
         ours / theirs,
         unit=f"of {demand.versus}",
-        found=f"{case.name} is {figure(ours / theirs)} times as big as {demand.versus} ({ours} of {theirs} bytes)",
+        found=f"{case.name} is {format_number(ours / theirs)} times as big as {demand.versus} ({ours} of "
+        f"{theirs} bytes)",
         next_step=_SMALLER,
     )

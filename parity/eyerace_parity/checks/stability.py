@@ -9,18 +9,18 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, element, not_finite
-from eyerace_parity.checks.phrases import against, cannot_judge, passing
+from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit, passing_limit
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.core.numbers import counted, figure
+from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Repeats
 from eyerace_parity.stats.differences import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.checks.base import Case, Findings
+    from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.answers import Golden
     from eyerace_parity.evidence.base import Array, Need
 
@@ -54,7 +54,7 @@ def _fixed_batch(case: Case, _limits: StabilityLimits) -> str:
 
 
 @stability.clause("repeatable", limit="repeatable", needs=_needs)
-def repeatable(case: Case, limits: StabilityLimits, findings: Findings) -> Judgement:
+def repeatable(case: Case, limits: StabilityLimits, findings: ClauseEvidence) -> Judgement:
     """Two runs of the same sample agree."""
     repeats, golden = findings[case.need(Repeats)], findings[GOLDEN]
     return _apart(
@@ -70,7 +70,7 @@ def repeatable(case: Case, limits: StabilityLimits, findings: Findings) -> Judge
 
 
 @stability.clause("batch_invariant", limit="batch_invariant", needs=_needs, unfit=_fixed_batch)
-def batch_invariant(case: Case, limits: StabilityLimits, findings: Findings) -> Judgement:
+def batch_invariant(case: Case, limits: StabilityLimits, findings: ClauseEvidence) -> Judgement:
     """A sample gets the same answer alone and as one of a batch."""
     repeats, golden = findings[case.need(Repeats)], findings[GOLDEN]
     limit = limits.batch_invariant or 0.0
@@ -112,15 +112,17 @@ def _apart(
     place = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart[worst])), apart[worst].shape))
     value = float(apart[worst][place])
     where = f"{element(worst, place[1:])} of {golden.ids[repeats.samples[place[0]]]}"
-    return against(
+    return compare_to_limit(
         Relation.AT_MOST,
         limit,
         value,
-        found=f"{second} differs by at most {figure(value)}, in {where}"
+        found=f"{second} differs by at most {format_number(value)}, in {where}"
         if value
-        else f"{second} agrees in every element of {counted(len(repeats.samples), 'sample')}",
+        else f"{second} agrees in every element of {pluralise(len(repeats.samples), 'sample')}",
         next_step=next_step,
-        details=(f"smallest tolerance that would have passed: {passing(value, Relation.AT_MOST)}",) if value else (),
+        details=(f"smallest tolerance that would have passed: {passing_limit(value, Relation.AT_MOST)}",)
+        if value
+        else (),
     )
 
 
@@ -135,14 +137,15 @@ def _unusable(
         if set(arrays) != wanted:
             return Judgement(
                 Status.BROKEN,
-                reason=f"{run} answers {listed(sorted(arrays)) or 'nothing'}, not {listed(sorted(wanted))}",
+                reason=f"{run} answers {join_names(sorted(arrays)) or 'nothing'}, not {join_names(sorted(wanted))}",
                 next_step="export exactly the outputs that the contract names",
             )
         short = [name for name, array in arrays.items() if array.size == 0 or len(array) != len(repeats.samples)]
         if short:
             return Judgement(
                 Status.BROKEN,
-                reason=f"{run} did not answer {listed(short)} for each of {counted(len(repeats.samples), 'sample')}",
+                reason=f"{run} did not answer {join_names(short)} for each of "
+                f"{pluralise(len(repeats.samples), 'sample')}",
                 next_step="check that the first axis of every output counts the samples of the batch",
             )
         if fault := not_finite(arrays, [golden.ids[i] for i in repeats.samples], f"{case.name}, {run},"):
@@ -151,7 +154,7 @@ def _unusable(
     if differ:
         return Judgement(
             Status.BROKEN,
-            reason=f"{second} answers {listed(differ)} in another shape",
+            reason=f"{second} answers {join_names(differ)} in another shape",
             next_step="check the axes of the exported graph",
         )
     return None

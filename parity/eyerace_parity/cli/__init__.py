@@ -20,7 +20,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn
 
 from eyerace_parity.core.errors import ContractError, ParityError, RecordError
-from eyerace_parity.core.machine import hush
+from eyerace_parity.core.machine import disable_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code; no error of the user ends in a traceback."""
-    hush()
+    disable_telemetry()
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen, rest = build_parser().parse_known_args(given)
     command: Command = importlib.import_module(f"eyerace_parity.cli.{chosen.command}")

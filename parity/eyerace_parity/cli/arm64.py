@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.cli.options import say, settings_of
 from eyerace_parity.contract.options import OPTIONS
 from eyerace_parity.core.errors import ContractError, MeasurementError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 
 if TYPE_CHECKING:
     import argparse
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.emulation.home import Part
     from eyerace_parity.emulation.tiers import Tier
-    from eyerace_parity.emulation.toolkit import Runtime, Sources
+    from eyerace_parity.emulation.toolkit import GuestVersions, Sources
 
 _FLAGS: Final = {"arm64_home": "--home"}
 """Where this command's own name makes the first part of a flag needless."""
@@ -86,11 +86,11 @@ def _install(options: argparse.Namespace, settings: Settings) -> int:
     return 1 if refused else 0
 
 
-def _described(tier: Tier, emulator: str, runtime: Runtime) -> str:
+def _described(tier: Tier, emulator: str, runtime: GuestVersions) -> str:
     return f"{tier.cpu} on {emulator}, onnxruntime {runtime.onnxruntime}"
 
 
-def _wanted(named: str | None, own: Runtime) -> Runtime:
+def _wanted(named: str | None, own: GuestVersions) -> GuestVersions:
     from eyerace_parity.emulation.wheels import runtime_of  # noqa: PLC0415 - only once it is needed
 
     if named is None:
@@ -101,13 +101,13 @@ def _wanted(named: str | None, own: Runtime) -> Runtime:
         raise ContractError(f"--runtime: {error.reason}", next_step=error.next_step) from error
 
 
-def _own_runtime() -> Runtime:
+def _own_runtime() -> GuestVersions:
     import importlib.metadata  # noqa: PLC0415 - slow to import
 
-    from eyerace_parity.emulation.toolkit import Runtime  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.emulation.toolkit import GuestVersions  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.runners.onnxruntime import runtime  # noqa: PLC0415
 
-    return Runtime(runtime().partition(" ")[2], importlib.metadata.version("numpy"))
+    return GuestVersions(runtime().partition(" ")[2], importlib.metadata.version("numpy"))
 
 
 def _status(_options: argparse.Namespace, settings: Settings) -> int:
@@ -116,7 +116,7 @@ def _status(_options: argparse.Namespace, settings: Settings) -> int:
 
     parts = Home(settings.arm64_home).parts()
     if parts:
-        rows = [(part.kind, _versions(part), _megabytes(part.bytes), shown(part.folder)) for part in parts]
+        rows = [(part.kind, _versions(part), _megabytes(part.bytes), display_path(part.folder)) for part in parts]
         print_table(("part", "versions", "size", "where"), sorted(rows))
     else:
         say("nothing is installed; `eyerace-parity arm64 install` brings it")
@@ -147,14 +147,14 @@ def _clean(_options: argparse.Namespace, settings: Settings) -> int:
 
     with rich_progress(settings.progress) as progress:
         freed = Home(settings.arm64_home).clean(progress)
-    say(f"{_megabytes(freed)} freed in {shown(settings.arm64_home)}")
+    say(f"{_megabytes(freed)} freed in {display_path(settings.arm64_home)}")
     return 0
 
 
 def _total(home: Path) -> str:
     from eyerace_parity.emulation.home import Home  # noqa: PLC0415 - only once it is needed
 
-    return f"{_megabytes(Home(home).size())} in {shown(home)}"
+    return f"{_megabytes(Home(home).size())} in {display_path(home)}"
 
 
 def _megabytes(number: int) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from eyerace_parity.cli.options import DEFAULT_CONTRACTS, add_contract, contract_of, settings_of
 from eyerace_parity.contract.settings import usable_cores
 from eyerace_parity.core.errors import ParityError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +35,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HealthItem:
     """One thing that was looked at.
 
     Attributes:
@@ -67,79 +67,83 @@ def run(options: argparse.Namespace) -> int:
     return 1 if any(finding.state is State.MISSING for finding in findings) else 0
 
 
-def machine() -> Iterator[Finding]:
+def machine() -> Iterator[HealthItem]:
     """The processor, and what it hides."""
     from eyerace_parity.core.machine import fingerprint  # noqa: PLC0415 - reads the processor
 
-    yield Finding("python", State.READY, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield HealthItem("python", State.READY, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     processor = fingerprint()
     if "vnni" in processor or not processor.startswith("x86"):
         remedy = "hides the saturation of 8-bit weights that x86 without VNNI has" if "vnni" in processor else ""
-        yield Finding("processor", State.READY, processor, remedy)
+        yield HealthItem("processor", State.READY, processor, remedy)
     else:
-        yield Finding("processor", State.READY, processor, "no VNNI: 8-bit weights saturate here, as on old x86 hosts")
+        yield HealthItem(
+            "processor", State.READY, processor, "no VNNI: 8-bit weights saturate here, as on old x86 hosts"
+        )
     cores = usable_cores()
     state = State.READY if cores > 1 else State.LIMITED
-    yield Finding(
+    yield HealthItem(
         "cores", state, str(cores), "" if cores > 1 else "latency clauses share the core with everything else"
     )
 
 
-def libraries() -> Iterator[Finding]:
+def libraries() -> Iterator[HealthItem]:
     """The runtimes, and what misses without each."""
     for name in ("onnxruntime", "onnx", "numpy", "pillow", "pytest"):
-        yield Finding(name, State.READY, importlib.metadata.version(name))
+        yield HealthItem(name, State.READY, importlib.metadata.version(name))
     if importlib.util.find_spec("torch") is None:
-        yield Finding(
+        yield HealthItem(
             "torch",
             State.LIMITED,
             "not installed",
             "torch variants are judged by recorded outputs only; export needs it: pip install 'eyerace-parity[torch]'",
         )
     else:
-        yield Finding("torch", State.READY, importlib.metadata.version("torch"))
+        yield HealthItem("torch", State.READY, importlib.metadata.version("torch"))
     if importlib.util.find_spec("xdist") is None:
-        yield Finding("pytest-xdist", State.LIMITED, "not installed", "-n is not available; nothing else is lost")
+        yield HealthItem("pytest-xdist", State.LIMITED, "not installed", "-n is not available; nothing else is lost")
     else:
-        yield Finding("pytest-xdist", State.READY, importlib.metadata.version("pytest-xdist"))
+        yield HealthItem("pytest-xdist", State.READY, importlib.metadata.version("pytest-xdist"))
 
 
-def storage(cache: Path) -> Iterator[Finding]:
+def storage(cache: Path) -> Iterator[HealthItem]:
     """The evidence store and the disk under it."""
     existing = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
     if not os.access(existing, os.W_OK):
-        yield Finding("evidence store", State.MISSING, f"{shown(cache)} is not writable", "--eyerace-parity-cache PATH")
+        yield HealthItem(
+            "evidence store", State.MISSING, f"{display_path(cache)} is not writable", "--eyerace-parity-cache PATH"
+        )
         return
     free = shutil.disk_usage(existing).free
     state = State.READY if free > LEAST_FREE_DISK else State.LIMITED
-    yield Finding("evidence store", state, f"{shown(cache)}, {free / 1e9:.1f} GB free")
+    yield HealthItem("evidence store", state, f"{display_path(cache)}, {free / 1e9:.1f} GB free")
 
 
-def bundle(contract: Contract) -> Iterator[Finding]:
+def bundle(contract: Contract) -> Iterator[HealthItem]:
     """The contract, its golden set and its artefacts."""
     from eyerace_parity.checks.plan import plan  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.cli.export import has_recipe  # noqa: PLC0415
     from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
 
-    yield Finding("contract", State.READY, f"{shown(contract.file)}: {len(plan(contract))} clauses")
+    yield HealthItem("contract", State.READY, f"{display_path(contract.file)}: {len(plan(contract))} clauses")
     try:
         golden = open_golden(contract)
     except ParityError as error:
-        yield Finding("golden set", State.MISSING, error.reason, error.next_step)
+        yield HealthItem("golden set", State.MISSING, error.reason, error.next_step)
     else:
         remedy = "" if contract.golden.digest else "freeze it: put this digest under [golden] of the contract"
-        yield Finding("golden set", State.READY, f"{len(golden)} samples, {golden.digest}", remedy)
+        yield HealthItem("golden set", State.READY, f"{len(golden)} samples, {golden.digest}", remedy)
     for name, variant in contract.variants.items():
         path = contract.path(variant.path)
         if path.is_file():
-            yield Finding(f"variant {name}", State.READY, _size(path))
+            yield HealthItem(f"variant {name}", State.READY, _size(path))
         elif has_recipe(contract, name):
-            yield Finding(
+            yield HealthItem(
                 f"variant {name}", State.LIMITED, "not built", f"eyerace-parity export {name}, or the next run"
             )
         else:
-            yield Finding(f"variant {name}", State.MISSING, f"{shown(path)} is not there", "bring the file")
+            yield HealthItem(f"variant {name}", State.MISSING, f"{display_path(path)} is not there", "bring the file")
 
 
 def _size(path: Path) -> str:
-    return f"{shown(path)}, {path.stat().st_size / 1e6:.2f} MB"
+    return f"{display_path(path)}, {path.stat().st_size / 1e6:.2f} MB"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     import argparse
@@ -38,23 +38,23 @@ def run(options: argparse.Namespace) -> int:
         for name in in_build_order(contract, wanted):
             path = contract.path(contract.variants[name].path)
             if path.is_file() and not options.rebuild:
-                print(f"{name}: {shown(path)} is there; --rebuild makes it again")
+                print(f"{name}: {display_path(path)} is there; --rebuild makes it again")
                 continue
             built = build_variant(contract, name, progress, make)
-            print(f"{name}: {shown(built)}, {built.stat().st_size / 1e6:.2f} MB")
+            print(f"{name}: {display_path(built)}, {built.stat().st_size / 1e6:.2f} MB")
     return 0
 
 
 @contextmanager
 def _maker(settings: Settings) -> Iterator[Maker]:
     """Who makes: a process that may die, unless a debugger is to see it."""
-    from eyerace_parity.measure.isolated_worker import Assistant  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.isolated_worker import IsolatedWorker  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.recipes.build import content_of  # noqa: PLC0415
 
     if settings.in_process:
         yield content_of
         return
-    assistant = Assistant()
+    assistant = IsolatedWorker()
     try:
         yield assistant.make
     finally:
@@ -79,7 +79,7 @@ def in_build_order(contract: Contract, wanted: list[str]) -> list[str]:
 def _refuse_strangers(contract: Contract, wanted: list[str]) -> None:
     for name in wanted:
         if name not in contract.variants:
-            raise ContractError(f"there is no variant {name!r}", next_step=f"variants: {listed(contract.variants)}")
+            raise ContractError(f"there is no variant {name!r}", next_step=f"variants: {join_names(contract.variants)}")
         if not has_recipe(contract, name):
             raise ContractError(
                 f"variant {name!r} has no recipe", next_step=f"add [variants.{name}.recipe], or bring the file yourself"

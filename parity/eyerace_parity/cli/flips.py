@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say
 from eyerace_parity.core.errors import ContractError, RecordError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     import argparse
@@ -57,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(contract: Contract, record: Record, found: list[tuple[str, str, Flip]]) -> int:
     """Show flips, what is known of each, and what is known and has gone."""
-    from eyerace_parity.core.numbers import counted  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.record.accepted_flips import accepted_in, gone  # noqa: PLC0415
+    from eyerace_parity.core.numbers import pluralise  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.record.accepted_flips import accepted_in, stale_entries  # noqa: PLC0415
 
     known = {(entry.variant, entry.against, entry.id): entry for entry in accepted_in(record, contract.name)}
     for variant, against, row in found:
@@ -72,9 +72,9 @@ def _show(contract: Contract, record: Record, found: list[tuple[str, str, Flip]]
             f" by {row.margin:.4g} where it was {before}{capture}{accepted}"
         )
     told = next(entry for entry in record.contracts if entry.name == contract.name)
-    for line in gone(record, told):
+    for line in stale_entries(record, told):
         say(line)
-    say(counted(len(found), "flip"))
+    say(pluralise(len(found), "flip"))
     return 0
 
 
@@ -85,7 +85,7 @@ def _chosen(options: argparse.Namespace, contract: Contract, record: Record) -> 
 
     ledgers = ledgers_of(record, contract.name)
     if not ledgers:
-        raise RecordError(f"{shown(options.record)} holds no flips of {contract.name}", next_step=_RUN)
+        raise RecordError(f"{display_path(options.record)} holds no flips of {contract.name}", next_step=_RUN)
     for entry in ledgers:
         against = against_of(entry)
         wanted = options.variant in {None, entry.variant} and options.against in {None, against}
@@ -94,7 +94,7 @@ def _chosen(options: argparse.Namespace, contract: Contract, record: Record) -> 
 
 
 def _accept(options: argparse.Namespace, contract: Contract, found: list[tuple[str, str, Flip]]) -> int:
-    from eyerace_parity.core.files import replace_file  # noqa: PLC0415
+    from eyerace_parity.core.files import write_atomically  # noqa: PLC0415
     from eyerace_parity.evidence.flips import AcceptedFlip  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.measure.kinds.known_flips import read, today  # noqa: PLC0415
 
@@ -103,7 +103,7 @@ def _accept(options: argparse.Namespace, contract: Contract, found: list[tuple[s
     chosen = [each for each in found if not options.ids or each[2].id in options.ids]
     if missing := set(options.ids) - {row.id for _, _, row in chosen}:
         raise ContractError(
-            f"no flip of the record: {listed(sorted(missing))}", next_step="see `eyerace-parity flips list`"
+            f"no flip of the record: {join_names(sorted(missing))}", next_step="see `eyerace-parity flips list`"
         )
     if not chosen:
         raise ContractError("the record has no flip to accept", next_step="nothing needs to be accepted")
@@ -123,10 +123,10 @@ def _accept(options: argparse.Namespace, contract: Contract, found: list[tuple[s
         )
     text = _HEAD + "".join(_entry(entry) for _, entry in sorted(known.items()))
     try:
-        replace_file(place, text)
+        write_atomically(place, text)
     except OSError as error:
-        raise RecordError(f"{shown(place)} cannot be written: {error.strerror or error}") from error
-    print(f"{shown(place)}: {len(chosen)} accepted until {options.expires}, {len(known)} in all")
+        raise RecordError(f"{display_path(place)} cannot be written: {error.strerror or error}") from error
+    print(f"{display_path(place)}: {len(chosen)} accepted until {options.expires}, {len(known)} in all")
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 
 if TYPE_CHECKING:
     import argparse
@@ -30,20 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read the model, write the contract, and prove that it can be read again."""
     from eyerace_parity.checks.registry import open_contract  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.cli.starter import Bundle, read_model, write_smoke_set  # noqa: PLC0415
+    from eyerace_parity.cli.starter import StarterBundle, read_model, write_smoke_set  # noqa: PLC0415
 
     target: Path = options.output
     if target.exists() and not options.force:
         raise ContractError(
-            f"{shown(target)} is there already", next_step="--force overwrites it, -o PATH goes elsewhere"
+            f"{display_path(target)} is there already", next_step="--force overwrites it, -o PATH goes elsewhere"
         )
     for path in (options.model, options.candidate, options.weights, options.labels):
         if path is not None and not path.is_file():
-            raise ContractError(f"{shown(path)} is not a file")
+            raise ContractError(f"{display_path(path)} is not a file")
     if (options.factory is None) != (options.weights is None):
         raise ContractError("a torch variant needs both --factory and --weights")
     target.parent.mkdir(parents=True, exist_ok=True)
-    bundle = Bundle(
+    bundle = StarterBundle(
         root=target.parent,
         model=read_model(options.model),
         candidate=options.candidate,
@@ -54,12 +54,13 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.labels is None:
         made = write_smoke_set(bundle)
-        print(f"{shown(made)}: 16 random samples, so that the gate can run; bring real ones as soon as you can")
+        print(f"{display_path(made)}: 16 random samples, so that the gate can run; bring real ones as soon as you can")
     target.write_text(bundle.contract(), encoding="utf-8", newline="\n")
     contract = open_contract(target)
-    print(f"{shown(target)}: {', '.join(contract.variants)}; opset {bundle.model.opset}")
+    print(f"{display_path(target)}: {', '.join(contract.variants)}; opset {bundle.model.opset}")
     usual = target.absolute() == Path("parity.toml").absolute()
     print(
-        f"next: read it through, then run  pytest --eyerace-parity{'' if usual else ' ' + shlex.quote(shown(target))}"
+        "next: read it through, then run  pytest "
+        f"--eyerace-parity{'' if usual else ' ' + shlex.quote(display_path(target))}"
     )
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.cli.report import exit_code, show
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.record.files import read_record, write_record
 
 if TYPE_CHECKING:
@@ -26,18 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the record's evidence by the contract as it is now."""
-    from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.record.rejudge import judge_again  # noqa: PLC0415
 
     if options.output is not None and options.output.resolve() == options.record.resolve():
-        reason = f"{shown(options.output)} would be written over the record that is judged"
+        reason = f"{display_path(options.output)} would be written over the record that is judged"
         raise RecordError(reason, next_step="name another place with --output")
     record = read_record(options.record)
     settings = settings_of(options)
     contract = contract_of(options)
-    judged = judge_again(record, contract, Store(settings.cache), settings.overrides())
+    judged = judge_again(record, contract, EvidenceCache(settings.cache), settings.overrides())
     show(judged)
     if options.output is not None:
         write_record(options.output, judged)
-        print(f"record: {shown(options.output)}")
+        print(f"record: {display_path(options.output)}")
     return exit_code(judged)

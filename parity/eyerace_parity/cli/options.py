@@ -72,16 +72,16 @@ def say(line: str, stream: TextIO | None = None) -> None:
 def laboratory_of(contract: Contract, settings: Settings, progress: Progress) -> Iterator[Laboratory]:
     """Open the laboratory that measures for a command, over the same store as the gate's."""
     from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
-    from eyerace_parity.measure.cache import Store  # noqa: PLC0415
-    from eyerace_parity.measure.isolated_worker import Assistant  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415
+    from eyerace_parity.measure.isolated_worker import IsolatedWorker  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.measure.laboratory import Laboratory  # noqa: PLC0415
 
     settings = settings.under(contract)
-    assistant = None if settings.in_process else Assistant()
+    assistant = None if settings.in_process else IsolatedWorker()
     laboratory = Laboratory(
         contract,
         open_golden,
-        Store(settings.cache),
+        EvidenceCache(settings.cache),
         jobs=settings.jobs,
         progress=progress,
         assistant=assistant,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eyerace_parity.cli.options import add_contract, contract_of, laboratory_of, settings_of
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import ContractError, MeasurementError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 
 if TYPE_CHECKING:
     import argparse
@@ -41,5 +41,5 @@ def run(options: argparse.Namespace) -> int:
         for name in names:
             outputs = laboratory.obtain(Need(Outputs, name))
             path = write(contract, outputs)
-            print(f"{name}: {shown(path)}, {outputs.expected} samples, {outputs.provenance.runtime}")
+            print(f"{name}: {display_path(path)}, {outputs.expected} samples, {outputs.provenance.runtime}")
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 
 if TYPE_CHECKING:
     import argparse
@@ -46,29 +46,29 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _save(options: argparse.Namespace) -> int:
-    from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.record.files import read_record  # noqa: PLC0415
     from eyerace_parity.release import files  # noqa: PLC0415
     from eyerace_parity.release.save import acceptance, keep_artefacts, make  # noqa: PLC0415
 
     files.check_name(options.name, "NAME")
     contract = contract_of(options)
-    record, store = read_record(options.record), Store(settings_of(options).cache)
+    record, store = read_record(options.record), EvidenceCache(settings_of(options).cache)
     folder = files.folder_of(contract, options.name)
     there = (folder / files.RELEASE).is_file()
     before = files.read(folder).release if there else None
     made = make(record, contract, store, options.name, before)
     if before is not None and before.digest != made.release.digest and not options.replace:
         raise ContractError(
-            f"there is another release {options.name!r} already, in {shown(folder)}",
+            f"there is another release {options.name!r} already, in {display_path(folder)}",
             next_step="give this one a name of its own, or take its place with --replace",
         )
     copied = keep_artefacts(made, contract) if options.artefacts else 0
     files.write(made, acceptance(made, contract, record, store))
     size = sum((folder / name).stat().st_size for name in (files.RELEASE, files.ANSWERS) if (folder / name).is_file())
-    say(f"{options.name}: {shown(folder)}, {_bytes(size)} to commit, {made.release.digest}")
+    say(f"{options.name}: {display_path(folder)}, {_bytes(size)} to commit, {made.release.digest}")
     if copied:
-        say(f"artefacts: {shown(folder / files.ARTEFACTS)}, {_bytes(copied)}, not to be committed")
+        say(f"artefacts: {display_path(folder / files.ARTEFACTS)}, {_bytes(copied)}, not to be committed")
     not_held = [row for row in made.release.verdicts if row.status != "held"]
     for row in not_held:
         say(f"note: {row.variant} {row.clause} is {row.status.value} in this release")
@@ -86,7 +86,7 @@ def _list(options: argparse.Namespace) -> int:
         accepted = len(files.history(folder))
         say(f"{name}: {stored.release.digest[:19]}, accepted {accepted}×, {_samples(stored)}{mark}")  # noqa: RUF001
     if not files.names(contract):
-        say(f"no release in {shown(contract.path(contract.release.folder))}")
+        say(f"no release in {display_path(contract.path(contract.release.folder))}")
     return 0
 
 
@@ -131,6 +131,6 @@ def _samples(stored: Stored) -> str:
 
 
 def _bytes(size: int) -> str:
-    from eyerace_parity.core.numbers import volume  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.core.numbers import format_bytes  # noqa: PLC0415 - only once it is needed
 
-    return volume(size)
+    return format_bytes(size)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
 from eyerace_parity.contract.settings import DEFAULT
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.matrix.files import is_merged, read_merged, write_merged
 from eyerace_parity.record.files import read_record
 from eyerace_parity.report import comparison as comparison_
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
 
     from eyerace_parity.contract.settings import Settings
-    from eyerace_parity.matrix.document import Merged
+    from eyerace_parity.matrix.document import MergedRecord
     from eyerace_parity.record.comparison import Comparison
     from eyerace_parity.record.document import Record
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--merged",
         type=Path,
         metavar="PATH",
-        help=f"merge, even a single record, and write the merged record there (default: {shown(MERGED)})",
+        help=f"merge, even a single record, and write the merged record there (default: {display_path(MERGED)})",
     )
     parser.add_argument(
         "--versions",
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         show(record)
     if options.html is not None:
         draw_page(record, options.html, settings_of(options))
-        _name(options, f"page: {shown(options.html)}")
+        _name(options, f"page: {display_path(options.html)}")
     return exit_code(record)
 
 
@@ -102,11 +102,11 @@ def _check(options: argparse.Namespace) -> None:
 
     require_page()
     if options.html.is_dir():
-        raise RecordError(f"--html: {shown(options.html)} is a folder", next_step="name a file, e.g. page.html")
+        raise RecordError(f"--html: {display_path(options.html)} is a folder", next_step="name a file, e.g. page.html")
     read = [*options.records, *(options.compare or ()), *([options.merged] if options.merged is not None else [])]
     if any(file.resolve() == options.html.resolve() for file in read):
         raise RecordError(
-            f"{shown(options.html)} would be written over a record", next_step="name another place with --html"
+            f"{display_path(options.html)} would be written over a record", next_step="name another place with --html"
         )
 
 
@@ -117,11 +117,11 @@ def draw_page(record: Record, path: Path, settings: Settings) -> None:
         ContractError: What draws it is not installed.
         RecordError: The page cannot be written.
     """
-    from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.release.history import accepted_of  # noqa: PLC0415
     from eyerace_parity.report.html import write_page  # noqa: PLC0415
 
-    write_page(path, record, Store(settings.cache), Path.cwd(), jobs=settings.jobs, accepted=accepted_of)
+    write_page(path, record, EvidenceCache(settings.cache), Path.cwd(), jobs=settings.jobs, accepted=accepted_of)
     kept = next((setting.value for setting in record.settings if setting.key == "cache"), "")
     # A record comes from anywhere: no folder is opened because it says so.
     if kept and settings.origin("cache") == DEFAULT:
@@ -134,7 +134,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     for path in options.compare:
         if is_merged(path):
-            raise RecordError(f"{shown(path)} is a merged record", next_step="compare records of single runs")
+            raise RecordError(f"{display_path(path)} is a merged record", next_step="compare records of single runs")
     before, after = (read_record(path) for path in options.compare)
     found: Comparison = comparison.compare(before, after, _names(*options.compare))
     if options.markdown:
@@ -145,7 +145,7 @@ def _compare(options: argparse.Namespace) -> int:
         from eyerace_parity.report.html import write_comparison_page  # noqa: PLC0415
 
         write_comparison_page(options.html, found)
-        _name(options, f"page: {shown(options.html)}")
+        _name(options, f"page: {display_path(options.html)}")
     return 1 if comparison.worse(found) else 0
 
 
@@ -153,7 +153,7 @@ def _names(before: Path, after: Path) -> tuple[str, str]:
     """What two records are called: their files' names, or as much of their places as tells them apart."""
     if before.name != after.name:
         return before.stem, after.stem
-    return shown(before), shown(after)
+    return display_path(before), display_path(after)
 
 
 def _name(options: argparse.Namespace, place: str) -> None:
@@ -187,16 +187,16 @@ def _merge(options: argparse.Namespace) -> int:
     target: Path = MERGED if options.merged is None else options.merged
     files = [file for file in _files(options.records) if not _is_old(file, target)]
     if any(file.resolve() == target.resolve() for file in files):
-        reason = f"{shown(target)} would be written over a record that is merged"
+        reason = f"{display_path(target)} would be written over a record that is merged"
         raise RecordError(reason, next_step="name another place with --merged")
     merged = merge(contract_of(options), files, options.versions)
     code = _end(merged, options)
     write_merged(target, merged)
-    _name(options, f"merged record: {shown(target)}")
+    _name(options, f"merged record: {display_path(target)}")
     return code
 
 
-def _end(merged: Merged, options: argparse.Namespace) -> int:
+def _end(merged: MergedRecord, options: argparse.Namespace) -> int:
     """Print a merged record, and say how it ends."""
     if options.markdown:
         from eyerace_parity.report.matrix_markdown import render  # noqa: PLC0415 - only once it is needed
@@ -210,7 +210,7 @@ def _end(merged: Merged, options: argparse.Namespace) -> int:
         from eyerace_parity.report.html import write_matrix_page  # noqa: PLC0415
 
         write_matrix_page(options.html, merged)
-        _name(options, f"page: {shown(options.html)}")
+        _name(options, f"page: {display_path(options.html)}")
     return 0 if merged.outcome == "held" else 1
 
 

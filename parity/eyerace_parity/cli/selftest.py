@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
     import argparse
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.selftest.examiner import Examiner
-    from eyerace_parity.selftest.model import Fault, Outcome
+    from eyerace_parity.selftest.model import FaultResult, PlantedFault
 
 _WHAT: Final = (
     "Plants faults in copies of a good bundle, one at a time, and judges each: the clauses that should see it must"
@@ -67,14 +67,14 @@ def run(options: argparse.Namespace) -> int:
     return _plant(options, contract, settings, () if options.no_faults else faults)
 
 
-def _watched(fault: Fault) -> str:
+def _watched(fault: PlantedFault) -> str:
     """Name the clauses that must see a fault, and those of which one must."""
     musts, witnesses = (list(map(str, clauses)) for clauses in (fault.expected, fault.witnesses))
-    one_of = [f"one of {listed(witnesses, most=3)}"] if witnesses else []
+    one_of = [f"one of {join_names(witnesses, most=3)}"] if witnesses else []
     return " and ".join([", ".join(musts)] * bool(musts) + one_of)
 
 
-def _plant(options: argparse.Namespace, contract: Contract, settings: Settings, faults: Sequence[Fault]) -> int:
+def _plant(options: argparse.Namespace, contract: Contract, settings: Settings, faults: Sequence[PlantedFault]) -> int:
     from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415 - only once it is needed
 
     clock = time.monotonic()
@@ -110,15 +110,15 @@ def _limits(examiner: Examiner) -> list[str]:
     return found + [limit.sentence for limit in layers if limit is not None]
 
 
-def _show(outcomes: Sequence[Outcome], *, markdown: bool) -> None:
+def _show(outcomes: Sequence[FaultResult], *, markdown: bool) -> None:
     from eyerace_parity.report.tables import print_table  # noqa: PLC0415 - only once it is needed
 
     rows = [
         (
             outcome.fault.name,
             outcome.answer.value,
-            listed(map(str, outcome.expected), most=3) or "-",
-            listed(dict.fromkeys(f"{v.identity.variant}:{v.identity.clause}" for v in outcome.red), most=4) or "-",
+            join_names(map(str, outcome.expected), most=3) or "-",
+            join_names(dict.fromkeys(f"{v.identity.variant}:{v.identity.clause}" for v in outcome.red), most=4) or "-",
             _cut(outcome.cause) or "no reason names it",
         )
         for outcome in outcomes
@@ -130,10 +130,10 @@ def _show_unreddened(examiner: Examiner) -> None:
     """Tell which clauses no fault can turn red."""
     idle = [str(p.identity) for p in examiner.planned if p.identity not in examiner.reddened]
     if idle:
-        say(f"\nno fault of the catalogue turned these red: {listed(idle, most=40)}")
+        say(f"\nno fault of the catalogue turned these red: {join_names(idle, most=40)}")
 
 
-def _verdict(outcomes: Sequence[Outcome], seconds: float) -> int:
+def _verdict(outcomes: Sequence[FaultResult], seconds: float) -> int:
     """Say what it comes to, and give the exit code."""
     from collections import Counter  # noqa: PLC0415 - only once it is needed
 
@@ -178,23 +178,23 @@ def _repeat(options: argparse.Namespace, contract: Contract, settings: Settings)
 
 
 def _examiner(options: argparse.Namespace, contract: Contract, settings: Settings, progress: Progress) -> Examiner:
-    from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.selftest.examiner import Examiner  # noqa: PLC0415
 
     equipment = None
     if options.targets:
         from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415
-        from eyerace_parity.measure.targets.equipment import Emulation  # noqa: PLC0415
+        from eyerace_parity.measure.targets.equipment import EmulatedTargets  # noqa: PLC0415
 
         sources = Sources(settings.arm64_home, settings.sysroot, settings.qemu, settings.wheels)
 
-        def equipment(damaged: Contract) -> Emulation:
-            return Emulation(damaged, sources, offline=settings.offline, progress=progress)
+        def equipment(damaged: Contract) -> EmulatedTargets:
+            return EmulatedTargets(damaged, sources, offline=settings.offline, progress=progress)
 
-    return Examiner(contract, Store(settings.cache), settings.jobs, progress, equipment)
+    return Examiner(contract, EvidenceCache(settings.cache), settings.jobs, progress, equipment)
 
 
-def _chosen(catalogue: Sequence[Fault], texts: Sequence[str]) -> tuple[Fault, ...]:
+def _chosen(catalogue: Sequence[PlantedFault], texts: Sequence[str]) -> tuple[PlantedFault, ...]:
     """Faults whose names hold one of the texts.
 
     Raises:
@@ -218,7 +218,7 @@ def _require_artefacts(contract: Contract) -> None:
     missing = [name for name, variant in contract.variants.items() if not contract.path(variant.path).is_file()]
     if missing:
         raise ContractError(
-            f"there is no file of {listed(missing)}, so nothing can be damaged",
+            f"there is no file of {join_names(missing)}, so nothing can be damaged",
             next_step="build the artefacts first: eyerace-parity export",
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +52,9 @@ def read_model(path: Path) -> ReadModel:
     try:
         model = onnx.load(path, format="protobuf", load_external_data=False)
     except (DecodeError, ValueError, OSError) as error:
-        raise ContractError(f"{shown(path)} is not an ONNX model: {error}") from None
+        raise ContractError(f"{display_path(path)} is not an ONNX model: {error}") from None
     if not model.graph.output:
-        raise ContractError(f"{shown(path)} is not an ONNX model: it has no outputs")
+        raise ContractError(f"{display_path(path)} is not an ONNX model: it has no outputs")
     weights = {tensor.name for tensor in model.graph.initializer}
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     return ReadModel(
@@ -82,7 +82,7 @@ def _port(value: Any) -> ReadPort:
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
+class StarterBundle:
     """What the user named, and the contract that follows from it."""
 
     root: Path
@@ -108,9 +108,9 @@ class Bundle:
             with self.labels.open(encoding="utf-8-sig", newline="") as file:
                 rows = list(csv.DictReader(file, strict=True))
         except (csv.Error, UnicodeDecodeError) as error:
-            raise ContractError(f"{shown(self.labels)} is no table of labels: {error}") from None
+            raise ContractError(f"{display_path(self.labels)} is no table of labels: {error}") from None
         if not rows or "label" not in rows[0] or "file" not in rows[0]:
-            raise ContractError(f"{shown(self.labels)}: columns 'file' and 'label' are needed")
+            raise ContractError(f"{display_path(self.labels)}: columns 'file' and 'label' are needed")
         return list(dict.fromkeys(row["label"] for row in rows))
 
     def _head(self) -> str:
@@ -208,7 +208,7 @@ class Bundle:
         return "\n".join(lines)
 
 
-def write_smoke_set(bundle: Bundle) -> Path:
+def write_smoke_set(bundle: StarterBundle) -> Path:
     """Write seeded random samples that fit the model's inputs; dynamic axes other than the first get eight elements."""
     import numpy as np  # noqa: PLC0415
 

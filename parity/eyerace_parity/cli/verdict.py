@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import say
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.record.files import read_record
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     for entry in record.contracts:
         say(verdict_line(record, entry))
     for fault in faults:
-        say(f"eyerace-parity: {shown(options.record)}: {fault}")
+        say(f"eyerace-parity: {display_path(options.record)}: {fault}")
     return 1 if faults else 0
 
 

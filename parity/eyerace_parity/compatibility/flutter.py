@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ _Release = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
+class FlutterRelease:
     """What the releases of a package bundle, from one of them to the next change.
 
     Attributes:
@@ -60,7 +60,7 @@ class Bundle:
         return f"{self.package} ≥ {self.since}{until}"
 
 
-def resolve(text: str) -> Bundle:
+def resolve(text: str) -> FlutterRelease:
     """Find what a package's release bundles.
 
     Args:
@@ -73,7 +73,7 @@ def resolve(text: str) -> Bundle:
     packages = {bundle.package: "" for bundle in bundles()}
     if name not in packages:
         near = did_you_mean(name, list(packages)) or ";"
-        message = f"no Flutter package {name!r} is known{near} known are {listed(packages)}; of another, {_INSTEAD}"
+        message = f"no Flutter package {name!r} is known{near} known are {join_names(packages)}; of another, {_INSTEAD}"
         raise ValueError(message)
     wanted = _release(release.strip())
     ours = [bundle for bundle in bundles() if bundle.package == name]
@@ -99,7 +99,7 @@ def packages_with(version: Version) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def bundles() -> tuple[Bundle, ...]:
+def bundles() -> tuple[FlutterRelease, ...]:
     """Everything that is known, a package's releases in order."""
     entries = _document()["bundle"]
     read = []
@@ -108,7 +108,7 @@ def bundles() -> tuple[Bundle, ...]:
         later = next((other["since"] for other in entries[place + 1 :] if other["package"] == name), None)
         until = _known()[name] if later is None else f"< {later}"
         runtimes = {platform: entry[platform] for platform in PLATFORMS if platform in entry}
-        read.append(Bundle(name, entry["since"], until, runtimes))
+        read.append(FlutterRelease(name, entry["since"], until, runtimes))
     return tuple(read)
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eyerace_parity.compatibility.table import Form, Port
+    from eyerace_parity.compatibility.table import Form, KernelPort
     from eyerace_parity.compatibility.versions import Version
-    from eyerace_parity.evidence.artefacts import Signature
+    from eyerace_parity.evidence.artefacts import OperatorSignature
 
 UNKNOWN: Final = "?"
 """A type that nobody could infer."""
@@ -35,7 +35,7 @@ class Support(Enum):
     UNSURE = "unsure"
 
 
-def bound(form: Form, signature: Signature) -> dict[str, str]:
+def bound(form: Form, signature: OperatorSignature) -> dict[str, str]:
     """Element type by type variable, of the values that a node really has; ``?`` where none is known."""
     found: dict[str, str] = {}
     for ports, types in ((form.inputs, signature.inputs), (form.outputs, signature.outputs)):
@@ -45,7 +45,7 @@ def bound(form: Form, signature: Signature) -> dict[str, str]:
     return found
 
 
-def support(form: Form, signature: Signature, version: Version) -> Support:
+def support(form: Form, signature: OperatorSignature, version: Version) -> Support:
     """Say whether a release can run a node of this form."""
     if form.operator in _NEVER_RUN:
         return Support.YES
@@ -81,7 +81,7 @@ def _same(observed: Mapping[str, str], types: Mapping[str, str]) -> bool:
     return UNKNOWN not in types.values() and observed == types
 
 
-def _paired(ports: Sequence[Port], types: Sequence[str]) -> list[tuple[Port, str]]:
+def _paired(ports: Sequence[KernelPort], types: Sequence[str]) -> list[tuple[KernelPort, str]]:
     """Pair actual values with the formal ports that they stand at; a variadic port takes all that are left."""
     pairs = []
     for place, type_ in enumerate(types):

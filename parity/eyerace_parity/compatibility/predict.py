@@ -12,15 +12,15 @@ from eyerace_parity.compatibility.table import MEASURE_AGAIN, table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eyerace_parity.compatibility.table import Runtime, Table
+    from eyerace_parity.compatibility.table import RuntimeSupport, SupportTable
     from eyerace_parity.compatibility.versions import Version
-    from eyerace_parity.evidence.artefacts import Graph, Signature
+    from eyerace_parity.evidence.artefacts import Graph, OperatorSignature
 
 DEFAULT_DOMAIN: Final = "ai.onnx"
 CPU_PROVIDER: Final = "CPUExecutionProvider"
 
 
-class Outcome(StrEnum):
+class LoadOutcome(StrEnum):
     """What is foretold of one runtime."""
 
     LOADS = "loads"
@@ -57,7 +57,7 @@ class Forecast:
     """
 
     version: Version
-    outcome: Outcome
+    outcome: LoadOutcome
     reasons: tuple[Reason, ...] = ()
     beyond: bool = False
 
@@ -77,7 +77,7 @@ class Prediction:
         """The oldest runtime that loads the file, and every newer one with it; ``None`` if the last one does not."""
         found = None
         for forecast in reversed(self.forecasts):
-            if forecast.outcome is not Outcome.LOADS:
+            if forecast.outcome is not LoadOutcome.LOADS:
                 break
             found = forecast.version
         return found
@@ -85,7 +85,7 @@ class Prediction:
     @property
     def hindrance(self) -> Forecast | None:
         """The newest runtime that is not foretold to load it; its reasons are what keeps the file from older ones."""
-        return next((f for f in reversed(self.forecasts) if f.outcome is not Outcome.LOADS), None)
+        return next((f for f in reversed(self.forecasts) if f.outcome is not LoadOutcome.LOADS), None)
 
     def of(self, version: Version) -> Forecast:
         """What is foretold of a runtime, in the table or not."""
@@ -95,12 +95,14 @@ class Prediction:
                 return forecast
         if version > last.version:
             # Whatever the last one lacks, a newer one may have; what it has is kept.
-            outcome = Outcome.LOADS if last.outcome is Outcome.LOADS else Outcome.UNKNOWN
-            return Forecast(version, outcome, () if outcome is Outcome.LOADS else (_ends(last.version),), beyond=True)
+            outcome = LoadOutcome.LOADS if last.outcome is LoadOutcome.LOADS else LoadOutcome.UNKNOWN
+            return Forecast(
+                version, outcome, () if outcome is LoadOutcome.LOADS else (_ends(last.version),), beyond=True
+            )
         limits = tuple(reason for reason in first.reasons if reason.certain and "::" not in reason.subject)
         if version < first.version and limits:
-            return Forecast(version, Outcome.REFUSED, limits, beyond=True)
-        return Forecast(version, Outcome.UNKNOWN, (_outside(version),), beyond=True)
+            return Forecast(version, LoadOutcome.REFUSED, limits, beyond=True)
+        return Forecast(version, LoadOutcome.UNKNOWN, (_outside(version),), beyond=True)
 
     def since(self, version: Version) -> tuple[Forecast, ...]:
         """What is foretold of a runtime and of all newer ones in the table."""
@@ -108,7 +110,9 @@ class Prediction:
         return (self.of(version), *newer)
 
 
-def predict(graph: Graph, *, providers: tuple[str, ...] = (CPU_PROVIDER,), known: Table | None = None) -> Prediction:
+def predict(
+    graph: Graph, *, providers: tuple[str, ...] = (CPU_PROVIDER,), known: SupportTable | None = None
+) -> Prediction:
     """Foretell which runtimes load a file.
 
     Args:
@@ -121,19 +125,19 @@ def predict(graph: Graph, *, providers: tuple[str, ...] = (CPU_PROVIDER,), known
     return Prediction(tuple(_forecast(graph, runtime, measured, only_cpu=only_cpu) for runtime in measured.runtimes))
 
 
-def _forecast(graph: Graph, runtime: Runtime, known: Table, *, only_cpu: bool) -> Forecast:
+def _forecast(graph: Graph, runtime: RuntimeSupport, known: SupportTable, *, only_cpu: bool) -> Forecast:
     refused = tuple(_limits(graph, runtime))
     if refused:
         # What the runtime does not even read has no kernels to ask for.
-        return Forecast(runtime.version, Outcome.REFUSED, refused)
+        return Forecast(runtime.version, LoadOutcome.REFUSED, refused)
     lacking = tuple(_operators(graph, runtime, known, only_cpu=only_cpu))
     certain = tuple(reason for reason in lacking if reason.certain)
     if certain:
-        return Forecast(runtime.version, Outcome.REFUSED, certain)
-    return Forecast(runtime.version, Outcome.UNKNOWN if lacking else Outcome.LOADS, lacking)
+        return Forecast(runtime.version, LoadOutcome.REFUSED, certain)
+    return Forecast(runtime.version, LoadOutcome.UNKNOWN if lacking else LoadOutcome.LOADS, lacking)
 
 
-def _limits(graph: Graph, runtime: Runtime) -> Iterator[Reason]:
+def _limits(graph: Graph, runtime: RuntimeSupport) -> Iterator[Reason]:
     if graph.ir_version > runtime.ir_version:
         yield Reason(
             "IR version",
@@ -156,7 +160,7 @@ def _limits(graph: Graph, runtime: Runtime) -> Iterator[Reason]:
                 yield Reason(domain, sentence, f"use operators of {domain} {newest}, and import that")
 
 
-def _operators(graph: Graph, runtime: Runtime, known: Table, *, only_cpu: bool) -> Iterator[Reason]:
+def _operators(graph: Graph, runtime: RuntimeSupport, known: SupportTable, *, only_cpu: bool) -> Iterator[Reason]:
     if graph.operators and not graph.signatures:
         yield Reason("operators", "the types around the file's operators are not known", MEASURE_AGAIN, certain=False)
     told: set[tuple[str, str]] = set()
@@ -167,7 +171,9 @@ def _operators(graph: Graph, runtime: Runtime, known: Table, *, only_cpu: bool) 
             yield reason
 
 
-def _lacking(signature: Signature, runtime: Runtime, known: Table, *, only_cpu: bool) -> Reason | None:
+def _lacking(
+    signature: OperatorSignature, runtime: RuntimeSupport, known: SupportTable, *, only_cpu: bool
+) -> Reason | None:
     operator, version = signature.operator, runtime.version
     name = f"{operator.partition('::')[2]} (opset {signature.opset} of {operator.partition('::')[0]})"
     form = known.form(operator, signature.opset, version)
@@ -193,7 +199,7 @@ def _lacking(signature: Signature, runtime: Runtime, known: Table, *, only_cpu: 
     )
 
 
-def _spelled(signature: Signature) -> str:
+def _spelled(signature: OperatorSignature) -> str:
     inputs = [type_ for type_ in signature.inputs if type_]
     outputs = [type_ for type_ in signature.outputs if type_]
     return ", ".join(_plain(inputs)) or f"nothing, giving {', '.join(_plain(outputs)) or 'nothing'}"

@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.compatibility.versions import Span, Version
+from eyerace_parity.compatibility.versions import Version, VersionRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ MEASURE_AGAIN: Final = "measure it: python tools/measure_runtimes.py, as docs/co
 
 
 @dataclass(frozen=True, slots=True)
-class Runtime:
+class RuntimeSupport:
     """One measured release.
 
     Attributes:
@@ -38,7 +38,7 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class KernelPort:
     """A formal input or output of an operator.
 
     Attributes:
@@ -64,7 +64,7 @@ class Kernel:
             are not named.
     """
 
-    span: Span
+    span: VersionRange
     types: Mapping[str, frozenset[str]]
 
 
@@ -78,7 +78,7 @@ class Observation:
         loads: Whether a session was made.
     """
 
-    span: Span
+    span: VersionRange
     types: Mapping[str, str]
     loads: bool
 
@@ -100,16 +100,16 @@ class Form:
 
     operator: str
     since: int
-    span: Span
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    span: VersionRange
+    inputs: tuple[KernelPort, ...]
+    outputs: tuple[KernelPort, ...]
     kernels: tuple[Kernel, ...]
     observations: tuple[Observation, ...]
     function: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class SupportTable:
     """Everything that was measured.
 
     Attributes:
@@ -117,7 +117,7 @@ class Table:
         forms: Forms of every operator, by ``domain::operator``, oldest first.
     """
 
-    runtimes: tuple[Runtime, ...]
+    runtimes: tuple[RuntimeSupport, ...]
     forms: Mapping[str, tuple[Form, ...]]
 
     @property
@@ -140,13 +140,13 @@ class Table:
 
 
 @lru_cache(maxsize=1)
-def table() -> Table:
+def table() -> SupportTable:
     """The packaged table."""
     text = files("eyerace_parity.compatibility").joinpath(DATA).read_text(encoding="utf-8")
     return read_table(json.loads(text))
 
 
-def read_table(document: Mapping[str, Any]) -> Table:
+def read_table(document: Mapping[str, Any]) -> SupportTable:
     """Read a table from its JSON document.
 
     Raises:
@@ -157,10 +157,10 @@ def read_table(document: Mapping[str, Any]) -> Table:
         raise ValueError(message)
     sets = {name: frozenset(types.split()) for name, types in document["type_sets"].items()}
     runtimes = tuple(
-        Runtime(Version.parse(name), entry["release"], entry["ir_version"], entry["domains"])
+        RuntimeSupport(Version.parse(name), entry["release"], entry["ir_version"], entry["domains"])
         for name, entry in document["runtimes"].items()
     )
-    return Table(runtimes, _Forms(document["operators"], sets))
+    return SupportTable(runtimes, _Forms(document["operators"], sets))
 
 
 class _Forms(Mapping[str, tuple[Form, ...]]):
@@ -188,21 +188,22 @@ def _form(operator: str, since: int, entry: Mapping[str, Any], sets: Mapping[str
     return Form(
         operator,
         since,
-        Span.parse(entry["span"]),
+        VersionRange.parse(entry["span"]),
         tuple(_port(text) for text in entry["in"].split()),
         tuple(_port(text) for text in entry["out"].split()),
-        tuple(Kernel(Span.parse(span), _types(text, sets)) for span, text in entry.get("kernels", ())),
+        tuple(Kernel(VersionRange.parse(span), _types(text, sets)) for span, text in entry.get("kernels", ())),
         tuple(
-            Observation(Span.parse(span), _exact(text), loads) for span, text, loads in entry.get("observations", ())
+            Observation(VersionRange.parse(span), _exact(text), loads)
+            for span, text, loads in entry.get("observations", ())
         ),
         entry.get("function", False),
     )
 
 
-def _port(text: str) -> Port:
+def _port(text: str) -> KernelPort:
     """Read ``T``, ``T*`` (any number, all alike), ``T**`` (any number, of any types) or ``T:int64`` (only that)."""
     variable, _, only = text.partition(":")
-    return Port(variable.rstrip("*"), "*" in variable, not variable.endswith("**"), only)
+    return KernelPort(variable.rstrip("*"), "*" in variable, not variable.endswith("**"), only)
 
 
 def _types(text: str, sets: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:

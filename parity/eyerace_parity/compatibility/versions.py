@@ -40,7 +40,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class VersionRange:
     """Releases from one to another, both included.
 
     Attributes:
@@ -52,7 +52,7 @@ class Span:
     last: Version
 
     @classmethod
-    def parse(cls, text: str) -> Span:
+    def parse(cls, text: str) -> VersionRange:
         """Read ``1.16-1.23``, or ``1.24`` alone.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from eyerace_parity.core.text import NAME, did_you_mean, listed
+from eyerace_parity.core.text import NAME, did_you_mean, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,7 +101,7 @@ CONTRADICTION = "contradiction"
 """Type of the errors raised here; their text is a sentence for the user as it stands."""
 
 
-class Faults:
+class Contradictions:
     """Collects what is wrong, each with its place, and raises it as one error."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class Faults:
             what: What was looked for, e.g. ``variant``.
         """
         names = list(known)
-        allowed = f"allowed: {listed(names)}" if names else f"there is no {what} at all"
+        allowed = f"allowed: {join_names(names)}" if names else f"there is no {what} at all"
         self.add(keys, f"there is no {what} {found!r}{did_you_mean(found, names) or ';'} {allowed}")
 
     def raise_if_any(self) -> None:

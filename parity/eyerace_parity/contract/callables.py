@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ def load_callable(root: Path, spec: str) -> Callable[..., Any]:
             known = [n for n in dir(found) if not n.startswith("_")]
             raise ContractError(
                 f"{spec}: {name} has no {attribute!r}{did_you_mean(part, known)}",
-                next_step=f"name one of: {listed(known)}" if known else f"define {attribute!r} in {name}",
+                next_step=f"name one of: {join_names(known)}" if known else f"define {attribute!r} in {name}",
             )
         found = getattr(found, part)
     if not callable(found):
@@ -148,7 +148,9 @@ def _imports(source: bytes, file: Path, root: Path) -> tuple[str, ...]:
         tree = ast.parse(source, str(file))
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
-        raise ContractError(f"{shown(file)}:{line}: not Python: {error}", next_step="correct the module") from None
+        raise ContractError(
+            f"{display_path(file)}:{line}: not Python: {error}", next_step="correct the module"
+        ) from None
     package = file.parent.relative_to(root).parts
     names: list[str] = []
     for node in ast.walk(tree):
@@ -185,7 +187,7 @@ def _no_module(root: Path, name: str, spec: str) -> ContractError:
     top = _top(name)
     return ContractError(
         f"{spec}: there is no module {name!r}{did_you_mean(top, _local_names(root))}",
-        next_step=f"put {top}.py into {shown(root)}, or install the package that has it",
+        next_step=f"put {top}.py into {display_path(root)}, or install the package that has it",
     )
 
 

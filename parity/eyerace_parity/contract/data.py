@@ -134,7 +134,7 @@ class Preprocess(Model):
         return (channels, height, width) if self.layout == "CHW" else (height, width, channels)
 
 
-class _GoldenSet(Model):
+class _GoldenSection(Model):
     """What every golden set has, whatever it is made of.
 
     Attributes:
@@ -150,7 +150,7 @@ class _GoldenSet(Model):
     max_bytes: int = Field(default=1 << 30, gt=0)
 
 
-class ImageSet(_GoldenSet):
+class ImageSet(_GoldenSection):
     """Labelled images: a table of labels and a folder of photographs.
 
     Attributes:
@@ -173,7 +173,7 @@ class ImageSet(_GoldenSet):
     max_pixels: int = Field(default=50_000_000, gt=0)
 
 
-class TensorSet(_GoldenSet):
+class TensorSet(_GoldenSection):
     """Recorded tensors: ``.npz`` files of named arrays whose first axis counts the samples.
 
     Attributes:

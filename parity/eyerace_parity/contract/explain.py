@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from eyerace_parity.contract.base import CONTRADICTION, Limits
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -264,7 +264,7 @@ def _choices(found: object, known: Iterable[str]) -> str:
     names = list(known)
     if not names:
         return "; nothing may stand here"
-    return f"{did_you_mean(found, names) or ';'} allowed: {listed(names, most=40)}"
+    return f"{did_you_mean(found, names) or ';'} allowed: {join_names(names, most=40)}"
 
 
 def _known(place: _Place, limits: Mapping[str, type[Limits]]) -> list[str]:
@@ -289,5 +289,5 @@ def _wanted(hint: Any) -> str:
     described = _described(hint)
     literals = _literals(hint)
     if described or literals:
-        return f"; allowed: {described or listed(literals)}"
+        return f"; allowed: {described or join_names(literals)}"
     return ""

@@ -20,8 +20,8 @@ from eyerace_parity.contract.model import Contract
 from eyerace_parity.contract.overrides import apply_overrides
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +72,7 @@ def load_contract(path: Path, limits: Mapping[str, type[Limits]], overrides: Seq
 
 def _text(path: Path) -> str:
     """Read the file as text, without a byte order mark."""
-    place = shown(path)
+    place = display_path(path)
     try:
         if path.is_dir():
             raise ContractError(f"{place} is a folder, not a contract", next_step=f"name the file in it, or {_INIT}")
@@ -105,11 +105,11 @@ def _document(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise ContractError(f"{shown(path)}: arrays or tables are nested too deep") from None
+        raise ContractError(f"{display_path(path)}: arrays or tables are nested too deep") from None
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
-        place, column = shown(path), ""
+        place, column = display_path(path), ""
         if found:
             message = message[: found.start()]
             place += f":{found[1] or text.count(chr(10)) + 1}"
@@ -120,14 +120,14 @@ def _document(path: Path, text: str) -> dict[str, Any]:
         ) from None
     except ValueError:
         # Python reads no number of more than 4,300 digits.
-        raise ContractError(f"{shown(path)}: a number in it has too many digits") from None
+        raise ContractError(f"{display_path(path)}: a number in it has too many digits") from None
 
 
 class _Page:
     """The contract's file as the user sees it: it knows where each key was said."""
 
     def __init__(self, path: Path, text: str, origins: Mapping[Keys, str]) -> None:
-        self._place = shown(path)
+        self._place = display_path(path)
         self._text = text
         self._origins = origins
 
@@ -192,7 +192,7 @@ def _share(document: dict[str, Any], limits: Mapping[str, type[Limits]]) -> tupl
     for family in list(shared):
         if family not in limits:
             near = did_you_mean(family, limits) or ";"
-            problems.append(Problem(("limits", family), f"unknown family{near} allowed: {listed(limits)}"))
+            problems.append(Problem(("limits", family), f"unknown family{near} allowed: {join_names(limits)}"))
         elif not isinstance(shared[family], dict):
             problems.append(Problem(("limits", family), f"found {written(shared[family])}; allowed: a table"))
         else:

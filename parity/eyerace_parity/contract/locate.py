@@ -47,12 +47,12 @@ def line_of(text: str, keys: Sequence[str]) -> int | None:
 def lines(text: str) -> Mapping[Keys, int]:
     """The 1-based line of every key, table and array item of a TOML text; of what a text says twice, the first."""
     root = Parser(Language(tree_sitter_toml.language())).parse(text.encode("utf-8")).root_node
-    reader = _Reader()
+    reader = _LineReader()
     reader.read(root, ())
     return reader.found
 
 
-class _Reader:
+class _LineReader:
     """Walks the syntax tree and keeps where each key was first seen."""
 
     def __init__(self) -> None:

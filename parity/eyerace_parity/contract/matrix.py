@@ -12,7 +12,7 @@ from eyerace_parity.contract.variants import TORCH_KINDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.contract.base import Faults
+    from eyerace_parity.contract.base import Contradictions
     from eyerace_parity.contract.variants import Variant
 
 NEWEST: Final = "newest"
@@ -65,7 +65,7 @@ class Matrix(Model):
     expect: dict[Version, dict[Name, Expectation]] = {}
 
 
-def agree_on_versions(matrix: Matrix, variants: Mapping[str, Variant], faults: Faults) -> None:
+def agree_on_versions(matrix: Matrix, variants: Mapping[str, Variant], faults: Contradictions) -> None:
     """Check that each version is declared once, and that something is expected only of what is judged."""
     for number, version in enumerate(matrix.versions):
         if version in matrix.versions[:number]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from eyerace_parity.contract.base import BundlePath, CallablePath, Faults, Model, Name
+from eyerace_parity.contract.base import BundlePath, CallablePath, Contradictions, Model, Name
 from eyerace_parity.contract.data import Golden, ImageSet, Interface, Port, Preprocess, TensorSet
 from eyerace_parity.contract.matrix import Matrix, agree_on_versions
-from eyerace_parity.contract.sections import Flips, Hybrid, ReleaseSection, Statistics, agree_on_tiers
+from eyerace_parity.contract.sections import FlipSettings, Hybrid, ReleaseSection, Statistics, agree_on_tiers
 from eyerace_parity.contract.targets import Targets, agree_on_targets
 from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant, Session, Variant
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ class Contract(Model):
     matrix: Matrix = Matrix()
     hybrid: Hybrid | None = None
     release: ReleaseSection = ReleaseSection()
-    flips: Flips = Flips()
+    flips: FlipSettings = FlipSettings()
     statistics: Statistics = Statistics()
     recorded: BundlePath = BundlePath("recorded")
     run: Run = Run()
@@ -134,17 +134,17 @@ class Contract(Model):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        agree(self)
+        check_consistency(self)
         return self
 
 
-def agree(contract: Contract) -> None:
+def check_consistency(contract: Contract) -> None:
     """Check a contract against itself.
 
     Raises:
         pydantic.ValidationError: Parts of it contradict each other; all contradictions at once.
     """
-    faults = Faults()
+    faults = Contradictions()
     _classes(contract, faults)
     _golden(contract, faults)
     _profiles(contract, faults)
@@ -159,7 +159,7 @@ def agree(contract: Contract) -> None:
     faults.raise_if_any()
 
 
-def _classes(contract: Contract, faults: Faults) -> None:
+def _classes(contract: Contract, faults: Contradictions) -> None:
     classes = contract.classes
     for number, name in enumerate(classes):
         if name in classes[:number]:
@@ -180,7 +180,7 @@ def _classes(contract: Contract, faults: Faults) -> None:
         )
 
 
-def _golden(contract: Contract, faults: Faults) -> None:
+def _golden(contract: Contract, faults: Contradictions) -> None:
     golden = contract.golden
     inputs = contract.interface.inputs
     if isinstance(golden, TensorSet):
@@ -196,7 +196,7 @@ def _golden(contract: Contract, faults: Faults) -> None:
         )
 
 
-def _profiles(contract: Contract, faults: Faults) -> None:
+def _profiles(contract: Contract, faults: Contradictions) -> None:
     golden = contract.golden
     wanted: dict[tuple[str, ...], str] = {}
     if isinstance(golden, ImageSet):
@@ -238,7 +238,7 @@ def _shape(shape: tuple[int | str | None, ...]) -> str:
     return f"[{', '.join('any' if extent is None else str(extent) for extent in shape)}]"
 
 
-def _variant(contract: Contract, name: str, faults: Faults) -> None:
+def _variant(contract: Contract, name: str, faults: Contradictions) -> None:
     variant = contract.variants[name]
     at = ("variants", name)
     if variant.reference == name:
@@ -249,7 +249,7 @@ def _variant(contract: Contract, name: str, faults: Faults) -> None:
         _recipe(contract, name, variant.recipe, faults)
 
 
-def _recipe(contract: Contract, name: str, recipe: Recipe, faults: Faults) -> None:
+def _recipe(contract: Contract, name: str, recipe: Recipe, faults: Contradictions) -> None:
     at = ("variants", name, "recipe", "source")
     source = contract.variants.get(recipe.source)
     if source is None:
@@ -264,11 +264,11 @@ def _recipe(contract: Contract, name: str, recipe: Recipe, faults: Faults) -> No
         faults.add(
             at,
             f"{recipe.kind!r} starts from {wanted} other than its own, not from {recipe.source!r} "
-            f"(kind {source.kind!r}); allowed: {listed(fit) or 'none of this contract'}",
+            f"(kind {source.kind!r}); allowed: {join_names(fit) or 'none of this contract'}",
         )
 
 
-def _circles(contract: Contract, faults: Faults) -> None:
+def _circles(contract: Contract, faults: Contradictions) -> None:
     def reference(name: str) -> str | None:
         return contract.variants[name].reference
 

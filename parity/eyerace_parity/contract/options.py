@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 
-class Kind(Enum):
+class OptionKind(Enum):
     """What an option holds, and so how its text is read."""
 
     FLAG = "flag"
@@ -37,7 +37,7 @@ class Option:
     """
 
     name: str
-    kind: Kind
+    kind: OptionKind
     help: str
     default: str
     choices: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Option:
     @property
     def several(self) -> bool:
         """Whether it holds several values."""
-        return self.kind in {Kind.PATHS, Kind.TEXTS}
+        return self.kind in {OptionKind.PATHS, OptionKind.TEXTS}
 
     def flag(self, prefix: str = "--eyerace-parity-") -> str:
         """Spelling on a command line."""
@@ -76,7 +76,7 @@ class Option:
         """Keyword arguments for ``add_argument`` (argparse) and ``addoption`` (pytest); absent options are ``None``."""
         words = f"{self.help} (default: {self.default})"
         common: dict[str, Any] = {"dest": self.dest, "default": None, "help": words}
-        if self.kind is Kind.FLAG:
+        if self.kind is OptionKind.FLAG:
             return common | {"action": "store_const", "const": "true"}
         if self.several:
             return common | {"action": "append", "metavar": self.metavar}
@@ -86,40 +86,46 @@ class Option:
 
 
 OPTIONS: Final = (
-    Option("contract", Kind.PATHS, "contract to judge; may be repeated", "golden/contract.toml, else parity.toml",
+    Option("contract", OptionKind.PATHS, "contract to judge; may be repeated", "golden/contract.toml, else parity.toml",
            metavar="FILE"),
-    Option("set", Kind.TEXTS, "set a value of the contract, e.g. variants.int8.limits.quality.f1=0.9; may be repeated",
+    Option("set", OptionKind.TEXTS, "set a value of the contract, e.g. variants.int8.limits.quality.f1=0.9; "
+"may be repeated",
            "nothing", metavar="KEY=VALUE"),
-    Option("record", Kind.PATH, "where the record of the run is written", "build/parity/record.json", metavar="FILE"),
-    Option("html", Kind.PATH, "write the record as one HTML page too", "no page", metavar="FILE"),
-    Option("no_record", Kind.FLAG, "write no record", "a record is written"),
-    Option("cache", Kind.PATH, "folder of measurements that need not be taken again", "the user's cache folder",
+    Option("record", OptionKind.PATH, "where the record of the run is "
+"written", "build/parity/record.json", metavar="FILE"),
+    Option("html", OptionKind.PATH, "write the record as one HTML page too", "no page", metavar="FILE"),
+    Option("no_record", OptionKind.FLAG, "write no record", "a record is written"),
+    Option("cache", OptionKind.PATH, "folder of measurements that need not be taken again", "the user's cache folder",
            metavar="FOLDER"),
-    Option("rehash", Kind.FLAG, "hash files again even where size, times and inode have not changed",
+    Option("rehash", OptionKind.FLAG, "hash files again even where size, times and inode have not changed",
            "unchanged files are hashed once a run, and after each measurement"),
-    Option("jobs", Kind.COUNT, "how much is measured side by side: a number, or auto for the usable cores", "auto",
+    Option("jobs", OptionKind.COUNT, "how much is measured side by side: a number, or auto for the usable "
+"cores", "auto",
            metavar="N"),
-    Option("recorded", Kind.FLAG, "use recorded reference outputs even where torch is installed",
+    Option("recorded", OptionKind.FLAG, "use recorded reference outputs even where torch is installed",
            "only where torch is missing"),
-    Option("in_process", Kind.FLAG, "work in this process, for a debugger in a factory: a crash then ends the run",
+    Option("in_process", OptionKind.FLAG, "work in this process, for a debugger in a factory: a crash then "
+"ends the run",
            "a process that may die measures and builds"),
-    Option("rebuild", Kind.FLAG, "build artefacts again that are missing or stale", "only missing ones are built"),
-    Option("offline", Kind.FLAG, "fetch nothing from a network", "off"),
-    Option("arm64", Kind.CHOICE, "samples that the contract's targets run: those chosen, or all (before a release)",
+    Option("rebuild", OptionKind.FLAG, "build artefacts again that are missing or "
+"stale", "only missing ones are built"),
+    Option("offline", OptionKind.FLAG, "fetch nothing from a network", "off"),
+    Option("arm64", OptionKind.CHOICE, "samples that the contract's targets run: those chosen, or all (before "
+"a release)",
            "chosen", choices=("chosen", "all")),
-    Option("arm64_home", Kind.PATH, "folder of the emulated arm64 userland", "the user's cache folder",
+    Option("arm64_home", OptionKind.PATH, "folder of the emulated arm64 userland", "the user's cache folder",
            metavar="FOLDER"),
-    Option("sysroot", Kind.PATH, "arm64 userland of your own", "one is installed", metavar="FOLDER"),
-    Option("qemu", Kind.PATH, "folder of qemu-aarch64 and qemu-x86_64 of your own",
+    Option("sysroot", OptionKind.PATH, "arm64 userland of your own", "one is installed", metavar="FOLDER"),
+    Option("qemu", OptionKind.PATH, "folder of qemu-aarch64 and qemu-x86_64 of your own",
            "the machine's, else one is installed", metavar="FOLDER"),
-    Option("wheels", Kind.PATH, "folder of aarch64 wheels of your own", "they are fetched", metavar="FOLDER"),
-    Option("matrix", Kind.FLAG, "run what [matrix] says for one runtime of many", "off"),
-    Option("peer", Kind.PATH, "a Python with another onnxruntime, to take times in turns with", "none",
+    Option("wheels", OptionKind.PATH, "folder of aarch64 wheels of your own", "they are fetched", metavar="FOLDER"),
+    Option("matrix", OptionKind.FLAG, "run what [matrix] says for one runtime of many", "off"),
+    Option("peer", OptionKind.PATH, "a Python with another onnxruntime, to take times in turns with", "none",
            metavar="PYTHON"),
-    Option("baseline", Kind.TEXT, "the release to judge against: its name, or its folder", "the contract's",
+    Option("baseline", OptionKind.TEXT, "the release to judge against: its name, or its folder", "the contract's",
            metavar="RELEASE"),
-    Option("accept", Kind.TEXT, "accept what was measured as a release of this name", "nothing is accepted",
+    Option("accept", OptionKind.TEXT, "accept what was measured as a release of this name", "nothing is accepted",
            metavar="NAME"),
-    Option("progress", Kind.CHOICE, "show progress of long work", "auto", choices=("auto", "always", "never")),
+    Option("progress", OptionKind.CHOICE, "show progress of long work", "auto", choices=("auto", "always", "never")),
 )  # fmt: skip
 """Every option there is."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,5 +128,5 @@ def _nothing_there(override: Override, place: str, part: str, known: list[str]) 
     near = did_you_mean(part, known)
     return ContractError(
         f"{override.origin}: {override.key}: {place} has no {part!r}{near}",
-        next_step=f"name one of: {listed(known)}" if known else f"{place} is empty; add to it in the file",
+        next_step=f"name one of: {join_names(known)}" if known else f"{place} is empty; add to it in the file",
     )

@@ -12,7 +12,7 @@ from eyerace_parity.evidence.flips import AcceptedFlip
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.contract.base import Faults
+    from eyerace_parity.contract.base import Contradictions
     from eyerace_parity.contract.variants import Variant
 
 
@@ -42,7 +42,7 @@ class Hybrid(Model):
         return named or (deployed[0] if len(deployed) == 1 else None)
 
 
-def agree_on_tiers(hybrid: Hybrid, variants: Mapping[str, Variant], faults: Faults) -> None:
+def agree_on_tiers(hybrid: Hybrid, variants: Mapping[str, Variant], faults: Contradictions) -> None:
     """Check that each tier is exactly one variant, and both are not the same."""
     for tier in ("cloud", "device"):
         name = hybrid.of(tier, variants)
@@ -54,7 +54,7 @@ def agree_on_tiers(hybrid: Hybrid, variants: Mapping[str, Variant], faults: Faul
         faults.add(("hybrid",), f"cloud and device are both {both!r}: there is nothing to mix")
 
 
-class Flips(Model):
+class FlipSettings(Model):
     """The contract's word on flips.
 
     Attributes:

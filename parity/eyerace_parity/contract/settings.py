@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from eyerace_parity.contract.options import OPTIONS, Kind, Option
+from eyerace_parity.contract.options import OPTIONS, Option, OptionKind
 from eyerace_parity.core.errors import ContractError
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class SettingsSource:
     """One place that options come from.
 
     Attributes:
@@ -176,9 +176,9 @@ def resolve(
     here = folder or Path.cwd()
     variables = _from_environment(os.environ if environ is None else environ)
     layers = (
-        Layer(COMMAND_LINE, command_line, here),
-        Layer(ENVIRONMENT, variables, here),
-        Layer(INI, ini or {}, ini_folder or root),
+        SettingsSource(COMMAND_LINE, command_line, here),
+        SettingsSource(ENVIRONMENT, variables, here),
+        SettingsSource(INI, ini or {}, ini_folder or root),
     )
     values = _defaults(root)
     origins = dict.fromkeys(values, DEFAULT)
@@ -253,7 +253,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     for option in OPTIONS:
         text = environ.get(option.environment, "")
         if text.strip():
-            separator = {Kind.PATHS: os.pathsep, Kind.TEXTS: "\n"}.get(option.kind)
+            separator = {OptionKind.PATHS: os.pathsep, OptionKind.TEXTS: "\n"}.get(option.kind)
             found[option.name] = [part for part in text.split(separator) if part.strip()] if separator else text
     return found
 
@@ -261,17 +261,17 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 def _read(option: Option, texts: list[str], folder: Path, origin: str) -> Any:
     """Read the texts of an option as what it holds."""
     match option.kind:
-        case Kind.PATHS:
+        case OptionKind.PATHS:
             return tuple(_path(text, folder) for text in texts)
-        case Kind.PATH:
+        case OptionKind.PATH:
             return _path(texts[-1], folder)
-        case Kind.COUNT:
+        case OptionKind.COUNT:
             return _count(texts[-1].strip(), origin)
-        case Kind.FLAG:
+        case OptionKind.FLAG:
             return _truth(texts[-1].strip(), origin)
-        case Kind.CHOICE | Kind.TEXT:
+        case OptionKind.CHOICE | OptionKind.TEXT:
             return _choice(texts[-1].strip(), option, origin)
-        case Kind.TEXTS:
+        case OptionKind.TEXTS:
             return tuple(texts)
 
 
@@ -300,7 +300,7 @@ def _choice(text: str, option: Option, origin: str) -> str:
     return text
 
 
-def _all_set(layers: tuple[Layer, ...], prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _all_set(layers: tuple[SettingsSource, ...], prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Values of the contract from all layers: they add up, and the higher layer has the last word."""
     option = next(option for option in OPTIONS if option.name == "set")
     pairs = [

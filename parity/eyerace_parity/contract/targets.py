@@ -12,7 +12,7 @@ from eyerace_parity.contract.variants import TORCH_KINDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.contract.base import Faults
+    from eyerace_parity.contract.base import Contradictions
     from eyerace_parity.contract.variants import Variant
 
 DEVICE: Final = "device"
@@ -65,7 +65,7 @@ class Targets(Model):
         return tuple(name for name, variant in variants.items() if _fits(variant) and variant.tier == DEVICE)
 
 
-def agree_on_targets(targets: Targets, variants: Mapping[str, Variant], faults: Faults) -> None:
+def agree_on_targets(targets: Targets, variants: Mapping[str, Variant], faults: Contradictions) -> None:
     """Check that each target is named once, and that something can be executed there."""
     for number, name in enumerate(targets.run):
         if name in targets.run[:number]:

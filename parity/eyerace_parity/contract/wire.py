@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Carried(BaseModel):
+class WireContract(BaseModel):
     """A contract with what its own text does not say.
 
     Attributes:
@@ -36,21 +36,21 @@ class Carried(BaseModel):
     cell: bool
 
 
-def packed(contract: Contract) -> dict[str, Any]:
+def to_wire(contract: Contract) -> dict[str, Any]:
     """Write a contract down as JSON values, overrides and all; the limits of its variants stay behind."""
     text = contract.model_dump(mode="json", by_alias=True, exclude={"variants"})
     bare = {name: variant.model_copy(update={"limits": {}}) for name, variant in contract.variants.items()}
-    carried = Carried(text=text, variants=bare, file=contract.file, digest=contract.digest, cell=contract.cell)
+    carried = WireContract(text=text, variants=bare, file=contract.file, digest=contract.digest, cell=contract.cell)
     return carried.model_dump(mode="json", by_alias=True)
 
 
-def unpacked(written: Mapping[str, Any]) -> Contract:
-    """Read a contract that :func:`packed` wrote.
+def from_wire(written: Mapping[str, Any]) -> Contract:
+    """Read a contract that :func:`to_wire` wrote.
 
     Raises:
         pydantic.ValidationError: It wrote something else.
     """
-    carried = Carried.model_validate(written)
+    carried = WireContract.model_validate(written)
     stated = {name: variant for name, variant in carried.variants.items() if NAME.fullmatch(name)}
     contract = Contract.model_validate({**carried.text, "variants": stated})
     contract = contract.model_copy(update={"variants": carried.variants})

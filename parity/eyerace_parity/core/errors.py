@@ -27,7 +27,7 @@ from typing import Final
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def harmless(text: str) -> str:
+def without_control_characters(text: str) -> str:
     """Write a text from a file so that it cannot steer a terminal: control characters become ``?``."""
     return _CONTROL.sub("?", text)
 
@@ -41,10 +41,10 @@ class ParityError(Exception):
     """
 
     def __init__(self, reason: str, *, next_step: str = "") -> None:
-        reason = harmless(reason)
+        reason = without_control_characters(reason)
         super().__init__(reason)
         self.reason = reason
-        self.next_step = harmless(next_step)
+        self.next_step = without_control_characters(next_step)
 
     def __str__(self) -> str:
         return f"{self.reason}\n  next: {self.next_step}" if self.next_step else self.reason
@@ -144,11 +144,11 @@ _OF_THE_FILE: Final = frozenset(
 """Signals that native code brings on itself, by what a file makes it do."""
 
 
-FROM_OUTSIDE: Final = frozenset({signals.SIGTERM, signals.SIGINT, getattr(signals, "SIGKILL", 9)})
+EXTERNAL_SIGNALS: Final = frozenset({signals.SIGTERM, signals.SIGINT, getattr(signals, "SIGKILL", 9)})
 """Signals that say nothing about a file: somebody, or a system out of memory, ended the process."""
 
 
-MORE_MEMORY: Final = "run again with more memory, with fewer jobs or with smaller batches (golden.batch)"
+NEXT_STEP_MEMORY: Final = "run again with more memory, with fewer jobs or with smaller batches (golden.batch)"
 """What to do when one of these has ended a process."""
 
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """Name a file as the user would type it: relative to where they stand if it is below, with forward slashes."""
     try:
         return path.absolute().relative_to(Path.cwd()).as_posix()
@@ -15,7 +15,7 @@ def shown(path: Path) -> str:
         return path.as_posix()
 
 
-def replace_file(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Put a text in a file's place in one step: through a file beside it, which is gone whatever happens.
 
     Raises:

@@ -91,7 +91,7 @@ def _features_of_macos() -> frozenset[str]:
     return frozenset(on | {word for word in words if _NUMERIC.match(word)})
 
 
-def hush() -> None:
+def disable_telemetry() -> None:
     """Keep ONNX Runtime from reporting to its makers; called before it is imported.
 
     A gate works offline, and a thread that reports disturbs what is measured. Who has set the variable keeps it.

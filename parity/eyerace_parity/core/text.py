@@ -58,7 +58,7 @@ def did_you_mean(given: object, known: Iterable[str]) -> str:
     return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 
-def listed(items: Iterable[str], *, most: int = 12) -> str:
+def join_names(items: Iterable[str], *, most: int = 12) -> str:
     """Join names for a sentence, cut after ``most`` of them, with the number of those left out."""
     names = list(items)
     rest = len(names) - most

@@ -21,7 +21,7 @@ from eyerace_parity.evidence.diagnostics import Sensitivity, Trials, Weights
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eyerace_parity.checks.base import Case, Planned
+    from eyerace_parity.checks.base import Case, PlannedClause
     from eyerace_parity.evidence.source import Source
 
 EXPLAINED: Final = frozenset({"closeness", "quality", "flips", "hybrid", "integrity"})
@@ -33,7 +33,7 @@ MOST: Final = 3
 _LOG: Final = logging.getLogger(__name__)
 
 
-def causes(planned: Planned, source: Source) -> tuple[str, ...]:
+def causes(planned: PlannedClause, source: Source) -> tuple[str, ...]:
     """Say why a clause is likely broken. Never raises for anything that a model, a file or a diagnosis can do.
 
     Args:

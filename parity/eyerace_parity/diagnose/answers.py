@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eyerace_parity.core.numbers import figure
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.numbers import format_number
+from eyerace_parity.core.text import join_names
 from eyerace_parity.stats.classification import confusion, decisions, dependence, macro_f1
 from eyerace_parity.stats.differences import log_softmax
 
@@ -123,7 +123,7 @@ def _reordered(variant: str, ours: Floats, reference: str, theirs: Floats, class
         return []
     names = classes if len(classes) == count else [f"class {number}" for number in range(count)]
     moved = [f"{names[old]} in the place of {names[new]}" for new, old in enumerate(order.tolist()) if new != old]
-    return [f"the scores of {variant} are those of {reference} in another order: {listed(moved, most=6)}"]
+    return [f"the scores of {variant} are those of {reference} in another order: {join_names(moved, most=6)}"]
 
 
 def _moved(variant: str, ours: Floats, reference: str, theirs: Floats, classes: Sequence[str]) -> list[str]:
@@ -132,13 +132,13 @@ def _moved(variant: str, ours: Floats, reference: str, theirs: Floats, classes: 
     factor = float(np.vdot(theirs, ours)) / size
     before = _distance(ours, theirs)
     if abs(factor - 1) > _APART and _distance(ours, factor * theirs) < min(5 * _CLOSE * abs(factor), 0.2 * before):
-        told = f"the scores of {variant} are {figure(factor)} times those of {reference}"
+        told = f"the scores of {variant} are {format_number(factor)} times those of {reference}"
         return [f"{told}: one factor (or temperature) on all"]
     added = (ours - theirs).mean(axis=0)
     if _distance(ours - added, theirs) < 0.3 * before:
         names = classes if len(classes) == len(added) else [f"class {number}" for number in range(len(added))]
         most = int(np.abs(added - np.median(added)).argmax())
-        told = f"the scores of {variant} are those of {reference} with {figure(float(added[most]))} added"
+        told = f"the scores of {variant} are those of {reference} with {format_number(float(added[most]))} added"
         return [f"{told} to {names[most]}: a shift that no sample changes"]
     return []
 
@@ -176,7 +176,7 @@ def _labels(
     # Decisions that are wrong in a pattern depend on the labels: it is the samples or the model that changed.
     unrelated = now < chance + _NO_BETTER and dependence(counts) < _BY_CHANCE
     if unrelated and len(labels) >= _ENOUGH and shares.max() < _SAME and _decisive(scores):
-        told = f"macro-F1 {figure(now)}, by chance {figure(chance)}"
+        told = f"macro-F1 {format_number(now)}, by chance {format_number(chance)}"
         spread = "although they are spread over the classes: the labels look shuffled against the samples"
         return [f"the decisions of {variant} have nothing to do with the labels ({told}), {spread}"]
     doubt = "" if reference_scores is None else _against_labels(scores, reference_scores, labels)
@@ -195,7 +195,7 @@ def _against_labels(ours: Floats, theirs: Array, labels: Indices) -> str:
         return ""
     return (
         f"{len(doubtful)} of {len(labels)} samples are decided against their label by both variants, each more than"
-        f" {figure(100 * _SURE)} % sure: those labels look wrong"
+        f" {format_number(100 * _SURE)} % sure: those labels look wrong"
     )
 
 
@@ -220,11 +220,11 @@ def _best_order(counts: Indices) -> list[int]:
 
 
 def _order_in_words(variant: str, order: list[int], classes: Sequence[str], now: float, then: float) -> str:
-    gain = f"that would bring macro-F1 of {variant} from {figure(now)} to {figure(then)}"
+    gain = f"that would bring macro-F1 of {variant} from {format_number(now)} to {format_number(then)}"
     moved = [place for place, other in enumerate(order) if place != other]
     if order == list(range(len(order)))[::-1]:
         return f"the classes stand in reverse order: {gain}"
     if len(moved) == _TABLE:
         return f"{classes[moved[0]]} and {classes[moved[1]]} are exchanged: undoing {gain}"
     told = [f"{classes[place]} is decided as {classes[order[place]]}" for place in moved]
-    return f"the classes stand in another order ({listed(told, most=6)}): undoing {gain}"
+    return f"the classes stand in another order ({join_names(told, most=6)}): undoing {gain}"

@@ -9,14 +9,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant, QuantiseStaticRecipe
-from eyerace_parity.core.numbers import counted, figure
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.numbers import format_number, pluralise
+from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.diagnostics import LayerPair, Span, Weights
+    from eyerace_parity.evidence.diagnostics import LayerPair, ValueRange, Weights
 
 _IN_FLOAT: Final = 1e-4
 """Relative error of weights in float that a recipe may leave: folding rounds."""
@@ -69,7 +69,7 @@ def _broken(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
     """What no quantisation and no training does."""
     for layer in layers:
         if layer.not_finite:
-            yield f"{counted(layer.not_finite, 'weight')} of {layer.name} are not finite (NaN or infinite)"
+            yield f"{pluralise(layer.not_finite, 'weight')} of {layer.name} are not finite (NaN or infinite)"
         if layer.odd:
             yield f"a weight of {layer.name} {layer.odd} in {against}: as if a bit had flipped"
         if layer.zeroed:
@@ -77,7 +77,7 @@ def _broken(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
 
 
 def _channels(numbers: Sequence[int]) -> str:
-    told = listed(map(str, numbers))
+    told = join_names(map(str, numbers))
     return (
         f"all zero are the weights of channel {told}" if len(numbers) == 1 else f"all zero are those of channels {told}"
     )
@@ -88,7 +88,7 @@ def _whole(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
     differ = [layer for layer in layers if layer.error > _threshold(layer)]
     lost = [layer for layer in layers if layer.bias_lost]
     if len(lost) > 1 and len(lost) >= _MOST * sum(layer.bias_error is not None for layer in layers):
-        yield f"the biases of {counted(len(lost), 'layer')} are zero, those of {against} are not"
+        yield f"the biases of {pluralise(len(lost), 'layer')} are zero, those of {against} are not"
     if layers and all(layer.half for layer in layers):
         yield f"the weights of all {len(layers)} layers are those of {against}, rounded to float16"
         return
@@ -96,7 +96,7 @@ def _whole(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
     if len(coarse) >= _MOST * len(layers):
         step = int(median(layer.step for layer in coarse))
         yield (
-            f"the stored weights of {counted(len(coarse), 'layer')} use only multiples of {step}:"
+            f"the stored weights of {pluralise(len(coarse), 'layer')} use only multiples of {step}:"
             f" {step.bit_length() - 1} of their bits say nothing"
         )
         return
@@ -111,7 +111,8 @@ def _whole(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
     elif len(layers) > 1 and len(differ) >= _MOST * len(layers) and _deviates(differ):
         error = 100 * median(layer.error for layer in differ)
         yield (
-            f"{len(differ)} of {len(layers)} layers differ from {against}, by {figure(error)} % of their weights in the"
+            f"{len(differ)} of {len(layers)} layers differ from {against}, by {format_number(error)} % of their "
+            "weights in the"
             " median: it was made from another checkpoint"
         )
 
@@ -135,7 +136,7 @@ def _recipe(contract: Contract, variant: str, layers: Sequence[LayerPair]) -> It
     if len(kept) == 1:
         yield f"{kept[0]} is quantised, although the recipe excludes it: it should be in float"
     elif kept:
-        yield f"{listed(kept, most=3)} are quantised, although the recipe excludes them: they should be in float"
+        yield f"{join_names(kept, most=3)} are quantised, although the recipe excludes them: they should be in float"
     if not isinstance(recipe, QuantiseStaticRecipe) or not recipe.per_channel:
         return
     single = [layer for layer in quantised if layer.scales == 1]
@@ -146,7 +147,7 @@ def _recipe(contract: Contract, variant: str, layers: Sequence[LayerPair]) -> It
         )
 
 
-def _ranges(variant: str, spans: Sequence[Span]) -> Iterable[str]:
+def _ranges(variant: str, spans: Sequence[ValueRange]) -> Iterable[str]:
     """Ranges of activations that do not fit what the golden samples give."""
     tight = [span for span in spans if _covered(span) < _SPAN]
     wide = [span for span in spans if _covered(span) >= _SPAN and _width(span) > _WIDE]
@@ -155,20 +156,21 @@ def _ranges(variant: str, spans: Sequence[Span]) -> Iterable[str]:
     worst = spans[0] if spans[0] in tight else min(tight or wide, key=_covered)
     yield (
         f"the ranges of {len(tight) + len(wide)} of {len(spans)} activations do not fit the golden samples:"
-        f" {worst.name} is quantised for {figure(worst.low)} … {figure(worst.high)}, but reaches"
-        f" {figure(worst.seen_low)} … {figure(worst.seen_high)}; {variant} was likely calibrated on other inputs, or"
+        f" {worst.name} is quantised for {format_number(worst.low)} … {format_number(worst.high)}, but reaches"
+        f" {format_number(worst.seen_low)} … {format_number(worst.seen_high)}; {variant} was likely calibrated "
+        "on other inputs, or"
         " its scales were changed"
     )
 
 
-def _covered(span: Span) -> float:
+def _covered(span: ValueRange) -> float:
     seen = span.seen_high - span.seen_low
     if seen <= 0:
         return 1.0
     return max(0.0, min(span.high, span.seen_high) - max(span.low, span.seen_low)) / seen
 
 
-def _width(span: Span) -> float:
+def _width(span: ValueRange) -> float:
     seen = span.seen_high - span.seen_low
     return (span.high - span.low) / seen if seen > 0 else 1.0
 
@@ -180,11 +182,11 @@ def _single(layers: Sequence[LayerPair], compared: Weights) -> Iterable[str]:
     for layer in sorted(out, key=lambda layer: -layer.error)[:2]:
         told = _told(layer, compared.against)
         if told or not layer.scales or layer.error > _COARSELY:
-            differ = f"the weights of {layer.name} differ by {figure(100 * layer.error)} % from those of"
+            differ = f"the weights of {layer.name} differ by {format_number(100 * layer.error)} % from those of"
             yield told or f"{differ} {compared.against}"
     lost = [layer for layer in layers if layer.bias_lost]
     if not out and lost:
-        yield f"the bias of {listed(layer.name for layer in lost)} is zero, that of {compared.against} is not"
+        yield f"the bias of {join_names(layer.name for layer in lost)} is zero, that of {compared.against} is not"
 
 
 def _told(layer: LayerPair, against: str) -> str:
@@ -194,9 +196,9 @@ def _told(layer: LayerPair, against: str) -> str:
     if layer.reordered:
         return f"the output channels of {layer.name} stand in another order than in {against}: they look shuffled"
     if layer.residual < max(2 * _threshold(layer), 0.3 * layer.error) and layer.residual < 0.5 * layer.error:
-        return f"the weights of {layer.name} are {figure(layer.factor)} times those of {against}"
+        return f"the weights of {layer.name} are {format_number(layer.factor)} times those of {against}"
     if layer.off:
-        named = listed(map(str, layer.off))
+        named = join_names(map(str, layer.off))
         return f"channel {named} of {layer.name} bears nearly all of its difference from {against}"
     if layer.by_channel < 0.3 * layer.error:
         return f"single channels of {layer.name} are scaled otherwise than in {against}"

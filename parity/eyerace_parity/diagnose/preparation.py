@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eyerace_parity.core.numbers import figure
+from eyerace_parity.core.numbers import format_number
 
 if TYPE_CHECKING:
     from eyerace_parity.evidence.answers import Golden
-    from eyerace_parity.evidence.diagnostics import Trial, Trials
+    from eyerace_parity.evidence.diagnostics import PreparationTrial, Trials
 
 _SURE: Final = 1e-3
 """Chance at most that so many more right decisions come by luck."""
@@ -50,7 +50,7 @@ def causes(variant: str, reference: str, tried: Trials, golden: Golden) -> list[
     return [f"prepared {tried.trials[best].prepared}, {told}: the preparation of {variant} is likely at fault"]
 
 
-def _nearest(stated: Trial, others: list[Trial]) -> Trial | None:
+def _nearest(stated: PreparationTrial, others: list[PreparationTrial]) -> PreparationTrial | None:
     """The experiment that comes nearest to the reference, if it explains most of the difference."""
     apart = [trial for trial in others if trial.apart is not None]
     if stated.apart is None or not apart or stated.apart == 0:
@@ -63,7 +63,7 @@ def _nearest(stated: Trial, others: list[Trial]) -> Trial | None:
 def _decibel(size: float | None, apart: float | None) -> str:
     if not size or not apart:
         return "∞ dB"
-    return f"{figure(20 * math.log10(size / apart))} dB"
+    return f"{format_number(20 * math.log10(size / apart))} dB"
 
 
 def _by_luck(more: int, fewer: int) -> float:

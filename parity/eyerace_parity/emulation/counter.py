@@ -43,7 +43,7 @@ class CountingUnavailable(MeasurementError):  # noqa: N818 - an answer about thi
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class InstructionCounter:
     """A plugin that counts.
 
     Attributes:
@@ -60,7 +60,7 @@ class Counter:
         return ("-plugin", str(self.plugin).replace(",", ",,"))
 
 
-def build(qemu: Path | Sequence[str], folder: Path, *, env: Mapping[str, str] | None = None) -> Counter:
+def build(qemu: Path | Sequence[str], folder: Path, *, env: Mapping[str, str] | None = None) -> InstructionCounter:
     """Compile the plugin for a qemu, or find it compiled.
 
     Args:
@@ -75,10 +75,10 @@ def build(qemu: Path | Sequence[str], folder: Path, *, env: Mapping[str, str] | 
         CountingUnavailable: There is no compiler, this qemu takes no plugins, or the count came out wrong.
     """
     command = (str(qemu),) if isinstance(qemu, Path) else tuple(qemu)
-    trial = _Trial(command, env)
+    trial = _CountingProof(command, env)
     stem = f"icount-{_identity(trial.version(), command)}"
     for kept in sorted(folder.glob(f"{stem}-v*.so")):
-        return Counter(kept, int(kept.stem.rpartition("-v")[2]))
+        return InstructionCounter(kept, int(kept.stem.rpartition("-v")[2]))
     compiler = _compiler()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="icount-", dir=folder) as made:
@@ -87,11 +87,11 @@ def build(qemu: Path | Sequence[str], folder: Path, *, env: Mapping[str, str] | 
         for interface in INTERFACES:
             plugin = Path(made, f"{stem}-v{interface}.so")
             _compile(compiler, interface, plugin)
-            if refusal := trial.refusal(Counter(plugin, interface), program):
+            if refusal := trial.refusal(InstructionCounter(plugin, interface), program):
                 refusals.append(refusal)
                 continue
             # The same bytes from whoever is first or last: two that build at once do each other no harm.
-            return Counter(plugin.replace(folder / plugin.name), interface)
+            return InstructionCounter(plugin.replace(folder / plugin.name), interface)
     raise CountingUnavailable(_why(command, trial.version(), refusals), next_step=_NEXT)
 
 
@@ -224,7 +224,7 @@ _x86_leave: Final = struct.pack("<2sBI2s", b"\x31\xff", 0xB8, 60, b"\x0f\x05")
 # ---- the trial -------------------------------------------------------------------------------------------------------
 
 
-class _Trial:
+class _CountingProof:
     """What is tried on one qemu, without any guest's userland."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str] | None) -> None:
@@ -258,7 +258,7 @@ class _Trial:
             next_step="name qemu-aarch64 or qemu-x86_64",
         )
 
-    def refusal(self, counter: Counter, program: Path) -> str:
+    def refusal(self, counter: InstructionCounter, program: Path) -> str:
         """Say why a plugin cannot be used, or nothing if it counts as it should."""
         done = self._run(*counter.arguments, str(program))
         records = [COUNT.unpack_from(done.stdout, at) for at in range(0, len(done.stdout) - COUNT.size + 1, COUNT.size)]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import rows_digest
 from eyerace_parity.core.errors import MeasurementError, signal_in_words
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.isolation.processes import end_group, new_group
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class Home:
                     lock.acquire(poll_interval=0.2)
             except NotImplementedError as error:
                 raise MeasurementError(
-                    f"{shown(self.folder)} cannot be locked", next_step="choose a folder on a local disk with --home"
+                    f"{display_path(self.folder)} cannot be locked",
+                    next_step="choose a folder on a local disk with --home",
                 ) from error
         try:
             self._sweep()
@@ -212,7 +213,7 @@ def trouble_at(folder: Path, error: OSError) -> MeasurementError:
     what = error.strerror or str(error)
     named = error.filename if error.filename is not None else folder
     return MeasurementError(
-        f"{shown(Path(os.fsdecode(named)))}: {what[:1].lower()}{what[1:]}",
+        f"{display_path(Path(os.fsdecode(named)))}: {what[:1].lower()}{what[1:]}",
         next_step="choose a folder that you may write to with --home, or EYERACE_PARITY_ARM64_HOME",
     )
 
@@ -224,7 +225,7 @@ def disk_full(folder: Path) -> MeasurementError:
     except OSError:
         free = "how much is free cannot be told"
     return MeasurementError(
-        f"the disk of {shown(folder)} is full ({free}); nothing that was begun there is kept",
+        f"the disk of {display_path(folder)} is full ({free}); nothing that was begun there is kept",
         next_step="free about 400 MB (an install keeps 210), or choose another folder with --home",
     )
 

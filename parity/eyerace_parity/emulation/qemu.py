@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import MeasurementError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.emulation.apt import Apt, native_architecture, unpack
 from eyerace_parity.emulation.home import content_name
 
@@ -80,7 +80,7 @@ def find_qemu(architecture: Architecture, home: Home, own: Path | None = None) -
         binary = shutil.which(name, path=str(own)) or shutil.which(f"{name}-static", path=str(own))
         if binary is None:
             raise MeasurementError(
-                f"there is no {name} in {shown(own)}", next_step="name the folder that holds it: --qemu FOLDER"
+                f"there is no {name} in {display_path(own)}", next_step="name the folder that holds it: --qemu FOLDER"
             )
         return _emulator(Path(binary).absolute(), (), "your own")
     if (binary := shutil.which(name)) is not None:
@@ -137,7 +137,8 @@ def _emulator(binary: Path, libraries: tuple[Path, ...], origin: str) -> Emulato
         said, failed = str(error), True
     if failed or "version" not in said:
         raise MeasurementError(
-            f"{shown(binary)} does not run: {said or 'it says nothing'}", next_step="name another with --qemu FOLDER"
+            f"{display_path(binary)} does not run: {said or 'it says nothing'}",
+            next_step="name another with --qemu FOLDER",
         )
     return Emulator(binary, libraries, said.partition("version")[2].strip(), origin)
 

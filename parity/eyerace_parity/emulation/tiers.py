@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,6 +95,6 @@ def tier_named(name: str, own: Mapping[str, Tier] | None = None) -> Tier:
     found = {**KNOWN, **(own or {})}
     if name not in found:
         raise ContractError(
-            f"there is no target {name!r}{did_you_mean(name, found)}", next_step=f"targets: {listed(found)}"
+            f"there is no target {name!r}{did_you_mean(name, found)}", next_step=f"targets: {join_names(found)}"
         )
     return found[name]

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import text_digest
 from eyerace_parity.core.errors import MeasurementError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.emulation.counter import CountingUnavailable, build
 from eyerace_parity.emulation.home import Home, trouble_at
 from eyerace_parity.emulation.qemu import find_qemu, install_qemu
 from eyerace_parity.emulation.tiers import KNOWN
 from eyerace_parity.emulation.userland import NAME as USERLAND
 from eyerace_parity.emulation.userland import cpuinfo, find_userland, install_userland, view_of
-from eyerace_parity.emulation.wheels import Runtime, find_site, install_site
-from eyerace_parity.isolation.runtime_worker import WORKER, Guest, local_command
+from eyerace_parity.emulation.wheels import GuestVersions, find_site, install_site
+from eyerace_parity.isolation.runtime_worker import WORKER, RuntimeWorker, local_command
 from eyerace_parity.runners.onnxruntime import runtime as own_runtime
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from eyerace_parity.emulation.userland import Userland
     from eyerace_parity.emulation.wheels import Site
 
-__all__ = ["INSTALL", "Runtime", "Sources", "Toolkit", "missing", "obtain"]
+__all__ = ["INSTALL", "GuestVersions", "Sources", "Toolkit", "missing", "obtain"]
 
 INSTALL: Final = "eyerace-parity arm64 install"
 """The command that brings all that is missing."""
@@ -71,7 +71,8 @@ class Toolkit:
 
     Attributes:
         tier: The processor.
-        command: Command for :class:`eyerace_parity.isolation.runtime_worker.Guest`; ends in a Python that runs its
+        command: Command for :class:`eyerace_parity.isolation.runtime_worker.RuntimeWorker`; ends in a Python that runs
+            its
             worker.
         counting_command: The same with the plugin that counts instructions; empty where it cannot be.
         counting_refused: Why it cannot be, as a sentence.
@@ -85,7 +86,7 @@ class Toolkit:
     identity: Mapping[str, str]
 
 
-def obtain(tier: Tier, runtime: Runtime, sources: Sources, *, offline: bool, progress: Progress) -> Toolkit:
+def obtain(tier: Tier, runtime: GuestVersions, sources: Sources, *, offline: bool, progress: Progress) -> Toolkit:
     """Make a toolkit, and install what is missing unless told not to.
 
     Args:
@@ -116,7 +117,7 @@ def obtain(tier: Tier, runtime: Runtime, sources: Sources, *, offline: bool, pro
     return _on_the_userland(tier, sources, parts)
 
 
-def missing(tier: Tier, runtime: Runtime, sources: Sources) -> tuple[str, ...]:
+def missing(tier: Tier, runtime: GuestVersions, sources: Sources) -> tuple[str, ...]:
     """Say what :func:`obtain` would have to fetch, for a run's header; nothing where the tier cannot be run at all."""
     if _is_native(tier):
         return ()
@@ -142,7 +143,7 @@ class _Parts:
         return self.emulator is not None and self.site is not None and self.site.compiled.is_dir()
 
 
-def _find(tier: Tier, runtime: Runtime, sources: Sources) -> _Parts:
+def _find(tier: Tier, runtime: GuestVersions, sources: Sources) -> _Parts:
     home = Home(sources.home)
     emulator = find_qemu(tier.architecture, home, sources.qemu)
     if tier.architecture == "x86_64":
@@ -152,7 +153,7 @@ def _find(tier: Tier, runtime: Runtime, sources: Sources) -> _Parts:
     return _Parts(emulator, userland, site)
 
 
-def _lacking(tier: Tier, runtime: Runtime, sources: Sources, parts: _Parts) -> tuple[str, ...]:
+def _lacking(tier: Tier, runtime: GuestVersions, sources: Sources, parts: _Parts) -> tuple[str, ...]:
     """What has to be fetched; the user's own wheels only have to be unpacked."""
     lacking = [f"qemu-{tier.architecture}"] if parts.emulator is None else []
     if tier.architecture == "aarch64":
@@ -163,7 +164,7 @@ def _lacking(tier: Tier, runtime: Runtime, sources: Sources, parts: _Parts) -> t
     return tuple(lacking)
 
 
-def _install(tier: Tier, runtime: Runtime, sources: Sources, progress: Progress) -> _Parts:
+def _install(tier: Tier, runtime: GuestVersions, sources: Sources, progress: Progress) -> _Parts:
     home = Home(sources.home)
     with home.claim(progress):
         # Looked for again: whoever held the claim before may have brought it.
@@ -192,7 +193,9 @@ def _compile(home: Home, emulator: Emulator, userland: Userland, site: Site) -> 
     making = site.compiled.with_suffix(".making")
     shutil.rmtree(making, ignore_errors=True)
     front = _front(emulator, view_of(home, userland, oldest), oldest)
-    guest = Guest((*front, *_python(home, userland, site, oldest, writing_to=making)), name="the new arm64 guest")
+    guest = RuntimeWorker(
+        (*front, *_python(home, userland, site, oldest, writing_to=making)), name="the new arm64 guest"
+    )
     try:
         hello = guest.start()
     finally:
@@ -255,7 +258,7 @@ def _python(
     return (*settings, str(view.absolute() / userland.python), *flags, str(WORKER))
 
 
-def _on_this_python(tier: Tier, runtime: Runtime, sources: Sources, parts: _Parts) -> Toolkit:
+def _on_this_python(tier: Tier, runtime: GuestVersions, sources: Sources, parts: _Parts) -> Toolkit:
     emulator = parts.emulator
     assert emulator is not None  # noqa: S101 - for the type checker: nothing is lacking any more
     _require_own(tier, runtime)
@@ -279,7 +282,7 @@ def _on_this_python(tier: Tier, runtime: Runtime, sources: Sources, parts: _Part
     )
 
 
-def _native(tier: Tier, runtime: Runtime) -> Toolkit:
+def _native(tier: Tier, runtime: GuestVersions) -> Toolkit:
     _require_own(tier, runtime)
     identity = {
         "emulator": "none, native",
@@ -340,7 +343,7 @@ def _require_host(tier: Tier) -> None:
         )
 
 
-def _require_own(tier: Tier, runtime: Runtime) -> None:
+def _require_own(tier: Tier, runtime: GuestVersions) -> None:
     own = own_runtime().partition(" ")[2]
     if own != runtime.onnxruntime:
         raise MeasurementError(
@@ -354,6 +357,6 @@ def _require_elf(python: Path) -> None:
         head = file.read(20)
     if head[:4] != b"\x7fELF" or head[18:20] != _ELF_X86_64:
         raise MeasurementError(
-            f"{shown(python)} is not a program for x86-64, so it cannot be emulated",
+            f"{display_path(python)} is not a program for x86-64, so it cannot be emulated",
             next_step="run the gate with the Python itself, not with a script in front of it",
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import file_digest, rows_digest
 from eyerace_parity.core.errors import MeasurementError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.emulation.apt import Apt, unpack
 from eyerace_parity.emulation.home import content_name
 
@@ -71,7 +71,7 @@ class Userland:
                 major, minor = match[1].split(b".")
                 return int(major), int(minor)
         raise MeasurementError(
-            f"the userland in {shown(self.root)} has no GNU C library, so no wheel of onnxruntime fits it",
+            f"the userland in {display_path(self.root)} has no GNU C library, so no wheel of onnxruntime fits it",
             next_step="take one of Debian or Ubuntu",
         )
 
@@ -135,7 +135,9 @@ def install_userland(home: Home, progress: Progress) -> Userland:
 def _python_of(root: Path) -> PurePosixPath:
     """The Python of a userland, relative to its root: the one that ``python3`` means, else the newest."""
     if not root.is_dir():
-        raise MeasurementError(f"there is no folder {shown(root)}", next_step="name an unpacked arm64 root: --sysroot")
+        raise MeasurementError(
+            f"there is no folder {display_path(root)}", next_step="name an unpacked arm64 root: --sysroot"
+        )
     found: list[tuple[bool, tuple[int, ...], PurePosixPath]] = []
     for folder in ("usr/local/bin", "usr/bin"):
         named = root / folder / "python3"
@@ -146,7 +148,7 @@ def _python_of(root: Path) -> PurePosixPath:
                 found.append((path.name == meant, version, PurePosixPath(folder, path.name)))
     if not found:
         raise MeasurementError(
-            f"the userland in {shown(root)} has no arm64 python3 in usr/bin or usr/local/bin",
+            f"the userland in {display_path(root)} has no arm64 python3 in usr/bin or usr/local/bin",
             next_step="name the unpacked root of an arm64 Debian or Ubuntu that has python3 and libstdc++6",
         )
     return max(found)[2]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import file_digest
 from eyerace_parity.core.errors import InputChanged, MeasurementError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import join_names
 from eyerace_parity.emulation.home import content_name, run_step
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ _NUMPY_2: Final = (1, 19)
 
 
 @dataclass(frozen=True, slots=True)
-class Runtime:
+class GuestVersions:
     """The versions wanted in the guest: those of the run."""
 
     onnxruntime: str
     numpy: str
 
 
-def runtime_of(onnxruntime: str, numpy: str) -> Runtime:
+def runtime_of(onnxruntime: str, numpy: str) -> GuestVersions:
     """Pair a version of onnxruntime with a numpy that it works with.
 
     Args:
@@ -53,7 +53,7 @@ def runtime_of(onnxruntime: str, numpy: str) -> Runtime:
         raise MeasurementError(f"{onnxruntime!r} is no version of onnxruntime", next_step="give one such as 1.22.0")
     whole = onnxruntime if onnxruntime.count(".") > 1 else f"{onnxruntime}.0"
     old = tuple(int(number) for number in whole.split(".")[:2]) < _NUMPY_2
-    return Runtime(whole, "1.26.4" if old and not numpy.startswith("1.") else numpy)
+    return GuestVersions(whole, "1.26.4" if old and not numpy.startswith("1.") else numpy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Site:
     versions: Mapping[str, str]
 
 
-def find_site(home: Home, runtime: Runtime, userland: Userland, own: Path | None = None) -> Site | None:
+def find_site(home: Home, runtime: GuestVersions, userland: Userland, own: Path | None = None) -> Site | None:
     """The packages at hand for a userland, if they are.
 
     Args:
@@ -87,7 +87,9 @@ def find_site(home: Home, runtime: Runtime, userland: Userland, own: Path | None
     return None if part is None else _site(part, userland)
 
 
-def install_site(home: Home, runtime: Runtime, userland: Userland, progress: Progress, own: Path | None = None) -> Site:
+def install_site(
+    home: Home, runtime: GuestVersions, userland: Userland, progress: Progress, own: Path | None = None
+) -> Site:
     """Fetch and unpack the packages. The caller holds the claim.
 
     Raises:
@@ -110,7 +112,7 @@ def install_site(home: Home, runtime: Runtime, userland: Userland, progress: Pro
                 task.advance()
         if _name(runtime, userland, own) != name:
             # The name holds the digests: what was unpacked may be neither what it was nor what it is.
-            raise InputChanged(f"a wheel in {shown(own or staging)} changed while it was unpacked")
+            raise InputChanged(f"a wheel in {display_path(own or staging)} changed while it was unpacked")
         return _site(home.keep(staging, _KIND, name, versions), userland)
 
 
@@ -120,7 +122,7 @@ def _site(part: Part, userland: Userland) -> Site:
     return Site(part.root, compiled, part.versions)
 
 
-def _name(runtime: Runtime, userland: Userland, own: Path | None) -> str:
+def _name(runtime: GuestVersions, userland: Userland, own: Path | None) -> str:
     tag = "cp" + userland.python_version.replace(".", "")
     name = f"{runtime.onnxruntime}-numpy-{runtime.numpy}-{tag}"
     if own is None:
@@ -135,7 +137,7 @@ def _own_wheels(folder: Path) -> list[Path]:
     lacking = [name for name in ("onnxruntime", "numpy") if not any(path.name.startswith(name) for path in found)]
     if lacking:
         raise MeasurementError(
-            f"{shown(folder)} holds no aarch64 wheel of {' and '.join(lacking)}",
+            f"{display_path(folder)} holds no aarch64 wheel of {' and '.join(lacking)}",
             next_step="put the wheels of onnxruntime and of numpy there, or leave --wheels out to fetch them",
         )
     return found
@@ -145,8 +147,8 @@ def _fetch(package: str, version: str, userland: Userland, to: Path, own: Path |
     """Let pip choose, fetch and verify the wheel, with whatever index, proxy and certificates it is set up for."""
     if importlib.util.find_spec("pip") is None:
         raise MeasurementError(
-            f"this Python ({shown(Path(sys.executable))}) has no pip, which fetches the wheels for the guest",
-            next_step=f"{shown(Path(sys.executable))} -m ensurepip",
+            f"this Python ({display_path(Path(sys.executable))}) has no pip, which fetches the wheels for the guest",
+            next_step=f"{display_path(Path(sys.executable))} -m ensurepip",
         )
     to.mkdir()
     # numpy only carries the arrays: where that very version has no wheel for the guest's Python, its kin will do.
@@ -204,4 +206,4 @@ def _unpack(wheel: Path, to: Path) -> None:
 
 def installed_pairs(parts: Sequence[Part]) -> str:
     """Say which pairs are installed, for ``status``."""
-    return listed(f"{part.versions.get('onnxruntime')} with numpy {part.versions.get('numpy')}" for part in parts)
+    return join_names(f"{part.versions.get('onnxruntime')} with numpy {part.versions.get('numpy')}" for part in parts)

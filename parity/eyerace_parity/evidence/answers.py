@@ -105,7 +105,7 @@ _TABLE: Final = 2
 """Axes of an output that decides: samples, and one score a class."""
 
 
-class Answer(BaseModel):
+class ArrayDigest(BaseModel):
     """One output of a variant over the golden set.
 
     Attributes:
@@ -126,10 +126,10 @@ class Answer(BaseModel):
     decisions: str = ""
 
 
-def answers_of(outputs: Outputs) -> tuple[Answer, ...]:
+def answers_of(outputs: Outputs) -> tuple[ArrayDigest, ...]:
     """Say of each output what two runs are compared by."""
     return tuple(
-        Answer(
+        ArrayDigest(
             output=name,
             dtype=array.dtype.name,
             shape=array.shape,

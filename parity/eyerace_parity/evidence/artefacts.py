@@ -13,7 +13,7 @@ class PortFact(Fact):
     shape: tuple[int | str, ...] | None
 
 
-class Signature(Fact):
+class OperatorSignature(Fact):
     """An operator as a file uses it: what a runtime must have a kernel for.
 
     Attributes:
@@ -31,7 +31,7 @@ class Signature(Fact):
     count: int
 
 
-class Layer(Fact):
+class LayerSize(Fact):
     """What an operator's stored tensors take: its weight, its bias, and the scales of both.
 
     Attributes:
@@ -80,7 +80,7 @@ class Graph(Fact):
     ir_version: int = 0
     opsets: dict[str, int] = {}
     operators: dict[str, int] = {}
-    signatures: tuple[Signature, ...] = ()
+    signatures: tuple[OperatorSignature, ...] = ()
     function_opsets: dict[str, dict[str, int]] = {}
     unused_domains: tuple[str, ...] = ()
     inputs: tuple[PortFact, ...] = ()
@@ -92,7 +92,7 @@ class Graph(Fact):
     weights_integer: int = 0
     macs: int = 0
     macs_integer: int = 0
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[LayerSize, ...] = ()
     layers_rest: int = 0
     metadata: dict[str, str] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eyerace_parity.evidence.base import Fact, Provenance
 
 
-class Trial(Fact):
+class PreparationTrial(Fact):
     """What a variant answers to a few golden samples that are prepared in another way.
 
     Attributes:
@@ -33,7 +33,7 @@ class Trials(Fact):
     provenance: Provenance
     samples: tuple[int, ...]
     size: float | None = None
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[PreparationTrial, ...] = ()
 
 
 class LayerPair(Fact):
@@ -77,7 +77,7 @@ class LayerPair(Fact):
     scales: int = 0
 
 
-class Span(Fact):
+class ValueRange(Fact):
     """The range that an activation is quantised for, beside what the reference's takes on a few golden samples.
 
     Attributes:
@@ -112,7 +112,7 @@ class Weights(Fact):
     against: str = ""
     failure: str = ""
     layers: tuple[LayerPair, ...] = ()
-    spans: tuple[Span, ...] = ()
+    spans: tuple[ValueRange, ...] = ()
     unscaled: tuple[str, ...] = ()
     mismatched: tuple[str, ...] = ()
 

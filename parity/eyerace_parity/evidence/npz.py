@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from eyerace_parity.core.errors import GoldenError, is_transient
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,12 +62,12 @@ def read_whole(path: Path, max_bytes: int) -> bytes:
             if os.fstat(file.fileno()).st_size <= most:
                 return file.read()
     except FileNotFoundError:
-        raise GoldenError(f"{shown(path)}: there is no such file", next_step="record the inputs again") from None
+        raise GoldenError(f"{display_path(path)}: there is no such file", next_step="record the inputs again") from None
     except OSError as error:
-        reason = f"{shown(path)} cannot be read: {error.strerror or error}"
+        reason = f"{display_path(path)} cannot be read: {error.strerror or error}"
         raise GoldenError(reason, next_step="make the golden set readable") from None
     raise GoldenError(
-        f"{shown(path)} holds more than golden.max_bytes = {max_bytes}",
+        f"{display_path(path)} holds more than golden.max_bytes = {max_bytes}",
         next_step="split the file, or raise golden.max_bytes",
     )
 

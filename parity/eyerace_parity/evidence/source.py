@@ -30,7 +30,7 @@ class Source(Protocol):
         """
 
 
-class Inquiry:
+class TrackedSource:
     """A source that remembers what was asked of it and had, so that a verdict can name all that it rests on.
 
     Args:
@@ -71,7 +71,7 @@ class Inquiry:
         return self._had[need][0] if need in self._had else self._source.key(need)
 
 
-GIVE_BASELINE: Final = (
+NEXT_STEP_BASELINE: Final = (
     "save the release with `eyerace-parity release save NAME`, then name it with --eyerace-parity-baseline NAME "
     'or baseline = "NAME" below [release] in the contract'
 )

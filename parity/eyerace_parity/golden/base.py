@@ -85,7 +85,7 @@ class GoldenSet(ABC):
         return None
 
 
-class Wrapped(GoldenSet):
+class GoldenSetProxy(GoldenSet):
     """A golden set that is another one in all that a subclass does not change.
 
     Args:

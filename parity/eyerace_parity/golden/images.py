@@ -14,11 +14,11 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from eyerace_parity.core.digests import bytes_digest, file_digest, rows_digest
 from eyerace_parity.core.errors import GoldenError, InputChanged, is_transient
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import did_you_mean
 from eyerace_parity.evidence.answers import Golden
 from eyerace_parity.golden.base import GoldenSet, check_digest, refuse
-from eyerace_parity.golden.labels import Table, read_table
+from eyerace_parity.golden.labels import LabelTable, read_table
 from eyerace_parity.preprocess.apply import apply
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ImageGolden(GoldenSet):
         path = self._folder / self.ids[index]
         content = _whole(path, self._spec.max_bytes)
         if bytes_digest(content) != self._digests[index]:
-            raise InputChanged(f"{shown(path)} changed while it was measured")
+            raise InputChanged(f"{display_path(path)} changed while it was measured")
         return content
 
     def _decoded(self, index: int, content: bytes, profile: Preprocess | None) -> dict[str, Array]:
@@ -100,10 +100,10 @@ class ImageGolden(GoldenSet):
             with open_image(io.BytesIO(content), self._spec.max_pixels) as image:
                 tensor = apply(profile or self._default, image)
         except GoldenError as error:
-            raise GoldenError(f"{shown(path)}: {error.reason}", next_step=error.next_step) from None
+            raise GoldenError(f"{display_path(path)}: {error.reason}", next_step=error.next_step) from None
         except Exception as error:  # noqa: BLE001 - decoders raise anything for a file that goes on badly
             raise GoldenError(
-                f"{shown(path)}: cannot be decoded: {error}",
+                f"{display_path(path)}: cannot be decoded: {error}",
                 next_step="restore the file, or take it out of the set",
                 transient=is_transient(error),
             ) from None
@@ -125,7 +125,8 @@ class ImageGolden(GoldenSet):
         )
         if not fits:
             raise GoldenError(
-                f"{shown(path)}: preprocessing gives {list(tensor.shape)}, but the input {self._port.name!r} takes "
+                f"{display_path(path)}: preprocessing gives {list(tensor.shape)}, but the input "
+                f"{self._port.name!r} takes "
                 f"{list(wanted)}",
                 next_step="give the profile a resize, or the interface the right shape",
             )
@@ -141,7 +142,7 @@ def _whole(path: Path, max_bytes: int) -> bytes:
         with path.open("rb", buffering=0) as file:
             return file.read(max_bytes + 1)
     except OSError as error:
-        reason = f"{shown(path)} cannot be read: {error.strerror or error}"
+        reason = f"{display_path(path)} cannot be read: {error.strerror or error}"
         raise GoldenError(reason, next_step="restore the file, or take it out of the set") from None
 
 
@@ -198,17 +199,17 @@ def _sizes(folder: Path, max_bytes: int) -> dict[str, int]:
     """
     if not folder.is_dir():
         raise GoldenError(
-            f"{shown(folder)}: there is no such folder of images", next_step="set golden.images to the folder"
+            f"{display_path(folder)}: there is no such folder of images", next_step="set golden.images to the folder"
         )
     sizes: dict[str, int] = {}
     problems: list[str] = []
     for name, entry in _entries(folder, ""):
         if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(folder.resolve()):
-            problems.append(f"{shown(Path(entry.path))} is a link that leads out of the folder of images")
+            problems.append(f"{display_path(Path(entry.path))} is a link that leads out of the folder of images")
         elif entry.is_file():
             sizes[name] = entry.stat().st_size
             if sizes[name] > max_bytes:
-                problems.append(f"{shown(Path(entry.path))} has {sizes[name]} bytes, more than golden.max_bytes")
+                problems.append(f"{display_path(Path(entry.path))} has {sizes[name]} bytes, more than golden.max_bytes")
     refuse(problems, "put the image itself into the folder")
     return sizes
 
@@ -225,22 +226,22 @@ def _entries(folder: Path | str, prefix: str) -> Iterator[tuple[str, os.DirEntry
                 yield f"{prefix}{entry.name}", entry
 
 
-def _check_presence(table: Table, sizes: Mapping[str, int], folder: Path) -> None:
+def _check_presence(table: LabelTable, sizes: Mapping[str, int], folder: Path) -> None:
     """Every named image is there and not empty; every image that is there is named."""
-    place = shown(table.path)
+    place = display_path(table.path)
     named = {row.file for row in table.rows}
     missing = [
-        f"{place}:{row.line}: there is no image {row.file!r} in {shown(folder)}"
+        f"{place}:{row.line}: there is no image {row.file!r} in {display_path(folder)}"
         + did_you_mean(row.file, sizes.keys() - named)
         for row in table.rows
         if row.file not in sizes
     ]
     refuse(missing, "restore the images, or take their rows out")
-    empty = [f"{shown(folder / row.file)} is empty" for row in table.rows if sizes[row.file] == 0]
+    empty = [f"{display_path(folder / row.file)} is empty" for row in table.rows if sizes[row.file] == 0]
     refuse(empty, "restore the images, or take their rows out")
     unnamed = sorted(name for name in sizes.keys() - named if Path(name).suffix.casefold() in SUFFIXES)
     refuse(
-        [f"{shown(folder / name)} has no row in {place}" for name in unnamed],
+        [f"{display_path(folder / name)} has no row in {place}" for name in unnamed],
         "label the image, or move it out of the folder",
     )
 
@@ -254,13 +255,13 @@ def _digests(folder: Path, sizes: Mapping[str, int]) -> dict[str, str]:
             return dict(zip(sizes, pool.map(lambda name: file_digest(f"{folder}/{name}"), sizes), strict=True))
     except OSError as error:
         raise GoldenError(
-            f"{shown(Path(error.filename or folder))} cannot be read: {error.strerror or error}",
+            f"{display_path(Path(error.filename or folder))} cannot be read: {error.strerror or error}",
             next_step="make the golden set readable",
         ) from None
 
 
-def _check_duplicates(table: Table, digests: Mapping[str, str]) -> None:
-    place = shown(table.path)
+def _check_duplicates(table: LabelTable, digests: Mapping[str, str]) -> None:
+    place = display_path(table.path)
     first: dict[str, int] = {}
     problems: list[str] = []
     for number, row in enumerate(table.rows):
@@ -273,8 +274,8 @@ def _check_duplicates(table: Table, digests: Mapping[str, str]) -> None:
     refuse(problems, "keep one of them: an image that counts twice weighs twice")
 
 
-def _check_training(table: Table, digests: Mapping[str, str], seen: Mapping[str, str], training: Path) -> None:
-    place = shown(table.path)
+def _check_training(table: LabelTable, digests: Mapping[str, str], seen: Mapping[str, str], training: Path) -> None:
+    place = display_path(table.path)
     problems = [
         f"{place}:{row.line}: {row.file} is a training image ({seen[digests[row.file]]} of {training.as_posix()})"
         for row in table.rows
@@ -307,13 +308,13 @@ def training_digests(path: Path, sizes: AbstractSet[int]) -> dict[str, str]:
     try:
         found = _of_folder(path, sizes) if path.is_dir() else _of_list(path)
     except FileNotFoundError:
-        raise GoldenError(f"{shown(path)}: there is no such list or folder", next_step=_NEXT) from None
+        raise GoldenError(f"{display_path(path)}: there is no such list or folder", next_step=_NEXT) from None
     except UnicodeDecodeError:
-        raise GoldenError(f"{shown(path)} is not a text in UTF-8", next_step=_NEXT) from None
+        raise GoldenError(f"{display_path(path)} is not a text in UTF-8", next_step=_NEXT) from None
     except OSError as error:
-        raise GoldenError(f"{shown(path)} cannot be read: {error.strerror or error}", next_step=_NEXT) from None
+        raise GoldenError(f"{display_path(path)} cannot be read: {error.strerror or error}", next_step=_NEXT) from None
     if found is None:
-        raise GoldenError(f"{shown(path)} names no training image, so it proves nothing", next_step=_NEXT)
+        raise GoldenError(f"{display_path(path)} names no training image, so it proves nothing", next_step=_NEXT)
     return found
 
 
@@ -340,6 +341,6 @@ def _of_list(path: Path) -> dict[str, str] | None:
         if match := _LINE.fullmatch(line):
             found[f"sha256:{match[1].lower()}"] = match["name"] or f"line {number}"
         else:
-            problems.append(f"{shown(path)}:{number}: {line[:60]!r} is no SHA-256 digest")
+            problems.append(f"{display_path(path)}:{number}: {line[:60]!r} is no SHA-256 digest")
     refuse(problems, _NEXT)
     return found or None

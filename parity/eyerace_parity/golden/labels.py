@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import GoldenError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import did_you_mean, join_names
 from eyerace_parity.golden.base import refuse
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LABEL: Final = "label"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LabelRow:
     """One image as the table states it.
 
     Attributes:
@@ -44,17 +44,17 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class LabelTable:
     """The whole table.
 
     Attributes:
         path: Where it was read.
         rows: In the order of their ``file``, so that the order of lines means nothing.
-        header: Names of the cells in :attr:`Row.others`.
+        header: Names of the cells in :attr:`LabelRow.others`.
     """
 
     path: Path
-    rows: tuple[Row, ...]
+    rows: tuple[LabelRow, ...]
     header: tuple[str, ...]
 
     def column(self, place: int) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class Table:
         return tuple(row.others[place] for row in self.rows)
 
 
-def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> Table:
+def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> LabelTable:
     """Read and check a table of labels.
 
     Args:
@@ -76,7 +76,7 @@ def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> Table
     Raises:
         GoldenError: It is missing, torn, empty, or says what cannot be; all such lines are named.
     """
-    place = shown(path)
+    place = display_path(path)
     cells = _cells(path)
     if not cells:
         raise GoldenError(
@@ -96,7 +96,7 @@ def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> Table
     file, label = header.index(FILE), header.index(LABEL)
     group = header.index(cluster) if cluster else None
     rows = [
-        Row(
+        LabelRow(
             row[file],
             row[label],
             "" if group is None else row[group],
@@ -111,12 +111,12 @@ def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> Table
         nowhere = [f"{place}:{row.line}: {row.file} has no {cluster!r}" for row in rows if not row.cluster.strip()]
         refuse(nowhere, f"fill the column {cluster!r}, or drop golden.cluster")
     rows.sort(key=lambda row: row.file)
-    return Table(path, tuple(rows), tuple(header[number] for number in others))
+    return LabelTable(path, tuple(rows), tuple(header[number] for number in others))
 
 
 def _cells(path: Path) -> list[tuple[int, list[str]]]:
     """All rows that are not blank, each with the line it ends on."""
-    place = shown(path)
+    place = display_path(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise GoldenError(f"{place} has more than {MAX_BYTES} bytes: it is no table of labels")
@@ -142,27 +142,27 @@ def _cells(path: Path) -> list[tuple[int, list[str]]]:
 def _check_header(header: list[str], cluster: str | None, place: str) -> None:
     problems = [f"{place}: the column {name!r} stands twice" for name, n in Counter(header).items() if n > 1]
     problems += [
-        f"{place}: there is no column {name!r}{did_you_mean(name, header)}; found: {listed(header)}"
+        f"{place}: there is no column {name!r}{did_you_mean(name, header)}; found: {join_names(header)}"
         for name in (FILE, LABEL, cluster)
         if name is not None and name not in header
     ]
     refuse(problems, f"the header needs {FILE!r} and {LABEL!r}, and the column that golden.cluster names")
 
 
-def _label_problems(rows: Sequence[Row], classes: Sequence[str], place: str) -> list[str]:
+def _label_problems(rows: Sequence[LabelRow], classes: Sequence[str], place: str) -> list[str]:
     known = set(classes)
     return [
         f"{place}:{row.line}: {row.file} is labelled {row.label!r}, which is no class of the contract"
-        f"{did_you_mean(row.label, classes) or ';'} classes: {listed(classes)}"
+        f"{did_you_mean(row.label, classes) or ';'} classes: {join_names(classes)}"
         for row in rows
         if row.label not in known
     ]
 
 
-def _file_problems(rows: Sequence[Row], place: str) -> list[str]:
+def _file_problems(rows: Sequence[LabelRow], place: str) -> list[str]:
     """Names that lead nowhere, outside, or to the same image on a system that does not tell cases apart."""
     problems: list[str] = []
-    first: dict[str, Row] = {}
+    first: dict[str, LabelRow] = {}
     for row in rows:
         parts = row.file.split("/")
         if not row.file or row.file.isspace():

@@ -14,8 +14,8 @@ import numpy as np
 
 from eyerace_parity.core.digests import bytes_digest, json_digest, rows_digest
 from eyerace_parity.core.errors import GoldenError, InputChanged
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import did_you_mean, join_names
 from eyerace_parity.evidence.answers import Golden
 from eyerace_parity.evidence.npz import Archive, read_archive, read_arrays, read_whole
 from eyerace_parity.golden.base import GoldenSet, check_digest, refuse
@@ -97,14 +97,15 @@ class TensorGolden(GoldenSet):
         path = self._files[file]
         content = read_whole(path, self._spec.max_bytes)
         if bytes_digest(content) != self._digests[file]:
-            raise InputChanged(f"{shown(path)} changed while it was measured")
-        arrays = read_arrays(content, shown(path), [port.name for port in self._ports])
+            raise InputChanged(f"{display_path(path)} changed while it was measured")
+        arrays = read_arrays(content, display_path(path), [port.name for port in self._ports])
         for name, array in arrays.items():
             if array.dtype.kind == "f" and bool(np.isnan(array).any()):
                 wrong = np.isnan(array).reshape(len(array), -1).any(axis=1)
                 first = self.ids[self._starts[file] + int(np.argmax(wrong))]
                 raise GoldenError(
-                    f"{shown(path)}: the input {name!r} holds NaN in {int(wrong.sum())} samples, first in {first}",
+                    f"{display_path(path)}: the input {name!r} holds NaN in {int(wrong.sum())} samples, first "
+                    f"in {first}",
                     next_step="record the inputs again, or take those samples out",
                 )
         return arrays
@@ -133,7 +134,7 @@ class _Opened:
 
 def _opened(path: Path, ports: Sequence[Port], spec: TensorSet) -> _Opened:
     """Read a file once: its digest, its headers and its labels are of the same bytes."""
-    content, place = read_whole(path, spec.max_bytes), shown(path)
+    content, place = read_whole(path, spec.max_bytes), display_path(path)
     archive = read_archive(content, place, spec.max_bytes)
     _check_arrays(archive, ports, spec.labels, place)
     labels = None if spec.labels is None else read_arrays(content, place, [spec.labels])[spec.labels]
@@ -152,9 +153,9 @@ def read_labels(contract: Contract, spec: TensorSet) -> NDArray[np.int64]:
     found = []
     for path in files:
         content = read_whole(path, spec.max_bytes)
-        if name not in read_archive(content, shown(path), spec.max_bytes):
-            raise GoldenError(f"{shown(path)}: there is no array {name!r}", next_step="record the labels again")
-        found.append(read_arrays(content, shown(path), [name])[name])
+        if name not in read_archive(content, display_path(path), spec.max_bytes):
+            raise GoldenError(f"{display_path(path)}: there is no array {name!r}", next_step="record the labels again")
+        found.append(read_arrays(content, display_path(path), [name])[name])
     labels = np.concatenate(found).astype(np.int64)
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(contract.classes):
         raise GoldenError("a label is no class", next_step="labels count the contract's classes from 0")
@@ -172,12 +173,12 @@ def _matching(root: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
         matches = [path for path in _glob(root, pattern) if path.is_file()]
         if not matches:
             raise GoldenError(
-                f"golden.files: {pattern!r} names no file below {shown(root)}",
+                f"golden.files: {pattern!r} names no file below {display_path(root)}",
                 next_step="record the inputs as .npz files, or correct the pattern",
             )
         found |= {_place(path, root): path for path in matches}
     refuse(
-        [f"{shown(path)} is no .npz file" for path in found.values() if path.suffix.casefold() != ".npz"],
+        [f"{display_path(path)} is no .npz file" for path in found.values() if path.suffix.casefold() != ".npz"],
         "let golden.files name .npz files only",
     )
     return tuple(found[place] for place in sorted(found))
@@ -204,7 +205,7 @@ def _short(places: list[str]) -> list[str]:
 def _check_duplicates(files: Sequence[Path], digests: Sequence[str]) -> None:
     first: dict[str, Path] = {}
     problems = [
-        f"{shown(path)} is the same as {shown(first[digest])}"
+        f"{display_path(path)} is the same as {display_path(first[digest])}"
         for path, digest in zip(files, digests, strict=True)
         if first.setdefault(digest, path) is not path
     ]
@@ -220,11 +221,11 @@ def _check_arrays(archive: Archive, ports: Sequence[Port], labels: str | None, p
     wanted = {port.name for port in ports} | ({labels} if labels else set())
     spare = archive.keys() - wanted
     problems = [
-        f"{place}: there is no array {name!r}{did_you_mean(name, spare)}; found: {listed(archive) or 'nothing'}"
+        f"{place}: there is no array {name!r}{did_you_mean(name, spare)}; found: {join_names(archive) or 'nothing'}"
         for name in sorted(wanted - archive.keys())
     ]
     problems += [f"{place}: {name!r} is no input of the model" for name in sorted(spare)]
-    refuse(problems, f"a file holds exactly: {listed(sorted(wanted))}")
+    refuse(problems, f"a file holds exactly: {join_names(sorted(wanted))}")
     for port in ports:
         problems += _port_problems(archive, port, place)
     if labels is not None and (archive[labels].dtype.kind not in "iu" or len(archive[labels].shape) != 1):

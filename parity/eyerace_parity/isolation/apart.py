@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.core.errors import FROM_OUTSIDE, MORE_MEMORY, MeasurementError, WorkerDied, signal_in_words
+from eyerace_parity.core.errors import EXTERNAL_SIGNALS, NEXT_STEP_MEMORY, MeasurementError, WorkerDied, signal_in_words
 from eyerace_parity.isolation.processes import end_group, new_group
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def read_apart(module: str, arguments: Sequence[str], *, name: str, seconds: flo
         words = _last_words(said)
         reason += f'; its last words: "{words}"' if words else ""
         accused = "the file must not ship: it kills what reads it"
-        raise WorkerDied(reason, signal=number, next_step=MORE_MEMORY if number in FROM_OUTSIDE else accused)
+        raise WorkerDied(reason, signal=number, next_step=NEXT_STEP_MEMORY if number in EXTERNAL_SIGNALS else accused)
     if process.returncode:
         reason = f"the process that read {name} left with exit code {process.returncode}: {_last_words(said)}"
         raise MeasurementError(reason, next_step="fetch the file again, or free memory", transient=True)

@@ -18,10 +18,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from eyerace_parity.contract.wire import packed
+from eyerace_parity.contract.wire import to_wire
 from eyerace_parity.core import errors
-from eyerace_parity.core.errors import FROM_OUTSIDE, MeasurementError, RecipeError, WorkerDied
-from eyerace_parity.isolation.connection import Conversation
+from eyerace_parity.core.errors import EXTERNAL_SIGNALS, MeasurementError, RecipeError, WorkerDied
+from eyerace_parity.isolation.connection import WorkerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress, Task
     from eyerace_parity.evidence.base import Array
     from eyerace_parity.golden.base import GoldenSet
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
 E = TypeVar("E")
 
@@ -52,7 +52,7 @@ _PROGRAM: Final = (
 _TOLD_SAMPLES: Final = 4
 
 
-class _Talk(Conversation):
+class PackageWorker(WorkerConnection):
     """The conversation with one assistant, from its start to its end."""
 
     def __init__(self, silence_seconds: float) -> None:
@@ -101,10 +101,10 @@ class _Talk(Conversation):
                 text = line.decode("utf-8", errors="replace")
                 self._said.append(text.strip()[:200])
                 with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or a program without one
-                    sys.stderr.write(errors.harmless(text))
+                    sys.stderr.write(errors.without_control_characters(text))
 
 
-class _Heard:
+class RemoteProgress:
     """What is heard of progress, shown as if the work were done here."""
 
     def __init__(self, progress: Progress | None) -> None:
@@ -131,10 +131,10 @@ class _Heard:
             self._task = None
 
 
-def _about(bench: Bench) -> dict[str, Any]:
+def _about(bench: MeasurementContext) -> dict[str, Any]:
     """What the assistant must know of the bench."""
     return {
-        "contract": packed(bench.contract),
+        "contract": to_wire(bench.contract),
         "jobs": bench.jobs,
         "recorded": bench.recorded,
         "path": _path(),
@@ -159,5 +159,5 @@ def _with_samples(error: WorkerDied, places: tuple[int, ...], golden: GoldenSet)
     rest = f" and {len(known) - _TOLD_SAMPLES} more" if len(known) > _TOLD_SAMPLES else ""
     reason = f"{error.reason}; under way: {', '.join(known[:_TOLD_SAMPLES])}{rest}"
     accused = "take these samples out, or the file: one of them kills what reads it"
-    next_step = error.next_step if error.signal in FROM_OUTSIDE else accused
+    next_step = error.next_step if error.signal in EXTERNAL_SIGNALS else accused
     return WorkerDied(reason, signal=error.signal, next_step=next_step)

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from eyerace_parity.core.errors import FROM_OUTSIDE, MORE_MEMORY, MeasurementError, WorkerDied, signal_in_words
+from eyerace_parity.core.errors import EXTERNAL_SIGNALS, NEXT_STEP_MEMORY, MeasurementError, WorkerDied, signal_in_words
 from eyerace_parity.isolation import worker
 from eyerace_parity.isolation.processes import end_group, new_group
 
@@ -43,7 +43,7 @@ _SHELL_SIGNALS: Final = range(129, 193)
 """Exit codes by which a shell, or whatever else stands in front, reports a signal (128 + number)."""
 
 
-class Conversation:
+class WorkerConnection:
     """A process and the conversation with it.
 
     Use it as a context manager. One request at a time: calls from several threads wait for one another.
@@ -244,8 +244,8 @@ class Conversation:
         if number is not None:
             how = f"died of {signal_in_words(number, processor=self._processor)}"
             next_step = "the file must not ship for this target; another runtime version or optimisation level may live"
-            if number in FROM_OUTSIDE:
-                next_step = MORE_MEMORY
+            if number in EXTERNAL_SIGNALS:
+                next_step = NEXT_STEP_MEMORY
         else:
             how = f"left with exit code {code}"
             next_step = "run the command by hand to see what it says"

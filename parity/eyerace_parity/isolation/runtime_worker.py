@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from eyerace_parity.core.errors import ArtefactError, MeasurementError
 from eyerace_parity.evidence.artefacts import PortFact
 from eyerace_parity.isolation import worker
-from eyerace_parity.isolation.connection import Conversation
+from eyerace_parity.isolation.connection import WorkerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,8 +47,8 @@ def _whole(number: object) -> int:
     return number
 
 
-class Guest(Conversation):
-    """A worker process and the conversation with it; see :class:`Conversation` for its arguments."""
+class RuntimeWorker(WorkerConnection):
+    """A worker process and the conversation with it; see :class:`WorkerConnection` for its arguments."""
 
     counts = False
     """Whether its emulator counts instructions; known once it has started."""

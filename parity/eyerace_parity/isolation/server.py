@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _TELL_SECONDS: Final = 0.05
 
 
-class Slate:
+class SamplesInFlight:
     """Where each thread notes the sample that it has begun; see :data:`eyerace_parity.isolation.client.PLACE`."""
 
     def __init__(self, path: Path) -> None:
@@ -54,23 +54,23 @@ class Slate:
             self._own = threading.local()
 
 
-class Told:
+class ProgressReporter:
     """A progress that is told to the other side, not more often than anybody looks."""
 
     def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
         self._tell = tell
 
     @contextmanager
-    def task(self, label: str, total: int | None) -> Iterator[_ToldTask]:
+    def task(self, label: str, total: int | None) -> Iterator[_ReportedTask]:
         """Open a task, and tell when it is done."""
         self._tell({"task": label, "total": total})
-        task = _ToldTask(self._tell)
+        task = _ReportedTask(self._tell)
         yield task
         task.settle()
         self._tell({"done": True})
 
 
-class _ToldTask:
+class _ReportedTask:
     def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
         self._tell = tell
         self._done = 0

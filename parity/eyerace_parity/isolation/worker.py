@@ -406,7 +406,7 @@ def _memory_of_windows() -> dict[str, Any]:
 # ---- instructions ----------------------------------------------------------------------------------------------------
 
 
-class Instructions:
+class InstructionProbe:
     """The counter of the emulator that this process runs in, if it has one."""
 
     def __init__(self) -> None:
@@ -451,7 +451,7 @@ class Worker:
         self._source = source
         self._sink = sink
         self._sessions: dict[str, Any] = {}
-        self._counter = Instructions()
+        self._counter = InstructionProbe()
         self._operations: dict[str, Callable[[dict[str, Any], dict[str, Any]], Answer]] = {
             "hello": self._hello,
             "load": self._load,
@@ -578,7 +578,7 @@ class Worker:
         return self._sessions[name]
 
 
-def take_streams() -> tuple[IO[bytes], IO[bytes]]:
+def claim_streams() -> tuple[IO[bytes], IO[bytes]]:
     """Take the standard streams for the protocol; whoever prints or reads from now on gets others."""
     if sys.platform == "win32":
         import msvcrt  # noqa: PLC0415 - Windows only
@@ -597,7 +597,7 @@ def take_streams() -> tuple[IO[bytes], IO[bytes]]:
 def main() -> NoReturn:
     """Take the standard streams and serve."""
     os.environ.update(QUIET)
-    sys.exit(Worker(*take_streams()).serve())
+    sys.exit(Worker(*claim_streams()).serve())
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.costs import Footprint, PeerTiming, Preflight
-from eyerace_parity.matrix.document import Changes, Number
+from eyerace_parity.matrix.document import CellNumber, RuntimeChanges
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.answers import Answer
+    from eyerace_parity.evidence.answers import ArrayDigest
     from eyerace_parity.record.document import Record
 
 F = TypeVar("F", bound=Fact)
@@ -21,7 +21,7 @@ _CLOSENESS: Final = "closeness"
 _F1: Final = "f1"
 
 
-def changes_of(contract: Contract, record: Record, variant: str, newest: Record | None) -> Changes:
+def changes_of(contract: Contract, record: Record, variant: str, newest: Record | None) -> RuntimeChanges:
     """Say what the runtime of a record changes of a variant.
 
     Args:
@@ -32,14 +32,14 @@ def changes_of(contract: Contract, record: Record, variant: str, newest: Record 
     """
     rows = [row for row in record.verdicts_of(contract.name) if row.variant == variant and row.target == HOST]
     numbers = [
-        Number(clause=row.clause, value=row.value, unit=row.unit)
+        CellNumber(clause=row.clause, value=row.value, unit=row.unit)
         for row in rows
         if row.check == _CLOSENESS and row.value is not None
     ]
     f1 = next((row.value for row in rows if row.clause == _F1), None)
     timing = _document(record, variant, PeerTiming)
     equal, flips, samples = _compared(contract, record, variant, newest)
-    return Changes(
+    return RuntimeChanges(
         loads=loads_of(record, variant),
         closeness=tuple(numbers),
         equal=equal,
@@ -103,7 +103,7 @@ def _compared(
     return equal, sum(one != other for one, other in zip(mine, its, strict=True)), len(mine)
 
 
-def _answers(record: Record, variant: str) -> dict[str, Answer]:
+def _answers(record: Record, variant: str) -> dict[str, ArrayDigest]:
     for entry in record.evidence.values():
         if entry.kind == "outputs" and entry.variant == variant and entry.target == HOST and not entry.baseline:
             return {answer.output: answer for answer in entry.digests}

@@ -28,7 +28,7 @@ Predicted = Literal["loads", "refused", "unknown"]
 """What is known of it from the file alone."""
 
 
-class Runtime(Entry):
+class MatrixRuntime(Entry):
     """One row: a runtime, or the place of one that the contract declares.
 
     Attributes:
@@ -62,7 +62,7 @@ class Runtime(Entry):
     next: str = ""
 
 
-class Number(Entry):
+class CellNumber(Entry):
     """A measured number.
 
     Attributes:
@@ -76,7 +76,7 @@ class Number(Entry):
     unit: str = ""
 
 
-class Changes(Entry):
+class RuntimeChanges(Entry):
     """What a runtime changes of a variant. ``null`` is not known: it was not measured, or not kept where it was.
 
     Attributes:
@@ -92,7 +92,7 @@ class Changes(Entry):
     """
 
     loads: bool | None = None
-    closeness: tuple[Number, ...] = ()
+    closeness: tuple[CellNumber, ...] = ()
     equal: bool | None = None
     flips: int | None = None
     samples: int | None = None
@@ -102,7 +102,7 @@ class Changes(Entry):
     time_versus: str = ""
 
 
-class Cell(Entry):
+class MatrixCell(Entry):
     """One variant on one runtime and one target.
 
     Attributes:
@@ -134,8 +134,8 @@ class Cell(Entry):
     failing: tuple[str, ...] = ()
     reason: str = ""
     next: str = ""
-    changes: Changes | None = None
-    numbers: tuple[Number, ...] = ()
+    changes: RuntimeChanges | None = None
+    numbers: tuple[CellNumber, ...] = ()
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -150,7 +150,7 @@ class Cell(Entry):
         return self
 
 
-class Merged(Entry):
+class MergedRecord(Entry):
     """A whole matrix.
 
     Attributes:
@@ -181,8 +181,8 @@ class Merged(Entry):
     versions: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     newest: str = ""
-    runtimes: tuple[Runtime, ...] = Field(min_length=1)
-    cells: tuple[Cell, ...] = Field(min_length=1)
+    runtimes: tuple[MatrixRuntime, ...] = Field(min_length=1)
+    cells: tuple[MatrixCell, ...] = Field(min_length=1)
     outcome: Literal["held", "broken"]
 
     @model_validator(mode="after")
@@ -207,12 +207,12 @@ class Merged(Entry):
             raise ValueError(message)
         return self
 
-    def cells_of(self, label: str) -> tuple[Cell, ...]:
+    def cells_of(self, label: str) -> tuple[MatrixCell, ...]:
         """The cells of one row."""
         return tuple(cell for cell in self.cells if cell.runtime == label)
 
 
-def outcome_of(cells: Iterable[Cell], runtimes: Iterable[Runtime]) -> Literal["held", "broken"]:
+def outcome_of(cells: Iterable[MatrixCell], runtimes: Iterable[MatrixRuntime]) -> Literal["held", "broken"]:
     """Say what the cells make of the whole: held if all agree, each row has a record, and something was held at all."""
     found = list(cells)
     sound = all(not runtime.fault for runtime in runtimes) and all(cell.agrees for cell in found)
@@ -227,7 +227,7 @@ ABSENCE_VERSION: Final = 1
 """Version of its form."""
 
 
-class Absence(Entry):
+class MissingRecord(Entry):
     """Why a run could not be made.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyerace_parity.matrix.document import ABSENCE_FORMAT, ABSENCE_VERSION, FORMAT, VERSION, Absence, Merged
+from eyerace_parity.matrix.document import ABSENCE_FORMAT, ABSENCE_VERSION, FORMAT, VERSION, MergedRecord, MissingRecord
 from eyerace_parity.record.files import RUN_AGAIN, has_mark, read_document, write_document
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _MERGE_AGAIN = "merge the records again: eyerace-parity report RECORD… --merged PATH"
 
 
-def write_merged(path: Path, merged: Merged) -> None:
+def write_merged(path: Path, merged: MergedRecord) -> None:
     """Write a merged record, atomically; its folder is made.
 
     Raises:
@@ -32,21 +32,21 @@ def is_absence(path: Path) -> bool:
     return has_mark(path, ABSENCE_FORMAT)
 
 
-def read_merged(path: Path) -> Merged:
+def read_merged(path: Path) -> MergedRecord:
     """Read a merged record.
 
     Raises:
         RecordError: The file is missing, torn, no merged record, or of a newer form.
     """
-    return read_document(path, Merged, mark=FORMAT, version=VERSION, what="merged record", next_step=_MERGE_AGAIN)
+    return read_document(path, MergedRecord, mark=FORMAT, version=VERSION, what="merged record", next_step=_MERGE_AGAIN)
 
 
-def read_absence(path: Path) -> Absence:
+def read_absence(path: Path) -> MissingRecord:
     """Read why there is no record.
 
     Raises:
         RecordError: The file is torn, or of a newer form.
     """
     return read_document(
-        path, Absence, mark=ABSENCE_FORMAT, version=ABSENCE_VERSION, what="merged record", next_step=RUN_AGAIN
+        path, MissingRecord, mark=ABSENCE_FORMAT, version=ABSENCE_VERSION, what="merged record", next_step=RUN_AGAIN
     )

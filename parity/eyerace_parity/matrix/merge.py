@@ -12,15 +12,15 @@ from eyerace_parity import __version__
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.contract.matrix import Fails
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.core.result import HOST, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.matrix.changes import changes_of, loads_of
-from eyerace_parity.matrix.document import Cell, Merged, Number, outcome_of
-from eyerace_parity.matrix.predictions import foretold, oldest_demanded
+from eyerace_parity.matrix.document import CellNumber, MatrixCell, MergedRecord, outcome_of
+from eyerace_parity.matrix.predictions import oldest_demanded, predict_for
 from eyerace_parity.matrix.records import artefacts_here, measured_artefacts, open_records, release, rows_of
-from eyerace_parity.record.compose import substance
+from eyerace_parity.record.compose import measurement_digest
 from eyerace_parity.record.document import outcome
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.matrix import Expectation
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.result import Identity
-    from eyerace_parity.matrix.document import Expected, Observed, Predicted, Runtime
+    from eyerace_parity.matrix.document import Expected, MatrixRuntime, Observed, Predicted
     from eyerace_parity.matrix.records import Row
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
@@ -39,7 +39,7 @@ Places = dict[tuple[str, str], set["Identity"]]
 """Clauses that must be judged, by variant and target."""
 
 
-def merge(contract: Contract, files: Sequence[Path], versions: Sequence[str] = ()) -> Merged:
+def merge(contract: Contract, files: Sequence[Path], versions: Sequence[str] = ()) -> MergedRecord:
     """Merge the records of a contract.
 
     Args:
@@ -54,8 +54,10 @@ def merge(contract: Contract, files: Sequence[Path], versions: Sequence[str] = (
     declared = contract.matrix.versions
     if strangers := [version for version in versions if version not in declared]:
         raise RecordError(
-            f"the matrix declares no version {listed(strangers)}",
-            next_step=f"ask for some of: {listed(declared, most=40)}" if declared else "state [matrix] in the contract",
+            f"the matrix declares no version {join_names(strangers)}",
+            next_step=f"ask for some of: {join_names(declared, most=40)}"
+            if declared
+            else "state [matrix] in the contract",
         )
     asked = tuple(versions) or declared
     rows = rows_of(open_records(contract, files), declared, asked)
@@ -64,12 +66,12 @@ def merge(contract: Contract, files: Sequence[Path], versions: Sequence[str] = (
     merging = _Merging(contract, rows)
     cells = tuple(merging.cells())
     runtimes = tuple(runtime for runtime, _ in rows)
-    return Merged(
+    return MergedRecord(
         tool=__version__,
         contract=contract.name,
-        file=shown(contract.file),
+        file=display_path(contract.file),
         digest=contract.digest,
-        substance=substance(contract.as_cell()),
+        substance=measurement_digest(contract.as_cell()),
         artefacts=merging.artefacts(),
         versions=declared,
         asked=asked,
@@ -100,13 +102,15 @@ class _Merging:
             found = (dict(measured_artefacts(given.record)) if given.record else {}) | found
         return found
 
-    def cells(self) -> Iterator[Cell]:
+    def cells(self) -> Iterator[MatrixCell]:
         """All cells, row by row."""
         for runtime, found in self.rows:
             for (variant, target), wanted in self._places.items():
                 yield self._cell(runtime, found.record, (variant, target), wanted)
 
-    def _cell(self, runtime: Runtime, record: Record | None, place: tuple[str, str], wanted: set[Identity]) -> Cell:
+    def _cell(
+        self, runtime: MatrixRuntime, record: Record | None, place: tuple[str, str], wanted: set[Identity]
+    ) -> MatrixCell:
         variant, target = place
         rows = [row for row in record.verdicts if row.identity in wanted] if record is not None else []
         failing = [row for row in rows if not row.status.passes]
@@ -119,7 +123,7 @@ class _Merging:
             fault = _surprise(record, variant, runtime, predicted, prediction)
         reason, step = fault or ((_first(failing).reason, "") if failing else ("", ""))
         changes = changes_of(self.contract, record, variant, self._newest) if record and target == HOST else None
-        return Cell(
+        return MatrixCell(
             runtime=runtime.label,
             variant=variant,
             target=target,
@@ -136,7 +140,7 @@ class _Merging:
             numbers=() if target == HOST else tuple(_numbers(rows)),
         )
 
-    def _expected(self, runtime: Runtime, variant: str) -> tuple[Expected, tuple[str, ...]]:
+    def _expected(self, runtime: MatrixRuntime, variant: str) -> tuple[Expected, tuple[str, ...]]:
         stated: Expectation | None = self.contract.matrix.expect.get(runtime.declared, {}).get(variant)
         if isinstance(stated, Fails):
             return "fails", stated.words
@@ -147,20 +151,20 @@ class _Merging:
         # Without numbers (the newest, of which there is no record) it is no older than what the contract names.
         return ("anything" if version and version < oldest else "held"), ()
 
-    def _prediction(self, runtime: Runtime, record: Record | None, variant: str) -> tuple[Predicted, str]:
+    def _prediction(self, runtime: MatrixRuntime, record: Record | None, variant: str) -> tuple[Predicted, str]:
         """Predict from the file, as any record has read it: what it says of itself depends on no runtime."""
         for known in filter(None, (record, self._newest)):
             for entry in known.evidence.values():
                 graph = entry.document
                 if isinstance(graph, Graph) and entry.variant == variant and not entry.baseline:
-                    return foretold(self.contract, variant, graph, runtime.version or runtime.declared)
+                    return predict_for(self.contract, variant, graph, runtime.version or runtime.declared)
         return "unknown", ""
 
 
-def _numbers(rows: Sequence[VerdictEntry]) -> Iterator[Number]:
+def _numbers(rows: Sequence[VerdictEntry]) -> Iterator[CellNumber]:
     for row in rows:
         if row.value is not None:
-            yield Number(clause=row.clause, value=row.value, unit=row.unit)
+            yield CellNumber(clause=row.clause, value=row.value, unit=row.unit)
 
 
 Fault = tuple[str, str]
@@ -168,7 +172,11 @@ Fault = tuple[str, str]
 
 
 def _disagreement(
-    runtime: Runtime, observed: Observed, expected: Expected, words: Sequence[str], failing: Sequence[VerdictEntry]
+    runtime: MatrixRuntime,
+    observed: Observed,
+    expected: Expected,
+    words: Sequence[str],
+    failing: Sequence[VerdictEntry],
 ) -> Fault | None:
     """Say why what was observed is not what was expected; ``None`` where it is."""
     if observed == "missing":
@@ -183,14 +191,14 @@ def _disagreement(
 
 def _other_failure(observed: Observed, words: Sequence[str], failing: Sequence[VerdictEntry]) -> Fault | None:
     """Say why a failure is not the one that was expected: each clause must tell it, and all of it must be told."""
-    told = listed(repr(word) for word in words)
+    told = join_names(repr(word) for word in words)
     if observed == "held":
         return f"it is held, though the contract expects it to fail with {told}", "state 'held' below [matrix.expect]"
     for row in failing:
         if not any(_tells(row, word) for word in words):
             return f"it fails for another reason than {told}: {row.clause}: {row.reason}", row.next
     if failing and (absent := [word for word in words if not any(_tells(row, word) for row in failing)]):
-        untold = listed(repr(word) for word in absent)
+        untold = join_names(repr(word) for word in absent)
         step = "state below [matrix.expect] why it fails"
         return f"it fails, but nothing of it tells {untold}: {_first(failing).reason}", step
     return None
@@ -201,7 +209,7 @@ def _unjudged(clauses: Sequence[str]) -> Fault | None:
     if not clauses:
         return None
     step = "run it again with --eyerace-parity-matrix and nothing deselected, by this version of eyerace-parity"
-    return f"not judged: {listed(clauses)}", step
+    return f"not judged: {join_names(clauses)}", step
 
 
 def _tells(row: VerdictEntry, word: str) -> bool:
@@ -214,7 +222,9 @@ def _first(failing: Sequence[VerdictEntry]) -> VerdictEntry:
     return min(failing, key=lambda row: ranks.index(row.status))
 
 
-def _surprise(record: Record, variant: str, runtime: Runtime, predicted: Predicted, prediction: str) -> Fault | None:
+def _surprise(
+    record: Record, variant: str, runtime: MatrixRuntime, predicted: Predicted, prediction: str
+) -> Fault | None:
     """Say that a file that was predicted to load does not, or the other way round."""
     loads = loads_of(record, variant)
     if loads is None or predicted == "unknown" or loads == (predicted == "loads"):

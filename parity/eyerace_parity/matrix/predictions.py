@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from eyerace_parity.checks.compatibility import demanded_runtime
 from eyerace_parity.compatibility.flutter import packages_with
-from eyerace_parity.compatibility.predict import Outcome, predict
+from eyerace_parity.compatibility.predict import LoadOutcome, predict
 from eyerace_parity.compatibility.versions import Version
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def oldest_demanded(contract: Contract, variant: str) -> str:
     return "" if demanded is None else str(demanded)
 
 
-def foretold(contract: Contract, variant: str, graph: Graph, version: str) -> tuple[Predicted, str]:
+def predict_for(contract: Contract, variant: str, graph: Graph, version: str) -> tuple[Predicted, str]:
     """Foretell from a file whether a runtime loads it, and say why.
 
     Args:
@@ -38,7 +38,7 @@ def foretold(contract: Contract, variant: str, graph: Graph, version: str) -> tu
         return "unknown", ""
     forecast = predict(graph, providers=contract.session_of(variant).providers).of(wanted)
     told = "; ".join(reason.sentence for reason in forecast.reasons)
-    if forecast.outcome is Outcome.LOADS:
+    if forecast.outcome is LoadOutcome.LOADS:
         told = f"nothing in it that onnxruntime {wanted} lacks"
     return forecast.outcome.value, told
 

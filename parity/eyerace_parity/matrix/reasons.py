@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.result import HOST
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from eyerace_parity.matrix.document import Cell, Merged, Runtime
+    from eyerace_parity.matrix.document import MatrixCell, MatrixRuntime, MergedRecord
 
 _SPAN: Final = 3
 """So many rows beside one another are named as a span."""
@@ -28,7 +28,7 @@ _BECAME: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class ReasonGroup:
     """Cells that share a reason.
 
     Attributes:
@@ -41,7 +41,7 @@ class Alike:
         next: What to do, for all of them.
     """
 
-    first: Cell
+    first: MatrixCell
     whose: str
     where: str
     became: str
@@ -50,7 +50,7 @@ class Alike:
     next: str
 
 
-def reasons(merged: Merged, *, agrees: bool) -> Iterator[Alike]:
+def reasons(merged: MergedRecord, *, agrees: bool) -> Iterator[ReasonGroup]:
     """Tell why cells do not agree, or of those that do, why they failed as expected or were not expected to hold.
 
     What is held as expected has no reason, and is left out.
@@ -65,29 +65,29 @@ def reasons(merged: Merged, *, agrees: bool) -> Iterator[Alike]:
         reason = first.reason if len(named) == 1 else first.reason.removeprefix(own)
         step = first.next.replace(_environment(first.runtime), ",".join(map(_environment, named)))
         became = _BECAME[in_a_word(first, rows[first.runtime]) if first.observed == "missing" else first.observed]
-        yield Alike(first, _whose(group), _where(list(rows), named), became, reason, group[-1].prediction, step)
+        yield ReasonGroup(first, _whose(group), _where(list(rows), named), became, reason, group[-1].prediction, step)
 
 
-def in_a_word(cell: Cell, runtime: Runtime) -> str:
+def in_a_word(cell: MatrixCell, runtime: MatrixRuntime) -> str:
     """What became of a cell, as it stands in a table."""
     if cell.observed == "missing":
         return "refused" if runtime.record else "no record"
     return "fails as expected" if cell.agrees and cell.expected == "fails" else cell.observed
 
 
-def _grouped(cells: Sequence[Cell], rows: Mapping[str, Runtime]) -> list[list[Cell]]:
+def _grouped(cells: Sequence[MatrixCell], rows: Mapping[str, MatrixRuntime]) -> list[list[MatrixCell]]:
     """Put together what differs in its runtime only, and then what differs in its variant only."""
-    by_variant: dict[tuple[str, ...], list[Cell]] = {}
+    by_variant: dict[tuple[str, ...], list[MatrixCell]] = {}
     for cell in cells:
         by_variant.setdefault((cell.variant, cell.target, *_likeness(cell, rows)), []).append(cell)
-    by_reason: dict[tuple[object, ...], list[Cell]] = {}
+    by_reason: dict[tuple[object, ...], list[MatrixCell]] = {}
     for found in by_variant.values():
         place = (tuple(cell.runtime for cell in found), *_likeness(found[0], rows))
         by_reason.setdefault(place, []).extend(found)
     return list(by_reason.values())
 
 
-def _likeness(cell: Cell, rows: Mapping[str, Runtime]) -> tuple[str, ...]:
+def _likeness(cell: MatrixCell, rows: Mapping[str, MatrixRuntime]) -> tuple[str, ...]:
     # Predictions of several versions differ in the version that they name, and in nothing that must be read twice.
     reason = cell.reason.removeprefix(f"{rows[cell.runtime].record}: ")
     return (cell.observed, cell.expected, reason, cell.next.replace(_environment(cell.runtime), ""), cell.predicted)
@@ -98,9 +98,9 @@ def _environment(label: str) -> str:
     return f"ort{label}"
 
 
-def _whose(cells: Sequence[Cell]) -> str:
+def _whose(cells: Sequence[MatrixCell]) -> str:
     whose = dict.fromkeys(cell.variant if cell.target == HOST else f"{cell.variant} [{cell.target}]" for cell in cells)
-    return listed(whose)
+    return join_names(whose)
 
 
 def _where(order: Sequence[str], labels: Sequence[str]) -> str:
@@ -115,4 +115,4 @@ def _where(order: Sequence[str], labels: Sequence[str]) -> str:
     for span in spans:
         names = [order[place] for place in span]
         told += [f"{names[0]} to {names[-1]}"] if len(names) >= _SPAN else names
-    return listed(told)
+    return join_names(told)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.contract.matrix import NEWEST
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import MeasurementError, RecordError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import listed
-from eyerace_parity.matrix.document import Runtime
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import join_names
+from eyerace_parity.matrix.document import MatrixRuntime
 from eyerace_parity.matrix.files import is_absence, read_absence
 from eyerace_parity.matrix.predictions import bundled_by
 from eyerace_parity.measure.context import MISSING, artefact_digest
-from eyerace_parity.record.compose import substance
+from eyerace_parity.record.compose import measurement_digest
 from eyerace_parity.record.files import read_record
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _OURS: Final = "run the matrix again with the contract, the golden set and the f
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MatrixInput:
     """A record that was given, or why it does not count.
 
     Attributes:
@@ -49,9 +49,9 @@ class Found:
     fault: str = ""
     next: str = ""
 
-    def refused(self, fault: str, step: str) -> Found:
+    def refused(self, fault: str, step: str) -> MatrixInput:
         """The same, not to be counted."""
-        return replace(self, record=None, fault=f"{shown(self.file)}: {fault}", next=step)
+        return replace(self, record=None, fault=f"{display_path(self.file)}: {fault}", next=step)
 
 
 def release(version: str) -> tuple[int, ...]:
@@ -66,7 +66,7 @@ def is_of(version: str, declared: str) -> bool:
     return bool(wanted) and release(version)[: len(wanted)] == wanted
 
 
-def open_records(contract: Contract, files: Sequence[Path]) -> list[Found]:
+def open_records(contract: Contract, files: Sequence[Path]) -> list[MatrixInput]:
     """Read records and hold them to a contract, its golden set, and its artefacts.
 
     What the contract or the disk does not say of golden set and artefacts, the first sound record says for all.
@@ -114,8 +114,8 @@ def _own(record: Record) -> Iterator[EvidenceEntry]:
     return (entry for entry in record.evidence.values() if not entry.baseline)
 
 
-def _open(contract: Contract, file: Path) -> Found:
-    found = Found(file)
+def _open(contract: Contract, file: Path) -> MatrixInput:
+    found = MatrixInput(file)
     try:
         if is_absence(file):
             word = read_absence(file)
@@ -150,10 +150,10 @@ def _other_contract(contract: Contract, record: Record) -> str:
     """Say in what a record's contract is not the one at hand; empty where it is."""
     entry = next((entry for entry in record.contracts if entry.name == contract.name), None)
     if entry is None:
-        return f"it is of the contract {listed(entry.name for entry in record.contracts)}, not of {contract.name}"
+        return f"it is of the contract {join_names(entry.name for entry in record.contracts)}, not of {contract.name}"
     if contract.golden.digest and (fault := _other_golden(record, contract.golden.digest)):
         return fault
-    if entry.substance not in {substance(contract), substance(contract.as_cell())}:
+    if entry.substance not in {measurement_digest(contract), measurement_digest(contract.as_cell())}:
         return "it is of another contract of that name: its paths, interface, preprocessing, session or targets differ"
     if entry.digest != contract.digest:
         states = f"{_brief(entry.digest)} and not {_brief(contract.digest)}"
@@ -180,7 +180,7 @@ def _brief(digest: str) -> str:
     return digest[:19]
 
 
-Row = tuple[Runtime, Found]
+Row = tuple[MatrixRuntime, MatrixInput]
 """A row with the record that it is made of, or without one."""
 
 
@@ -188,7 +188,7 @@ _FIELDS: Final = ("python", "architecture", "system", "machine")
 """What tells two records of one version apart, the shortest first."""
 
 
-def rows_of(given: Sequence[Found], declared: Sequence[str], asked: Sequence[str]) -> list[Row]:
+def rows_of(given: Sequence[MatrixInput], declared: Sequence[str], asked: Sequence[str]) -> list[Row]:
     """Give each record its row; oldest version first, the newest last.
 
     Args:
@@ -207,7 +207,7 @@ def rows_of(given: Sequence[Found], declared: Sequence[str], asked: Sequence[str
     return sorted(rows, key=lambda row: _order(row[0]))
 
 
-def _seats(given: Sequence[Found], declared: Sequence[str]) -> list[str]:
+def _seats(given: Sequence[MatrixInput], declared: Sequence[str]) -> list[str]:
     """The declared version that each record answers, or an empty string."""
     seats = [_hint(found, declared) for found in given]
     for number, found in enumerate(given):
@@ -221,25 +221,25 @@ def _seats(given: Sequence[Found], declared: Sequence[str]) -> list[str]:
     return seats
 
 
-def _hint(found: Found, declared: Sequence[str]) -> str:
+def _hint(found: MatrixInput, declared: Sequence[str]) -> str:
     """What the file's name says: it counts where the record itself cannot say, or could be two."""
     name = found.file.stem.removeprefix("ort")
     fits = not found.version or name == NEWEST or is_of(found.version, name)
     return name if name in declared and fits else ""
 
 
-def _runtime(seat: str, found: Found, beside: Sequence[Found]) -> Runtime:
+def _runtime(seat: str, found: MatrixInput, beside: Sequence[MatrixInput]) -> MatrixRuntime:
     """Describe a row; where several are of one version, its label says what tells it apart."""
     label = seat or found.version or found.file.stem
-    shared = {"declared": seat, "version": found.version, "record": "" if found.absent else shown(found.file)}
+    shared = {"declared": seat, "version": found.version, "record": "" if found.absent else display_path(found.file)}
     if found.record is None:
         name = found.file.name
         label = name if label == found.file.stem else label if len(beside) == 1 else f"{label} · {name}"
         packages = bundled_by(found.version or seat)
-        return Runtime(label=label, **shared, packages=packages, fault=found.fault, next=found.next)
+        return MatrixRuntime(label=label, **shared, packages=packages, fault=found.fault, next=found.next)
     place = found.record.environment
     others = [other.record.environment for other in beside if other.record is not None and other is not found]
-    return Runtime(
+    return MatrixRuntime(
         label=" · ".join([label, *_distinguished(place, others)]),
         **shared,
         python=place.python,
@@ -286,8 +286,8 @@ def _empty(version: str) -> Row:
         "or tox.ini has no such environment"
     )
     packages = bundled_by(version)
-    return Runtime(label=version, declared=version, packages=packages, fault=fault, next=step), Found()
+    return MatrixRuntime(label=version, declared=version, packages=packages, fault=fault, next=step), MatrixInput()
 
 
-def _order(runtime: Runtime) -> tuple[bool, tuple[int, ...], str]:
+def _order(runtime: MatrixRuntime) -> tuple[bool, tuple[int, ...], str]:
     return (runtime.declared == NEWEST, release(runtime.version or runtime.declared), runtime.label)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from eyerace_parity.core.files import replace_file
-from eyerace_parity.matrix.document import VERSION, Merged
+from eyerace_parity.core.files import write_atomically
+from eyerace_parity.matrix.document import VERSION, MergedRecord
 from eyerace_parity.record.schema import schema_of
 
 SCHEMA_FILE: Final = Path(__file__).with_name("matrix.schema.json")
@@ -14,9 +14,9 @@ SCHEMA_FILE: Final = Path(__file__).with_name("matrix.schema.json")
 
 
 def schema_text() -> str:
-    """The schema of :class:`~eyerace_parity.matrix.document.Merged`, as it is published."""
-    return schema_of(Merged, f"urn:eyerace-parity:matrix:{VERSION}")
+    """The schema of :class:`~eyerace_parity.matrix.document.MergedRecord`, as it is published."""
+    return schema_of(MergedRecord, f"urn:eyerace-parity:matrix:{VERSION}")
 
 
 if __name__ == "__main__":
-    replace_file(SCHEMA_FILE, schema_text())
+    write_atomically(SCHEMA_FILE, schema_text())

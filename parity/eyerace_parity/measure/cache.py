@@ -26,7 +26,7 @@ from eyerace_parity.core.errors import RecordError
 from eyerace_parity.evidence.answers import Golden
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode, encode
-from eyerace_parity.measure.machine_lock import Turns
+from eyerace_parity.measure.machine_lock import MachineLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ _DAY: Final = 86_400.0
 
 
 @dataclass(slots=True)
-class Store:
+class EvidenceCache:
     """Measurements by content.
 
     Attributes:
@@ -139,8 +139,8 @@ class Store:
         turns = self._turns()
         return turns.by_oneself() if alone else turns.sharing()
 
-    def _turns(self) -> Turns:
-        return Turns(self.folder / "locks", self._note)
+    def _turns(self) -> MachineLock:
+        return MachineLock(self.folder / "locks", self._note)
 
     def _note(self, trouble: str) -> None:
         self.trouble = self.trouble or f"{self.folder}: {trouble}"
@@ -214,7 +214,7 @@ _FAILED: Final = ("failure", "batch_refused", "checker")
 """Fields in which evidence says that something failed."""
 
 
-def keep(store: Store, key: str, evidence: Evidence) -> None:
+def put(store: EvidenceCache, key: str, evidence: Evidence) -> None:
     """Put evidence into the store, if it is true of more than this run.
 
     What failed while a limit on this process was in force may have failed of the limit, however native code worded it.
@@ -234,7 +234,7 @@ def _limited() -> bool:
     return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in kinds)
 
 
-def recall(store: Store, kind: type[E], key: str) -> E | None:
+def get(store: EvidenceCache, kind: type[E], key: str) -> E | None:
     """Take evidence out of the store, marked as such; ``None`` if there is none that is whole."""
     body = store.read(kind.__name__.lower(), key)
     if body is None:

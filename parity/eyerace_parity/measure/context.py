@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.golden.dataset import GoldenSet
-    from eyerace_parity.measure.cache import Store
+    from eyerace_parity.measure.cache import EvidenceCache
 
 MISSING: Final = "missing"
 """Stands in a provenance for the digest of a file that is not there."""
@@ -46,7 +46,7 @@ _PACKAGE: Final = Path(__file__).parent.parent
 
 
 @dataclass(slots=True)
-class Bench:
+class MeasurementContext:
     """What is measured, and with what.
 
     Attributes:
@@ -62,7 +62,7 @@ class Bench:
 
     contract: Contract
     opener: Callable[[Contract], GoldenSet]
-    store: Store
+    store: EvidenceCache
     jobs: int
     progress: Progress
     recorded: bool = False

@@ -11,17 +11,17 @@ from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 
-from eyerace_parity.contract.wire import unpacked
+from eyerace_parity.contract.wire import from_wire
 from eyerace_parity.core.errors import InputChanged, MeasurementError, ParityError
-from eyerace_parity.core.machine import hush
+from eyerace_parity.core.machine import disable_telemetry
 from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.codec import encode
-from eyerace_parity.golden.base import Wrapped, preparation
+from eyerace_parity.golden.base import GoldenSetProxy, preparation
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.isolation import worker
-from eyerace_parity.isolation.server import Slate, Told, _failure, _profile, leave
-from eyerace_parity.measure.cache import Store
-from eyerace_parity.measure.context import Bench
+from eyerace_parity.isolation.server import ProgressReporter, SamplesInFlight, _failure, _profile, leave
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.measure.context import MeasurementContext
 from eyerace_parity.measure.measurers import TABLE, measurer_of
 from eyerace_parity.recipes.build import content_of
 
@@ -42,10 +42,10 @@ BENCHES: Final = 8
 """Contracts whose golden sets stay open; a run has one or two."""
 
 
-class Noted(Wrapped):
+class TracingGoldenSet(GoldenSetProxy):
     """A golden set that notes which sample is begun."""
 
-    def __init__(self, golden: GoldenSet, slate: Slate) -> None:
+    def __init__(self, golden: GoldenSet, slate: SamplesInFlight) -> None:
         super().__init__(golden)
         self._slate = slate
 
@@ -60,7 +60,7 @@ class Noted(Wrapped):
         return self._golden.unchecked(index, profile)
 
 
-class Assisting:
+class WorkerServer:
     """Serves one gate.
 
     Args:
@@ -72,9 +72,9 @@ class Assisting:
         self._source = source
         self._sink = sink
         self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
-        self._slate: Slate | None = None
-        self._benches: dict[str, Bench] = {}
-        self._progress = Told(lambda told: worker.write_frame(self._sink, {"told": told}, {}))
+        self._slate: SamplesInFlight | None = None
+        self._benches: dict[str, MeasurementContext] = {}
+        self._progress = ProgressReporter(lambda told: worker.write_frame(self._sink, {"told": told}, {}))
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Array]]] = {
             "hello": self._hello,
             "measure": self._measure,
@@ -127,7 +127,7 @@ class Assisting:
         return {"ok": True, "protocol": worker.PROTOCOL}, arrays
 
     def _hello(self, header: dict[str, Any]) -> dict[str, Array]:
-        self._slate = Slate(Path(header["slate"]))
+        self._slate = SamplesInFlight(Path(header["slate"]))
         return {}
 
     def _measure(self, header: dict[str, Any]) -> dict[str, Array]:
@@ -140,29 +140,29 @@ class Assisting:
 
     def _make(self, header: dict[str, Any]) -> dict[str, Array]:
         sys.path[:] = header["path"]
-        content = content_of(unpacked(header["contract"]), header["variant"], self._progress)
+        content = content_of(from_wire(header["contract"]), header["variant"], self._progress)
         return {"content": np.frombuffer(content, np.uint8)}
 
-    def _bench(self, header: dict[str, Any]) -> Bench:
+    def _bench(self, header: dict[str, Any]) -> MeasurementContext:
         """The bench of a contract, with its golden set opened once."""
         sys.path[:] = header["path"]
-        contract = unpacked(header["contract"])
+        contract = from_wire(header["contract"])
         known = f"{header['contract']} {header['jobs']} {header['recorded']}"
         if known not in self._benches:
             if len(self._benches) >= BENCHES:
                 self._benches.clear()
-            nowhere = Store(contract.root)  # nothing is kept here: who asks keeps it
-            self._benches[known] = Bench(
+            nowhere = EvidenceCache(contract.root)  # nothing is kept here: who asks keeps it
+            self._benches[known] = MeasurementContext(
                 contract, self._open, nowhere, int(header["jobs"]), self._progress, bool(header["recorded"])
             )
         return self._benches[known]
 
     def _open(self, contract: Contract) -> GoldenSet:
         golden = open_golden(contract)
-        return golden if self._slate is None else Noted(golden, self._slate)
+        return golden if self._slate is None else TracingGoldenSet(golden, self._slate)
 
 
 def main() -> NoReturn:
     """Take the standard streams and serve."""
-    hush()
-    Assisting(*worker.take_streams()).serve()
+    disable_telemetry()
+    WorkerServer(*worker.claim_streams()).serve()

@@ -5,11 +5,20 @@ from __future__ import annotations
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from eyerace_parity.contract.wire import packed
-from eyerace_parity.core.errors import FROM_OUTSIDE, MeasurementError, WorkerDied
+from eyerace_parity.contract.wire import to_wire
+from eyerace_parity.core.errors import EXTERNAL_SIGNALS, MeasurementError, WorkerDied
 from eyerace_parity.evidence.codec import decode
-from eyerace_parity.golden.base import Wrapped
-from eyerace_parity.isolation.client import SILENCE_SECONDS, E, _about, _Heard, _path, _Talk, _with_samples, _written
+from eyerace_parity.golden.base import GoldenSetProxy
+from eyerace_parity.isolation.client import (
+    SILENCE_SECONDS,
+    E,
+    PackageWorker,
+    RemoteProgress,
+    _about,
+    _path,
+    _with_samples,
+    _written,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,10 +28,10 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.evidence.base import Array, Need, Provenance
     from eyerace_parity.golden.base import GoldenSet
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
 
-class Assistant:
+class IsolatedWorker:
     """Measures in a process that may die. Calls from several threads are served one after the other.
 
     Args:
@@ -31,11 +40,11 @@ class Assistant:
 
     def __init__(self, *, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._silence_seconds = silence_seconds
-        self._talk: _Talk | None = None
+        self._talk: PackageWorker | None = None
         self._lock = RLock()
         self._abandoned = 0
 
-    def measure(self, bench: Bench, need: Need[E], source: Provenance) -> E:
+    def measure(self, bench: MeasurementContext, need: Need[E], source: Provenance) -> E:
         """Measure what a need asks for; see the measurer of its kind for what else is raised.
 
         Raises:
@@ -48,7 +57,7 @@ class Assistant:
         results = self._ask("measure", f"measuring {need}", header, progress=bench.progress, golden=bench.golden)
         return decode(need.kind, results["evidence"].tobytes())
 
-    def feeds(self, bench: Bench, index: int, profile: Preprocess | None) -> dict[str, Array]:
+    def feeds(self, bench: MeasurementContext, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """Decode and preprocess a golden sample; see :meth:`GoldenSet.feeds`.
 
         Raises:
@@ -58,7 +67,7 @@ class Assistant:
         header = {"index": index, "profile": _written(profile), **_about(bench)}
         return self._ask("feeds", "preparing a golden sample", header, golden=bench.golden)
 
-    def times(self, bench: Bench, begin: int, end: int, profile: Preprocess | None) -> Array:
+    def times(self, bench: MeasurementContext, begin: int, end: int, profile: Preprocess | None) -> Array:
         """Time the preparation of golden samples; see :func:`eyerace_parity.golden.base.preparation`.
 
         Raises:
@@ -77,11 +86,11 @@ class Assistant:
             WorkerDied: The assistant died of it, or fell silent.
             MeasurementError: What it is made from cannot be opened or run.
         """
-        header = {"contract": packed(contract), "path": _path(), "variant": variant}
+        header = {"contract": to_wire(contract), "path": _path(), "variant": variant}
         try:
             return self._ask("make", f"building {variant}", header, progress=progress)["content"].tobytes()
         except WorkerDied as error:
-            if error.signal in FROM_OUTSIDE:
+            if error.signal in EXTERNAL_SIGNALS:
                 raise
             step = "look at the checkpoint and the factory: one of them ends what builds from them"
             raise WorkerDied(error.reason, signal=error.signal, next_step=step) from error
@@ -112,7 +121,7 @@ class Assistant:
         golden: Callable[[], GoldenSet] | None = None,
     ) -> dict[str, Array]:
         before = self._abandoned
-        with self._lock, _Heard(progress) as heard:
+        with self._lock, RemoteProgress(progress) as heard:
             self._refuse_abandoned(before)
             talk = self._talking()
             self._refuse_abandoned(before)  # nobody may have been there to be ended
@@ -128,12 +137,12 @@ class Assistant:
         if self._abandoned != before:
             raise MeasurementError("the run was ended early", next_step="run again")
 
-    def _talking(self) -> _Talk:
+    def _talking(self) -> PackageWorker:
         """The conversation with the one that lives, or with a new one."""
         if self._talk is not None and self._talk.ended:
             self.close()
         if self._talk is None:
-            talk = _Talk(self._silence_seconds)
+            talk = PackageWorker(self._silence_seconds)
             try:
                 talk.greet({"slate": str(talk.slate)})
             except BaseException:
@@ -143,7 +152,7 @@ class Assistant:
         return self._talk
 
 
-class Handed(Wrapped):
+class ProxyGoldenSet(GoldenSetProxy):
     """A golden set whose samples an assistant prepares.
 
     Args:
@@ -152,7 +161,7 @@ class Handed(Wrapped):
         assistant: Who prepares them.
     """
 
-    def __init__(self, golden: GoldenSet, bench: Bench, assistant: Assistant) -> None:
+    def __init__(self, golden: GoldenSet, bench: MeasurementContext, assistant: IsolatedWorker) -> None:
         super().__init__(golden)
         self._bench = bench
         self._assistant = assistant

@@ -20,14 +20,14 @@ from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.base import Fact, Need, Provenance
 from eyerace_parity.evidence.costs import Preflight
 from eyerace_parity.evidence.flips import FlipLedger
-from eyerace_parity.evidence.source import GIVE_BASELINE, refuse_incomparable
+from eyerace_parity.evidence.source import NEXT_STEP_BASELINE, refuse_incomparable
 from eyerace_parity.measure import recorded
-from eyerace_parity.measure.cache import keep, recall
-from eyerace_parity.measure.context import Bench
+from eyerace_parity.measure.cache import get, put
+from eyerace_parity.measure.context import MeasurementContext
 from eyerace_parity.measure.kinds import flips, footprint
 from eyerace_parity.measure.measurers import content_key, golden_key, measurer_of
 from eyerace_parity.measure.targets.executor import KINDS
-from eyerace_parity.measure.targets.target_evidence import Elsewhere
+from eyerace_parity.measure.targets.target_evidence import TargetEvidence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence import Evidence
     from eyerace_parity.evidence.source import Baseline
     from eyerace_parity.golden.dataset import GoldenSet
-    from eyerace_parity.measure.cache import Store
-    from eyerace_parity.measure.isolated_worker import Assistant
+    from eyerace_parity.measure.cache import EvidenceCache
+    from eyerace_parity.measure.isolated_worker import IsolatedWorker
     from eyerace_parity.measure.measurers import Measurer
-    from eyerace_parity.measure.targets.equipment import Equipment
+    from eyerace_parity.measure.targets.equipment import TargetEquipment
 
 E = TypeVar("E")
 
@@ -97,23 +97,25 @@ class Laboratory:
         self,
         contract: Contract,
         golden_opener: Opener,
-        store: Store,
+        store: EvidenceCache,
         *,
         jobs: int,
         progress: Progress,
         use_recorded: bool = False,
         baseline: Baseline | None = None,
         peer_python: Path | None = None,
-        equipment: Equipment | None = None,
+        equipment: TargetEquipment | None = None,
         everything: bool = False,
-        assistant: Assistant | None = None,
+        assistant: IsolatedWorker | None = None,
         rehash: bool = False,
     ) -> None:
         self._assistant = assistant
         opener = golden_opener if assistant is None else self._handed(golden_opener, assistant)
-        self._bench = Bench(contract, opener, store, max(1, jobs), progress, use_recorded, peer_python, rehash)
+        self._bench = MeasurementContext(
+            contract, opener, store, max(1, jobs), progress, use_recorded, peer_python, rehash
+        )
         self._baseline = baseline
-        self._elsewhere = Elsewhere(
+        self._elsewhere = TargetEvidence(
             self._bench,
             equipment,
             answers=self.obtain,
@@ -125,11 +127,11 @@ class Laboratory:
         self._sources: dict[Need[Any], Provenance] = {}
         self._lock = RLock()
 
-    def _handed(self, opener: Opener, assistant: Assistant) -> Opener:
+    def _handed(self, opener: Opener, assistant: IsolatedWorker) -> Opener:
         """Open golden sets whose samples an assistant prepares."""
-        from eyerace_parity.measure.isolated_worker import Handed  # noqa: PLC0415 - only where there is one
+        from eyerace_parity.measure.isolated_worker import ProxyGoldenSet  # noqa: PLC0415 - only where there is one
 
-        return lambda contract: Handed(opener(contract), self._bench, assistant)
+        return lambda contract: ProxyGoldenSet(opener(contract), self._bench, assistant)
 
     @property
     def contract(self) -> Contract:
@@ -222,16 +224,16 @@ class Laboratory:
             return self._measure(need, measurer, source)
         key = content_key(need.kind, source)
         self._bench.require(source)
-        kept = recall(self._bench.store, need.kind, key)
+        kept = get(self._bench.store, need.kind, key)
         if kept is not None:
             return kept
         with self._bench.store.claim(key):
             # Another run may have measured it while this one waited.
-            kept = recall(self._bench.store, need.kind, key)
+            kept = get(self._bench.store, need.kind, key)
             if kept is not None:
                 return kept
             evidence = self._measure(need, measurer, source)
-            keep(self._bench.store, key, cast("Evidence", evidence))
+            put(self._bench.store, key, cast("Evidence", evidence))
             return evidence
 
     def _measure(self, need: Need[E], measurer: Measurer[E], source: Provenance) -> E:
@@ -249,13 +251,13 @@ class Laboratory:
     def _require_survival(self, variant: str, need: Need[Any], measurer: Measurer[Any]) -> None:
         """See a variant survive elsewhere before it is executed here, or with an assistant whom others need, too."""
         if not self._bench.is_torch(variant):
-            footprint.require_survival(self._bench, self.obtain(Need(Preflight, variant, need.target)))
+            footprint.require_preflight(self._bench, self.obtain(Need(Preflight, variant, need.target)))
         elif self._assistant is not None and not measurer.apart:
             self.obtain(Need(Outputs, variant, need.target))
 
     def _of_baseline(self) -> Baseline:
         if self._baseline is None:
-            raise BaselineMissing("no accepted release is given to compare with", next_step=GIVE_BASELINE)
+            raise BaselineMissing("no accepted release is given to compare with", next_step=NEXT_STEP_BASELINE)
         return self._baseline
 
     def _obtain_of_baseline(self, need: Need[E]) -> E:
@@ -264,7 +266,7 @@ class Laboratory:
             refuse_incomparable(need, found, self._source(dataclasses.replace(need, baseline=False)))
         if not isinstance(evidence, Fact):
             # A record names arrays by key only; kept here, they can be judged again after the release has gone.
-            keep(self._bench.store, self._of_baseline().key(need), cast("Evidence", evidence))
+            put(self._bench.store, self._of_baseline().key(need), cast("Evidence", evidence))
         return evidence
 
     def _flips(self, need: Need[FlipLedger]) -> FlipLedger:
@@ -274,13 +276,15 @@ class Laboratory:
         ours, theirs = self.obtain(Need(Outputs, need.variant, need.target)), self.obtain(other)
         settings = ours.provenance.settings | {"versus": need.versus, "versus_evidence": self.key(other)}
         source = ours.provenance.model_copy(update={"settings": settings, "cached": False})
-        return flips.reckon(self._bench.contract, golden, self._bench.golden().columns, ours, theirs, source=source)
+        return flips.compute_flips(
+            self._bench.contract, golden, self._bench.golden().columns, ours, theirs, source=source
+        )
 
     def _golden(self) -> Golden:
         facts = self._bench.golden().facts()
         key = golden_key(facts.digest)
-        if recall(self._bench.store, Golden, key) is None:
-            keep(self._bench.store, key, facts)  # so that a record can be judged again without the images
+        if get(self._bench.store, Golden, key) is None:
+            put(self._bench.store, key, facts)  # so that a record can be judged again without the images
         return facts
 
     def _source(self, need: Need[Any]) -> Provenance:

@@ -43,7 +43,7 @@ class _Held(threading.local):
 _HELD = _Held()
 
 
-class Turns:
+class MachineLock:
     """The turns of all processes that agree on a folder.
 
     Where no lock can be had, everybody works at once and the trouble is told.

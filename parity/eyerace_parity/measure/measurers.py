@@ -12,7 +12,7 @@ from eyerace_parity.evidence.costs import Footprint, Instructions, PeerTiming, P
 from eyerace_parity.evidence.diagnostics import Sensitivity, Trials, Weights
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
 from eyerace_parity.measure.cache import SCHEMA
-from eyerace_parity.measure.context import Bench, code_digest
+from eyerace_parity.measure.context import MeasurementContext, code_digest
 from eyerace_parity.measure.kinds import (
     execution,
     files,
@@ -52,8 +52,8 @@ class Measurer(Generic[E]):
         alone: Whether nothing else may be measured on this machine meanwhile.
     """
 
-    provenance: Callable[[Bench, Need[E]], Provenance]
-    measure: Callable[[Bench, Need[E], Provenance], E]
+    provenance: Callable[[MeasurementContext, Need[E]], Provenance]
+    measure: Callable[[MeasurementContext, Need[E], Provenance], E]
     code: tuple[str, ...] = ()
     kept: bool = True
     survival: bool = False
@@ -83,29 +83,29 @@ GRAPH_CODE = (
 )
 
 
-def _graph_provenance(bench: Bench, need: Need[Graph]) -> Provenance:
+def _graph_provenance(bench: MeasurementContext, need: Need[Graph]) -> Provenance:
     from importlib.metadata import version  # noqa: PLC0415
 
     return bench.provenance(need.variant, target=need.target, runtime="", settings={"onnx": version("onnx")})
 
 
-def _read_graph(bench: Bench, need: Need[Graph], source: Provenance) -> Graph:
+def _read_graph(bench: MeasurementContext, need: Need[Graph], source: Provenance) -> Graph:
     from eyerace_parity.measure.onnx_graph.reader import graph_of  # noqa: PLC0415 - only where nothing is known of the file
 
     return graph_of(bench.contract, need.variant).model_copy(update={"provenance": source})
 
 
-def _lineage_provenance(bench: Bench, need: Need[Lineage]) -> Provenance:
+def _lineage_provenance(bench: MeasurementContext, need: Need[Lineage]) -> Provenance:
     return bench.provenance(need.variant, target=need.target, runtime="")
 
 
-def _read_lineage(bench: Bench, need: Need[Lineage], source: Provenance) -> Lineage:
+def _read_lineage(bench: MeasurementContext, need: Need[Lineage], source: Provenance) -> Lineage:
     from eyerace_parity.measure.kinds.lineage import read_lineage  # noqa: PLC0415
 
     return read_lineage(bench.contract, need.variant).model_copy(update={"provenance": source})
 
 
-def _by_the_lane(_bench: Bench, need: Need[Any], *_source: Provenance) -> NoReturn:
+def _by_the_lane(_bench: MeasurementContext, need: Need[Any], *_source: Provenance) -> NoReturn:
     message = f"{need} is executed by the lane, together with all else that is expected"
     raise LookupError(message)
 

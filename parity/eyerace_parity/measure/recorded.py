@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import InputChanged, MeasurementError, RecordError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.codec import decode, encode
 from eyerace_parity.measure.context import recorded_place
@@ -84,7 +84,7 @@ def read(contract: Contract, variant: str, wanted: Provenance, *, digest: str = 
     """
     path = place(contract, variant)
     name = f"{contract.recorded.as_posix()}/{variant}.npz"
-    again = f"run `eyerace-parity record --contract {shown(contract.file)}` on a machine with torch"
+    again = f"run `eyerace-parity record --contract {display_path(contract.file)}` on a machine with torch"
     try:
         body = path.read_bytes()
     except FileNotFoundError as error:

@@ -24,7 +24,7 @@ _TWO = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class SampleSelection:
     """Samples by their index in the golden set; no index stands in both.
 
     Attributes:
@@ -66,7 +66,7 @@ def choose(
     *,
     labels: NDArray[np.int64] | None = None,
     margin: NDArray[np.float64] | None = None,
-) -> Selection:
+) -> SampleSelection:
     """Choose samples; the same arguments choose the same ones everywhere.
 
     Args:
@@ -77,14 +77,14 @@ def choose(
         margin: float64 [total], from :func:`margins`, where something decides.
     """
     if images >= total:
-        return Selection((), tuple(range(total)))
+        return SampleSelection((), tuple(range(total)))
     near: set[int] = set()
     if margin is not None:
         # Stable, so that equal margins are taken in the set's own order.
         near = {int(index) for index in np.argsort(margin, kind="stable")[: images // 2]}
     rest = np.array([index for index in range(total) if index not in near], dtype=np.int64)
     drawn = _drawn(rest, images - len(near), seed, labels)
-    return Selection(tuple(sorted(near)), tuple(sorted(drawn)))
+    return SampleSelection(tuple(sorted(near)), tuple(sorted(drawn)))
 
 
 def _drawn(rest: NDArray[np.int64], wanted: int, seed: int, labels: NDArray[np.int64] | None) -> list[int]:

@@ -12,8 +12,8 @@ import os
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import InputChanged, MeasurementError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -84,7 +84,7 @@ class Seal:
 
     def _changed(self, seen: dict[Path, Marks | None]) -> InputChanged:
         changed = [path for path in self._paths if seen[path] != self._marks[path]]
-        return InputChanged(f"{listed(map(shown, changed or self._paths))} changed while it was measured")
+        return InputChanged(f"{join_names(map(display_path, changed or self._paths))} changed while it was measured")
 
 
 def _marks(path: Path) -> Marks | None:

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
 from eyerace_parity.core.errors import MeasurementError, RecipeError
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.recipes.lineage import current_lineage, read_stamp
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _chain(contract: Contract, name: str) -> tuple[str, ...]:
     while True:
         if chain[-1] not in contract.variants:
             raise RecipeError(
-                f"there is no variant {chain[-1]!r}", next_step=f"the contract has {listed(contract.variants)}"
+                f"there is no variant {chain[-1]!r}", next_step=f"the contract has {join_names(contract.variants)}"
             )
         recipe = _recipe(contract, chain[-1])
         if recipe is None:

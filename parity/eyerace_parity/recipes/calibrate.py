@@ -16,8 +16,8 @@ import numpy as np
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.core.errors import ParityError, RecipeError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -146,7 +146,7 @@ def refuse_golden(contract: Contract, calibration: Calibration, drawn: Drawn, pr
             task.advance()
 
 
-class Reader:
+class CalibrationReader:
     """ONNX Runtime's ``CalibrationDataReader``: feeds samples a stride at a time, with a batch axis.
 
     ONNX Runtime keeps what it observed of one stride in memory, so a stride of one sample bounds it.
@@ -218,7 +218,7 @@ def _tensors(contract: Contract, calibration: Calibration) -> Iterator[dict[str,
     if not files:
         raise RecipeError(
             f"no file matches calibration.tensors = {calibration.tensors!r}",
-            next_step=f"the pattern is relative to {shown(contract.root)}",
+            next_step=f"the pattern is relative to {display_path(contract.root)}",
         )
     for path in files:
         arrays = _arrays(path, contract.interface.inputs)
@@ -235,19 +235,20 @@ def _arrays(path: Path, ports: Sequence[Port]) -> dict[str, Array]:
             arrays: dict[str, Array] = {name: stored[name] for name in names if name in held}
     except Exception as error:  # a torn archive raises whatever numpy stumbled over
         raise RecipeError(
-            f"{shown(path)} cannot be read as .npz: {error}", next_step="write it again with numpy.savez"
+            f"{display_path(path)} cannot be read as .npz: {error}", next_step="write it again with numpy.savez"
         ) from error
     missing = [name for name in names if name not in arrays]
     if missing:
         raise RecipeError(
-            f"{shown(path)} holds {listed(sorted(held)) or 'nothing'}, but not {listed(missing)}",
+            f"{display_path(path)} holds {join_names(sorted(held)) or 'nothing'}, but not {join_names(missing)}",
             next_step="store every input of the interface under its name",
         )
     lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) > 1 or not min(lengths.values()):
-        counts = listed(f"{count} of {name}" for name, count in lengths.items())
+        counts = join_names(f"{count} of {name}" for name, count in lengths.items())
         raise RecipeError(
-            f"{shown(path)} holds {counts}", next_step="every input needs the same number of samples, at least one"
+            f"{display_path(path)} holds {counts}",
+            next_step="every input needs the same number of samples, at least one",
         )
     return arrays
 

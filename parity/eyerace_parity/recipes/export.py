@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from eyerace_parity.core.errors import MeasurementError, RecipeError
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.recipes.onnx_file import opset_of
 from eyerace_parity.runners.torch import TorchRunner, load_module
 
@@ -117,7 +117,7 @@ def _accepted_example(interface: Interface, runner: TorchRunner) -> tuple[dict[s
         if all(axes.values()):
             break
     assert refusal is not None  # noqa: S101 - the loop runs at least once
-    shapes = listed(f"{name} {list(array.shape)}" for name, array in example.items())
+    shapes = join_names(f"{name} {list(array.shape)}" for name, array in example.items())
     raise RecipeError(
         f"the module takes no input of the interface's shape ({shapes} was refused): {refusal.reason}",
         next_step="correct the shapes and dtypes of [[interface.inputs]], in the order of the module's arguments",
@@ -208,8 +208,8 @@ def _compare(model: onnx.ModelProto, interface: Interface) -> None:
     ):
         found = {info.name: info for info in infos}
         if list(found) != [port.name for port in ports]:
-            names = listed(port.name for port in ports)
-            faults.append(f"its {kind}s are {listed(found) or 'none'} instead of {names}")
+            names = join_names(port.name for port in ports)
+            faults.append(f"its {kind}s are {join_names(found) or 'none'} instead of {names}")
             continue
         for port in ports:
             tensor = found[port.name].type.tensor_type
@@ -238,7 +238,7 @@ def _prove(content: bytes, interface: Interface, runner: TorchRunner, feeds: Map
     """Run the exported model beside the module."""
     import onnxruntime  # noqa: PLC0415 - only where a model is made
 
-    shapes = listed(f"{name} {list(array.shape)}" for name, array in feeds.items())
+    shapes = join_names(f"{name} {list(array.shape)}" for name, array in feeds.items())
     wanted = runner.infer(feeds)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -27,7 +27,7 @@ from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.contract.variants import OnnxVariant, QuantiseStaticRecipe, TorchVariant
 from eyerace_parity.core.digests import file_digest, json_digest
 from eyerace_parity.core.errors import ArtefactError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.recipes import RECIPES
 from eyerace_parity.recipes.calibrate import tensor_files
 from eyerace_parity.runners.artefact_files import metadata_of
@@ -101,7 +101,7 @@ def read_stamp(path: Path) -> dict[str, str]:
     try:
         properties = metadata_of(path)
     except OSError as error:
-        raise ArtefactError(f"{shown(path)} cannot be read: {error.strerror}") from error
+        raise ArtefactError(f"{display_path(path)} cannot be read: {error.strerror}") from error
     return {key.removeprefix(PREFIX): value for key, value in properties.items() if key.startswith(PREFIX)}
 
 
@@ -140,6 +140,6 @@ def _digest(path: Path) -> str:
         return file_digest(path)
     except OSError as error:
         raise ArtefactError(
-            f"{shown(path)}, from which the artefact is made, cannot be read: {error.strerror}",
+            f"{display_path(path)}, from which the artefact is made, cannot be read: {error.strerror}",
             next_step="put it there, or build it: eyerace-parity export",
         ) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.core.errors import RecipeError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.recipes import RECIPES
 from eyerace_parity.recipes.lineage import PREFIX
 
@@ -86,7 +86,7 @@ def written_atomically(path: Path) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         os.replace(part, path)  # noqa: PTH105 - the one call that every system promises to be atomic
     except OSError as error:
-        raise RecipeError(f"{shown(path)} cannot be written: {error.strerror}") from error
+        raise RecipeError(f"{display_path(path)} cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.contract.variants import QuantiseStaticRecipe
 from eyerace_parity.core.errors import ParityError, RecipeError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import did_you_mean, listed
-from eyerace_parity.recipes.calibrate import Reader, draw
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import did_you_mean, join_names
+from eyerace_parity.recipes.calibrate import CalibrationReader, draw
 from eyerace_parity.recipes.onnx_file import opset_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def quantise(
         except Exception as error:  # the quantisers raise whatever they stumbled over
             reason = " ".join(str(error).split()) or type(error).__name__
             raise RecipeError(
-                f"ONNX Runtime could not quantise {shown(path)}: {type(error).__name__}: {reason[:400]}",
+                f"ONNX Runtime could not quantise {display_path(path)}: {type(error).__name__}: {reason[:400]}",
                 next_step="leave the named node in float by recipe.exclude, or quantise fewer recipe.op_types",
             ) from error
     _compare(made, model, path)
@@ -92,7 +92,7 @@ def _read(path: Path) -> onnx.ModelProto:
     except Exception as error:  # protobuf, the checker and the system raise classes of their own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RecipeError(
-            f"{shown(path)} is no valid ONNX model: {reason}", next_step="build or fetch the source again"
+            f"{display_path(path)} is no valid ONNX model: {reason}", next_step="build or fetch the source again"
         ) from error
     return model
 
@@ -132,14 +132,14 @@ def _refuse_strangers(recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, mode
         if name not in operators:
             raise RecipeError(
                 f"recipe.op_types: the source has no operator {name!r}{did_you_mean(name, operators)}",
-                next_step=f"its operators: {listed(sorted(operators), most=40)}",
+                next_step=f"its operators: {join_names(sorted(operators), most=40)}",
             )
     names = [node.name for node in model.graph.node if node.name]
     for pattern in recipe.exclude:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise RecipeError(
                 f"recipe.exclude: no node is named {pattern!r}{did_you_mean(pattern, names)}",
-                next_step=f"its nodes: {listed(names)}; '*' stands for any text",
+                next_step=f"its nodes: {join_names(names)}; '*' stands for any text",
             )
     if opset_of(model) < _FIRST_QUANTISABLE_OPSET:
         raise RecipeError(
@@ -213,7 +213,7 @@ def _static(
     with progress.task("observing calibration samples", calibration.count) as task:
         quantize_static(
             *files,
-            Reader(contract, drawn, task.advance),
+            CalibrationReader(contract, drawn, task.advance),
             quant_format={"qdq": QuantFormat.QDQ, "qoperator": QuantFormat.QOperator}[recipe.format],
             op_types_to_quantize=sorted(recipe.op_types) if recipe.op_types else None,
             per_channel=recipe.per_channel,
@@ -230,7 +230,7 @@ def _compare(made: onnx.ModelProto, source: onnx.ModelProto, path: Path) -> None
     """Make sure that something was quantised, and that it looks the same from outside."""
     if not any(node.op_type in _INTEGER_OPERATORS for node in made.graph.node):
         raise RecipeError(
-            f"nothing of {shown(path)} was quantised",
+            f"nothing of {display_path(path)} was quantised",
             next_step="look at recipe.op_types and recipe.exclude: together they leave everything in float",
         )
     if opset_of(made) != opset_of(source):
@@ -241,7 +241,7 @@ def _compare(made: onnx.ModelProto, source: onnx.ModelProto, path: Path) -> None
     for kind in ("input", "output"):
         before, after = ([info.name for info in getattr(model.graph, kind)] for model in (source, made))
         if before != after:
-            raise RecipeError(f"quantising changed the {kind}s from {listed(before)} to {listed(after)}")
+            raise RecipeError(f"quantising changed the {kind}s from {join_names(before)} to {join_names(after)}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.flips import BASELINE, FlipLedger, KnownFlips
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def against_of(entry: EvidenceEntry) -> str:
     return BASELINE if entry.baseline else entry.versus
 
 
-def gone(record: Record, contract: ContractEntry) -> list[str]:
+def stale_entries(record: Record, contract: ContractEntry) -> list[str]:
     """Tell which accepted flips are no flips any more, a line for each two variants that were compared."""
     accepted, lines = accepted_in(record, contract.name), []
     for entry in ledgers_of(record, contract.name):
@@ -42,7 +42,7 @@ def gone(record: Record, contract: ContractEntry) -> list[str]:
         still = {row.id for row in ledger.rows}
         stated = [each for each in accepted if (each.variant, each.against) == (entry.variant, against_of(entry))]
         if left := [each.id for each in stated if each.id not in still]:
-            named = listed(left, most=_MOST_NAMED)
+            named = join_names(left, most=_MOST_NAMED)
             lines.append(
                 f"{contract.name}: accepted, but no flip of {entry.variant} against {against_of(entry)} any more:"
                 f" {named}; take it out of the file of accepted flips"

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from eyerace_parity.core.result import Identity
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.report.view.words import Signs
+    from eyerace_parity.report.view.words import StatusSigns
 
 
-class Change(StrEnum):
+class ChangeKind(StrEnum):
     """What became of a clause, the worst first: one that is no longer judged may have become anything."""
 
     WORSE = "worse"
@@ -36,7 +36,7 @@ _TELLING: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ClauseChange:
     """One clause in both records.
 
     Attributes:
@@ -49,7 +49,7 @@ class Step:
     identity: Identity
     before: VerdictEntry | None
     after: VerdictEntry | None
-    change: Change
+    change: ChangeKind
 
     @property
     def factor(self) -> float | None:
@@ -74,14 +74,14 @@ class Comparison:
 
     before: str
     after: str
-    steps: tuple[Step, ...]
+    steps: tuple[ClauseChange, ...]
     surroundings: tuple[tuple[str, str, str], ...]
 
     @property
-    def changed(self) -> tuple[Step, ...]:
+    def changed(self) -> tuple[ClauseChange, ...]:
         """What is not the same, the worst first."""
-        order = list(Change)
-        told = [step for step in self.steps if step.change is not Change.SAME]
+        order = list(ChangeKind)
+        told = [step for step in self.steps if step.change is not ChangeKind.SAME]
         return tuple(sorted(told, key=lambda step: order.index(step.change)))
 
 
@@ -96,7 +96,9 @@ def compare(before: Record, after: Record, names: tuple[str, str]) -> Comparison
     alone = len(before.contracts) == len(after.contracts) == 1
     first, second = (_by_identity(record, after if alone else record) for record in (before, after))
     steps = [
-        Step(identity, first.get(identity), second.get(identity), _change(first.get(identity), second.get(identity)))
+        ClauseChange(
+            identity, first.get(identity), second.get(identity), _change(first.get(identity), second.get(identity))
+        )
         for identity in dict.fromkeys([*second, *first])
     ]
     return Comparison(*names, tuple(steps), tuple(_surroundings(before, after, alone=alone)))
@@ -113,13 +115,13 @@ def _by_identity(record: Record, named: Record) -> dict[Identity, VerdictEntry]:
     return {row.model_copy(update={"contract": name}).identity: row for row in record.verdicts}
 
 
-def _change(before: VerdictEntry | None, after: VerdictEntry | None) -> Change:
+def _change(before: VerdictEntry | None, after: VerdictEntry | None) -> ChangeKind:
     if before is None or after is None:
-        return Change.NEW if before is None else Change.GONE
+        return ChangeKind.NEW if before is None else ChangeKind.GONE
     rank = _RANK[after.status] - _RANK[before.status]
     if rank:
-        return Change.WORSE if rank > 0 else Change.BETTER
-    return Change.MOVED if _moved(before, after) else Change.SAME
+        return ChangeKind.WORSE if rank > 0 else ChangeKind.BETTER
+    return ChangeKind.MOVED if _moved(before, after) else ChangeKind.SAME
 
 
 def _moved(before: VerdictEntry, after: VerdictEntry) -> bool:
@@ -167,16 +169,16 @@ def _surroundings(before: Record, after: Record, *, alone: bool) -> Iterator[tup
 
 def worse(found: Comparison) -> bool:
     """Whether a clause is worse than before, or no longer judged."""
-    return any(step.change in {Change.WORSE, Change.GONE} for step in found.steps)
+    return any(step.change in {ChangeKind.WORSE, ChangeKind.GONE} for step in found.steps)
 
 
-def _named(step: Step, signs: Signs) -> Text:
+def _named(step: ClauseChange, signs: StatusSigns) -> Text:
     text = Text(signs.text(f"{step.identity.variant} {step.identity.clause}"))
     if step.identity.target != HOST:
         text.append(f" [{signs.text(step.identity.target)}]", style="cyan")
     return text
 
 
-def _relation(step: Step) -> Relation:
+def _relation(step: ClauseChange) -> Relation:
     row: Sequence[VerdictEntry | None] = (step.after, step.before)
     return next((found.relation for found in row if found is not None), Relation.EQUAL)

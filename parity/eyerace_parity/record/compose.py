@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity import __version__
-from eyerace_parity.checks.plan import chances, demand_line
+from eyerace_parity.checks.plan import demand_line, error_rates
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.machine import fingerprint
 from eyerace_parity.record.document import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
     from eyerace_parity.contract.settings import Settings
@@ -55,7 +55,7 @@ _INSUBSTANTIAL: Final[Mapping[str, Any]] = {
 }
 
 
-class Finding(Entry):
+class VerdictWithEvidence(Entry):
     """One verdict with the evidence that it rests on: what travels from where it was judged to the record.
 
     Attributes:
@@ -67,7 +67,7 @@ class Finding(Entry):
     evidence: dict[str, EvidenceEntry] = {}
 
 
-def finding(planned: Planned, verdict: Verdict, source: Source) -> Finding:
+def finding(planned: PlannedClause, verdict: Verdict, source: Source) -> VerdictWithEvidence:
     """Write a verdict down with its evidence.
 
     Args:
@@ -77,11 +77,11 @@ def finding(planned: Planned, verdict: Verdict, source: Source) -> Finding:
     """
     had = zip(verdict.needs, verdict.evidence, strict=True)
     evidence = {key: EvidenceEntry.of(need, source.obtain(need)) for need, key in had}
-    return Finding(verdict=VerdictEntry.of(verdict, line=demand_line(planned)), evidence=evidence)
+    return VerdictWithEvidence(verdict=VerdictEntry.of(verdict, line=demand_line(planned)), evidence=evidence)
 
 
 @dataclass(slots=True)
-class Ledger:
+class ContractFindings:
     """What has been found of one contract so far.
 
     Attributes:
@@ -92,10 +92,10 @@ class Ledger:
     """
 
     contract: Contract
-    planned: tuple[Planned, ...]
-    findings: dict[Identity, Finding] = field(default_factory=dict)
+    planned: tuple[PlannedClause, ...]
+    findings: dict[Identity, VerdictWithEvidence] = field(default_factory=dict)
 
-    def enter(self, found: Finding) -> None:
+    def enter(self, found: VerdictWithEvidence) -> None:
         """Keep a finding."""
         known = self.findings.get(found.verdict.identity)
         # Two workers may judge the same clause, and times differ: the one that fails must not depend on who is later.
@@ -114,7 +114,7 @@ class Ledger:
 
 
 def compose(
-    ledgers: Sequence[Ledger],
+    ledgers: Sequence[ContractFindings],
     *,
     root: Path,
     started: str,
@@ -180,7 +180,7 @@ def contract_entry(
     judged: Sequence[VerdictEntry],
     missing: Sequence[Unjudged],
     *,
-    planned: Sequence[Planned],
+    planned: Sequence[PlannedClause],
     file: str,
     overrides: Sequence[Override] = (),
     judged_again: bool = False,
@@ -196,13 +196,13 @@ def contract_entry(
         )
         for name, variant in contract.variants.items()
     ]
-    erring = chances(planned)
+    erring = error_rates(planned)
     return ContractEntry(
         name=contract.name,
         description=contract.description,
         file=file,
         digest=contract.digest,
-        substance=substance(contract),
+        substance=measurement_digest(contract),
         variants=tuple(variants),
         overrides=tuple(Setting(key=o.key, value=_plain(o.value), origin=o.origin) for o in overrides),
         planned=len(judged) + len(missing),
@@ -213,7 +213,7 @@ def contract_entry(
     )
 
 
-def substance(contract: Contract) -> str:
+def measurement_digest(contract: Contract) -> str:
     """Digest of everything in a contract that measurements depend on: all but its limits and its words."""
     content = contract.model_dump(mode="json", by_alias=True, exclude=dict(_INSUBSTANTIAL))
     return json_digest(content)

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.evidence import Document
-from eyerace_parity.evidence.answers import Answer, Outputs, answers_of
+from eyerace_parity.evidence.answers import ArrayDigest, Outputs, answers_of
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.base import Fact, Need, Provenance
 from eyerace_parity.evidence.costs import Footprint, Instructions, PeerTiming, Preflight, Soak, Timing
@@ -52,7 +52,7 @@ DOCUMENTS: Final[Mapping[str, type[Fact]]] = {
 }
 """Evidence that is made of numbers, by the name of its kind."""
 
-Outcome = Literal["held", "broken", "error", "unproven", "unjudged"]
+ContractOutcome = Literal["held", "broken", "error", "unproven", "unjudged"]
 """What is to be said of a whole contract. ``unjudged``: no clause failed, but some were not judged."""
 
 
@@ -131,7 +131,7 @@ class ContractEntry(Entry):
     variants: tuple[VariantEntry, ...]
     overrides: tuple[Setting, ...] = ()
     planned: int = Field(ge=1)
-    outcome: Outcome
+    outcome: ContractOutcome
     judged_again: bool = False
     chances: ChancesEntry | None = None
     cell: bool = False
@@ -178,7 +178,7 @@ class EvidenceEntry(Entry):
     baseline: bool = False
     provenance: Provenance | None = None
     document: Document | None = None
-    digests: tuple[Answer, ...] = ()
+    digests: tuple[ArrayDigest, ...] = ()
 
     @field_validator("document", mode="before")
     @classmethod
@@ -272,7 +272,7 @@ class Record(Entry):
         return tuple(row for row in self.unjudged if row.contract == contract)
 
 
-def outcome(verdicts: Iterable[VerdictEntry], *, unjudged: int) -> Outcome:
+def outcome(verdicts: Iterable[VerdictEntry], *, unjudged: int) -> ContractOutcome:
     """Say what the clauses of a contract make of the whole.
 
     What is certain comes first: one broken clause breaks the contract, whatever could not be measured beside it. A

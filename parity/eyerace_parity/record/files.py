@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.core.files import replace_file, shown
+from eyerace_parity.core.files import display_path, write_atomically
 from eyerace_parity.record.document import FORMAT, VERSION, Record
 from eyerace_parity.record.rows import Entry
 
@@ -62,14 +62,14 @@ def write_document(path: Path, document: Entry, *, mark: str, option: str) -> No
     try:
         if path.is_file() and path.stat().st_size and not _begins(path, mark):
             raise RecordError(
-                f"{shown(path)} is there already, and is no record: it is not overwritten",
+                f"{display_path(path)} is there already, and is no record: it is not overwritten",
                 next_step="name another place for the record",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, document_text(document))
+        write_atomically(path, document_text(document))
     except OSError as error:
         raise RecordError(
-            f"the record cannot be written to {shown(path)}: {error.strerror or error}",
+            f"the record cannot be written to {display_path(path)}: {error.strerror or error}",
             next_step=f"name another place with {option} PATH",
         ) from None
 
@@ -112,7 +112,7 @@ def read_document(path: Path, kind: type[E], *, mark: str, version: int, what: s
         RecordError: The file is missing, torn, something else, or of a newer form.
     """
     content = _content(path, next_step)
-    place = shown(path)
+    place = display_path(path)
     if content.get("format") != mark:
         raise RecordError(f"{place} is no {what} of eyerace-parity", next_step=next_step)
     found = content.get("schema")
@@ -133,7 +133,7 @@ def read_document(path: Path, kind: type[E], *, mark: str, version: int, what: s
 
 
 def _content(path: Path, next_step: str) -> Mapping[str, Any]:
-    place = shown(path)
+    place = display_path(path)
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text, parse_int=_whole)

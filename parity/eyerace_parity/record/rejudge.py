@@ -14,10 +14,10 @@ from eyerace_parity.core.errors import BaselineMissing, MeasurementError, Record
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode
-from eyerace_parity.evidence.source import GIVE_BASELINE
+from eyerace_parity.evidence.source import NEXT_STEP_BASELINE
 from eyerace_parity.judging import judge
 from eyerace_parity.measure import recorded
-from eyerace_parity.record.compose import contract_entry, substance
+from eyerace_parity.record.compose import contract_entry, measurement_digest
 from eyerace_parity.record.document import Record
 from eyerace_parity.record.rows import VerdictEntry
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
     from eyerace_parity.evidence.base import Need
-    from eyerace_parity.measure.cache import Store
+    from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.record.document import ContractEntry, EvidenceEntry
 
 E = TypeVar("E")
@@ -35,7 +35,7 @@ E = TypeVar("E")
 _RUN = "run the gate, so that it is measured"
 
 
-class RecordedSource:
+class RecordedRun:
     """Evidence of a finished run: numbers from its record, arrays from the store.
 
     Args:
@@ -44,7 +44,7 @@ class RecordedSource:
         store: Where arrays were kept.
     """
 
-    def __init__(self, record: Record, contract: Contract, store: Store) -> None:
+    def __init__(self, record: Record, contract: Contract, store: EvidenceCache) -> None:
         keys = {key for row in record.verdicts_of(contract.name) for key in row.evidence}
         self._entries = {key: record.evidence[key] for key in keys if key in record.evidence}
         self._contract = contract
@@ -81,11 +81,11 @@ class RecordedSource:
             if entry.answers(need) and (entry.document is not None or not issubclass(need.kind, Fact)):
                 return key, entry
         if need.baseline:
-            raise BaselineMissing("the run compared with no accepted release", next_step=GIVE_BASELINE)
+            raise BaselineMissing("the run compared with no accepted release", next_step=NEXT_STEP_BASELINE)
         raise MeasurementError(f"the record holds no {need}", next_step=_RUN)
 
 
-def judge_again(record: Record, contract: Contract, store: Store, overrides: Sequence[Override] = ()) -> Record:
+def judge_again(record: Record, contract: Contract, store: EvidenceCache, overrides: Sequence[Override] = ()) -> Record:
     """Judge a contract of a finished run anew.
 
     Args:
@@ -108,12 +108,12 @@ def judge_again(record: Record, contract: Contract, store: Store, overrides: Seq
             next_step="name the contract that was run",
         )
     before = known[contract.name]
-    if before.substance != substance(contract):
+    if before.substance != measurement_digest(contract):
         raise RecordError(
             f"{contract.name} differs from the recorded run in more than limits: its evidence speaks of something else",
             next_step=_RUN,
         )
-    source = RecordedSource(record, contract, store)
+    source = RecordedRun(record, contract, store)
     demanded = plan(contract)
     verdicts = tuple(VerdictEntry.of(judge(planned, source), line=demand_line(planned)) for planned in demanded)
     entry = contract_entry(

@@ -7,7 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.contract.options import OPTIONS, Kind
+from eyerace_parity.contract.options import OPTIONS, OptionKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ def command_of(arguments: Sequence[str], environ: Mapping[str, str] | None = Non
     return ("pytest", *shlex.split(added), *arguments)
 
 
-def again(record: Record, entry: ContractEntry) -> tuple[str, ...]:
+def reproduce_commands(record: Record, entry: ContractEntry) -> tuple[str, ...]:
     """The commands that lead to a contract's verdicts once more, from the root of the run.
 
     Args:
@@ -61,7 +61,7 @@ def _said_in_environment(record: Record, entry: ContractEntry) -> Iterator[str]:
         if option.name not in told or option.name == "set":
             continue
         value = str(told[option.name].value)
-        if option.kind is Kind.FLAG:
+        if option.kind is OptionKind.FLAG:
             yield from [option.flag()] if value == str(True) else []
         else:
             for one in value.split(_LISTED) if option.several else [value]:

@@ -15,7 +15,7 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
 
-class Row(Entry):
+class RecordRow(Entry):
     """A row about one clause.
 
     Attributes:
@@ -38,7 +38,7 @@ class Row(Entry):
         return Identity(self.contract, self.variant, self.check, self.clause, self.target)
 
 
-class VerdictEntry(Row):
+class VerdictEntry(RecordRow):
     """One verdict.
 
     Attributes:
@@ -87,7 +87,7 @@ class VerdictEntry(Row):
         )
 
 
-class Unjudged(Row):
+class Unjudged(RecordRow):
     """A clause of the contract that got no verdict in this run.
 
     Attributes:

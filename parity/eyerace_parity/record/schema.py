@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.core.files import replace_file
+from eyerace_parity.core.files import write_atomically
 from eyerace_parity.record.document import VERSION, Record
 
 if TYPE_CHECKING:
@@ -54,4 +54,4 @@ def _describe(model: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    replace_file(SCHEMA_FILE, schema_text())
+    write_atomically(SCHEMA_FILE, schema_text())

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from eyerace_parity.core.digests import bytes_digest, json_digest
 from eyerace_parity.core.errors import ContractError, RecordError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import did_you_mean, listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import did_you_mean, join_names
 from eyerace_parity.release.model import FORMAT, VERSION, Acceptance, Release
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def find(contract: Contract, wanted: str, *places: Path) -> Path | None:
 def refuse_unknown(contract: Contract, wanted: str, origin: str) -> ContractError:
     """The error of a release that is not there."""
     known = names(contract)
-    near = did_you_mean(wanted, known) or (f"; there are {listed(known)}" if known else "; there is none")
+    near = did_you_mean(wanted, known) or (f"; there are {join_names(known)}" if known else "; there is none")
     return ContractError(
-        f"{origin}: there is no release {wanted!r} in {shown(contract.path(contract.release.folder))}{near}",
+        f"{origin}: there is no release {wanted!r} in {display_path(contract.path(contract.release.folder))}{near}",
         next_step=f"save one with `eyerace-parity release save {wanted}`",
     )
 
@@ -123,11 +123,11 @@ def read(folder: Path) -> Stored:
     path = folder / RELEASE
     content = _content(path)
     if content.get("format") != FORMAT:
-        raise RecordError(f"{shown(path)} is no release of eyerace-parity", next_step=_SAVE_AGAIN)
+        raise RecordError(f"{display_path(path)} is no release of eyerace-parity", next_step=_SAVE_AGAIN)
     version = content.get("schema")
     if isinstance(version, int) and version > VERSION:
         raise RecordError(
-            f"{shown(path)} has the form {version}; this eyerace-parity reads up to {VERSION}",
+            f"{display_path(path)} has the form {version}; this eyerace-parity reads up to {VERSION}",
             next_step="use the version that wrote it, or a newer one",
         )
     try:
@@ -136,22 +136,22 @@ def read(folder: Path) -> Stored:
     except ValidationError as error:
         told = error.errors()[0]
         where = ".".join(str(part) for part in told["loc"])
-        raise RecordError(f"{shown(path)}: {where}: {told['msg']}", next_step=_SAVE_AGAIN) from None
+        raise RecordError(f"{display_path(path)}: {where}: {told['msg']}", next_step=_SAVE_AGAIN) from None
     except ValueError as error:  # a number that JSON does not know
-        raise RecordError(f"{shown(path)} is torn: {error}", next_step=_SAVE_AGAIN) from None
+        raise RecordError(f"{display_path(path)} is torn: {error}", next_step=_SAVE_AGAIN) from None
     if not release.digest_of_answers:
         return Stored(folder, release, (), {})
     archive = folder / ANSWERS
     try:
-        ids, answers = unpack(archive.read_bytes(), shown(archive))
+        ids, answers = unpack(archive.read_bytes(), display_path(archive))
     except OSError as error:
         raise RecordError(
-            f"{shown(archive)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN
+            f"{display_path(archive)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN
         ) from error
     except RecordError as error:
         raise RecordError(error.reason, next_step=_SAVE_AGAIN) from error
     if digest_of(ids, answers) != release.digest_of_answers:
-        raise RecordError(f"{shown(archive)} is not the one that {RELEASE} speaks of", next_step=_SAVE_AGAIN)
+        raise RecordError(f"{display_path(archive)} is not the one that {RELEASE} speaks of", next_step=_SAVE_AGAIN)
     return Stored(folder, release, ids, answers)
 
 
@@ -174,7 +174,7 @@ def write(stored: Stored, acceptance: Acceptance) -> None:
             _replace(ignore, f"# Artefacts of releases are not committed.\n*/{ARTEFACTS}/\n".encode())
     except OSError as error:
         raise RecordError(
-            f"{shown(folder)} cannot be written: {error.strerror or error}",
+            f"{display_path(folder)} cannot be written: {error.strerror or error}",
             next_step="make the folder of releases writable",
         ) from error
 
@@ -190,7 +190,7 @@ def history(folder: Path) -> tuple[Acceptance, ...]:
         try:
             line = Acceptance.model_validate(_content(path))
         except ValidationError as error:
-            raise RecordError(f"{shown(path)} is no line of history", next_step=_SAVE_AGAIN) from error
+            raise RecordError(f"{display_path(path)} is no line of history", next_step=_SAVE_AGAIN) from error
         found[line.digest] = line
     ordered: list[Acceptance] = []
     waiting = dict(found)
@@ -216,11 +216,13 @@ def _content(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         json.dumps(content, ensure_ascii=False).encode("utf-8")  # half a character can be written in JSON only
     except OSError as error:
-        raise RecordError(f"{shown(path)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN) from error
+        raise RecordError(
+            f"{display_path(path)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"{shown(path)} is torn: {error}", next_step=_SAVE_AGAIN) from error
+        raise RecordError(f"{display_path(path)} is torn: {error}", next_step=_SAVE_AGAIN) from error
     if not isinstance(content, dict):
-        raise RecordError(f"{shown(path)} is no release of eyerace-parity", next_step=_SAVE_AGAIN)
+        raise RecordError(f"{display_path(path)} is no release of eyerace-parity", next_step=_SAVE_AGAIN)
     return content
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyerace_parity.core.errors import ParityError
-from eyerace_parity.core.numbers import counted, figure, volume
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Golden
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.release.files import folder_of, history, names, read
@@ -53,7 +53,7 @@ def changes(before: Stored, after: Stored, golden: Golden | None) -> list[str]:
     if then.golden != now.golden:
         lines.append(f"another golden set: {then.golden[:19]} → {now.golden[:19]}; answers are not compared")
     if then.classes != now.classes:
-        lines.append(f"other classes: {listed(then.classes)} → {listed(now.classes)}")
+        lines.append(f"other classes: {join_names(then.classes)} → {join_names(now.classes)}")
     for name in dict.fromkeys((*then.variants, *now.variants)):
         if name not in now.variants or name not in then.variants:
             lines.append(f"{name}: {'new' if name in now.variants else 'gone'}")
@@ -68,17 +68,17 @@ def _of_variant(before: Stored, after: Stored, name: str, golden: Golden | None)
     yield "the same artefact" if same else "another artefact"
     sizes = [_size(stored, name) for stored in (before, after)]
     if all(sizes) and sizes[0] != sizes[1]:
-        yield f"size {volume(sizes[0])} → {volume(sizes[1])}"
+        yield f"size {format_bytes(sizes[0])} → {format_bytes(sizes[1])}"
     if then.golden != now.golden or before.ids != after.ids:
         return
     scores = [f1_of(stored, name, golden) for stored in (before, after)]
     if scores[0] is not None and scores[1] is not None:
-        yield f"F1 {figure(scores[0])} → {figure(scores[1])}"
+        yield f"F1 {format_number(scores[0])} → {format_number(scores[1])}"
     ours, theirs = now.answers_of(name, after.answers), then.answers_of(name, before.answers)
     shared = [output for output in ours if output in theirs and ours[output].shape == theirs[output].shape]
     if shared:
         apart = max(float(differences.absolute(ours[output], theirs[output]).max(initial=0.0)) for output in shared)
-        yield f"answers apart by at most {figure(apart)}"
+        yield f"answers apart by at most {format_number(apart)}"
     if now.scores in shared and ours[now.scores].ndim == _FLAT:
         yield _flipped(after, ours[now.scores], theirs[now.scores], golden)
 
@@ -86,10 +86,10 @@ def _of_variant(before: Stored, after: Stored, name: str, golden: Golden | None)
 def _flipped(after: Stored, ours: np.ndarray, theirs: np.ndarray, golden: Golden | None) -> str:
     decided, was = classification.decisions(ours), classification.decisions(theirs)
     where = np.flatnonzero(decided != was)
-    told = counted(len(where), "flip")
+    told = pluralise(len(where), "flip")
     if len(where) and golden is not None and golden.labels is not None and len(golden.labels) == len(decided):
         told += f", {len(classification.flips(golden.labels, decided, was).harmed)} of them right→wrong"
-    named = listed([after.ids[int(i)] for i in where], most=_MOST_NAMED)
+    named = join_names([after.ids[int(i)] for i in where], most=_MOST_NAMED)
     return f"{told} ({named})" if len(where) else told
 
 
@@ -111,12 +111,12 @@ def _size(stored: Stored, name: str) -> int:
 _STEM = 6
 
 
-def accepted_of(contract: Contract) -> tuple[Accepted, ...]:
+def accepted_of(contract: Contract) -> tuple[AcceptedRelease, ...]:
     """Every acceptance of every release: by name, numbers in it by their value, and of one name in its order.
 
     A release that cannot be read is left out: the page tells of a run, and whoever judges against it says why.
     """
-    found: list[Accepted] = []
+    found: list[AcceptedRelease] = []
     for name in sorted(names(contract), key=_natural):
         try:
             folder = folder_of(contract, name)
@@ -126,7 +126,7 @@ def accepted_of(contract: Contract) -> tuple[Accepted, ...]:
         for line in lines:
             last = line.digest == release.digest
             label = name if last else f"{name} {line.digest.removeprefix('sha256:')[:_STEM]}"
-            found.append(Accepted(label, line.golden, line.f1, _sizes(release) if last else {}))
+            found.append(AcceptedRelease(label, line.golden, line.f1, _sizes(release) if last else {}))
     return tuple(found)
 
 
@@ -141,7 +141,7 @@ def _natural(name: str) -> list[tuple[bool, int, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedRelease:
     """A release, at one of the times that it was accepted.
 
     Attributes:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import ParityError, RecordError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.core.result import Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.measure.context import artefact_digest
 from eyerace_parity.measure.measurers import is_kept, is_timed
-from eyerace_parity.record.compose import substance
+from eyerace_parity.record.compose import measurement_digest
 from eyerace_parity.record.document import DOCUMENTS
-from eyerace_parity.record.rejudge import RecordedSource
+from eyerace_parity.record.rejudge import RecordedRun
 from eyerace_parity.release.files import ARTEFACTS, Stored, digest_of, folder_of, narrowed
 from eyerace_parity.release.history import f1_of
 from eyerace_parity.release.model import Acceptance, Release, ReleasedEvidence, ReleasedVariant, ReleasedVerdict
@@ -25,7 +25,7 @@ from eyerace_parity.runners.artefact_files import external_locations
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array
-    from eyerace_parity.measure.cache import Store
+    from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.record.document import EvidenceEntry, Record
     from eyerace_parity.record.rows import VerdictEntry
 
@@ -33,7 +33,7 @@ _RUN_ALL: Final = "run the whole gate, `pytest --eyerace-parity`, and save that 
 _OUTPUTS: Final = Outputs.__name__.lower()
 
 
-def make(record: Record, contract: Contract, store: Store, name: str, before: Release | None) -> Stored:
+def make(record: Record, contract: Contract, store: EvidenceCache, name: str, before: Release | None) -> Stored:
     """Make a release of a finished run; nothing is written.
 
     Args:
@@ -52,7 +52,7 @@ def make(record: Record, contract: Contract, store: Store, name: str, before: Re
     rows = _whole(record, contract)
     entries = {key: record.evidence[key] for row in rows for key in row.evidence if key in record.evidence}
     own = [entry for entry in entries.values() if not entry.baseline]
-    source = RecordedSource(record, contract, store)
+    source = RecordedRun(record, contract, store)
     kept: list[ReleasedEvidence] = []
     answers: dict[str, Array] = {}
     for entry in sorted(own, key=lambda each: (each.kind, each.variant, each.target)):
@@ -85,10 +85,10 @@ def make(record: Record, contract: Contract, store: Store, name: str, before: Re
     return Stored(folder_of(contract, name), release, ids, answers)
 
 
-def acceptance(stored: Stored, contract: Contract, record: Record, store: Store) -> Acceptance:
+def acceptance(stored: Stored, contract: Contract, record: Record, store: EvidenceCache) -> Acceptance:
     """Write the line of history of a release."""
     release = stored.release
-    golden = _golden(RecordedSource(record, contract, store)) if stored.answers else None
+    golden = _golden(RecordedRun(record, contract, store)) if stored.answers else None
     scores = {name: f1_of(stored, name, golden) for name in release.variants} if golden is not None else {}
     return Acceptance(
         name=release.name,
@@ -115,7 +115,8 @@ def keep_artefacts(stored: Stored, contract: Contract) -> int:
         if variant.kind != "onnx" or not variant.artefact:
             continue
         if artefact_digest(contract, name) != variant.artefact:
-            raise RecordError(f"{shown(contract.path(contract.variants[name].path))} has changed since it was judged",
+            raise RecordError(f"{display_path(contract.path(contract.variants[name].path))} has changed since "
+"it was judged",
                               next_step=_RUN_ALL)  # fmt: skip
         file = contract.path(contract.variants[name].path)
         place = stored.folder / ARTEFACTS / name
@@ -130,9 +131,9 @@ def keep_artefacts(stored: Stored, contract: Contract) -> int:
             copy = contract.model_copy(update={"variants": {name: beside}})
             if artefact_digest(copy, name) != variant.artefact:
                 shutil.rmtree(place, ignore_errors=True)
-                raise RecordError(f"{shown(file)} changed while it was copied", next_step=_RUN_ALL)
+                raise RecordError(f"{display_path(file)} changed while it was copied", next_step=_RUN_ALL)
         except OSError as error:
-            reason = f"the artefact of {name} cannot be copied to {shown(place)}: {error.strerror or error}"
+            reason = f"the artefact of {name} cannot be copied to {display_path(place)}: {error.strerror or error}"
             raise RecordError(reason, next_step="free what is short, or save without --artefacts") from error
     return copied
 
@@ -145,25 +146,25 @@ def _whole(record: Record, contract: Contract) -> tuple[VerdictEntry, ...]:
     """
     told = next((entry for entry in record.contracts if entry.name == contract.name), None)
     if told is None:
-        known = listed([entry.name for entry in record.contracts])
+        known = join_names([entry.name for entry in record.contracts])
         raise RecordError(f"the record knows no contract {contract.name!r}, only {known}", next_step=_RUN_ALL)
-    if told.substance != substance(contract):
+    if told.substance != measurement_digest(contract):
         raise RecordError(f"{contract.name} differs from the recorded run in more than limits", next_step=_RUN_ALL)
     if record.interrupted:
         raise RecordError(f"the run did not come to its end ({record.interrupted})", next_step=_RUN_ALL)
     if missing := record.unjudged_of(contract.name):
-        named = listed([str(row.identity) for row in missing], most=5)
+        named = join_names([str(row.identity) for row in missing], most=5)
         raise RecordError(f"the run left {len(missing)} clauses without a verdict: {named}", next_step=_RUN_ALL)
     rows = record.verdicts_of(contract.name)
     if failed := [row for row in rows if row.status is Status.ERROR]:
-        named = listed([str(row.identity) for row in failed], most=5)
+        named = join_names([str(row.identity) for row in failed], most=5)
         raise RecordError(
             f"what could not be measured cannot be released: {named}", next_step="see to these errors, then run again"
         )
     return rows
 
 
-def _answers_of(entry: EvidenceEntry, source: RecordedSource, answers: dict[str, Array]) -> ReleasedEvidence:
+def _answers_of(entry: EvidenceEntry, source: RecordedRun, answers: dict[str, Array]) -> ReleasedEvidence:
     """Take one variant's answers into the archive."""
     try:
         outputs = source.obtain(Need(Outputs, entry.variant, entry.target))
@@ -176,7 +177,7 @@ def _answers_of(entry: EvidenceEntry, source: RecordedSource, answers: dict[str,
     return ReleasedEvidence(entry=_lasting(entry), expected=outputs.expected, answers=members)
 
 
-def _golden(source: RecordedSource) -> Golden:
+def _golden(source: RecordedRun) -> Golden:
     try:
         return source.obtain(Need(Golden))
     except ParityError as error:

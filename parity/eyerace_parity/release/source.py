@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import BaselineMissing, InputChanged, MeasurementError
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.core.result import HOST
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Fact, Need, Provenance
 from eyerace_parity.evidence.costs import Timing
@@ -28,7 +28,7 @@ E = TypeVar("E")
 _ACCEPT_NEW: Final = "restore what differs, or accept a new release with --eyerace-parity-accept NAME"
 
 
-class ReleaseSource:
+class ReleaseBaseline:
     """The accepted release that a candidate is judged against (:class:`eyerace_parity.evidence.source.Baseline`).
 
     Args:
@@ -92,7 +92,7 @@ class ReleaseSource:
         then, now = self._stored.release, self._contract
         differs = []
         if then.classes != now.classes:
-            differs.append(f"the classes ({listed(then.classes)} then, {listed(now.classes)} now)")
+            differs.append(f"the classes ({join_names(then.classes)} then, {join_names(now.classes)} now)")
         sides = [side for side in ("inputs", "outputs") if getattr(then, side) != getattr(now.interface, side)]
         differs += [f"the {side} of the interface" for side in sides]
         if then.scores != now.scores_output:
@@ -114,7 +114,7 @@ class ReleaseSource:
         both = self._contract.model_copy(update={"variants": {**variants, name: former}})
         timing = self._measure(both, Need(Timing, need.variant, need.target, name))
         if timing.provenance.settings.get("versus_artefact") != self._stored.release.variants[need.versus].artefact:
-            raise InputChanged(f"{shown(both.path(former.path))} changed while it was measured")
+            raise InputChanged(f"{display_path(both.path(former.path))} changed while it was measured")
         return timing
 
     def _artefact(self, variant: str) -> Path:
@@ -129,7 +129,8 @@ class ReleaseSource:
         raise BaselineMissing(
             f"the artefact of {variant} in release {release.name} ({wanted[:19] or 'not known'}) is not at hand,"
             " and times compare only when taken in turns",
-            next_step=f"put it at {shown(beside)}; `eyerace-parity release save NAME --artefacts` keeps it there",
+            next_step=f"put it at {display_path(beside)}; `eyerace-parity release save NAME --artefacts` keeps "
+            "it there",
         )
 
     def _digest(self, variant: str, path: Path) -> str:
@@ -137,7 +138,7 @@ class ReleaseSource:
         return artefact_digest(self._contract.model_copy(update={"variants": {variant: stated}}), variant)
 
 
-class NoRelease:
+class MissingBaseline:
     """Stands for a release that the contract names and that nobody has saved yet.
 
     Args:

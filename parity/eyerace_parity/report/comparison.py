@@ -9,19 +9,19 @@ from rich.text import Text
 
 from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import code, markdown
-from eyerace_parity.record.comparison import Change, Comparison, Step, _named, _relation
-from eyerace_parity.report.tables import STYLES, Canvas
+from eyerace_parity.record.comparison import ChangeKind, ClauseChange, Comparison, _named, _relation
+from eyerace_parity.report.tables import STYLES, TextConsole
 from eyerace_parity.report.view.words import RICH, comparison, shown_unit, signs_for
 
 if TYPE_CHECKING:
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.report.view.words import Signs
+    from eyerace_parity.report.view.words import StatusSigns
 
 
 def draw(found: Comparison, *, width: int, colour: bool, encoding: str | None) -> str:
     """Draw what changed for a terminal."""
     signs = signs_for(encoding)
-    console = Canvas(width=width, colour=colour)
+    console = TextConsole(width=width, colour=colour)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "clause", signs.text(found.before), signs.text(found.after), ""):
         table.add_column(heading, overflow="fold")
@@ -61,12 +61,12 @@ def render(found: Comparison) -> str:
 
 def headline(found: Comparison) -> str:
     """Say in one line what changed."""
-    counts = {change: sum(step.change is change for step in found.steps) for change in Change}
+    counts = {change: sum(step.change is change for step in found.steps) for change in ChangeKind}
     told = ", ".join(f"{number} {change.value}" for change, number in counts.items() if number)
     return f"{found.before} → {found.after}: {told or 'neither holds a verdict'}"
 
 
-def shown_verdict(row: VerdictEntry | None, signs: Signs) -> Text:
+def shown_verdict(row: VerdictEntry | None, signs: StatusSigns) -> Text:
     """A verdict as a cell: its sign, and number against limit."""
     if row is None:
         return Text(signs.unjudged, style="dim")
@@ -76,9 +76,9 @@ def shown_verdict(row: VerdictEntry | None, signs: Signs) -> Text:
     )
 
 
-def shown_factor(step: Step) -> str:
+def shown_factor(step: ClauseChange) -> str:
     """By what a number changed, e.g. ``× 1.5``; empty where that says nothing."""  # noqa: RUF002 - a factor
-    if step.factor is None or step.change is Change.SAME or _relation(step) is Relation.EQUAL:
+    if step.factor is None or step.change is ChangeKind.SAME or _relation(step) is Relation.EQUAL:
         return ""
     factor = f"{step.factor:.3g}"
     return "" if factor == "1" else f"× {factor}"  # noqa: RUF001 - a factor

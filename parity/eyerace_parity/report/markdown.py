@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.record.document import ContractEntry, Record
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.report.view.contract import Fault
+    from eyerace_parity.report.view.contract import Failure
 
 SIGNS: Final = {Status.HELD: "✅", Status.BROKEN: "❌", Status.UNPROVEN: "❔", Status.ERROR: "⚠️"}
 """One sign a status; each is followed by its word, so none is needed to understand."""
@@ -58,7 +58,7 @@ def _contract(record: Record, contract: ContractEntry) -> Iterator[str]:
         yield from _all(verdicts)
 
 
-def _failing(fault: Fault) -> str:
+def _failing(fault: Failure) -> str:
     row = fault.first
     causes = "".join(f"<br>**likely cause:** {markdown(cause)}" for cause in row.causes)
     why = markdown(row.reason) + causes + (f"<br>**next:** {markdown(row.next)}" if row.next else "")

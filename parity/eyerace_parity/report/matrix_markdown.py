@@ -11,11 +11,11 @@ from eyerace_parity.report.markdown import SIGNS
 from eyerace_parity.report.matrix_terminal import verdict_line
 
 if TYPE_CHECKING:
-    from eyerace_parity.matrix.document import Cell, Merged, Runtime
-    from eyerace_parity.matrix.reasons import Alike
+    from eyerace_parity.matrix.document import MatrixCell, MatrixRuntime, MergedRecord
+    from eyerace_parity.matrix.reasons import ReasonGroup
 
 
-def render(merged: Merged) -> str:
+def render(merged: MergedRecord) -> str:
     """Write a merged record down in Markdown."""
     places = list(dict.fromkeys((cell.variant, cell.target) for cell in merged.cells))
     heads = [code(variant) if target == HOST else f"{code(variant)} on {code(target)}" for variant, target in places]
@@ -37,12 +37,12 @@ def render(merged: Merged) -> str:
     return "".join(lines)
 
 
-def _mark(cell: Cell, runtime: Runtime) -> str:
+def _mark(cell: MatrixCell, runtime: MatrixRuntime) -> str:
     sign = "·" if cell.agrees and cell.expected == "anything" else _sign(agrees=cell.agrees)
     return f"{sign} {in_a_word(cell, runtime)}"
 
 
-def _why(alike: Alike) -> str:
+def _why(alike: ReasonGroup) -> str:
     step = f"<br>**next:** {markdown(alike.next)}" if alike.next else ""
     return f"| {markdown(alike.whose)} on {markdown(alike.where)} | {markdown(alike.reason)}{step} |\n"
 

@@ -11,16 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from eyerace_parity.core.result import HOST, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.matrix.reasons import in_a_word, reasons
-from eyerace_parity.report.tables import Canvas
-from eyerace_parity.report.view.words import quantity, signs_for
+from eyerace_parity.report.tables import TextConsole
+from eyerace_parity.report.view.words import format_quantity, signs_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from eyerace_parity.matrix.document import Cell, Changes, Merged, Runtime
-    from eyerace_parity.report.view.words import Signs
+    from eyerace_parity.matrix.document import MatrixCell, MatrixRuntime, MergedRecord, RuntimeChanges
+    from eyerace_parity.report.view.words import StatusSigns
 
 _GOOD: Final = "green"
 _BAD: Final = "bold red"
@@ -33,7 +33,7 @@ _ENDLESS: Final = 10_000
 """Columns that no table needs, for asking how many it would take."""
 
 
-def draw_matrix(merged: Merged, *, width: int, colour: bool, encoding: str | None) -> str:
+def draw_matrix(merged: MergedRecord, *, width: int, colour: bool, encoding: str | None) -> str:
     """Draw a merged record.
 
     Args:
@@ -43,7 +43,7 @@ def draw_matrix(merged: Merged, *, width: int, colour: bool, encoding: str | Non
         encoding: Encoding of the stream.
     """
     signs = signs_for(encoding)
-    canvas = Canvas(width=width, colour=colour)
+    canvas = TextConsole(width=width, colour=colour)
     _print_tables(canvas, signs, _names(merged, signs), [_marks(merged, signs), _packages(merged, signs)])
     for variant in dict.fromkeys(cell.variant for cell in merged.cells):
         _print_changes(canvas, merged, variant, signs)
@@ -55,7 +55,7 @@ def draw_matrix(merged: Merged, *, width: int, colour: bool, encoding: str | Non
     return canvas.text
 
 
-def verdict_line(merged: Merged) -> str:
+def verdict_line(merged: MergedRecord) -> str:
     """The whole in one line."""
     agreeing = sum(cell.agrees for cell in merged.cells)
     line = (
@@ -63,10 +63,10 @@ def verdict_line(merged: Merged) -> str:
         f"{agreeing} of {len(merged.cells)} cells are as expected"
     )
     left = [version for version in merged.versions if version not in merged.asked]
-    return f"{line}; not asked for: {listed(left, most=40)}" if left else line
+    return f"{line}; not asked for: {join_names(left, most=40)}" if left else line
 
 
-def _versions(merged: Merged) -> str:
+def _versions(merged: MergedRecord) -> str:
     number = len(merged.runtimes)
     runtimes = "1 runtime" if number == 1 else f"{number} runtimes"
     if not merged.versions:
@@ -82,7 +82,7 @@ _Column = tuple[str, "list[Text]"]
 """A title, and a cell for each row."""
 
 
-def _print_tables(canvas: Canvas, signs: Signs, names: _Column, groups: Sequence[Sequence[_Column]]) -> None:
+def _print_tables(canvas: TextConsole, signs: StatusSigns, names: _Column, groups: Sequence[Sequence[_Column]]) -> None:
     """Print rows in one table, or where that is too wide for the terminal, in one for each group of columns."""
     shown = [group for group in groups if group]
     for parts in ([[column for group in shown for column in group]], shown):
@@ -95,7 +95,7 @@ def _print_tables(canvas: Canvas, signs: Signs, names: _Column, groups: Sequence
         canvas.print()
 
 
-def _table(columns: Sequence[_Column], signs: Signs) -> Table:
+def _table(columns: Sequence[_Column], signs: StatusSigns) -> Table:
     table = Table(
         box=box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n") if signs.plain else box.SIMPLE_HEAD,
         show_edge=False,
@@ -111,10 +111,10 @@ def _table(columns: Sequence[_Column], signs: Signs) -> Table:
     return table
 
 
-def _names(merged: Merged, signs: Signs) -> _Column:
+def _names(merged: MergedRecord, signs: StatusSigns) -> _Column:
     """The rows by the exact version, where one is known; red where there is no sound record."""
 
-    def name(runtime: Runtime) -> str:
+    def name(runtime: MatrixRuntime) -> str:
         if not runtime.version or runtime.version in runtime.label:
             return runtime.label
         exact = runtime.label.replace(runtime.declared, runtime.version, 1) if _names_patch(runtime) else ""
@@ -123,12 +123,12 @@ def _names(merged: Merged, signs: Signs) -> _Column:
     return "onnxruntime", [Text(signs.text(name(each)), style=_BAD if each.fault else "") for each in merged.runtimes]
 
 
-def _names_patch(runtime: Runtime) -> bool:
+def _names_patch(runtime: MatrixRuntime) -> bool:
     """Whether a row is called by a version of which its own is a patch release: 1.22 by 1.22.1."""
     return bool(runtime.declared) and f"{runtime.version}.".startswith(f"{runtime.declared}.")
 
 
-def _marks(merged: Merged, signs: Signs) -> list[_Column]:
+def _marks(merged: MergedRecord, signs: StatusSigns) -> list[_Column]:
     """What became of each variant on each target."""
     columns: dict[tuple[str, str], list[Text]] = {}
     for runtime in merged.runtimes:
@@ -139,13 +139,13 @@ def _marks(merged: Merged, signs: Signs) -> list[_Column]:
     ]
 
 
-def _packages(merged: Merged, signs: Signs) -> list[_Column]:
+def _packages(merged: MergedRecord, signs: StatusSigns) -> list[_Column]:
     """The apps that have each runtime on board; nothing where none has any."""
     told = [Text(signs.text("\n".join(runtime.packages))) for runtime in merged.runtimes]
     return [("bundled by", told)] if any(told) else []
 
 
-def _mark(cell: Cell, runtime: Runtime, signs: Signs) -> Text:
+def _mark(cell: MatrixCell, runtime: MatrixRuntime, signs: StatusSigns) -> Text:
     word = in_a_word(cell, runtime)
     if not cell.agrees:
         return Text(f"{signs.status[Status.BROKEN]} {word}", style=_BAD)
@@ -154,7 +154,7 @@ def _mark(cell: Cell, runtime: Runtime, signs: Signs) -> Text:
     return Text(f"{signs.status[Status.HELD]} {word}", style=_GOOD)
 
 
-def _print_changes(canvas: Canvas, merged: Merged, variant: str, signs: Signs) -> None:
+def _print_changes(canvas: TextConsole, merged: MergedRecord, variant: str, signs: StatusSigns) -> None:
     """Print what each runtime changes of a variant, beside the newest."""
     rows = [
         (Text(signs.text(cell.runtime)), cell.changes)
@@ -176,24 +176,24 @@ def _print_changes(canvas: Canvas, merged: Merged, variant: str, signs: Signs) -
     _print_tables(canvas, signs, ("onnxruntime", [name for name, _ in rows]), groups)
 
 
-def _print_numbers(canvas: Canvas, merged: Merged, place: tuple[str, str], signs: Signs) -> None:
+def _print_numbers(canvas: TextConsole, merged: MergedRecord, place: tuple[str, str], signs: StatusSigns) -> None:
     """Print what was measured of a variant on a target, by runtime."""
     cells = [cell for cell in merged.cells if (cell.variant, cell.target) == place and cell.numbers]
     columns = []
     for clause in dict.fromkeys(number.clause for cell in cells for number in cell.numbers):
         found = ({number.clause: number for number in cell.numbers}.get(clause) for cell in cells)
-        told = [_UNKNOWN if number is None else quantity(number.value, number.unit) for number in found]
+        told = [_UNKNOWN if number is None else format_quantity(number.value, number.unit) for number in found]
         columns.append((clause, [Text(signs.text(text)) for text in told]))
     canvas.print(Text(signs.text(f"{place[0]} on {place[1]}"), style="bold"))
     _print_tables(canvas, signs, ("onnxruntime", [Text(signs.text(cell.runtime)) for cell in cells]), [columns])
 
 
-def _answers(rows: Sequence[Changes]) -> list[tuple[str, Callable[[Changes], str]]]:
+def _answers(rows: Sequence[RuntimeChanges]) -> list[tuple[str, Callable[[RuntimeChanges], str]]]:
     """Whether it loads, how near it is to its reference, and its F1."""
 
-    def nearness(clause: str) -> Callable[[Changes], str]:
-        def told(changes: Changes) -> str:
-            return next((quantity(n.value, n.unit) for n in changes.closeness if n.clause == clause), _UNKNOWN)
+    def nearness(clause: str) -> Callable[[RuntimeChanges], str]:
+        def told(changes: RuntimeChanges) -> str:
+            return next((format_quantity(n.value, n.unit) for n in changes.closeness if n.clause == clause), _UNKNOWN)
 
         return told
 
@@ -201,28 +201,28 @@ def _answers(rows: Sequence[Changes]) -> list[tuple[str, Callable[[Changes], str
     return [
         ("loads", lambda changes: _YES[changes.loads]),
         *((clause, nearness(clause)) for clause in clauses),
-        ("F1", lambda changes: _UNKNOWN if changes.f1 is None else quantity(changes.f1, "")),
+        ("F1", lambda changes: _UNKNOWN if changes.f1 is None else format_quantity(changes.f1, "")),
     ]
 
 
-def _beside(newest: str, *, alone: bool) -> list[tuple[str, Callable[[Changes], str]]]:
+def _beside(newest: str, *, alone: bool) -> list[tuple[str, Callable[[RuntimeChanges], str]]]:
     """What it changes beside the newest runtime; ``alone`` where each row must say of how many samples."""
 
-    def flips(changes: Changes) -> str:
+    def flips(changes: RuntimeChanges) -> str:
         if changes.flips is None:
             return _UNKNOWN
         return f"{changes.flips} of {changes.samples}" if alone else str(changes.flips)
 
-    def time(changes: Changes) -> str:
+    def time(changes: RuntimeChanges) -> str:
         if changes.time_ratio is None:
             return _UNKNOWN
-        ratio = f"{_TIMES} {quantity(changes.time_ratio, '', digits=3)}"
+        ratio = f"{_TIMES} {format_quantity(changes.time_ratio, '', digits=3)}"
         return ratio if changes.time_versus == newest else f"{ratio} of {changes.time_versus}"
 
     return [
         ("bits", lambda changes: _BITS[changes.equal]),
         ("flips", flips),
-        ("memory", lambda changes: _UNKNOWN if changes.memory is None else quantity(changes.memory, "bytes")),
+        ("memory", lambda changes: _UNKNOWN if changes.memory is None else format_quantity(changes.memory, "bytes")),
         ("time", time),
     ]
 
@@ -230,7 +230,7 @@ def _beside(newest: str, *, alone: bool) -> list[tuple[str, Callable[[Changes], 
 # ---- reasons ---------------------------------------------------------------------------------------------------------
 
 
-def _told(merged: Merged, signs: Signs, *, agrees: bool) -> Iterator[Padding]:
+def _told(merged: MergedRecord, signs: StatusSigns, *, agrees: bool) -> Iterator[Padding]:
     """Why, once a reason."""
     for alike in reasons(merged, agrees=agrees):
         first = alike.first
@@ -248,13 +248,13 @@ def _told(merged: Merged, signs: Signs, *, agrees: bool) -> Iterator[Padding]:
         yield Padding(text, (0, 0, 0, 2))
 
 
-def _sign(signs: Signs, *, agrees: bool) -> str:
+def _sign(signs: StatusSigns, *, agrees: bool) -> str:
     return signs.status[Status.HELD if agrees else Status.BROKEN]
 
 
-def _expectation(cell: Cell) -> str:
+def _expectation(cell: MatrixCell) -> str:
     if cell.expected == "fails":
-        told = listed(repr(word) for word in cell.words)
+        told = join_names(repr(word) for word in cell.words)
         return ", as expected" if cell.agrees else f", expected to fail with {told}"
     if cell.expected == "anything":
         return ", of which the contract expects nothing"

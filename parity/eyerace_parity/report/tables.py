@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.report.view.words import Signs
+    from eyerace_parity.report.view.words import StatusSigns
 
 _UNSEEN_WIDTH: Final = 240
 """Columns in a pipe or a log, where nothing needs to be folded and paths are to be copied whole."""
@@ -68,7 +68,7 @@ NARROWEST_CELL: Final = 13
 _WIDEST_TEXT: Final = 20
 
 
-def grid(first: str, names: Sequence[str], signs: Signs) -> Table:
+def grid(first: str, names: Sequence[str], signs: StatusSigns) -> Table:
     """Make an empty table, with a column of labels called ``first`` before all others."""
     table = Table(
         box=box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n") if signs.plain else box.SIMPLE_HEAD,
@@ -81,7 +81,7 @@ def grid(first: str, names: Sequence[str], signs: Signs) -> Table:
     return table
 
 
-def cell(row: VerdictEntry | None, missing: bool, signs: Signs) -> Text:  # noqa: FBT001 - either, never both
+def cell(row: VerdictEntry | None, missing: bool, signs: StatusSigns) -> Text:  # noqa: FBT001 - either, never both
     """Draw a verdict; ``missing`` is a clause that was demanded but got none."""
     if row is None:
         return Text(signs.unjudged if missing else "", style="dim")
@@ -97,7 +97,7 @@ def cell(row: VerdictEntry | None, missing: bool, signs: Signs) -> Text:  # noqa
     return Text(f"{signs.status[row.status]} {signs.text(words)}".rstrip(), style=STYLES[row.status])
 
 
-class Canvas(Console):
+class TextConsole(Console):
     """A console whose output is kept.
 
     Args:

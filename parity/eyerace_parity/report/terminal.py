@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from eyerace_parity.core.result import HOST, Status
-from eyerace_parity.report.tables import NARROWEST_CELL, STYLES, Canvas, cell, grid
+from eyerace_parity.report.tables import NARROWEST_CELL, STYLES, TextConsole, cell, grid
 from eyerace_parity.report.view.contract import WORST_FIRST, faults
 from eyerace_parity.report.view.targets import target_tables
 from eyerace_parity.report.view.words import shown_unit, signs_for
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from eyerace_parity.record.document import ChancesEntry, ContractEntry, Outcome, Record
+    from eyerace_parity.record.document import ChancesEntry, ContractEntry, ContractOutcome, Record
     from eyerace_parity.record.rows import Unjudged, VerdictEntry
-    from eyerace_parity.report.view.words import Signs
+    from eyerace_parity.report.view.words import StatusSigns
 
 _RATIO: Final = "×"  # noqa: RUF001 - a factor, as the checks write it
 _SHORT_UNIT: Final = 4
@@ -55,7 +55,7 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
         Lines that end with a line break and fit the width; words that are longer than a line are broken.
     """
     signs = signs_for(encoding)
-    console = Canvas(width=width, colour=colour)
+    console = TextConsole(width=width, colour=colour)
     for contract in record.contracts:
         verdicts, unjudged = record.verdicts_of(contract.name), record.unjudged_of(contract.name)
         if verdicts and len(record.contracts) > 1:
@@ -97,7 +97,7 @@ def _table(
     names: Sequence[str],
     verdicts: Sequence[VerdictEntry],
     unjudged: Sequence[Unjudged],
-    signs: Signs,
+    signs: StatusSigns,
     *,
     narrow: bool,
 ) -> Table:
@@ -138,7 +138,7 @@ def _rows(verdicts: Sequence[VerdictEntry], names: Sequence[str]) -> list[tuple[
     return [row for check in checks for row in rows if row[0] == check]
 
 
-def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Signs, *, narrow: bool) -> Text:
+def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: StatusSigns, *, narrow: bool) -> Text:
     _, clause, target = key
     units = {shown_unit(row.unit) for row in found if row.value is not None or row.limit is not None}
     unit = units.pop() if len(units) == 1 else ""
@@ -164,9 +164,9 @@ def _in_lines(clause: str) -> list[str]:
 
 
 def _verdict_line(
-    contract: ContractEntry, verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], signs: Signs
+    contract: ContractEntry, verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], signs: StatusSigns
 ) -> Text:
-    outcome: Outcome = contract.outcome
+    outcome: ContractOutcome = contract.outcome
     counts = Counter(row.status for row in verdicts)
     told = ", ".join(f"{counts[status]} {_PAST[status]}" for status in _ORDER if counts[status])
     judged = f"{len(verdicts)} of {contract.planned}" if unjudged else f"all {contract.planned}"
@@ -182,7 +182,7 @@ def _verdict_line(
     return Text(signs.text(line), style=style)
 
 
-def _chances_line(chances: ChancesEntry, signs: Signs) -> Text:
+def _chances_line(chances: ChancesEntry, signs: StatusSigns) -> Text:
     """How often such a verdict is wrong by chance, and which correction was used."""
     number = f"{chances.clauses} clause{' rests' if chances.clauses == 1 else 's rest'} on samples"
     shared = "no correction" if chances.correction == "none" else f"correction: {chances.correction}"
@@ -198,7 +198,7 @@ def _percent(share: float) -> str:
 
 
 _ORDER: Final = (*WORST_FIRST, Status.HELD)
-_HEADLINES: Final[dict[Outcome, str]] = {
+_HEADLINES: Final[dict[ContractOutcome, str]] = {
     "held": "HELD",
     "broken": "BROKEN",
     "error": "NOT HELD (error)",
@@ -211,7 +211,7 @@ def _clauses(number: int) -> str:
     return "clause was" if number == 1 else "clauses were"
 
 
-def _faults(verdicts: Sequence[VerdictEntry], signs: Signs) -> Iterator[Padding]:
+def _faults(verdicts: Sequence[VerdictEntry], signs: StatusSigns) -> Iterator[Padding]:
     """Why and what next: one paragraph a reason."""
     told: set[tuple[str, str, tuple[str, ...]]] = set()
     for fault in faults(verdicts):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.core.errors import ParityError
 from eyerace_parity.core.result import HOST
 from eyerace_parity.record.files import read_record
-from eyerace_parity.selftest.workshop import Unfit
+from eyerace_parity.selftest.workshop import FaultNotApplicable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ _GOOD_ENDINGS: Final = frozenset({0, 1, 5})
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class PytestRun:
     """How one run is started.
 
     Attributes:
@@ -62,11 +62,12 @@ class Condition:
 
     Attributes:
         name: What is different, a few words.
-        arrange: Gives the run; raises :class:`Unfit` where this machine or bundle cannot have the condition.
+        arrange: Gives the run; raises :class:`FaultNotApplicable` where this machine or bundle cannot have the
+            condition.
     """
 
     name: str
-    arrange: Callable[[Contract, Path, int], Stage]
+    arrange: Callable[[Contract, Path, int], PytestRun]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Repeater:
             try:
                 stage = condition.arrange(self.contract, Path(folder), number)
                 answers, why = self._run(stage)
-            except Unfit as error:
+            except FaultNotApplicable as error:
                 return Repeat(condition.name, left_out=str(error))
             finally:
                 _writable(Path(folder))
@@ -122,7 +123,7 @@ class Repeater:
         gone = [f"{name}: not judged" for name in sorted(self._held - answers.keys())]
         return Repeat(condition.name, len(answers), tuple([why] if why else [*red, *gone]), seconds=seconds)
 
-    def _run(self, stage: Stage) -> tuple[dict[str, str], str]:
+    def _run(self, stage: PytestRun) -> tuple[dict[str, str], str]:
         """Run pytest; returns the reason of each judged clause, empty where it holds, and why there was no run."""
         record = stage.folder / "record.json"
         command = [
@@ -178,49 +179,49 @@ def _process(command: Sequence[str], folder: Path, environment: dict[str, str]) 
 # ---- conditions ------------------------------------------------------------------------------------------------------
 
 
-def _plain(contract: Contract, folder: Path, _number: int) -> Stage:
-    return Stage(contract.file, folder)
+def _plain(contract: Contract, folder: Path, _number: int) -> PytestRun:
+    return PytestRun(contract.file, folder)
 
 
-def _arguments(*arguments: str) -> Callable[[Contract, Path, int], Stage]:
-    return lambda contract, folder, _number: Stage(contract.file, folder, arguments)
+def _arguments(*arguments: str) -> Callable[[Contract, Path, int], PytestRun]:
+    return lambda contract, folder, _number: PytestRun(contract.file, folder, arguments)
 
 
-def _environment(**values: str) -> Callable[[Contract, Path, int], Stage]:
-    return lambda contract, folder, _number: Stage(contract.file, folder, environment=tuple(values.items()))
+def _environment(**values: str) -> Callable[[Contract, Path, int], PytestRun]:
+    return lambda contract, folder, _number: PytestRun(contract.file, folder, environment=tuple(values.items()))
 
 
-def _any_order(contract: Contract, folder: Path, number: int) -> Stage:
+def _any_order(contract: Contract, folder: Path, number: int) -> PytestRun:
     from eyerace_parity.selftest.shuffled import SEED  # noqa: PLC0415 - a plugin of pytest, which commands do not import
 
-    return Stage(contract.file, folder, ("-p", "eyerace_parity.selftest.shuffled"), ((SEED, str(number)),))
+    return PytestRun(contract.file, folder, ("-p", "eyerace_parity.selftest.shuffled"), ((SEED, str(number)),))
 
 
-def _workers(contract: Contract, folder: Path, _number: int) -> Stage:
+def _workers(contract: Contract, folder: Path, _number: int) -> PytestRun:
     if find_spec("xdist") is None:
-        raise Unfit("pytest-xdist is not installed")
-    return Stage(contract.file, folder, ("-n", "2"))
+        raise FaultNotApplicable("pytest-xdist is not installed")
+    return PytestRun(contract.file, folder, ("-n", "2"))
 
 
-def _empty_cache(contract: Contract, folder: Path, _number: int) -> Stage:
-    return Stage(contract.file, folder, ("--eyerace-parity-cache", str(folder / "cache")))
+def _empty_cache(contract: Contract, folder: Path, _number: int) -> PytestRun:
+    return PytestRun(contract.file, folder, ("--eyerace-parity-cache", str(folder / "cache")))
 
 
-def _busy(contract: Contract, folder: Path, _number: int) -> Stage:
-    return Stage(contract.file, folder, around=_others_at_work)
+def _busy(contract: Contract, folder: Path, _number: int) -> PytestRun:
+    return PytestRun(contract.file, folder, around=_others_at_work)
 
 
-def _elsewhere(contract: Contract, folder: Path, _number: int) -> Stage:
-    return Stage(_copied(contract, folder / "a folder, ausgewählt für 鳩"), folder)
+def _elsewhere(contract: Contract, folder: Path, _number: int) -> PytestRun:
+    return PytestRun(_copied(contract, folder / "a folder, ausgewählt für 鳩"), folder)
 
 
-def _read_only(contract: Contract, folder: Path, _number: int) -> Stage:
+def _read_only(contract: Contract, folder: Path, _number: int) -> PytestRun:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        raise Unfit("root may write everywhere: run it as another user")
+        raise FaultNotApplicable("root may write everywhere: run it as another user")
     copy = _copied(contract, folder / "bundle")
     for path in (copy.parent, *copy.parent.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    return Stage(copy, folder)
+    return PytestRun(copy, folder)
 
 
 CONDITIONS: Final = (
@@ -265,7 +266,7 @@ def _copied(contract: Contract, target: Path) -> Path:
         folders[:] = [name for name in folders if not name.startswith(".")]
         size += sum((Path(place) / name).stat().st_size for name in files)
         if size > _LARGEST:
-            raise Unfit(f"the bundle's folder holds more than {_LARGEST >> 30} GiB, too much to copy")
+            raise FaultNotApplicable(f"the bundle's folder holds more than {_LARGEST >> 30} GiB, too much to copy")
     shutil.copytree(contract.root, target, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
     return target / contract.file.name
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import numpy as np
 
-from eyerace_parity.checks.base import Rests
+from eyerace_parity.checks.base import SignificanceSource
 from eyerace_parity.core.result import HOST
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need
@@ -29,7 +29,7 @@ from eyerace_parity.stats.classification import decisions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.evidence.source import Source
     from eyerace_parity.selftest.examiner import Examiner
 
@@ -46,7 +46,7 @@ _CLOSE: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True)
-class Dose:
+class Degradation:
     """A fault with a strength.
 
     Attributes:
@@ -71,7 +71,7 @@ class Dose:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class DetectionLimit:
     """How small a fault one variant's clauses still see.
 
     Attributes:
@@ -81,7 +81,7 @@ class Limit:
         seen_by: Clauses that turn red at that strength.
     """
 
-    dose: Dose
+    dose: Degradation
     variant: str
     strength: float | None
     seen_by: tuple[str, ...] = ()
@@ -91,28 +91,30 @@ class Limit:
         """The limit in words."""
         if self.strength is None:
             return f"{self.variant}: not even {self.dose.told(self.dose.most)}"
-        names = listed(self.seen_by, most=4)
+        names = join_names(self.seen_by, most=4)
         least = "from less than" if self.strength <= self.dose.least else "from"
         return f"{self.variant}: {least} {self.dose.told(self.strength)} ({names})"
 
 
 @dataclass(frozen=True, slots=True)
-class _Worsened:
+class DegradedSource:
     """A source whose evidence of one variant is worse than it was measured."""
 
     source: Source
-    dose: Dose
+    dose: Degradation
     variant: str
     strength: float
     random: np.random.Generator
     found: dict[Need[Any], Any] = dataclasses.field(default_factory=dict)
 
     def obtain(self, need: Need[E]) -> E:
+        """The evidence for a need, worse where it is of the degraded variant."""
         if need not in self.found:
             self.found[need] = self._obtain(need)
         return cast("E", self.found[need])
 
     def key(self, need: Need[Any]) -> str:
+        """The content key of the evidence as it was measured."""
         return self.source.key(need)
 
     def _obtain(self, need: Need[Any]) -> Any:
@@ -128,10 +130,10 @@ class _Worsened:
         contract = self.source.contract  # type: ignore[attr-defined]
         ours = self.obtain(Need(Outputs, need.variant, need.target))
         theirs = self.obtain(Need(Outputs, need.versus, need.target, baseline=need.baseline))
-        return flips.reckon(contract, self.source.obtain(Need(Golden)), {}, ours, theirs, source=good.provenance)
+        return flips.compute_flips(contract, self.source.obtain(Need(Golden)), {}, ours, theirs, source=good.provenance)
 
 
-def limits_of(examiner: Examiner, doses: Sequence[Dose], variants: Sequence[str]) -> list[Limit]:
+def limits_of(examiner: Examiner, doses: Sequence[Degradation], variants: Sequence[str]) -> list[DetectionLimit]:
     """Find the detection limits of some variants.
 
     Args:
@@ -167,12 +169,12 @@ def bisect(seen: Callable[[float], bool], least: float, most: float) -> float | 
     return high
 
 
-def _limit(examiner: Examiner, dose: Dose, variant: str, clauses: Sequence[Planned]) -> Limit:
+def _limit(examiner: Examiner, dose: Degradation, variant: str, clauses: Sequence[PlannedClause]) -> DetectionLimit:
     trials = 1 if dose.kind in _FIXED else TRIALS  # where there is no chance in it, one trial tells
 
-    def worsened(strength: float, trial: int) -> _Worsened:
+    def worsened(strength: float, trial: int) -> DegradedSource:
         random = np.random.default_rng([trial, len(dose.name)])
-        return _Worsened(examiner.laboratory, dose, variant, strength, random)
+        return DegradedSource(examiner.laboratory, dose, variant, strength, random)
 
     def seen(strength: float) -> bool:
         unseen = 0
@@ -185,13 +187,13 @@ def _limit(examiner: Examiner, dose: Dose, variant: str, clauses: Sequence[Plann
 
     strength = bisect(seen, dose.least, dose.most)
     if strength is None:
-        return Limit(dose, variant, None)
+        return DetectionLimit(dose, variant, None)
     source = worsened(strength, 0)
     red = [each.clause.name for each in clauses if not judge(each, source, explain=False).status.passes]
-    return Limit(dose, variant, strength, tuple(red))
+    return DetectionLimit(dose, variant, strength, tuple(red))
 
 
-def _clauses(examiner: Examiner, dose: Dose, variant: str) -> list[Planned]:
+def _clauses(examiner: Examiner, dose: Degradation, variant: str) -> list[PlannedClause]:
     """Clauses of a variant that hold, and read the evidence that a dose worsens."""
     found = []
     for planned in examiner.planned:
@@ -202,7 +204,9 @@ def _clauses(examiner: Examiner, dose: Dose, variant: str) -> list[Planned]:
         if dose.kind in kinds or (dose.kind is Outputs and FlipLedger in kinds):
             found.append(planned)
     held = [planned for planned in found if examiner.clean(planned).status.passes]
-    return sorted(held, key=lambda planned: planned.clause.rests is not Rests.ON_NO_SAMPLE)  # the quick ones first
+    return sorted(
+        held, key=lambda planned: planned.clause.rests is not SignificanceSource.ON_NO_SAMPLE
+    )  # the quick ones first
 
 
 # ---- what is worsened ------------------------------------------------------------------------------------------------
@@ -285,7 +289,7 @@ def _percent(what: str) -> Callable[[float], str]:
 _FIXED: Final = frozenset({Files, Footprint, Soak, Instructions})
 
 DOSES: Final = (
-    Dose(
+    Degradation(
         "F1 drop",
         Outputs,
         frozenset({"quality"}),
@@ -294,7 +298,7 @@ DOSES: Final = (
         _wrong,
         lambda share: f"an F1 drop of {100 * share:.2g} points",
     ),
-    Dose(
+    Degradation(
         "wrong decisions",
         Outputs,
         frozenset(),
@@ -303,13 +307,17 @@ DOSES: Final = (
         _wrong,
         lambda share: f"{100 * share:.2g} % more wrong decisions",
     ),
-    Dose("noise", Outputs, frozenset(), 1e-7, 10, _noisy, _percent("noise on the answers")),
-    Dose("scale", Outputs, frozenset(), 1e-7, 100, _scaled, _percent("more on all scores")),
-    Dose("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("more bytes in the file")),
-    Dose("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("more time for an inference")),
-    Dose("memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory")),
-    Dose("cold start", Footprint, frozenset({"memory"}), 1e-2, 1000, _colder, _percent("more time to start")),
-    Dose("leak", Soak, frozenset({"memory"}), 1e-2, 1e6, _leaking, lambda size: f"{size:.2g} kB that every run keeps"),
-    Dose("instructions", Instructions, frozenset(), 1e-3, 10, _longer, _percent("more instructions"), target=True),
+    Degradation("noise", Outputs, frozenset(), 1e-7, 10, _noisy, _percent("noise on the answers")),
+    Degradation("scale", Outputs, frozenset(), 1e-7, 100, _scaled, _percent("more on all scores")),
+    Degradation("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("more bytes in the file")),
+    Degradation("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("more time for an inference")),
+    Degradation("memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory")),
+    Degradation("cold start", Footprint, frozenset({"memory"}), 1e-2, 1000, _colder, _percent("more time to start")),
+    Degradation(
+        "leak", Soak, frozenset({"memory"}), 1e-2, 1e6, _leaking, lambda size: f"{size:.2g} kB that every run keeps"
+    ),
+    Degradation(
+        "instructions", Instructions, frozenset(), 1e-3, 10, _longer, _percent("more instructions"), target=True
+    ),
 )
 """What is looked for by worsening evidence."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eyerace_parity.selftest.workshop import Unfit
+from eyerace_parity.selftest.workshop import FaultNotApplicable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +68,7 @@ def stored(model: onnx.ModelProto, operand: int = _WEIGHT) -> list[Weight]:
     makers = {output: node for node in model.graph.node for output in node.output}
     found = list(_stored(model, operand, tensors, makers))
     if not found:
-        raise Unfit("no stored tensor of a convolution or matrix product was found")
+        raise FaultNotApplicable("no stored tensor of a convolution or matrix product was found")
     return found
 
 
@@ -106,7 +106,7 @@ def initialiser(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
     """
     tensors: list[onnx.TensorProto] = [tensor for tensor in model.graph.initializer if tensor.name == name]
     if not tensors:
-        raise Unfit(f"the file stores no tensor {name}")
+        raise FaultNotApplicable(f"the file stores no tensor {name}")
     return tensors[0]
 
 

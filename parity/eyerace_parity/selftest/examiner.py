@@ -19,24 +19,24 @@ from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.costs import Footprint, PeerTiming, Soak, Timing
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
-from eyerace_parity.golden.base import Wrapped
+from eyerace_parity.golden.base import GoldenSetProxy
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.laboratory import Laboratory
-from eyerace_parity.selftest.model import Answer, Expected, Fault, Outcome
-from eyerace_parity.selftest.workshop import Unfit, Workshop, name_of
+from eyerace_parity.selftest.model import Detection, Expected, FaultResult, PlantedFault
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Workshop, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.data import Preprocess
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.evidence.base import Array, Need
     from eyerace_parity.golden.base import GoldenSet
-    from eyerace_parity.measure.cache import Store
-    from eyerace_parity.measure.targets.equipment import Equipment
+    from eyerace_parity.measure.cache import EvidenceCache
+    from eyerace_parity.measure.targets.equipment import TargetEquipment
 
 _FREE: Final = frozenset({Golden, Graph, Files, Lineage, KnownFlips})
 """Kinds of evidence that only reading files gives."""
@@ -47,7 +47,7 @@ ROOM: Final = 1 << 30
 
 
 @dataclass(slots=True)
-class Memory:
+class SampleMemory:
     """Prepared samples of any golden sets, by set, profile and index.
 
     Attributes:
@@ -68,7 +68,7 @@ class Memory:
             self.samples[key] = feeds
 
 
-class Remembered(Wrapped):
+class CachedGoldenSet(GoldenSetProxy):
     """A golden set that gives what it has prepared before.
 
     Args:
@@ -76,7 +76,7 @@ class Remembered(Wrapped):
         memory: What has been prepared, shared with other sets.
     """
 
-    def __init__(self, golden: GoldenSet, memory: Memory) -> None:
+    def __init__(self, golden: GoldenSet, memory: SampleMemory) -> None:
         super().__init__(golden)
         self._memory = memory
 
@@ -103,16 +103,16 @@ class Examiner:
     """
 
     contract: Contract
-    store: Store
+    store: EvidenceCache
     jobs: int
     progress: Progress
-    equipment: Callable[[Contract], Equipment | None] | None = None
+    equipment: Callable[[Contract], TargetEquipment | None] | None = None
     _clean: Laboratory | None = field(default=None, init=False)
-    _planned: dict[Identity, Planned] = field(default_factory=dict, init=False)
+    _planned: dict[Identity, PlannedClause] = field(default_factory=dict, init=False)
     _held: dict[Identity, Judgement] = field(default_factory=dict, init=False)
     _golden: dict[str, GoldenSet] = field(default_factory=dict, init=False)
     _reddened: set[Identity] = field(default_factory=set, init=False)
-    _memory: Memory = field(default_factory=Memory, init=False)
+    _memory: SampleMemory = field(default_factory=SampleMemory, init=False)
 
     def __post_init__(self) -> None:
         """Plan the good contract.
@@ -123,7 +123,7 @@ class Examiner:
         self._planned = {planned.identity: planned for planned in plan(self.contract)}
 
     @property
-    def planned(self) -> tuple[Planned, ...]:
+    def planned(self) -> tuple[PlannedClause, ...]:
         """Clauses of the good contract that the self-test can judge."""
         return tuple(planned for planned in self._planned.values() if self._can(planned))
 
@@ -132,7 +132,7 @@ class Examiner:
         """Clauses that some fault has turned red."""
         return frozenset(self._reddened)
 
-    def clean(self, planned: Planned) -> Judgement:
+    def clean(self, planned: PlannedClause) -> Judgement:
         """Judge a clause on the untouched bundle, once."""
         identity = planned.identity
         if identity not in self._held:
@@ -146,20 +146,20 @@ class Examiner:
             self._clean = self.open(self.contract)
         return self._clean
 
-    def examine(self, fault: Fault) -> Outcome:
+    def examine(self, fault: PlantedFault) -> FaultResult:
         """Plant a fault and judge it. Never raises for what a bundle holds or a fault does."""
         clock = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="eyerace-parity-selftest-") as folder:
             try:
                 damaged = fault.plant(Workshop(self.contract, Path(folder), self.progress))
                 outcome = self._judge(fault, damaged)
-            except Unfit as error:
-                outcome = Outcome(fault, Answer.UNFIT, cause=str(error))
+            except FaultNotApplicable as error:
+                outcome = FaultResult(fault, Detection.UNFIT, cause=str(error))
             except ParityError as error:
-                outcome = Outcome(fault, Answer.FAILED, cause=str(error))
+                outcome = FaultResult(fault, Detection.FAILED, cause=str(error))
             except Exception as error:  # noqa: BLE001 - an edit meets models of every kind; one must not cost all others
                 told = f"planting it failed: {type(error).__name__}: {error}"
-                outcome = Outcome(fault, Answer.FAILED, cause=told)
+                outcome = FaultResult(fault, Detection.FAILED, cause=told)
         return replace(outcome, seconds=time.monotonic() - clock)
 
     def close(self) -> None:
@@ -169,14 +169,14 @@ class Examiner:
 
     # ---- judging -----------------------------------------------------------------------------------------------------
 
-    def _judge(self, fault: Fault, damaged: Contract) -> Outcome:
+    def _judge(self, fault: PlantedFault, damaged: Contract) -> FaultResult:
         musts, witnesses = self._demanded(fault.expected), self._demanded(fault.witnesses)
         demanded = musts | witnesses
         if not demanded:
             return self._unseen(fault)
         held = [identity for identity in demanded if self.clean(self._planned[identity]).status.passes]
         if not held:
-            return Outcome(fault, Answer.FAILED, tuple(demanded.values()), cause=self._red_already(demanded))
+            return FaultResult(fault, Detection.FAILED, tuple(demanded.values()), cause=self._red_already(demanded))
         verdicts = self._verdicts(damaged, frozenset(held))
         red = sorted((v for v in verdicts if not v.status.passes), key=lambda verdict: verdict.identity not in held)
         self._reddened.update(verdict.identity for verdict in red)
@@ -187,12 +187,12 @@ class Examiner:
             blind += tuple(demanded[identity] for identity in held if identity in could)
         cause = next((said for verdict in red for said in _said(verdict.judgement) if fault.named_in(said)), "")
         if not seen_by:
-            answer = Answer.MISSED
+            answer = Detection.MISSED
         elif not cause:
-            answer = Answer.MISNAMED
+            answer = Detection.MISNAMED
         else:
-            answer = Answer.PARTLY if blind else Answer.CAUGHT
-        return Outcome(fault, answer, tuple(demanded[i] for i in held), tuple(red), blind, cause)
+            answer = Detection.PARTLY if blind else Detection.CAUGHT
+        return FaultResult(fault, answer, tuple(demanded[i] for i in held), tuple(red), blind, cause)
 
     def _demanded(self, clauses: Iterable[Expected]) -> dict[Identity, Expected]:
         """Clauses that the good contract demands, and that can be judged here."""
@@ -234,15 +234,15 @@ class Examiner:
             None,
         )
 
-    def _can(self, planned: Planned) -> bool:
+    def _can(self, planned: PlannedClause) -> bool:
         return planned.case.target == HOST or self.equipment is not None
 
-    def _unseen(self, fault: Fault) -> Outcome:
+    def _unseen(self, fault: PlantedFault) -> FaultResult:
         clauses = (*fault.expected, *fault.witnesses)
         if any(self._identity(expected) is not None for expected in clauses):
-            return Outcome(fault, Answer.LEFT_OUT, clauses, cause="only targets see it: run with --targets")
+            return FaultResult(fault, Detection.LEFT_OUT, clauses, cause="only targets see it: run with --targets")
         names = ", ".join(dict.fromkeys(expected.clause for expected in clauses))
-        return Outcome(fault, Answer.UNCOVERED, clauses, cause=f"the contract demands none of: {names}")
+        return FaultResult(fault, Detection.UNCOVERED, clauses, cause=f"the contract demands none of: {names}")
 
     def _red_already(self, demanded: Iterable[Identity]) -> str:
         first = next(iter(demanded))
@@ -265,11 +265,11 @@ class Examiner:
         """Open a golden set, and read its files once for all contracts that share it."""
         shared = contract.model_dump_json(include={"golden", "classes", "preprocess", "interface"})
         if shared not in self._golden:
-            self._golden[shared] = Remembered(open_golden(contract), self._memory)
+            self._golden[shared] = CachedGoldenSet(open_golden(contract), self._memory)
         return self._golden[shared]
 
 
-def _costs_nothing(planned: Planned, measured: set[tuple[type[Any], str]]) -> bool:
+def _costs_nothing(planned: PlannedClause, measured: set[tuple[type[Any], str]]) -> bool:
     """Whether a clause needs only what is measured anyhow, on the host."""
     if planned.case.target != HOST:
         return False

@@ -19,7 +19,7 @@ from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.judging import judge
 from eyerace_parity.selftest.detection_limits import bisect
 from eyerace_parity.selftest.edits import initialiser, stored, write
-from eyerace_parity.selftest.workshop import Role, Unfit, Workshop, name_of
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Role, Workshop, name_of
 
 if TYPE_CHECKING:
     import onnx
@@ -71,7 +71,7 @@ def layer_limit(examiner: Examiner, role: Role) -> LayerLimit | None:
         try:
             few = _few(workshop)
             count = len(stored(workshop.model(role)))
-        except Unfit:
+        except FaultNotApplicable:
             return None
         places = sorted({round(place) for place in np.linspace(0, count - 1, LAYERS)})
         small = Workshop(few, Path(folder), examiner.progress)
@@ -94,7 +94,7 @@ def _few(workshop: Workshop) -> Contract:
     """The contract on a few of its samples."""
     spec = workshop.contract.golden
     if not isinstance(spec, ImageSet):
-        raise Unfit("the golden set holds no photographs")
+        raise FaultNotApplicable("the golden set holds no photographs")
     text = workshop.contract.path(spec.labels).read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
     step = max(1, len(rows) // SAMPLES)

@@ -39,7 +39,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PlantedFault:
     """One small transformation of a good bundle, and what must be seen of it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Fault:
         return re.search(self.cause, text, re.IGNORECASE) is not None
 
 
-class Answer(StrEnum):
+class Detection(StrEnum):
     """What became of a fault."""
 
     CAUGHT = "caught"
@@ -91,11 +91,11 @@ class Answer(StrEnum):
     @property
     def passes(self) -> bool:
         """Whether the self-test stays green."""
-        return self in {Answer.CAUGHT, Answer.UNCOVERED, Answer.UNFIT, Answer.LEFT_OUT}
+        return self in {Detection.CAUGHT, Detection.UNCOVERED, Detection.UNFIT, Detection.LEFT_OUT}
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FaultResult:
     """What became of one fault.
 
     Attributes:
@@ -108,8 +108,8 @@ class Outcome:
         seconds: How long it took.
     """
 
-    fault: Fault
-    answer: Answer
+    fault: PlantedFault
+    answer: Detection
     expected: tuple[Expected, ...] = ()
     red: tuple[Verdict, ...] = ()
     blind: tuple[Expected, ...] = ()

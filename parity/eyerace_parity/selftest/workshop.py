@@ -60,7 +60,7 @@ class Workshop:
         """
         found = name_of(self.contract, role)
         if found is None:
-            raise Unfit(f"the contract has no {role} variant")
+            raise FaultNotApplicable(f"the contract has no {role} variant")
         return found
 
     # ---- artefacts ---------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class Workshop:
         """
         recipe = recipe_of(self._onnx(role))
         if not isinstance(recipe, QuantiseStaticRecipe):
-            raise Unfit(f"{self.name(role)} is not made by static quantisation")
+            raise FaultNotApplicable(f"{self.name(role)} is not made by static quantisation")
         few = recipe.calibration.model_copy(update={"count": min(recipe.calibration.count, 16), "method": "minmax"})
         return recipe.model_copy(update={"calibration": few})
 
@@ -136,7 +136,7 @@ class Workshop:
         """
         recipe = recipe_of(self._onnx(role))
         if not isinstance(recipe, QuantiseStaticRecipe | QuantiseDynamicRecipe):
-            raise Unfit(f"{self.name(role)} is not made by quantising another variant")
+            raise FaultNotApplicable(f"{self.name(role)} is not made by quantising another variant")
         return recipe.source
 
     def checkpoint(self) -> dict[str, Any]:
@@ -147,11 +147,11 @@ class Workshop:
         """
         stated = self.contract.variants[self.name(Role.TORCH)]
         if not isinstance(stated, TorchVariant) or stated.path.suffix != ".safetensors":
-            raise Unfit("the checkpoint is no .safetensors file")
+            raise FaultNotApplicable("the checkpoint is no .safetensors file")
         try:
             from safetensors.numpy import load_file  # noqa: PLC0415 - only where a checkpoint is damaged
         except ImportError:
-            raise Unfit("safetensors is not installed") from None
+            raise FaultNotApplicable("safetensors is not installed") from None
         return dict(load_file(self.contract.path(stated.path)))
 
     def with_checkpoint(self, tensors: Mapping[str, Any]) -> Contract:
@@ -175,7 +175,9 @@ class Workshop:
         from eyerace_parity.recipes.onnx_file import seal  # noqa: PLC0415
 
         if not isinstance(recipe_of(self._onnx(Role.FLOAT)), ExportRecipe) or find_spec("torch") is None:
-            raise Unfit("the float variant is not exported here: it has no recipe, or torch is not installed")
+            raise FaultNotApplicable(
+                "the float variant is not exported here: it has no recipe, or torch is not installed"
+            )
         damaged = self.with_checkpoint(tensors)
         stamp = current_lineage(self.contract, self.name(Role.FLOAT))
         return seal(export(damaged, self.name(Role.TORCH)), stamp)
@@ -202,7 +204,7 @@ class Workshop:
         good = self.profile(role)
         bad = Preprocess.model_validate(good.model_dump() | changes)
         if bad == good:
-            raise Unfit("the bundle prepares its photographs so already")
+            raise FaultNotApplicable("the bundle prepares its photographs so already")
         damaged = self.with_variant(role, preprocess=PROFILE)
         return damaged.model_copy(update={"preprocess": {**self.contract.preprocess, PROFILE: bad}})
 
@@ -214,7 +216,7 @@ class Workshop:
         """
         good = self.contract.preprocess_of(self.name(role))
         if good is None:
-            raise Unfit("the golden set holds tensors, which are prepared already")
+            raise FaultNotApplicable("the golden set holds tensors, which are prepared already")
         return good
 
     def images(self) -> ImageSet:
@@ -224,7 +226,7 @@ class Workshop:
             Unfit: It holds tensors.
         """
         if not isinstance(self.contract.golden, ImageSet):
-            raise Unfit("the golden set holds no photographs")
+            raise FaultNotApplicable("the golden set holds no photographs")
         return self.contract.golden
 
     def relabelled(self, change: Callable[[list[str]], Sequence[str]]) -> Contract:
@@ -245,7 +247,7 @@ class Workshop:
     def _onnx(self, role: Role) -> Variant:
         variant = self.contract.variants[self.name(role)]
         if variant.kind != "onnx":
-            raise Unfit(f"{self.name(role)} is no ONNX file")
+            raise FaultNotApplicable(f"{self.name(role)} is no ONNX file")
         return variant
 
 
@@ -284,5 +286,5 @@ class Role(StrEnum):
     """What the phone runs: the ONNX variant of the tier ``device``, or the one that a recipe quantises."""
 
 
-class Unfit(Exception):  # noqa: N818 - no fault of anybody: this bundle has not what the fault would damage
+class FaultNotApplicable(Exception):  # noqa: N818 - no fault of anybody: this bundle has not what the fault would damage
     """A fault that cannot be planted in this bundle; says why."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.release import files
-from eyerace_parity.release.source import NoRelease, ReleaseSource
+from eyerace_parity.release.source import MissingBaseline, ReleaseBaseline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pytest
 
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.evidence.base import Need
@@ -29,7 +29,7 @@ def places(config: pytest.Config) -> tuple[Path, ...]:
 
 
 def stored_baseline(
-    contract: Contract, planned: Sequence[Planned], settings: Settings, folders: Sequence[Path]
+    contract: Contract, planned: Sequence[PlannedClause], settings: Settings, folders: Sequence[Path]
 ) -> files.Stored | str:
     """Find the release that a contract is judged against.
 
@@ -61,10 +61,12 @@ def in_words(stored: files.Stored | str) -> str:
     """Say what a candidate is compared with; an empty text where it is with nothing."""
     if isinstance(stored, str):
         return f"compared with release {stored}, which is not there yet" if stored else ""
-    return f"compared with release {stored.release.name} ({stored.release.digest[:19]}) in {shown(stored.folder)}"
+    return (
+        f"compared with release {stored.release.name} ({stored.release.digest[:19]}) in {display_path(stored.folder)}"
+    )
 
 
-def compares(planned: Sequence[Planned]) -> bool:
+def compares(planned: Sequence[PlannedClause]) -> bool:
     """Whether anything is demanded of how a candidate stands to a release."""
     try:
         return any(need.baseline for each in planned for need in each.needs)
@@ -77,8 +79,8 @@ def source_of(
 ) -> Baseline | None:
     """The release as a source of evidence; ``None`` where none is named."""
     if isinstance(stored, str):
-        return NoRelease(stored) if stored else None
-    return ReleaseSource(stored, contract, measure)
+        return MissingBaseline(stored) if stored else None
+    return ReleaseBaseline(stored, contract, measure)
 
 
 def measurer(laboratory: Callable[[Contract], Laboratory]) -> Callable[[Contract, Need[Timing]], Timing]:

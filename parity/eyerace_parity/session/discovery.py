@@ -21,8 +21,8 @@ import pytest
 
 from eyerace_parity.contract.settings import COMMAND_LINE, ENVIRONMENT
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +63,7 @@ def discover(config: pytest.Config, settings: Settings) -> Discovery:
         contracts = explicit or usual
         if not contracts:
             raise ContractError(
-                f"no contract: there is no {' and no '.join(PLACES)} in {shown(config.rootpath)}",
+                f"no contract: there is no {' and no '.join(PLACES)} in {display_path(config.rootpath)}",
                 next_step="name one with --eyerace-parity-contract FILE, or write one with "
                 "`eyerace-parity init MODEL.onnx`",
             )
@@ -93,7 +93,7 @@ def refuse_namesakes(names: Sequence[tuple[str, Path]]) -> None:
     for name, file in names:
         if name in seen:
             raise ContractError(
-                f"{listed(shown(path) for path in (seen[name], file))} are both named {name!r}",
+                f"{join_names(display_path(path) for path in (seen[name], file))} are both named {name!r}",
                 next_step="give each contract a name of its own, or judge them in separate runs",
             )
         seen[name] = file

@@ -8,9 +8,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TextIO
 
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.core.progress import SilentProgress
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.report import github
 from eyerace_parity.report.view.words import RICH, signs_for
 from eyerace_parity.session import power
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress, Task
     from eyerace_parity.record.document import Record
     from eyerace_parity.report.progress import RichProgress
-    from eyerace_parity.report.view.words import Signs
-    from eyerace_parity.session.subject import Subject
+    from eyerace_parity.report.view.words import StatusSigns
+    from eyerace_parity.session.subject import ContractSession
 
 
 _VERDICT_ONLY: Final = -2
@@ -38,7 +38,7 @@ _VERDICT_ONLY: Final = -2
 
 
 @dataclass(slots=True)
-class Stage:
+class TerminalDisplay:
     """The terminal of a run. It is the progress of all work in it (:class:`eyerace_parity.core.progress.Progress`).
 
     Attributes:
@@ -75,7 +75,7 @@ class Stage:
         """Show a piece of long work."""
         return self._progress.task(label, total)
 
-    def header(self, subjects: Sequence[Subject], unjudged: Sequence[Path] = ()) -> list[str]:
+    def header(self, subjects: Sequence[ContractSession], unjudged: Sequence[Path] = ()) -> list[str]:
         """Say what will be judged and which values are not the defaults.
 
         Args:
@@ -83,15 +83,16 @@ class Stage:
             unjudged: Where none is, those that would have been, had no paths been named.
         """
         lines = [
-            f"eyerace-parity: {shown(file)} is not judged, because other paths were named; name it too to judge it"
+            f"eyerace-parity: {display_path(file)} is not judged, because other paths were named; name it too "
+            "to judge it"
             for file in unjudged
         ]
         for subject in subjects:
             contract = subject.contract
             clauses = f"{len(subject.planned)} clause" + ("s" if len(subject.planned) != 1 else "")
             lines.append(
-                f"eyerace-parity: {shown(contract.file)} ({contract.name}, {contract.digest[:19]}): "
-                f"{listed(contract.variants)}; {clauses}"
+                f"eyerace-parity: {display_path(contract.file)} ({contract.name}, {contract.digest[:19]}): "
+                f"{join_names(contract.variants)}; {clauses}"
             )
             if release := in_words(subject.baseline):
                 lines.append(f"eyerace-parity: {release}")
@@ -101,9 +102,9 @@ class Stage:
                 lines.append(f"eyerace-parity: {seen}")
             building = () if self.config.getoption("collectonly") else subject.to_build()
             if building:
-                files = [shown(contract.path(contract.variants[name].path)) for name in building]
+                files = [display_path(contract.path(contract.variants[name].path)) for name in building]
                 verb = "missing or stale" if self.settings.rebuild else "missing"
-                lines.append(f"eyerace-parity: built before the first check, because {verb}: {listed(files)}")
+                lines.append(f"eyerace-parity: built before the first check, because {verb}: {join_names(files)}")
         said = [
             f"{name} = {text} ({origin})"
             for name, (text, origin) in self.settings.described().items()
@@ -113,12 +114,12 @@ class Stage:
             lines.append(f"eyerace-parity: {'; '.join(said)}")
         return lines
 
-    def built(self, subject: Subject, name: str, result: Path | RecipeError, seconds: float) -> None:
+    def built(self, subject: ContractSession, name: str, result: Path | RecipeError, seconds: float) -> None:
         """Say what became of an artefact that had to be built."""
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
         if terminal is None:
             return
-        file = shown(subject.contract.path(subject.contract.variants[name].path))
+        file = display_path(subject.contract.path(subject.contract.variants[name].path))
         terminal.ensure_newline()
         if isinstance(result, Exception):
             terminal.write_line(f"eyerace-parity: {file} could not be built: {result}", red=True)
@@ -126,7 +127,7 @@ class Stage:
             terminal.write_line(f"eyerace-parity: built {file} in {seconds:.1f} s")
 
     @property
-    def signs(self) -> Signs:
+    def signs(self) -> StatusSigns:
         """Signs that the terminal can take. A worker writes to none: what it says is encoded where it is shown."""
         return RICH if self.worker else signs_for(self._encoding())
 

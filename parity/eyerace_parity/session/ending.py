@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import ContractError, ParityError, RecordError
-from eyerace_parity.core.files import shown
-from eyerace_parity.record.accepted_flips import gone
+from eyerace_parity.core.files import display_path
+from eyerace_parity.record.accepted_flips import stale_entries
 from eyerace_parity.record.files import write_record
 from eyerace_parity.release import files
 from eyerace_parity.report import github
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.measure.laboratory import Laboratory
     from eyerace_parity.record.document import Record
-    from eyerace_parity.session.subject import Subject
+    from eyerace_parity.session.subject import ContractSession
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Ending:
 
     record: Record
     settings: Settings
-    subjects: Sequence[Subject]
+    subjects: Sequence[ContractSession]
     root: Path
     notes: list[str] = field(default_factory=list, init=False)
     failed: bool = field(default=False, init=False)
@@ -51,7 +51,9 @@ class Ending:
         """Do all that was asked for; what cannot be done keeps nothing else from being done."""
         troubles = dict.fromkeys(filter(None, (subject.trouble for subject in self.subjects)))
         self.notes += [f"eyerace-parity: measurements could not be kept for the next run: {told}" for told in troubles]
-        self.notes += [f"eyerace-parity: {line}" for each in self.record.contracts for line in gone(self.record, each)]
+        self.notes += [
+            f"eyerace-parity: {line}" for each in self.record.contracts for line in stale_entries(self.record, each)
+        ]
         if github.listened_to():
             # A summary that cannot be written is no reason for a red gate.
             self._try(self._summarise, red=False)
@@ -77,18 +79,18 @@ class Ending:
 
     def _keep(self) -> Iterable[str]:
         write_record(self.settings.record, self.record)
-        return (f"record: {shown(self.settings.record)}",)
+        return (f"record: {display_path(self.settings.record)}",)
 
     def _draw(self) -> Iterable[str]:
-        from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - most runs draw no page
+        from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - most runs draw no page
         from eyerace_parity.release.history import accepted_of  # noqa: PLC0415
         from eyerace_parity.report.html import write_page  # noqa: PLC0415
 
         if self.settings.html is None:
             return ()
-        store, jobs = Store(self.settings.cache), self.settings.jobs
+        store, jobs = EvidenceCache(self.settings.cache), self.settings.jobs
         write_page(self.settings.html, self.record, store, self.root, jobs=jobs, accepted=accepted_of)
-        return (f"page: {shown(self.settings.html)}",)
+        return (f"page: {display_path(self.settings.html)}",)
 
 
 _NO: Final = {"", "0", "false", "no", "off"}
@@ -121,7 +123,7 @@ def refuse_acceptance(settings: Settings, config: pytest.Config) -> None:
         )
 
 
-def refuse_idle(settings: Settings, subjects: Sequence[Subject]) -> None:
+def refuse_idle(settings: Settings, subjects: Sequence[ContractSession]) -> None:
     """Refuse a release that nothing is compared with: a green run must not pass for one that compared.
 
     Raises:
@@ -134,7 +136,7 @@ def refuse_idle(settings: Settings, subjects: Sequence[Subject]) -> None:
         )
 
 
-def accept(subject: Subject, record: Record, laboratory: Laboratory) -> list[str]:
+def accept(subject: ContractSession, record: Record, laboratory: Laboratory) -> list[str]:
     """Accept what a run found as a release, and tell what that changes.
 
     The verdicts of the run stay what they are: it compared with what was accepted before.
@@ -161,7 +163,7 @@ def accept(subject: Subject, record: Record, laboratory: Laboratory) -> list[str
         raise RecordError(error.reason, next_step=error.next_step) from error
     files.write(made, acceptance(made, contract, record, subject.store))
     again = " again, unchanged" if before is not None and before.release.digest == made.release.digest else ""
-    lines = [f"eyerace-parity: accepted as release {name}{again}: {shown(folder)} ({made.release.digest[:19]})"]
+    lines = [f"eyerace-parity: accepted as release {name}{again}: {display_path(folder)} ({made.release.digest[:19]})"]
     if against is not None:
         lines.append(f"  changed since release {against.release.name} ({against.release.digest[:19]}):")
         lines += [f"    {line}" for line in changes(against, made, golden)]

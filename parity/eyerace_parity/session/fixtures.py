@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from eyerace_parity.golden.base import GoldenSet
     from eyerace_parity.runners.base import Runner
     from eyerace_parity.session.session import GateSession
-    from eyerace_parity.session.subject import Subject
+    from eyerace_parity.session.subject import ContractSession
 
 
 @pytest.fixture
-def parity_contract(_parity_subject: Subject) -> Contract:
+def parity_contract(_parity_subject: ContractSession) -> Contract:
     """The contract of the run; of several, the one that ``@pytest.mark.parity(contract="…")`` names."""
     return _parity_subject.contract
 
 
 @pytest.fixture
-def parity_golden(_parity_subject: Subject) -> GoldenSet:
+def parity_golden(_parity_subject: ContractSession) -> GoldenSet:
     """The golden set, opened and checked."""
     from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415 - nothing is imported for tests that need nothing
 
@@ -37,7 +37,7 @@ def parity_golden(_parity_subject: Subject) -> GoldenSet:
 
 
 @pytest.fixture
-def parity_variants(_parity_subject: Subject) -> Iterator[Mapping[str, Runner]]:
+def parity_variants(_parity_subject: ContractSession) -> Iterator[Mapping[str, Runner]]:
     """Loaded variants by name; each is loaded when it is first asked for, and closed after the test."""
     from eyerace_parity.runners.registry import open_runner  # noqa: PLC0415 - as above
 
@@ -51,7 +51,7 @@ def parity_variants(_parity_subject: Subject) -> Iterator[Mapping[str, Runner]]:
 
 
 @pytest.fixture
-def parity_outputs(_parity_subject: Subject) -> Mapping[str, Mapping[str, Array]]:
+def parity_outputs(_parity_subject: ContractSession) -> Mapping[str, Mapping[str, Array]]:
     """What each variant answers to the golden set: variant, then output, then samples on the first axis.
 
     Gathered once and kept, as for the clauses.
@@ -67,7 +67,7 @@ def parity_outputs(_parity_subject: Subject) -> Mapping[str, Mapping[str, Array]
 
 @pytest.fixture
 def assert_held(
-    request: pytest.FixtureRequest, _parity_gate: GateSession, _parity_subject: Subject
+    request: pytest.FixtureRequest, _parity_gate: GateSession, _parity_subject: ContractSession
 ) -> Callable[..., None]:
     """A function that fails the test unless clauses hold: ``assert_held("int8", "f1")``, or all with no arguments.
 
@@ -106,7 +106,7 @@ def _parity_gate(request: pytest.FixtureRequest) -> GateSession:
 
 
 @pytest.fixture
-def _parity_subject(request: pytest.FixtureRequest, _parity_gate: GateSession) -> Subject:
+def _parity_subject(request: pytest.FixtureRequest, _parity_gate: GateSession) -> ContractSession:
     """The contract that the test speaks of."""
     marker = request.node.get_closest_marker("parity")
     named: Any = _marked_contract(**marker.kwargs) if marker else None

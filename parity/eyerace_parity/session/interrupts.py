@@ -41,7 +41,7 @@ def held_back() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-class Patience:
+class InterruptGuard:
     """Holds back interrupts from the first one to the end of the run."""
 
     def __init__(self) -> None:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from _pytest._code import ExceptionInfo
     from _pytest._code.code import TerminalRepr
 
-    from eyerace_parity.checks.base import Planned
-    from eyerace_parity.record.compose import Finding
+    from eyerace_parity.checks.base import PlannedClause
+    from eyerace_parity.record.compose import VerdictWithEvidence
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.session.subject import Subject
+    from eyerace_parity.session.subject import ContractSession
 
 _PROPERTIES: Final = (
     "contract",
@@ -41,10 +41,10 @@ _PROPERTIES: Final = (
 class Gate(Protocol):
     """What items ask of the run that they are part of."""
 
-    def subject(self, path: Path) -> Subject:
+    def subject(self, path: Path) -> ContractSession:
         """The contract at a path, with all that it demands."""
 
-    def judge(self, item: ClauseItem, subject: Subject, planned: Planned) -> Finding:
+    def judge(self, item: ClauseItem, subject: ContractSession, planned: PlannedClause) -> VerdictWithEvidence:
         """Judge a clause for an item."""
 
     def account(self, row: VerdictEntry) -> str:
@@ -87,7 +87,7 @@ class VariantCollector(pytest.Collector):
 
     obj = None
     gate: Gate
-    planned: tuple[Planned, ...]
+    planned: tuple[PlannedClause, ...]
 
     def collect(self) -> Iterator[ClauseItem]:
         """Collect what is demanded of the variant."""
@@ -105,7 +105,7 @@ class ClauseItem(pytest.Item):
 
     obj = None
     gate: Gate
-    planned: Planned
+    planned: PlannedClause
 
     def runtest(self) -> None:
         """Judge it.
@@ -135,12 +135,12 @@ class ClauseItem(pytest.Item):
         return self.path, None if line is None else line - 1, str(self.planned.identity)
 
 
-def clause_name(planned: Planned) -> str:
+def clause_name(planned: PlannedClause) -> str:
     """The name of a clause's item."""
     target = planned.identity.target
     return planned.clause.name if target == HOST else f"{planned.clause.name}[{target}]"
 
 
-def clause_path(planned: Planned) -> str:
+def clause_path(planned: PlannedClause) -> str:
     """The id of a clause's item below its contract, e.g. ``int8::f1``."""
     return f"{planned.case.name}::{clause_name(planned)}"

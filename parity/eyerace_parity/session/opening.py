@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from eyerace_parity.contract.options import OPTIONS
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError, RecipeError
-from eyerace_parity.core.files import shown
-from eyerace_parity.core.machine import hush
+from eyerace_parity.core.files import display_path
+from eyerace_parity.core.machine import disable_telemetry
 from eyerace_parity.report.html import require_page
 from eyerace_parity.session.discovery import Discovery, discover, refuse_namesakes
-from eyerace_parity.session.display import Stage
+from eyerace_parity.session.display import TerminalDisplay
 from eyerace_parity.session.ending import refuse_acceptance, refuse_idle
 from eyerace_parity.session.exits import runs_nothing
 from eyerace_parity.session.selection import Coverage, ItemSelection
 from eyerace_parity.session.session import WORKER_KEY, GateSession
-from eyerace_parity.session.subject import Assistance, open_subject
+from eyerace_parity.session.subject import LazyIsolatedWorker, open_subject
 
 if TYPE_CHECKING:
     import argparse
@@ -35,12 +35,12 @@ def open_session(config: pytest.Config) -> GateSession:
     Raises:
         ContractError: An option or a contract is wrong, or there is none.
     """
-    hush()
+    disable_telemetry()
     settings = _settings(config)
     told = getattr(config, "workerinput", {}).get(WORKER_KEY)
     typed = _typed(config)
-    stage = Stage(config, settings, worker=told is not None)
-    assistance = Assistance(wanted=not settings.in_process)
+    stage = TerminalDisplay(config, settings, worker=told is not None)
+    assistance = LazyIsolatedWorker(wanted=not settings.in_process)
     unbuilt: dict[str, dict[str, list[str]]] = {}
     if told is None:
         _refuse_folder(settings)
@@ -105,7 +105,7 @@ def _refuse_folder(settings: Settings) -> None:
     for name, path in (("record", settings.record), ("html", settings.html)):
         if path is not None and path.is_dir():
             raise ContractError(
-                f"{settings.origin(name)}: {shown(path)} is a folder",
+                f"{settings.origin(name)}: {display_path(path)} is a folder",
                 next_step="name a file, e.g. build/parity/record.json",
             )
     if settings.html is not None:

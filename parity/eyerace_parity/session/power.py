@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import GoldenError
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.golden.dataset import labels_alone
 from eyerace_parity.stats.planning import POWER, sight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.stats.planning import Sight
+    from eyerace_parity.stats.planning import SetResolution
 
 _DROPS: Final = frozenset({"f1_drop", "micro_f1_drop", "accuracy_drop"})
 _SURE: Final = 0.99
 _CLASS_DROPS: Final = frozenset({"f1_drop_per_class"})
 
 
-def in_words(contract: Contract, planned: Sequence[Planned]) -> str:
+def in_words(contract: Contract, planned: Sequence[PlannedClause]) -> str:
     """Say which drop the golden set resolves, the power of the contract's margins, and which are too small for it.
 
     Args:
@@ -47,13 +47,13 @@ def in_words(contract: Contract, planned: Sequence[Planned]) -> str:
         f"if {100 * stated.assumed_flips:g} % of the decisions flip)"
     )
     powers = {f"{name} = {margin:g}": _power(contract, seen, margin, of_class) for name, margin, of_class in margins}
-    told = listed([f"{name}: {_percent(power)}" for name, power in powers.items()])
+    told = join_names([f"{name}: {_percent(power)}" for name, power in powers.items()])
     line = f"{line}; power of the contract's margins: {told}"
     blind = [name for name, power in powers.items() if power < POWER]
-    return f"{line}; too small to count on: {listed(blind)}" if blind else line
+    return f"{line}; too small to count on: {join_names(blind)}" if blind else line
 
 
-def _margins(planned: Planned) -> Iterator[tuple[str, float, str | None]]:
+def _margins(planned: PlannedClause) -> Iterator[tuple[str, float, str | None]]:
     """The margins that a clause states above zero, which is a demand on this very set: name, margin, class if any."""
     key = planned.clause.limit or ""
     if key not in _DROPS | _CLASS_DROPS:
@@ -67,7 +67,7 @@ def _margins(planned: Planned) -> Iterator[tuple[str, float, str | None]]:
         yield name, demand, "" if key in _CLASS_DROPS else None
 
 
-def _power(contract: Contract, seen: Sight, margin: float, of_class: str | None) -> float:
+def _power(contract: Contract, seen: SetResolution, margin: float, of_class: str | None) -> float:
     """Chance that a model which loses nothing holds a margin: of all classes together, of one, or of the worst one."""
     if of_class is None:
         return seen.power(margin)

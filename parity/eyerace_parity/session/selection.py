@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from eyerace_parity.checks.base import Planned
-    from eyerace_parity.session.subject import Subject
+    from eyerace_parity.checks.base import PlannedClause
+    from eyerace_parity.session.subject import ContractSession
 
 DESELECTED: Final = "deselected"
 """Why a clause was not judged that this command line left out."""
@@ -197,7 +197,7 @@ class Coverage:
         self._order = list(items)
 
     def note_selected(
-        self, items: Sequence[pytest.Item], judged: Mapping[Path, Subject], config: pytest.Config
+        self, items: Sequence[pytest.Item], judged: Mapping[Path, ContractSession], config: pytest.Config
     ) -> None:
         """Note which clauses are left after everybody has left out theirs, and who left out what."""
         self.selected |= {item.planned.identity for item in items if isinstance(item, ClauseItem)}
@@ -237,7 +237,7 @@ class Coverage:
             (self._left_out[key] if key else self.selected).update(Identity(*names) for names in found)
 
 
-def _clause(file: Path, planned: Planned, item: ClauseItem | None, root: Path) -> Clause:
+def _clause(file: Path, planned: PlannedClause, item: ClauseItem | None, root: Path) -> Clause:
     path = clause_path(planned)
     nodeid = f"{relative(file, root)}::{path}" if item is None else item.nodeid
     return Clause(planned.identity, file, path, nodeid, item)

@@ -17,34 +17,34 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from eyerace_parity.core.errors import CHANGED_NEXT
-from eyerace_parity.record.compose import Finding, compose, relative
+from eyerace_parity.record.compose import VerdictWithEvidence, compose, relative
 from eyerace_parity.record.reproduce import command_of
 from eyerace_parity.report.view.words import account
 from eyerace_parity.session.ending import Ending
 from eyerace_parity.session.exits import Ran, exit_of, runs_nothing
-from eyerace_parity.session.interrupts import Patience
+from eyerace_parity.session.interrupts import InterruptGuard
 from eyerace_parity.session.nodes import ClauseItem, ContractFile
 from eyerace_parity.session.selection import BY_ADDOPTS, DESELECTED
-from eyerace_parity.session.subject import Subject, open_subject
+from eyerace_parity.session.subject import ContractSession, open_subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.core.result import Identity
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.session.display import Stage
+    from eyerace_parity.session.display import TerminalDisplay
     from eyerace_parity.session.selection import Coverage
-    from eyerace_parity.session.subject import Assistance
+    from eyerace_parity.session.subject import LazyIsolatedWorker
 
 ON_REPORT: Final = "eyerace_parity"
 """Attribute of a test report that carries findings, as JSON texts: they cross the worker border unchanged."""
 
-_findings: Final = pytest.StashKey[list[Finding]]()
+_findings: Final = pytest.StashKey[list[VerdictWithEvidence]]()
 
 WORKER_KEY: Final = "eyerace_parity"
 """Key of our part in what xdist's controller and workers tell each other."""
@@ -71,16 +71,16 @@ class GateSession:
 
     config: pytest.Config
     settings: Settings
-    stage: Stage
-    judged: dict[Path, Subject]
-    known: dict[Path, Subject]
+    stage: TerminalDisplay
+    judged: dict[Path, ContractSession]
+    known: dict[Path, ContractSession]
     added: tuple[Path, ...]
     only_marked: bool
     worker: bool
-    assistance: Assistance
+    assistance: LazyIsolatedWorker
     coverage: Coverage
     only_reports: bool
-    patience: Patience = field(default_factory=Patience, init=False)
+    patience: InterruptGuard = field(default_factory=InterruptGuard, init=False)
     _fallen: set[str] = field(default_factory=set, init=False)
     _withdrawn: tuple[str, ...] = field(default=(), init=False)
     _marked_ran: bool = field(default=False, init=False)
@@ -93,7 +93,7 @@ class GateSession:
 
     # What is judged -----------------------------------------------------------------------------------------------
 
-    def subject(self, file: Path) -> Subject:
+    def subject(self, file: Path) -> ContractSession:
         """The contract of a file.
 
         Raises:
@@ -104,14 +104,14 @@ class GateSession:
             found = self.known[file] = open_subject(file, self.settings, self.stage, self.config, self.assistance)
         return found
 
-    def judge(self, item: pytest.Item, subject: Subject, planned: Planned) -> Finding:
+    def judge(self, item: pytest.Item, subject: ContractSession, planned: PlannedClause) -> VerdictWithEvidence:
         """Judge a clause in the course of an item, with whose report the finding travels."""
         found = subject.judge(planned)
         self._heed(found)
         item.stash.setdefault(_findings, []).append(found)
         return found
 
-    def _heed(self, found: Finding) -> None:
+    def _heed(self, found: VerdictWithEvidence) -> None:
         """Remember a verdict other than held, of whatever contract: nothing that follows may make the run green."""
         row = found.verdict
         if not row.status.passes:
@@ -200,9 +200,9 @@ class GateSession:
         """A turn on the machine for an item: only workers have others beside them that may be taking times."""
         if not self.worker:
             return nullcontext()
-        from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - a run of one process needs none for this
+        from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - a run of one process needs none for this
 
-        return Store(self.settings.cache).turn()
+        return EvidenceCache(self.settings.cache).turn()
 
     def attach(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """In a worker, send what an item found along with its report."""
@@ -216,7 +216,7 @@ class GateSession:
         if self.worker:
             return
         for text in getattr(report, ON_REPORT, ()):
-            found = Finding.model_validate_json(text)
+            found = VerdictWithEvidence.model_validate_json(text)
             self._heed(found)
             for subject in self.judged.values():
                 if subject.contract.name == found.verdict.contract:
@@ -358,7 +358,7 @@ def _distributed(config: pytest.Config) -> bool:
     return config.pluginmanager.hasplugin("dsession")
 
 
-def _variants_of(planned: Planned) -> set[str]:
+def _variants_of(planned: PlannedClause) -> set[str]:
     """The variants that a clause reads evidence of."""
     try:
         needs = planned.needs

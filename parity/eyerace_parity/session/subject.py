@@ -15,11 +15,11 @@ from eyerace_parity.core.errors import (
     ParityError,
     RecipeError,
 )
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.core.result import Judgement, Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.judging import judge
-from eyerace_parity.record.compose import Ledger, finding
+from eyerace_parity.record.compose import ContractFindings, finding
 from eyerace_parity.session.baseline import places, stored_baseline
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from eyerace_parity.checks.base import Planned
+    from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.evidence.base import Need
-    from eyerace_parity.measure.cache import Store
-    from eyerace_parity.measure.isolated_worker import Assistant
+    from eyerace_parity.measure.cache import EvidenceCache
+    from eyerace_parity.measure.isolated_worker import IsolatedWorker
     from eyerace_parity.measure.laboratory import Laboratory
-    from eyerace_parity.measure.targets.equipment import Emulation
-    from eyerace_parity.record.compose import Finding
+    from eyerace_parity.measure.targets.equipment import EmulatedTargets
+    from eyerace_parity.record.compose import VerdictWithEvidence
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.release.files import Stored
 
@@ -45,7 +45,7 @@ E = TypeVar("E")
 
 
 @dataclass(slots=True)
-class Subject:
+class ContractSession:
     """A contract under judgement, and the source of its own evidence (:class:`eyerace_parity.evidence.source.Source`).
 
     Attributes:
@@ -58,16 +58,16 @@ class Subject:
         unbuilt: Why a variant could not be built, by its name.
     """
 
-    ledger: Ledger
+    ledger: ContractFindings
     settings: Settings
     progress: Progress
     jobs: int
-    assistance: Assistance
+    assistance: LazyIsolatedWorker
     baseline: Stored | str = ""
     unbuilt: dict[str, RecipeError] = field(default_factory=dict)
-    _expected: tuple[Planned, ...] = field(default=(), init=False)
+    _expected: tuple[PlannedClause, ...] = field(default=(), init=False)
     _laboratory: Laboratory | None = field(default=None, init=False)
-    _store: Store | None = field(default=None, init=False)
+    _store: EvidenceCache | None = field(default=None, init=False)
 
     @property
     def contract(self) -> Contract:
@@ -75,7 +75,7 @@ class Subject:
         return self.ledger.contract
 
     @property
-    def planned(self) -> tuple[Planned, ...]:
+    def planned(self) -> tuple[PlannedClause, ...]:
         """All that it demands."""
         return self.ledger.planned
 
@@ -87,12 +87,12 @@ class Subject:
         return self._laboratory
 
     @property
-    def store(self) -> Store:
+    def store(self) -> EvidenceCache:
         """Where measurements are kept."""
         if self._store is None:
-            from eyerace_parity.measure.cache import Store  # noqa: PLC0415 - a run that only collects needs none
+            from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - a run that only collects needs none
 
-            self._store = Store(self.settings.cache)
+            self._store = EvidenceCache(self.settings.cache)
         return self._store
 
     def _open(self, contract: Contract, *, compare: bool = False) -> Laboratory:
@@ -121,7 +121,7 @@ class Subject:
         """Why measurements could not be kept for the next run, or an empty string."""
         return "" if self._store is None else self._store.trouble
 
-    def expect(self, planned: Iterable[Planned]) -> None:
+    def expect(self, planned: Iterable[PlannedClause]) -> None:
         """Hear which clauses will be judged, so that what is best measured together is."""
         self._expected = tuple(planned)
 
@@ -143,7 +143,7 @@ class Subject:
         """Name a piece of evidence as it stands in the record."""
         return self.laboratory.key(need)
 
-    def judge(self, planned: Planned) -> Finding:
+    def judge(self, planned: PlannedClause) -> VerdictWithEvidence:
         """Judge a clause, once: whoever asks again gets the same finding."""
         known = self.ledger.findings.get(planned.identity)
         if known is not None:
@@ -181,8 +181,8 @@ class Subject:
         rows = [found.verdict for found in self.ledger.findings.values()]
         return tuple(dict.fromkeys(row.reason for row in rows if row.next == CHANGED_NEXT))
 
-    def _withdrawn(self, found: Finding, variant: str) -> VerdictEntry:
-        place = shown(self.contract.path(self.contract.variants[variant].path))
+    def _withdrawn(self, found: VerdictWithEvidence, variant: str) -> VerdictEntry:
+        place = display_path(self.contract.path(self.contract.variants[variant].path))
         told = {"reason": f"{place} changed before the run ended", "next": CHANGED_NEXT, "causes": (), "details": ()}
         return found.verdict.model_copy(update={"status": Status.ERROR, "value": None, **told})
 
@@ -255,8 +255,8 @@ class Subject:
 
 
 def open_subject(
-    file: Path, settings: Settings, progress: Progress, config: pytest.Config, assistance: Assistance
-) -> Subject:
+    file: Path, settings: Settings, progress: Progress, config: pytest.Config, assistance: LazyIsolatedWorker
+) -> ContractSession:
     """Open a contract and plan it.
 
     Raises:
@@ -268,18 +268,20 @@ def open_subject(
     planned = plan(contract)
     if not planned:
         raise ContractError(
-            f"{shown(file)} demands nothing of any variant, so there is nothing to hold",
+            f"{display_path(file)} demands nothing of any variant, so there is nothing to hold",
             next_step="state limits; `eyerace-parity clauses` lists all that there are",
         )
     own = settings.under(contract)
     # Under xdist the workers share what was granted.
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     baseline = stored_baseline(contract, planned, own, places(config))
-    return Subject(Ledger(contract, planned), own, progress, max(1, own.jobs // workers), assistance, baseline)
+    return ContractSession(
+        ContractFindings(contract, planned), own, progress, max(1, own.jobs // workers), assistance, baseline
+    )
 
 
 @dataclass(slots=True)
-class Assistance:
+class LazyIsolatedWorker:
     """Gives the assistant of a run.
 
     Attributes:
@@ -287,14 +289,14 @@ class Assistance:
     """
 
     wanted: bool
-    _assistant: Assistant | None = field(default=None, init=False)
+    _assistant: IsolatedWorker | None = field(default=None, init=False)
 
-    def get(self) -> Assistant | None:
+    def get(self) -> IsolatedWorker | None:
         """The assistant, always the same; ``None`` where none is wanted."""
         if self._assistant is None and self.wanted:
-            from eyerace_parity.measure.isolated_worker import Assistant  # noqa: PLC0415 - a run that only collects needs none
+            from eyerace_parity.measure.isolated_worker import IsolatedWorker  # noqa: PLC0415 - a run that only collects needs none
 
-            self._assistant = Assistant()
+            self._assistant = IsolatedWorker()
         return self._assistant
 
     def close(self) -> None:
@@ -303,15 +305,15 @@ class Assistance:
             self._assistant.close()
 
 
-def emulation(contract: Contract, settings: Settings, progress: Progress) -> Emulation | None:
+def emulation(contract: Contract, settings: Settings, progress: Progress) -> EmulatedTargets | None:
     """The emulated processors of a contract; ``None`` where it names none, so that nothing is imported for them."""
     if not contract.targets.run:
         return None
     from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415 - only where a contract names targets
-    from eyerace_parity.measure.targets.equipment import Emulation  # noqa: PLC0415
+    from eyerace_parity.measure.targets.equipment import EmulatedTargets  # noqa: PLC0415
 
     sources = Sources(settings.arm64_home, settings.sysroot, settings.qemu, settings.wheels)
-    return Emulation(contract, sources, offline=settings.offline, progress=progress)
+    return EmulatedTargets(contract, sources, offline=settings.offline, progress=progress)
 
 
 def in_words(contract: Contract, settings: Settings, progress: Progress) -> str:
@@ -321,15 +323,15 @@ def in_words(contract: Contract, settings: Settings, progress: Progress) -> str:
         return ""
     targets = contract.targets
     samples = "all samples" if settings.arm64 == "all" else f"{targets.images} samples a target"
-    line = f"executed on {listed(targets.run)}: {listed(targets.executed(contract.variants))}, {samples}"
+    line = f"executed on {join_names(targets.run)}: {join_names(targets.executed(contract.variants))}, {samples}"
     missing = equipment.missing(targets.run)
     if not missing:
         return line
     verb = "missing, and not fetched because the run is offline" if settings.offline else "installed first"
-    return f"{line}; {verb}: {listed(missing)}"
+    return f"{line}; {verb}: {join_names(missing)}"
 
 
-def wanted(planned: Iterable[Planned], unbuilt: Iterable[str]) -> Iterator[Need[Any]]:
+def wanted(planned: Iterable[PlannedClause], unbuilt: Iterable[str]) -> Iterator[Need[Any]]:
     """What some clauses will ask for, but for what could not be built."""
     for each in planned:
         try:

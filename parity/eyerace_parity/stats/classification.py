@@ -99,7 +99,7 @@ def accuracy(counts: Indices) -> float:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Flips:
+class FlipCounts:
     """Samples that two variants decide differently, by who was right. Indices int64, ascending.
 
     Attributes:
@@ -118,11 +118,11 @@ class Flips:
         return len(self.harmed) + len(self.mended) + len(self.moved)
 
 
-def flips(labels: Indices, candidate: Indices, reference: Indices) -> Flips:
+def flips(labels: Indices, candidate: Indices, reference: Indices) -> FlipCounts:
     """Sort the samples on which two variants decide differently."""
     differ = candidate != reference
     was_right, is_right = reference == labels, candidate == labels
-    return Flips(
+    return FlipCounts(
         harmed=np.flatnonzero(was_right & ~is_right),
         mended=np.flatnonzero(~was_right & is_right),
         moved=np.flatnonzero(differ & ~was_right & ~is_right),

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from eyerace_parity.core.result import Status
 from eyerace_parity.stats import mcnemar, resampling
 from eyerace_parity.stats.bootstrap import Bounds, Clusters, Gain, bound, cluster, worst_cost
-from eyerace_parity.stats.measures import Floats, Measure
+from eyerace_parity.stats.measures import BootstrapMeasure, Floats
 from eyerace_parity.stats.planning import times_to_settle
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 Statistic = Callable[[NDArray[np.int64], "Array"], float]
 """From labels int64 [n] and scores [n, classes] to a number of which more is better. A
-:class:`~eyerace_parity.stats.measures.Measure` is one that all draws are reckoned of at once; any other function is
-called draw by draw, with fewer draws."""
+:class:`~eyerace_parity.stats.measures.BootstrapMeasure` is one that all draws are reckoned of at once; any other
+function is called draw by draw, with fewer draws."""
 
 _SPARE: Final = 1.05
 """By how much more than just enough samples are advised: bounds of drawn sets are not exact to the last digit."""
@@ -117,11 +117,11 @@ def decide_floor(statistic: Statistic, samples: Labelled, floor: float, rules: R
     value = statistic(samples.labels, samples.scores)
     if not math.isfinite(value):
         return Decision(Status.ERROR, value, value)
-    if isinstance(statistic, Measure) and floor >= 1.0 - _rounding(1.0):
+    if isinstance(statistic, BootstrapMeasure) and floor >= 1.0 - _rounding(1.0):
         alike = value >= 1.0 - _rounding(1.0)
         status = Status.HELD if alike else Status.BROKEN
         return Decision(status, value, value, method="a floor of 1 is a demand on this very set", exact=True)
-    question, proof = _Question(floor, floor=True), _prove_floor(statistic, samples, rules)
+    question, proof = _SampleQuestion(floor, floor=True), _prove_floor(statistic, samples, rules)
     status = question.answer(proof.bounds)
     settles = _settles(proof, samples, question) if status is Status.UNPROVEN and rules.plan else ""
     return Decision(status, value, value, settles=settles, bounds=proof.bounds, method=proof.method)
@@ -144,14 +144,14 @@ def decide_drop(statistic: Statistic, samples: Labelled, margin: float, rules: R
     if margin == 0.0 and _alike(statistic, samples):
         told = "no sample is decided otherwise, which is what a margin of 0 demands of this very set"
         return Decision(Status.HELD, drop, candidate, reference, method=told, exact=True)
-    question, proof = _Question(margin, floor=False), _prove_drop(statistic, samples, rules)
+    question, proof = _SampleQuestion(margin, floor=False), _prove_drop(statistic, samples, rules)
     status = question.answer(proof.bounds)
     settles = _settles(proof, samples, question) if status is Status.UNPROVEN and rules.plan else ""
     return Decision(status, drop, candidate, reference, settles, proof.bounds, proof.method)
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _SampleQuestion:
     """A limit, and on which side of it the value must be proven to lie."""
 
     limit: float
@@ -184,7 +184,7 @@ class _Proof:
 
 def _prove_floor(statistic: Statistic, samples: Labelled, rules: Rules) -> _Proof:
     """Bound a statistic."""
-    if not isinstance(statistic, Measure):
+    if not isinstance(statistic, BootstrapMeasure):
         return _prove_by_calling(statistic, samples, rules, (samples.scores,))
     clusters = cluster(samples.labels, statistic.decided(samples.scores), statistic.classes, samples.clusters)
     signs = (1,) * statistic.parts
@@ -200,7 +200,7 @@ def _prove_floor(statistic: Statistic, samples: Labelled, rules: Rules) -> _Proo
 
 def _prove_drop(statistic: Statistic, samples: Labelled, rules: Rules) -> _Proof:
     """Bound a drop."""
-    if not isinstance(statistic, Measure):
+    if not isinstance(statistic, BootstrapMeasure):
         proof = _prove_by_calling(statistic, samples, rules, (samples.scores, _reference(samples)))
         return _Proof(_turned(proof.bounds), proof.method)
     clusters, gain = _paired(statistic, samples)
@@ -248,7 +248,7 @@ class _Exact:
     weight: float
 
     @classmethod
-    def of(cls, measure: Measure, samples: Labelled, worst: float) -> _Exact:
+    def of(cls, measure: BootstrapMeasure, samples: Labelled, worst: float) -> _Exact:
         """Count the pairs; ``worst`` is what one further cluster costs at most."""
         ours, theirs = measure.decided(samples.scores)[0], measure.decided(_reference(samples))[0]
         pairs = mcnemar.pairs(samples.labels, ours, theirs, samples.clusters)
@@ -271,7 +271,7 @@ class _Exact:
         return Bounds(drop.lower if harmed else min(drop.lower, 0.0), max(drop.upper, most))
 
 
-def _paired(measure: Measure, samples: Labelled) -> tuple[Clusters, Gain]:
+def _paired(measure: BootstrapMeasure, samples: Labelled) -> tuple[Clusters, Gain]:
     """Both variants' answers by kind of cluster, and the gain of the candidate's over the reference's."""
     decided = np.concatenate([measure.decided(samples.scores), measure.decided(_reference(samples))])
     parts = measure.parts
@@ -283,7 +283,7 @@ def _paired(measure: Measure, samples: Labelled) -> tuple[Clusters, Gain]:
     return cluster(samples.labels, decided, measure.classes, samples.clusters), gain
 
 
-def _settles(proof: _Proof, samples: Labelled, question: _Question) -> str:
+def _settles(proof: _Proof, samples: Labelled, question: _SampleQuestion) -> str:
     """Say what would settle a question that is open."""
     more = proof.more
     if more is None:
@@ -304,7 +304,7 @@ def _rounded(number: float) -> int:
 def _alike(statistic: Statistic, samples: Labelled) -> bool:
     """Whether no sample tells the two variants apart: by decision for a measure, by score for what may read scores."""
     reference = _reference(samples)
-    if isinstance(statistic, Measure):
+    if isinstance(statistic, BootstrapMeasure):
         return bool(np.array_equal(statistic.decided(samples.scores), statistic.decided(reference)))
     return bool(np.array_equal(samples.scores, reference))
 

@@ -26,7 +26,7 @@ HITS, LABELLED, DECIDED = range(3)
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class BootstrapMeasure:
     """A number of which more is better, as a function of tallies. Called like any other statistic, with scores.
 
     Attributes:
@@ -76,24 +76,24 @@ def _f1(tallies: Floats) -> Floats:
     return found
 
 
-def macro_f1(classes: int) -> Measure:
+def macro_f1(classes: int) -> BootstrapMeasure:
     """The mean of the classes' F1, as :func:`eyerace_parity.stats.classification.macro_f1`."""
-    return Measure(classes, lambda tallies: _f1(tallies[..., 0, :, :]).mean(axis=-1))
+    return BootstrapMeasure(classes, lambda tallies: _f1(tallies[..., 0, :, :]).mean(axis=-1))
 
 
-def class_f1(classes: int, index: int) -> Measure:
+def class_f1(classes: int, index: int) -> BootstrapMeasure:
     """The F1 of one class."""
-    return Measure(classes, lambda tallies: _f1(tallies[..., 0, :, index : index + 1])[..., 0])
+    return BootstrapMeasure(classes, lambda tallies: _f1(tallies[..., 0, :, index : index + 1])[..., 0])
 
 
-def accuracy(classes: int) -> Measure:
+def accuracy(classes: int) -> BootstrapMeasure:
     """The share of right decisions, which with one label a sample is also the micro-F1."""
-    return Measure(
+    return BootstrapMeasure(
         classes, lambda tallies: tallies[..., 0, HITS, :].sum(axis=-1) / tallies[..., 0, LABELLED, :].sum(axis=-1)
     )
 
 
-def mixture_f1(classes: int, share: float) -> Measure:
+def mixture_f1(classes: int, share: float) -> BootstrapMeasure:
     """Macro-F1 of users who get the first part's answer so often, and else the second's.
 
     Args:
@@ -106,7 +106,7 @@ def mixture_f1(classes: int, share: float) -> Measure:
         found: Floats = _f1(mixed).mean(axis=-1)
         return found
 
-    return Measure(classes, value, parts=2)
+    return BootstrapMeasure(classes, value, parts=2)
 
 
 BINS: Final = 15

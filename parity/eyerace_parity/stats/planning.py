@@ -66,7 +66,7 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class SetResolution:
     """What a labelled set can resolve.
 
     Attributes:
@@ -99,7 +99,7 @@ class Sight:
 
 def sight(
     labels: Indices, classes: int, together: Sequence[str] | None = None, *, flips: float, confidence: float
-) -> Sight:
+) -> SetResolution:
     """Say what a set can resolve, from its labels alone.
 
     Args:
@@ -121,7 +121,7 @@ def sight(
         alike = classes * classes / float((1.0 / present).sum())
         rarest = float(present.min()) * classes
         whole = _resolution(alike, flips, confidence, rarest=rarest)
-    return Sight(len(labels), len(np.unique(owner)), whole, of_class)
+    return SetResolution(len(labels), len(np.unique(owner)), whole, of_class)
 
 
 def _resolution(clusters: float, flips: float, confidence: float, *, rarest: float | None = None) -> Resolution | None:

@@ -1,7 +1,7 @@
 """What a contract wants to know of a series of runs: so that a measurement knows when it may stop.
 
 The types of the limits live above this room. So limits that ask something of times or of memory say it themselves
-(:class:`AsksOfTimes`, :class:`AsksForSoak`), and whoever measures collects their questions from the contract.
+(:class:`StatesTimingRules`, :class:`StatesSoakRuns`), and whoever measures collects their questions from the contract.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SOAK_RUNS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class StoppingRule:
     """Whether a quantile of a series stays within a budget.
 
     Attributes:
@@ -58,7 +58,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StoppingRules:
     """All that is asked of one measurement of times.
 
     Attributes:
@@ -67,20 +67,20 @@ class Asked:
         max_seconds: Seconds after which it ends unproven.
     """
 
-    questions: tuple[Question, ...] = ()
+    questions: tuple[StoppingRule, ...] = ()
     max_runs: int = MAX_RUNS
     max_seconds: float = MAX_SECONDS
 
-    def of(self, *parts: Part) -> tuple[Question, ...]:
+    def of(self, *parts: Part) -> tuple[StoppingRule, ...]:
         """Those that are asked of some of the series."""
         return tuple(question for question in self.questions if question.part in parts)
 
 
 @runtime_checkable
-class AsksOfTimes(Protocol):
+class StatesTimingRules(Protocol):
     """Limits that ask something of times."""
 
-    def asked_of_times(self, versus: str, confidence: float) -> Asked | None:
+    def asked_of_times(self, versus: str, confidence: float) -> StoppingRules | None:
         """Say what is asked of the times of the variant that the limits are of.
 
         Args:
@@ -92,17 +92,17 @@ class AsksOfTimes(Protocol):
         """
 
 
-def asked_of(contract: Contract, variant: str, versus: str) -> Asked:
+def asked_of(contract: Contract, variant: str, versus: str) -> StoppingRules:
     """Collect what a contract asks of the times of a variant."""
     confidence = contract.statistics.confidence
     found = [
         asked
         for limits in contract.variants[variant].limits.values()
-        if isinstance(limits, AsksOfTimes) and (asked := limits.asked_of_times(versus, confidence)) is not None
+        if isinstance(limits, StatesTimingRules) and (asked := limits.asked_of_times(versus, confidence)) is not None
     ]
     if not found:
-        return Asked()
-    return Asked(
+        return StoppingRules()
+    return StoppingRules(
         tuple(dict.fromkeys(question for asked in found for question in asked.questions)),
         max(asked.max_runs for asked in found),
         max(asked.max_seconds for asked in found),
@@ -110,7 +110,7 @@ def asked_of(contract: Contract, variant: str, versus: str) -> Asked:
 
 
 @runtime_checkable
-class AsksForSoak(Protocol):
+class StatesSoakRuns(Protocol):
     """Limits that ask for many runs in one process."""
 
     def soak_runs(self) -> int | None:
@@ -120,6 +120,8 @@ class AsksForSoak(Protocol):
 def runs_of_soak(contract: Contract, variant: str) -> int:
     """Over how many runs a contract wants the memory of a variant watched: the most that any of its limits asks."""
     asked = [
-        limits.soak_runs() for limits in contract.variants[variant].limits.values() if isinstance(limits, AsksForSoak)
+        limits.soak_runs()
+        for limits in contract.variants[variant].limits.values()
+        if isinstance(limits, StatesSoakRuns)
     ]
     return max((runs for runs in asked if runs is not None), default=SOAK_RUNS)

@@ -35,7 +35,7 @@ def test_a_good_file_survives(image_bundle: Path) -> None:
     assert found.signal is None
     assert [port.name for port in found.inputs] == ["pixel_values"]
     assert [port.name for port in found.outputs] == ["scores"]
-    footprint.require_survival(bench(image_bundle), found)
+    footprint.require_preflight(bench(image_bundle), found)
 
 
 def test_a_footprint_has_one_entry_a_process(image_bundle: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_file_that_does_not_load_is_evidence(image_bundle: Path, content: byte
     found = preflight(image_bundle)
     assert found.failure
     with pytest.raises(ArtefactError, match=told) as caught:
-        footprint.require_survival(bench(image_bundle), found)
+        footprint.require_preflight(bench(image_bundle), found)
     assert caught.value.next_step
 
 
@@ -103,7 +103,7 @@ def test_a_death_is_evidence_with_its_signal(image_bundle: Path) -> None:
     source = footprint.preflight_provenance(bench(image_bundle), Need(Preflight, "fp32"))
     died = Preflight(provenance=source, failure="the process died of SIGILL while running model", signal=4)
     with pytest.raises(WorkerDied, match="SIGILL") as caught:
-        footprint.require_survival(bench(image_bundle), died)
+        footprint.require_preflight(bench(image_bundle), died)
     assert caught.value.signal == 4
 
 

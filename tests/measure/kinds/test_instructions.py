@@ -12,7 +12,7 @@ import pytest
 from eyerace_parity.core.errors import MeasurementError, WorkerDied
 from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.costs import Instructions
-from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.kinds.instructions import IDENTITY, REPEATS, STEADY, count, measure, provenance, unavailable
 from tests.emulators import counting, x86_command
 from tests.isolation.test_runtime_worker import impostor
@@ -29,10 +29,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="qemu emulates u
 
 
 @pytest.fixture(scope="module")
-def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RuntimeWorker]:
     """A guest that counts."""
     plugin = counting("x86_64", tmp_path_factory.getbasetemp() / "counters")
-    with Guest(x86_command(*plugin.arguments), name="the guest on x86/avx2") as opened:
+    with RuntimeWorker(x86_command(*plugin.arguments), name="the guest on x86/avx2") as opened:
         yield opened
 
 
@@ -41,7 +41,7 @@ def source(bundle: Path, **identity: str) -> Provenance:
     return provenance(bench(bundle), NEED, identity)
 
 
-def test_a_variant_is_counted_and_repeats(guest: Guest, image_bundle: Path) -> None:
+def test_a_variant_is_counted_and_repeats(guest: RuntimeWorker, image_bundle: Path) -> None:
     """Every session is counted, loading apart from running; even a model this tiny repeats within half a percent."""
     found = measure(bench(image_bundle), guest, NEED, source(image_bundle))
     assert (len(found.load), len(found.first), len(found.steady)) == (REPEATS, REPEATS, REPEATS * STEADY)
@@ -86,7 +86,7 @@ def test_other_tensors_are_another_count(tensor_bundle: Path) -> None:
     assert input_of(tensor_bundle) != before
 
 
-def test_a_file_that_is_refused_is_a_finding(guest: Guest, image_bundle: Path) -> None:
+def test_a_file_that_is_refused_is_a_finding(guest: RuntimeWorker, image_bundle: Path) -> None:
     """What the runtime says of it stands in the evidence, and the guest takes the next file."""
     path = bench(image_bundle).contract.path(bench(image_bundle).contract.variants["fp32"].path)
     whole = path.read_bytes()
@@ -101,7 +101,7 @@ def test_a_file_that_is_refused_is_a_finding(guest: Guest, image_bundle: Path) -
 def test_a_file_that_kills_its_guest_is_a_finding(image_bundle: Path) -> None:
     """The signal and its words are evidence; a guest that merely leaves is no evidence about the file."""
     for last, signal in (("os.kill(os.getpid(), signal.SIGILL)", 4), ("os._exit(3)", None)):
-        with Guest(impostor(f"worker.read_frame(source); {last}"), processor="phone generation") as guest:
+        with RuntimeWorker(impostor(f"worker.read_frame(source); {last}"), processor="phone generation") as guest:
             guest.counts = True
             if signal is None:
                 with pytest.raises(WorkerDied, match="exit code 3"):
@@ -114,7 +114,7 @@ def test_a_file_that_kills_its_guest_is_a_finding(image_bundle: Path) -> None:
 
 def test_where_nothing_counts_the_evidence_says_so(image_bundle: Path) -> None:
     """A plain worker is no emulator: nothing is run for nothing."""
-    with Guest(local_command(), name="the worker on the host") as plain:
+    with RuntimeWorker(local_command(), name="the worker on the host") as plain:
         found = measure(bench(image_bundle), plain, NEED, source(image_bundle))
     assert found.unavailable == "the worker on the host runs in no emulator that counts instructions"
     assert found == unavailable(source(image_bundle), found.unavailable)
@@ -149,5 +149,5 @@ def test_a_count_that_is_missing_is_no_count(image_bundle: Path) -> None:
             answer = {"ok": True, "wall_ns": 1, "cpu_ns": 1, "baseline": 1, "peak": 1, "inputs": [], "outputs": []}
             worker.write_frame(sink, answer, {})
     """
-    with Guest(impostor(code)) as silent, pytest.raises(MeasurementError, match="did not count every run"):
+    with RuntimeWorker(impostor(code)) as silent, pytest.raises(MeasurementError, match="did not count every run"):
         count(silent, b"model", prepared, {"x": np.ones(1, np.float32)})

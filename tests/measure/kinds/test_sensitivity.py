@@ -20,7 +20,7 @@ from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.diagnostics import Sensitivity
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.kinds import sensitivity
-from eyerace_parity.measure.kinds.sensitivity import _Excluding, _from_integers, _recipe, _Trial, _without
+from eyerace_parity.measure.kinds.sensitivity import _Excluding, _FloatTrial, _from_integers, _recipe, _without
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 from eyerace_parity.recipes.quantise import prepared
 from eyerace_parity.stats.differences import sqnr_db
@@ -99,7 +99,7 @@ def test_excluding_a_layer_is_what_the_recipe_would_do(uneven: Path, names: set[
     recipe = _recipe(place.contract, "int8")
     ours, theirs = (onnx.load(uneven / "build" / f"tiny.{name}.onnx") for name in ("int8", "fp32"))
     before = ours.SerializeToString(deterministic=True)
-    trial, changed = _Trial(place, "int8", theirs), _Excluding(ours, theirs, recipe)(names)
+    trial, changed = _FloatTrial(place, "int8", theirs), _Excluding(ours, theirs, recipe)(names)
     onnx.checker.check_model(changed, full_check=True)
     assert trial.decibels(changed) == trial.decibels(_without(place, recipe, sorted(names))) != trial.decibels(ours)
     assert ours.SerializeToString(deterministic=True) == before, "the good one is left alone"
@@ -136,7 +136,7 @@ def test_normalisation_that_the_source_kept_is_excluded_with_its_layer(image_bun
     build_variant(place.contract, "int8", SilentProgress())
     recipe, ours = _recipe(place.contract, "int8"), onnx.load(image_bundle / "build" / "tiny.int8.onnx")
     theirs = prepared(place.contract, recipe)
-    trial, excluding = _Trial(place, "int8", theirs), _Excluding(ours, theirs, recipe)
+    trial, excluding = _FloatTrial(place, "int8", theirs), _Excluding(ours, theirs, recipe)
     assert _from_integers(ours, theirs) == ["one", "two"]
     for names in (["one"], ["two"]):
         assert trial.decibels(excluding(names)) == trial.decibels(_without(place, recipe, names)), names
@@ -152,7 +152,7 @@ def test_what_the_recipe_says_already_is_kept_to(uneven: Path, tmp_path: Path, s
     recipe = _recipe(place.contract, "int8")
     build_variant(place.contract, "int8", SilentProgress())
     ours, theirs = (onnx.load(bundle / "build" / f"tiny.{name}.onnx") for name in ("int8", "fp32"))
-    trial, excluding = _Trial(place, "int8", theirs), _Excluding(ours, theirs, recipe)
+    trial, excluding = _FloatTrial(place, "int8", theirs), _Excluding(ours, theirs, recipe)
     layers = _from_integers(ours, theirs)
     assert layers == [layer for layer in (STEM, BODY, HEAD) if layer != {"o": HEAD, "e": BODY}[stated[0]]]
     assert trial.decibels(excluding({STEM})) == trial.decibels(_without(place, recipe, [STEM]))

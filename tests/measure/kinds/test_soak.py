@@ -11,7 +11,7 @@ import pytest
 from eyerace_parity.core.errors import GoldenError, MeasurementError
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Soak
-from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure.kinds import soak
 from eyerace_parity.selftest.faults.cost import LEAK, leak
 from eyerace_parity.stats.stopping_rules import SOAK_RUNS
@@ -20,7 +20,7 @@ from tests.laboratories import bench, change, laboratory
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
 _LIMITS = "[variants.fp32.limits.closeness]"
 _ASKED = "[variants.fp32.limits.memory]\nmemory_leak = '1 MB'\nleak_runs = {runs}\n\n" + _LIMITS
@@ -32,7 +32,7 @@ def ask(bundle: Path, runs: int) -> None:
     change(bundle, _LIMITS, _ASKED.format(runs=runs))
 
 
-def measured(place: Bench) -> Soak:
+def measured(place: MeasurementContext) -> Soak:
     """A soak of ``fp32``, measured without a store."""
     return soak.measure(place, _NEED, soak.provenance(place, _NEED))
 
@@ -68,19 +68,19 @@ def test_as_many_runs_are_made_as_are_said(image_bundle: Path, monkeypatch: pyte
     """Each sample once and a tenth of the runs before the first reading, then neither one more nor one less."""
     ask(image_bundle, 37)
     runs: list[int] = []
-    run, resident = Guest.run, Guest.resident
+    run, resident = RuntimeWorker.run, RuntimeWorker.resident
     seen: list[int] = []
 
-    def counted(self: Guest, *args: object, **more: object) -> object:
+    def counted(self: RuntimeWorker, *args: object, **more: object) -> object:
         runs.append(1)
         return run(self, *args, **more)  # type: ignore[arg-type]
 
-    def noted(self: Guest) -> int | None:
+    def noted(self: RuntimeWorker) -> int | None:
         seen.append(len(runs))
         return resident(self)
 
-    monkeypatch.setattr(Guest, "run", counted)
-    monkeypatch.setattr(Guest, "resident", noted)
+    monkeypatch.setattr(RuntimeWorker, "run", counted)
+    monkeypatch.setattr(RuntimeWorker, "resident", noted)
     found = measured(bench(image_bundle))
     warm = seen[0]
     assert warm == soak.SAMPLES
@@ -97,7 +97,7 @@ def test_without_a_limit_the_usual_number_is_run(image_bundle: Path) -> None:
 
 def test_a_system_that_does_not_tell_is_no_proof(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a reading there is no growth, and so no answer."""
-    monkeypatch.setattr(Guest, "resident", lambda _self: None)
+    monkeypatch.setattr(RuntimeWorker, "resident", lambda _self: None)
     with pytest.raises(MeasurementError, match="does not tell how much memory"):
         measured(bench(image_bundle))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.measure.kinds import system_noise
-from eyerace_parity.measure.kinds.system_noise import Watch
+from eyerace_parity.measure.kinds.system_noise import NoiseWatch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_that_is_counted_is_told(tmp_path: Path) -> None:
     """Work of others is all work less one's own; the clock is that of the fastest processor."""
     counters(tmp_path, user=1000, steal=0, throttled=4, heat=1, mhz=3000)
-    watch = Watch(tmp_path)
+    watch = NoiseWatch(tmp_path)
     watch.look()
     time.sleep(0.05)
     counters(tmp_path, user=1020, steal=1, throttled=6, heat=2, mhz=1500)
@@ -58,7 +58,7 @@ def test_all_that_is_counted_is_told(tmp_path: Path) -> None:
 def test_one_s_own_work_disturbs_nobody(tmp_path: Path) -> None:
     """More of it than the counters show, which are coarser, is not less than nothing of others."""
     counters(tmp_path, user=1000, steal=0, throttled=0, heat=0, mhz=3000)
-    watch = Watch(tmp_path)
+    watch = NoiseWatch(tmp_path)
     counters(tmp_path, user=1010, steal=0, throttled=0, heat=0, mhz=3000)
     seen = watch.seen(0.2)
     assert seen is not None
@@ -67,12 +67,12 @@ def test_one_s_own_work_disturbs_nobody(tmp_path: Path) -> None:
 
 def test_where_nothing_is_counted_nothing_is_claimed(tmp_path: Path) -> None:
     """A system without these files, and one that has only the first."""
-    watch = Watch(tmp_path)
+    watch = NoiseWatch(tmp_path)
     watch.look()
     assert watch.seen(0.0) is None
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/stat").write_text("cpu  1 0 0 1000 0 0 0 0 0 0\ncpu0 1 0 0 0\n", encoding="ascii")
-    seen = Watch(tmp_path).seen(0.0)
+    seen = NoiseWatch(tmp_path).seen(0.0)
     assert seen is not None
     assert (seen.throttled, seen.thermal, seen.slowest_mhz) == (None, None, None)
 
@@ -81,4 +81,4 @@ def test_a_moment_is_too_short_for_the_counters(tmp_path: Path, monkeypatch: pyt
     """Counters that tick a hundred times a second say nothing of less."""
     monkeypatch.setattr(system_noise, "SHORTEST", 0.2)
     counters(tmp_path, user=1000, steal=0, throttled=0, heat=0, mhz=3000)
-    assert Watch(tmp_path).seen(0.0) is None
+    assert NoiseWatch(tmp_path).seen(0.0) is None

@@ -9,7 +9,7 @@ import pytest
 from eyerace_parity.core.errors import ArtefactError
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Series, Timing
-from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure.kinds import timing
 from tests.laboratories import bench, change
 
@@ -126,18 +126,18 @@ def test_threads_that_spin_are_counted_for_nobody_else(
     change(image_bundle, "intra_op_threads = 2\n", f"intra_op_threads = 2\nspinning = {spinning}\n")
     asked: list[tuple[str, ...]] = []
     started: list[str] = []
-    take, start = Guest.time, Guest.start
+    take, start = RuntimeWorker.time, RuntimeWorker.start
 
-    def told(self: Guest, feeds: Mapping[str, Mapping[str, Array]], runs: int) -> Times:
+    def told(self: RuntimeWorker, feeds: Mapping[str, Mapping[str, Array]], runs: int) -> Times:
         asked.extend([tuple(feeds)] * runs)
         return take(self, feeds, runs)
 
-    def begun(self: Guest) -> Hello:
+    def begun(self: RuntimeWorker) -> Hello:
         started.append(self.name)
         return start(self)
 
-    monkeypatch.setattr(Guest, "time", told)
-    monkeypatch.setattr(Guest, "start", begun)
+    monkeypatch.setattr(RuntimeWorker, "time", told)
+    monkeypatch.setattr(RuntimeWorker, "start", begun)
     found = times(image_bundle, "int8", "fp32")
     assert found.versus_runs is not None
     assert whole(found.runs)

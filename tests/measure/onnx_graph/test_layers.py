@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from eyerace_parity.evidence.artefacts import Layer
+from eyerace_parity.evidence.artefacts import LayerSize
 from eyerace_parity.measure.onnx_graph.layers import MOST, element_type, weigh_layers
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def test_a_layer_is_its_weight_and_its_bias() -> None:
     tensors = [stored("w", (2, 3, 1, 1)), stored("b", (2,)), stored("v", (5, 2, 1, 1))]
     layers, rest = weigh_layers(model(nodes, tensors))
     assert layers == (
-        Layer(name="/second", operator="Conv", bytes=40, dtype="float32"),
-        Layer(name="/first", operator="Conv", bytes=32, dtype="float32"),
+        LayerSize(name="/second", operator="Conv", bytes=40, dtype="float32"),
+        LayerSize(name="/first", operator="Conv", bytes=32, dtype="float32"),
     )
     assert rest == 0
 
@@ -51,7 +51,7 @@ def test_a_quantised_weight_belongs_to_the_layer_behind_its_dequantisation() -> 
     ]
     tensors = [stored("w", (10, 4), np.int8), stored("s", (4,)), stored("z", (4,), np.int8)]
     layers, _ = weigh_layers(model(nodes, tensors))
-    assert layers == (Layer(name="/last", operator="MatMul", bytes=40 + 16 + 4, dtype="int8"),)
+    assert layers == (LayerSize(name="/last", operator="MatMul", bytes=40 + 16 + 4, dtype="int8"),)
 
 
 def test_constants_and_branches_count() -> None:
@@ -60,13 +60,13 @@ def test_constants_and_branches_count() -> None:
     inner = helper.make_graph([constant, helper.make_node("Add", ["x", "c"], ["i"])], "then", [], [])
     nodes = [helper.make_node("If", ["x"], ["y"], then_branch=inner)]
     layers, _ = weigh_layers(model(nodes, []))
-    assert layers == (Layer(name="i", operator="Add", bytes=32, dtype="float32"),)
+    assert layers == (LayerSize(name="i", operator="Add", bytes=32, dtype="float32"),)
 
 
 def test_what_nobody_uses_counts_too() -> None:
     """Dead weight is weight."""
     layers, _ = weigh_layers(model([helper.make_node("Identity", ["x"], ["y"])], [stored("w", (4,))]))
-    assert layers == (Layer(name="w", operator="", bytes=16, dtype="float32"),)
+    assert layers == (LayerSize(name="w", operator="", bytes=16, dtype="float32"),)
 
 
 def test_only_the_largest_are_told_apart() -> None:

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from eyerace_parity.checks.base import Findings
+from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.errors import MeasurementError
@@ -24,7 +24,7 @@ from eyerace_parity.evidence.answers import Execution
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Instructions
 from eyerace_parity.judging import judge
-from eyerace_parity.measure.targets.equipment import Emulation, runtime_of_the_run
+from eyerace_parity.measure.targets.equipment import EmulatedTargets, runtime_of_the_run
 from eyerace_parity.recipes.build import build_variant
 from tests.checks.evidence_factory import contract
 from tests.emulators import home, lacking
@@ -55,7 +55,9 @@ class Installed:
     def __init__(self, bundle: Path, toolkits: Mapping[str, Toolkit] | None = None) -> None:
         sources = Sources(home().folder)
         contract = open_contract(bundle / "contract.toml")
-        self._emulation = Emulation(contract, sources, offline=not os.environ.get("CI"), progress=SilentProgress())
+        self._emulation = EmulatedTargets(
+            contract, sources, offline=not os.environ.get("CI"), progress=SilentProgress()
+        )
         self._toolkits = dict(toolkits or {})
 
     def toolkit(self, target: str) -> Toolkit:
@@ -208,7 +210,7 @@ def test_more_layers_are_a_regression_and_a_new_export_is_none(image_bundle: Pat
 
     def judged_against_it(found: Instructions) -> Judgement:
         assert found.provenance.artefact != release.provenance.artefact
-        return item.judge(Findings({need: release if need.baseline else found for need in item.needs}))
+        return item.judge(ClauseEvidence({need: release if need.baseline else found for need in item.needs}))
 
     again = judged_against_it(counted(rewritten(image_bundle, as_of_another_day)))
     assert again.status is Status.HELD, again.reason

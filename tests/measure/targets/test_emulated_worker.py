@@ -13,7 +13,7 @@ import pytest
 
 from eyerace_parity.contract.variants import Session
 from eyerace_parity.core.errors import WorkerDied
-from eyerace_parity.isolation.runtime_worker import WORKER, Guest
+from eyerace_parity.isolation.runtime_worker import WORKER, RuntimeWorker
 from tests.equipment import OLD
 from tests.isolation.test_runtime_worker import gone
 from tests.measure.targets.test_emulated import Installed
@@ -59,11 +59,11 @@ class Emulated:
         self._command = command[:-1]
         self._folder = folder
 
-    def guest(self, step: str, body: str, *, answer_seconds: float = 60.0) -> Guest:
+    def guest(self, step: str, body: str, *, answer_seconds: float = 60.0) -> RuntimeWorker:
         """A guest that has not been started."""
         script = self._folder / "worker.py"
         script.write_text(SCRIPT.format(worker=str(WORKER), step=step, body=body), encoding="utf-8")
-        return Guest((*self._command, str(script)), answer_seconds=answer_seconds)
+        return RuntimeWorker((*self._command, str(script)), answer_seconds=answer_seconds)
 
 
 @pytest.mark.parametrize("step", ["hello", "load", "run", "time"])
@@ -79,7 +79,7 @@ def test_a_kill_at_any_step_is_told(emulated: Emulated, step: str) -> None:
     assert guest.ended
 
 
-def asked(guest: Guest, step: str) -> None:
+def asked(guest: RuntimeWorker, step: str) -> None:
     """Start a guest, and ask it for one thing."""
     ones = {"x": np.ones(3, np.float32)}
     guest.start()

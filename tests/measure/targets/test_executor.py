@@ -16,7 +16,7 @@ from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Execution, Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Instructions
-from eyerace_parity.isolation.runtime_worker import Guest
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure.sample_selection import margins
 from tests.equipment import NEW, OLD, X86, Local, alive, misbehaving, on_two_targets
 from tests.laboratories import change, laboratory
@@ -40,13 +40,13 @@ def bundle(image_bundle: Path) -> Path:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of all guests that were started."""
     names: list[str] = []
-    original = Guest.start
+    original = RuntimeWorker.start
 
-    def start(self: Guest) -> Any:
+    def start(self: RuntimeWorker) -> Any:
         names.append(self.name)
         return original(self)
 
-    monkeypatch.setattr(Guest, "start", start)
+    monkeypatch.setattr(RuntimeWorker, "start", start)
     return names
 
 

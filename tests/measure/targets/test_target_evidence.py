@@ -17,8 +17,8 @@ from eyerace_parity.evidence.base import Need
 from eyerace_parity.measure.measurers import content_key
 from eyerace_parity.measure.sample_selection import choose, margins
 from eyerace_parity.measure.targets import equipment, target_evidence
-from eyerace_parity.measure.targets.equipment import Emulation, runtime_of_the_run, tier_of
-from eyerace_parity.measure.targets.target_evidence import Elsewhere
+from eyerace_parity.measure.targets.equipment import EmulatedTargets, runtime_of_the_run, tier_of
+from eyerace_parity.measure.targets.target_evidence import TargetEvidence
 from tests.equipment import NEW, OLD, X86, Local, on_two_targets
 from tests.laboratories import bench, change, laboratory
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 OWN = '[targets.own."arm64/a55"]\ncpu = "cortex-a55"\ncpuinfo = "CPU part : 0xd05"\nphones = "many"\n'
 
 
-def emulation(bundle: Path) -> Emulation:
+def emulation(bundle: Path) -> EmulatedTargets:
     """The emulated processors, with an empty home."""
     sources = Sources(bundle.parent / "home")
-    return Emulation(open_contract(bundle / "contract.toml"), sources, offline=True, progress=SilentProgress())
+    return EmulatedTargets(open_contract(bundle / "contract.toml"), sources, offline=True, progress=SilentProgress())
 
 
 # ---- how a worker is started -----------------------------------------------------------------------------------------
@@ -101,14 +101,14 @@ def test_a_guest_must_have_the_versions_of_the_run() -> None:
 # ---- which samples it is given ---------------------------------------------------------------------------------------
 
 
-def room(bundle: Path, answers: Callable[[Need[Outputs]], Outputs], *, everything: bool = False) -> Elsewhere:
+def room(bundle: Path, answers: Callable[[Need[Outputs]], Outputs], *, everything: bool = False) -> TargetEvidence:
     """The room over a bundle, whose host answers so."""
-    return Elsewhere(
+    return TargetEvidence(
         bench(bundle), Local(), answers=answers, key=content_key, everything=everything, abandon=lambda: None
     )
 
 
-def selection(found: Elsewhere) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def selection(found: TargetEvidence) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Near and drawn samples, as the provenance names them."""
     chosen = found._selection("int8")
     return chosen.near, chosen.drawn
@@ -161,11 +161,11 @@ def test_a_refusal_is_remembered(image_bundle: Path, monkeypatch: pytest.MonkeyP
     found = room(image_bundle, laboratory(image_bundle).obtain)
     runs: list[int] = []
 
-    def run(_self: Elsewhere, orders: list[Any]) -> dict[Any, Any]:
+    def run(_self: TargetEvidence, orders: list[Any]) -> dict[Any, Any]:
         runs.append(len(orders))
         return {order.need: MeasurementError("the worker is gone") for order in orders}
 
-    monkeypatch.setattr(target_evidence.Elsewhere, "_run", run)
+    monkeypatch.setattr(target_evidence.TargetEvidence, "_run", run)
     for _ in range(2):
         with pytest.raises(MeasurementError, match="the worker is gone"):
             found.obtain(Need(Execution, "int8", OLD))

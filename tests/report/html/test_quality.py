@@ -8,16 +8,16 @@ import altair as alt
 import pytest
 
 from eyerace_parity.core.result import Relation, Status
-from eyerace_parity.evidence.artefacts import Files, Graph, Layer
+from eyerace_parity.evidence.artefacts import Files, Graph, LayerSize
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.costs import Instructions, Series, Timing
-from eyerace_parity.measure.cache import Store
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.record.document import EvidenceEntry
-from eyerace_parity.release.history import Accepted
+from eyerace_parity.release.history import AcceptedRelease
 from eyerace_parity.report.html.charts import draw, placed, rows
 from eyerace_parity.report.html.costs import cost_pictures, instructions_picture, latency_picture, layers_picture
 from eyerace_parity.report.html.history import history_picture
-from eyerace_parity.report.html.material import Material, gather
+from eyerace_parity.report.html.material import PageInput, gather
 from eyerace_parity.report.html.page import render
 from tests.record.records import record, verdict
 
@@ -41,14 +41,14 @@ def evidence(document: Fact, variant: str = "int8", target: str = "host", *, bas
     )
 
 
-def material(*pieces: EvidenceEntry, **row: object) -> Material:
+def material(*pieces: EvidenceEntry, **row: object) -> PageInput:
     """All that is known of a record of one verdict, which rests on these pieces."""
     known = {f"sha256:{number}": piece for number, piece in enumerate(pieces)}
     told = verdict("f1", evidence=tuple(known)) if not row else verdict(evidence=tuple(known), **row)  # type: ignore[arg-type]
     made = record([told]).model_copy(update={"evidence": known})
     entry = made.contracts[0]
     variants = (entry.variants[0], entry.variants[1].model_copy(update={"reference": "fp32"}))
-    return Material(made, entry.model_copy(update={"variants": variants}))
+    return PageInput(made, entry.model_copy(update={"variants": variants}))
 
 
 def timing(runs: int = 100) -> EvidenceEntry:
@@ -82,7 +82,7 @@ def test_layers_stand_beside_those_of_the_same_name() -> None:
     """Short names, the rest as a sum, each with its bytes for those who listen."""
 
     def graph(variant: str, size: int, dtype: str) -> EvidenceEntry:
-        layers = (Layer(name="/blocks/blocks.1/project/project.0/Conv", operator="Conv", bytes=size, dtype=dtype),)
+        layers = (LayerSize(name="/blocks/blocks.1/project/project.0/Conv", operator="Conv", bytes=size, dtype=dtype),)
         return evidence(Graph(provenance=Provenance(variant=variant), layers=layers, layers_rest=7), variant)
 
     picture = layers_picture(material(graph("fp32", 4000, "float32"), graph("int8", 1000, "int8")))
@@ -112,7 +112,9 @@ def test_instructions_stand_beside_limit_and_accepted_release() -> None:
 def test_history_begins_with_an_accepted_release() -> None:
     """Each release and this run last; none of it where nothing was accepted."""
     here = material(evidence(Files(provenance=Provenance(variant="int8"), bytes=100, deflated=90)))
-    picture = history_picture(here, [Accepted("1.0", bytes={"int8": 90}), Accepted("1.1", bytes={"int8": 95})])
+    picture = history_picture(
+        here, [AcceptedRelease("1.0", bytes={"int8": 90}), AcceptedRelease("1.1", bytes={"int8": 95})]
+    )
     assert picture is not None
     assert "this run, int8: 100 B" in picture.panels[0][1]
     assert history_picture(here, []) is None
@@ -140,7 +142,7 @@ def test_a_record_of_several_contracts_without_store_reads_well(*, again: bool, 
     second = one.contracts[0].model_copy(update={"name": "ears", "judged_again": again})
     rows_ = (*one.verdicts, *(row.model_copy(update={"contract": "ears"}) for row in one.verdicts))
     both = one.model_copy(update={"contracts": (*one.contracts, second), "verdicts": rows_})
-    text = render(both, [gather(both, entry, Store(tmp_path / "gone"), tmp_path) for entry in both.contracts])
+    text = render(both, [gather(both, entry, EvidenceCache(tmp_path / "gone"), tmp_path) for entry in both.contracts])
     assert text.count('class="chapter"') == 2
     assert ("judged again" in text) is again
     assert "None" not in text

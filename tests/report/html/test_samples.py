@@ -6,8 +6,8 @@ import numpy as np
 
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.base import Provenance
-from eyerace_parity.measure.kinds.flips import reckon
-from eyerace_parity.report.html.material import Material
+from eyerace_parity.measure.kinds.flips import compute_flips
+from eyerace_parity.report.html.material import PageInput
 from eyerace_parity.report.html.page import render
 from eyerace_parity.report.view.samples import AT_ONCE, flips_of
 from tests.report.html.test_quality import evidence, material
@@ -20,7 +20,7 @@ class Contract:
     classes = ("x", "y")
 
 
-def flipped(number: int) -> Material:
+def flipped(number: int) -> PageInput:
     """A run in which int8 takes so many samples for the other class, and one not."""
     labels = np.zeros(number + 1, dtype=np.int64)
     right = np.eye(2, dtype=np.float32)[labels]
@@ -32,9 +32,9 @@ def flipped(number: int) -> Material:
         for name, array in (("fp32", right), ("int8", wrong))
     }
     source = Provenance(variant="int8")
-    ledger = reckon(Contract(), golden, {}, outputs["int8"], outputs["fp32"], source=source)  # type: ignore[arg-type]
+    ledger = compute_flips(Contract(), golden, {}, outputs["int8"], outputs["fp32"], source=source)  # type: ignore[arg-type]
     known = material(evidence(ledger).model_copy(update={"versus": "fp32"}))
-    return Material(known.record, known.entry, golden=golden, outputs=outputs)
+    return PageInput(known.record, known.entry, golden=golden, outputs=outputs)
 
 
 def test_every_flip_has_a_card() -> None:

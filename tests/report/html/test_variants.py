@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyerace_parity.evidence.answers import Golden, Outputs
-from eyerace_parity.evidence.artefacts import Files, Graph, Signature
+from eyerace_parity.evidence.artefacts import Files, Graph, OperatorSignature
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.costs import Series, Timing
-from eyerace_parity.report.html.material import Material
+from eyerace_parity.report.html.material import PageInput
 from eyerace_parity.report.view.variants import glance, runtimes, signed
 from tests.report.html.test_quality import evidence, material
 
@@ -21,7 +21,7 @@ LABELS = np.array([0, 1, 0, 1], dtype=np.int64)
 RIGHT = np.eye(2, dtype=np.float32)[LABELS]
 
 
-def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -> Material:
+def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -> PageInput:
     """Two variants, of which int8 takes the first sample for another class."""
     known = material(*pieces)
     wrong = RIGHT.copy()
@@ -31,10 +31,10 @@ def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -
         for name, array in (("fp32", RIGHT), ("int8", wrong))
     }
     golden = Golden("sha256:0", ("a", "b", "c", "d"), ("x", "y"), LABELS if labelled else None)
-    return Material(known.record, known.entry, golden=golden, outputs=outputs)
+    return PageInput(known.record, known.entry, golden=golden, outputs=outputs)
 
 
-def cells(found: Material) -> dict[str, dict[str, str]]:
+def cells(found: PageInput) -> dict[str, dict[str, str]]:
     """The table by variant and column."""
     table = glance(found)
     assert table is not None
@@ -78,7 +78,7 @@ def test_of_nothing_known_there_is_no_table() -> None:
 
 def test_runtimes_that_lack_a_kernel_are_told_with_the_reason() -> None:
     """The grid is foretold from what the record says of each file."""
-    dynamic = Signature(
+    dynamic = OperatorSignature(
         operator="ai.onnx::ConvInteger",
         opset=17,
         inputs=("uint8", "int8", "uint8", "int8"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eyerace_parity.core.result import Relation, Status
-from eyerace_parity.report.view.words import RICH, comparison, quantity, shown_unit
+from eyerace_parity.report.view.words import RICH, comparison, format_quantity, shown_unit
 from tests.record.records import verdict
 
 
@@ -14,7 +14,7 @@ from tests.record.records import verdict
 )
 def test_instructions_are_shown_by_their_thousands(value: int, shown: str) -> None:
     """The prefix that fits; the unit itself is the name of the clause, and never a time."""
-    assert quantity(value, "instructions") == shown
+    assert format_quantity(value, "instructions") == shown
     assert shown_unit("instructions") == ""
 
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.variants import Session
     from eyerace_parity.evidence.base import Array, Need, Provenance
-    from eyerace_parity.isolation.runtime_worker import Guest
-    from eyerace_parity.measure.context import Bench
-    from eyerace_parity.measure.sample_selection import Selection
+    from eyerace_parity.isolation.runtime_worker import RuntimeWorker
+    from eyerace_parity.measure.context import MeasurementContext
+    from eyerace_parity.measure.sample_selection import SampleSelection
 
 CODE: Final = (
     "measure/kinds/execution.py",
@@ -44,7 +44,7 @@ THREADS: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class LoadableModel:
     """A file that is to be executed.
 
     Attributes:
@@ -58,7 +58,7 @@ class Prepared:
     session: Session
 
 
-class Failed(Exception):  # noqa: N818 - a finding, not a fault
+class TargetFailure(Exception):  # noqa: N818 - a finding, not a fault
     """The file could not be loaded or run there.
 
     Attributes:
@@ -75,7 +75,12 @@ class Failed(Exception):  # noqa: N818 - a finding, not a fault
 
 
 def provenance(
-    bench: Bench, need: Need[Execution], selection: Selection, identity: Mapping[str, str], *, machine: bool
+    bench: MeasurementContext,
+    need: Need[Execution],
+    selection: SampleSelection,
+    identity: Mapping[str, str],
+    *,
+    machine: bool,
 ) -> Provenance:
     """Say where an execution comes from.
 
@@ -97,7 +102,7 @@ def provenance(
     return found if machine else found.model_copy(update={"machine": ""})
 
 
-def prepare(bench: Bench, variant: str) -> Prepared:
+def prepare(bench: MeasurementContext, variant: str) -> LoadableModel:
     """Read a file. One that is there but is not what it should be is a finding; one that is missing is an error.
 
     Raises:
@@ -107,14 +112,14 @@ def prepare(bench: Bench, variant: str) -> Prepared:
     if not bench.contract.path(bench.contract.variants[variant].path).is_file():
         model_of(bench.contract, variant)  # says what is missing
     try:
-        return Prepared(variant, model_of(bench.contract, variant), session)
+        return LoadableModel(variant, model_of(bench.contract, variant), session)
     except ArtefactError as error:
         if error.transient:
             raise
-        return Prepared(variant, error, session)
+        return LoadableModel(variant, error, session)
 
 
-def load(guest: Guest, prepared: Prepared) -> None:
+def load(guest: RuntimeWorker, prepared: LoadableModel) -> None:
     """Load the file in a guest, under the variant's name.
 
     Raises:
@@ -122,23 +127,23 @@ def load(guest: Guest, prepared: Prepared) -> None:
         MeasurementError: It could not be found out.
     """
     if isinstance(prepared.model, ArtefactError):
-        raise Failed(prepared.model.reason, next_step=prepared.model.next_step)
+        raise TargetFailure(prepared.model.reason, next_step=prepared.model.next_step)
     try:
         guest.load(prepared.variant, prepared.model, prepared.session)
     except ArtefactError as error:
         if error.transient:
             raise
-        raise Failed(f"the runtime refuses the file: {error.reason}", next_step=error.next_step) from error
+        raise TargetFailure(f"the runtime refuses the file: {error.reason}", next_step=error.next_step) from error
     except WorkerDied as error:
         raise died(error) from error
 
 
 def execute(
-    bench: Bench,
-    guest: Guest,
+    bench: MeasurementContext,
+    guest: RuntimeWorker,
     need: Need[Execution],
     source: Provenance,
-    selection: Selection,
+    selection: SampleSelection,
     *,
     done: Callable[[], None],
 ) -> Execution:
@@ -160,18 +165,18 @@ def execute(
     try:
         load(guest, prepared)
         arrays = _answers(bench, guest, need.variant, selection, done)
-    except Failed as failed:
+    except TargetFailure as failed:
         return failure(source, selection, failed)
     guest.drop(need.variant)
     return Execution(source, selection.near, selection.drawn, arrays)
 
 
-def failure(source: Provenance, selection: Selection, failed: Failed) -> Execution:
+def failure(source: Provenance, selection: SampleSelection, failed: TargetFailure) -> Execution:
     """Evidence of a file that could not be loaded or run."""
     return Execution(source, selection.near, selection.drawn, {}, failed.failure, failed.signal, failed.next_step)
 
 
-def died(error: WorkerDied) -> Failed:
+def died(error: WorkerDied) -> TargetFailure:
     """Tell the death of a guest as a finding about the file.
 
     Raises:
@@ -179,11 +184,11 @@ def died(error: WorkerDied) -> Failed:
     """
     if error.transient:
         raise error
-    return Failed(error.reason, signal=error.signal, next_step=error.next_step)
+    return TargetFailure(error.reason, signal=error.signal, next_step=error.next_step)
 
 
 def _answers(
-    bench: Bench, guest: Guest, variant: str, selection: Selection, done: Callable[[], None]
+    bench: MeasurementContext, guest: RuntimeWorker, variant: str, selection: SampleSelection, done: Callable[[], None]
 ) -> dict[str, Array]:
     """Run the samples; every output, samples on the first axis.
 
@@ -202,10 +207,12 @@ def _answers(
         return {name: np.concatenate(found) for name, found in rows.items() if found}
     except ValueError as error:
         reason = f"an output changes its shape from sample to sample: {error}"
-        raise Failed(reason, next_step="give every output a fixed shape") from error
+        raise TargetFailure(reason, next_step="give every output a fixed shape") from error
 
 
-def _answer(bench: Bench, guest: Guest, variant: str, feeds: Mapping[str, Array]) -> dict[str, Array]:
+def _answer(
+    bench: MeasurementContext, guest: RuntimeWorker, variant: str, feeds: Mapping[str, Array]
+) -> dict[str, Array]:
     try:
         outputs = guest.run(variant, feeds).outputs
     except WorkerDied as error:
@@ -213,14 +220,14 @@ def _answer(bench: Bench, guest: Guest, variant: str, feeds: Mapping[str, Array]
     except MeasurementError as error:
         if error.transient or not _refused(guest, variant, error):
             raise
-        raise Failed(f"the runtime loads the file but fails to run it: {error.reason}") from error
+        raise TargetFailure(f"the runtime loads the file but fails to run it: {error.reason}") from error
     try:
         return rows_of(bench.contract, variant, outputs, 1)
     except MeasurementError as error:
-        raise Failed(error.reason, next_step=error.next_step) from error
+        raise TargetFailure(error.reason, next_step=error.next_step) from error
 
 
-def _refused(guest: Guest, variant: str, error: MeasurementError) -> bool:
+def _refused(guest: RuntimeWorker, variant: str, error: MeasurementError) -> bool:
     """Whether the runtime itself refused a run, which a guest outlives; torn frames and the like it does not."""
     if error.reason.startswith(guest.name):
         return False

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.evidence.base import Need, Provenance
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
 LEVEL: Final = 6
 """Level of deflate: zlib's default, which app stores use."""
@@ -24,12 +24,12 @@ CODE: Final = ("measure/kinds/files.py", "runners/artefact_files.py")
 _CHUNK: Final = 1 << 20
 
 
-def provenance(bench: Bench, need: Need[Files]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[Files]) -> Provenance:
     """Say where the sizes come from. Nothing is executed, so neither runtime nor machine belong to it."""
     return bench.provenance(need.variant, target=need.target, runtime="", settings={"deflate": str(LEVEL)})
 
 
-def measure(bench: Bench, need: Need[Files], source: Provenance) -> Files:
+def measure(bench: MeasurementContext, need: Need[Files], source: Provenance) -> Files:
     """Read the files once, a piece at a time.
 
     Raises:
@@ -48,7 +48,7 @@ def measure(bench: Bench, need: Need[Files], source: Provenance) -> Files:
     return Files(provenance=source, bytes=total, deflated=deflated)
 
 
-def _beside(bench: Bench, variant: str, path: Path) -> list[Path]:
+def _beside(bench: MeasurementContext, variant: str, path: Path) -> list[Path]:
     if bench.contract.variants[variant].kind != "onnx":
         return []
     found = []

@@ -27,7 +27,7 @@ _FLAT: Final = 2
 Kind = Literal["harmed", "mended", "moved", "unlabelled"]
 
 
-def reckon(
+def compute_flips(
     contract: Contract,
     golden: Golden,
     columns: Mapping[str, Sequence[str]],

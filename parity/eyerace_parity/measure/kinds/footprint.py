@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
 from eyerace_parity.evidence.costs import Footprint, Preflight
-from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.batching import batch_of
 from eyerace_parity.runners.artefact_files import artefact
 from eyerace_parity.runners.onnxruntime import model_of, refusal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.evidence.base import Array, Need, Provenance
     from eyerace_parity.isolation.runtime_worker import Loaded, Ran
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
 PROCESSES: Final = 3
 """Fresh processes of a footprint."""
@@ -40,7 +40,7 @@ _SESSION: Final = "model"
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ProcessRun:
     """What became of one process.
 
     Attributes:
@@ -58,19 +58,19 @@ class Trial:
     next_step: str = ""
 
 
-def preflight_provenance(bench: Bench, need: Need[Preflight]) -> Provenance:
+def preflight_provenance(bench: MeasurementContext, need: Need[Preflight]) -> Provenance:
     """Say where a preflight comes from."""
     settings = bench.session_settings(need.variant) | bench.decoding_settings()
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def footprint_provenance(bench: Bench, need: Need[Footprint]) -> Provenance:
+def footprint_provenance(bench: MeasurementContext, need: Need[Footprint]) -> Provenance:
     """Say where a footprint comes from."""
     settings = bench.session_settings(need.variant) | {"processes": str(PROCESSES)}
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure_preflight(bench: Bench, need: Need[Preflight], source: Provenance) -> Preflight:
+def measure_preflight(bench: MeasurementContext, need: Need[Preflight], source: Provenance) -> Preflight:
     """Try the artefact once.
 
     Raises:
@@ -84,7 +84,7 @@ def measure_preflight(bench: Bench, need: Need[Preflight], source: Provenance) -
     return Preflight(provenance=source, failure=trial.failure, signal=trial.signal, inputs=inputs, outputs=outputs)
 
 
-def measure_footprint(bench: Bench, need: Need[Footprint], source: Provenance) -> Footprint:
+def measure_footprint(bench: MeasurementContext, need: Need[Footprint], source: Provenance) -> Footprint:
     """Try the artefact in several processes, one after the other, and read times and memory.
 
     Raises:
@@ -94,7 +94,7 @@ def measure_footprint(bench: Bench, need: Need[Footprint], source: Provenance) -
     """
     model, feeds = _prepare(bench, need.variant)
     create, first, peak = [], [], []
-    trial = Trial()
+    trial = ProcessRun()
     with bench.progress.task(f"{need.variant}: cold starts", PROCESSES) as task:
         for _ in range(PROCESSES):
             trial = _try(bench, need.variant, model, feeds)
@@ -117,7 +117,7 @@ def measure_footprint(bench: Bench, need: Need[Footprint], source: Provenance) -
     )
 
 
-def require_survival(bench: Bench, preflight: Preflight) -> None:
+def require_preflight(bench: MeasurementContext, preflight: Preflight) -> None:
     """Refuse to evaluate in this process what did not survive in another.
 
     Raises:
@@ -137,7 +137,7 @@ def require_survival(bench: Bench, preflight: Preflight) -> None:
     raise refusal(bench.contract, variant, preflight.failure)
 
 
-def model_to_load(bench: Bench, variant: str) -> bytes | Path:
+def model_to_load(bench: MeasurementContext, variant: str) -> bytes | Path:
     """Read what a process of its own is to load.
 
     Raises:
@@ -152,7 +152,7 @@ def model_to_load(bench: Bench, variant: str) -> bytes | Path:
     return model_of(bench.contract, variant)
 
 
-def first_feeds(bench: Bench, variant: str, most: int) -> list[dict[str, Array]]:
+def first_feeds(bench: MeasurementContext, variant: str, most: int) -> list[dict[str, Array]]:
     """Prepare the first golden samples, each as the inputs of one inference.
 
     Raises:
@@ -164,7 +164,7 @@ def first_feeds(bench: Bench, variant: str, most: int) -> list[dict[str, Array]]
     return [batch_of(bench.contract, variant, golden, (place,)) for place in range(min(most, len(golden)))]
 
 
-def _prepare(bench: Bench, variant: str) -> tuple[bytes | Path | ArtefactError, dict[str, Array]]:
+def _prepare(bench: MeasurementContext, variant: str) -> tuple[bytes | Path | ArtefactError, dict[str, Array]]:
     """Read the model and the first golden sample. A file that is there but cannot be read is evidence, not an error."""
     feeds = first_feeds(bench, variant, 1)
     try:
@@ -177,10 +177,12 @@ def _prepare(bench: Bench, variant: str) -> tuple[bytes | Path | ArtefactError, 
     return model, feeds[0]
 
 
-def _try(bench: Bench, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]) -> Trial:
+def _try(
+    bench: MeasurementContext, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]
+) -> ProcessRun:
     if isinstance(model, ArtefactError):
-        return Trial(failure=model.reason, next_step=model.next_step)
-    guest = Guest(local_command(), name=f"the process that tried {variant}")
+        return ProcessRun(failure=model.reason, next_step=model.next_step)
+    guest = RuntimeWorker(local_command(), name=f"the process that tried {variant}")
     guest.start()
     loaded = None
     try:
@@ -190,7 +192,7 @@ def _try(bench: Bench, variant: str, model: bytes | Path | ArtefactError, feeds:
         if error.transient:
             raise  # it says nothing about the file, and must not be kept as if it did
         signal = error.signal if isinstance(error, WorkerDied) else None
-        return Trial(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
+        return ProcessRun(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
     finally:
         guest.close()
-    return Trial(loaded, ran)
+    return ProcessRun(loaded, ran)

@@ -15,7 +15,7 @@ from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
 from eyerace_parity.evidence.costs import Instructions
 from eyerace_parity.measure.batching import batch_of
-from eyerace_parity.measure.kinds.execution import THREADS, Failed, died, prepare
+from eyerace_parity.measure.kinds.execution import THREADS, TargetFailure, died, prepare
 from eyerace_parity.preprocess.apply import profile_digest
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.variants import Session
     from eyerace_parity.evidence.base import Array, Need, Provenance
-    from eyerace_parity.isolation.runtime_worker import Guest
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.isolation.runtime_worker import RuntimeWorker
+    from eyerace_parity.measure.context import MeasurementContext
 
 REPEATS: Final = 2
 """Sessions that are made; of each its making, its first run and its later ones are counted."""
@@ -56,7 +56,7 @@ _SESSION: Final = "counted"
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class RunCounts:
     """What was counted, session after session.
 
     Attributes:
@@ -70,7 +70,7 @@ class Counts:
     steady: tuple[int, ...]
 
 
-def provenance(bench: Bench, need: Need[Instructions], identity: Mapping[str, str]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[Instructions], identity: Mapping[str, str]) -> Provenance:
     """Say where a count comes from, without counting.
 
     The input is named by its own digest, not by that of the golden set: a sample that joins the set changes no count.
@@ -91,7 +91,9 @@ def provenance(bench: Bench, need: Need[Instructions], identity: Mapping[str, st
     return found.model_copy(update={"machine": ""})  # an emulated processor is the same on every machine
 
 
-def measure(bench: Bench, guest: Guest, need: Need[Instructions], source: Provenance) -> Instructions:
+def measure(
+    bench: MeasurementContext, guest: RuntimeWorker, need: Need[Instructions], source: Provenance
+) -> Instructions:
     """Count in an open guest. A file that is refused, or of which the guest dies, is a finding.
 
     Args:
@@ -110,23 +112,25 @@ def measure(bench: Bench, guest: Guest, need: Need[Instructions], source: Proven
     feeds = _feeds(bench, need.variant)
     prepared = prepare(bench, need.variant)
     if isinstance(prepared.model, ArtefactError):
-        return _failed(source, Failed(prepared.model.reason, next_step=prepared.model.next_step))
+        return _failed(source, TargetFailure(prepared.model.reason, next_step=prepared.model.next_step))
     try:
         counts = count(guest, prepared.model, prepared.session, feeds)
     except ArtefactError as error:
         if error.transient:
             raise
-        return _failed(source, Failed(f"the runtime refuses the file: {error.reason}", next_step=error.next_step))
+        return _failed(
+            source, TargetFailure(f"the runtime refuses the file: {error.reason}", next_step=error.next_step)
+        )
     except WorkerDied as error:
         return _failed(source, died(error))
     return Instructions(provenance=source, load=counts.load, first=counts.first, steady=counts.steady)
 
 
-def count(guest: Guest, model: bytes | Path, settings: Session, feeds: Mapping[str, Array]) -> Counts:
+def count(guest: RuntimeWorker, model: bytes | Path, settings: Session, feeds: Mapping[str, Array]) -> RunCounts:
     """Count the instructions of a model in an open guest.
 
     Args:
-        guest: A guest whose :attr:`~eyerace_parity.isolation.runtime_worker.Guest.counts` is true.
+        guest: A guest whose :attr:`~eyerace_parity.isolation.runtime_worker.RuntimeWorker.counts` is true.
         model: The file's bytes, or its path where it keeps weights beside itself.
         settings: Settings of its sessions; one thread, for a second one cannot be counted.
         feeds: One input by name.
@@ -151,7 +155,7 @@ def count(guest: Guest, model: bytes | Path, settings: Session, feeds: Mapping[s
         guest.drop(_SESSION)
     if not all((*load, *first, *steady)) or (len(first), len(steady)) != (REPEATS, REPEATS * STEADY):
         raise MeasurementError(f"{guest.name} did not count every run", next_step="run again")
-    return Counts(tuple(load), tuple(first), tuple(steady))
+    return RunCounts(tuple(load), tuple(first), tuple(steady))
 
 
 def unavailable(source: Provenance, reason: str, next_step: str = "") -> Instructions:
@@ -159,18 +163,18 @@ def unavailable(source: Provenance, reason: str, next_step: str = "") -> Instruc
     return Instructions(provenance=source, unavailable=reason, next_step=next_step)
 
 
-def _failed(source: Provenance, failed: Failed) -> Instructions:
+def _failed(source: Provenance, failed: TargetFailure) -> Instructions:
     return Instructions(provenance=source, failure=failed.failure, signal=failed.signal, next_step=failed.next_step)
 
 
-def _feeds(bench: Bench, variant: str) -> dict[str, Array]:
+def _feeds(bench: MeasurementContext, variant: str) -> dict[str, Array]:
     golden = bench.golden()
     if not len(golden):
         raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
     return batch_of(bench.contract, variant, golden, (0,))
 
 
-def _first_sample(bench: Bench, variant: str) -> str:
+def _first_sample(bench: MeasurementContext, variant: str) -> str:
     """Digest of the first sample and of what prepares it; nothing is decoded for it."""
     if not len(bench.golden()):
         raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")

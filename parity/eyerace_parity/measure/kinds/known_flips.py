@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from eyerace_parity.contract.sections import FlipFile
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import InputChanged
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.flips import KnownFlips
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Need
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
 CODE: Final = ("measure/kinds/known_flips.py",)
 
@@ -26,19 +26,21 @@ _MAX_BYTES: Final = 1 << 24
 """Most that the file may hold: nobody has looked at so many flips."""
 
 
-def provenance(bench: Bench, need: Need[KnownFlips]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[KnownFlips]) -> Provenance:
     """Say which file, in which state, on which day."""
     body = _body(bench.contract)
     settings = {"file": bench.contract.flips.accepted.as_posix(), "today": today()}
     return Provenance(variant="", target=need.target, artefact=bytes_digest(body) if body else "", settings=settings)
 
 
-def measure(bench: Bench, _need: Need[KnownFlips], source: Provenance) -> KnownFlips:
+def measure(bench: MeasurementContext, _need: Need[KnownFlips], source: Provenance) -> KnownFlips:
     """Read the file; a file that says what cannot be is told, and accepts nothing."""
     try:
         body = _body(bench.contract)
         if (bytes_digest(body) if body else "") != source.artefact:
-            raise InputChanged(f"{shown(bench.contract.path(bench.contract.flips.accepted))} changed while it was read")
+            raise InputChanged(
+                f"{display_path(bench.contract.path(bench.contract.flips.accepted))} changed while it was read"
+            )
         entries = read(bench.contract, body)
     except ValueError as error:
         return KnownFlips(provenance=source, failure=str(error), today=today())
@@ -55,7 +57,7 @@ def read(contract: Contract, body: bytes | None = None) -> FlipFile:
     Raises:
         ValueError: The file is not what it should be; says where and what.
     """
-    place = shown(contract.path(contract.flips.accepted))
+    place = display_path(contract.path(contract.flips.accepted))
     body = _body(contract) if body is None else body
     if len(body) > _MAX_BYTES:
         # Its first part may well be valid TOML, and would accept what it names.

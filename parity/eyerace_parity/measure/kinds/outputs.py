@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from eyerace_parity.evidence.base import Array, Need, Provenance
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
     from eyerace_parity.runners.base import Runner
 
 CODE = (
@@ -42,7 +42,7 @@ CODE = (
 _POLL_SECONDS = 0.1
 
 
-def provenance(bench: Bench, need: Need[Outputs]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[Outputs]) -> Provenance:
     """Say where the outputs come from."""
     settings = bench.session_settings(need.variant, threads=1) | {"batch": str(rows_at_once(bench.contract))}
     return bench.provenance(
@@ -50,7 +50,7 @@ def provenance(bench: Bench, need: Need[Outputs]) -> Provenance:
     )
 
 
-def measure(bench: Bench, need: Need[Outputs], source: Provenance) -> Outputs:
+def measure(bench: MeasurementContext, need: Need[Outputs], source: Provenance) -> Outputs:
     """Run a variant on the whole golden set.
 
     Raises:
@@ -71,7 +71,7 @@ def measure(bench: Bench, need: Need[Outputs], source: Provenance) -> Outputs:
 class _Gathering:
     """The batches of one evaluation, handed out to threads, and their answers, put where they belong."""
 
-    def __init__(self, bench: Bench, variant: str, runner: Runner, total: int) -> None:
+    def __init__(self, bench: MeasurementContext, variant: str, runner: Runner, total: int) -> None:
         self._bench = bench
         self._variant = variant
         self._runner = runner

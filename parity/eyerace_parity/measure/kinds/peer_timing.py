@@ -14,7 +14,7 @@ import numpy as np
 from eyerace_parity.core import machine
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.costs import PeerTiming, Series
-from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.batching import batch_of
 from eyerace_parity.runners.onnxruntime import model_of
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.evidence.base import Array, Need, Provenance
     from eyerace_parity.isolation.runtime_worker import Hello
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
 RUNS: Final = 100
 """Steady runs of each: enough to prove a median that lies a little off its limit."""
@@ -57,13 +57,13 @@ def python_of(place: Path) -> Path:
     )
 
 
-def provenance(bench: Bench, need: Need[PeerTiming]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[PeerTiming]) -> Provenance:
     """Say where the times come from."""
     settings = bench.session_settings(need.variant) | {"runs": str(RUNS), "batch": "1"}
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: Bench, need: Need[PeerTiming], source: Provenance) -> PeerTiming:
+def measure(bench: MeasurementContext, need: Need[PeerTiming], source: Provenance) -> PeerTiming:
     """Time a variant here and there.
 
     Raises:
@@ -80,8 +80,8 @@ def measure(bench: Bench, need: Need[PeerTiming], source: Provenance) -> PeerTim
         raise MeasurementError("the golden set is empty", next_step="add samples to it: there is nothing to time on")
     feeds = batch_of(bench.contract, need.variant, golden, (0,))
     load = machine.load_average()
-    own = Guest(local_command(), name=f"the process that timed {need.variant}")
-    other = Guest(local_command(python), name=f"the peer that timed {need.variant}")
+    own = RuntimeWorker(local_command(), name=f"the process that timed {need.variant}")
+    other = RuntimeWorker(local_command(python), name=f"the peer that timed {need.variant}")
     try:
         (here, memory), (there, peer_memory) = (_prepare(bench, need.variant, guest, feeds) for guest in (own, other))
         times = _in_turns(bench, need.variant, (own, other), feeds)
@@ -103,7 +103,9 @@ def measure(bench: Bench, need: Need[PeerTiming], source: Provenance) -> PeerTim
     )
 
 
-def _prepare(bench: Bench, variant: str, guest: Guest, feeds: dict[str, Array]) -> tuple[Hello, int | None]:
+def _prepare(
+    bench: MeasurementContext, variant: str, guest: RuntimeWorker, feeds: dict[str, Array]
+) -> tuple[Hello, int | None]:
     """Start a guest and warm its session up with one run, which no series counts; tell how its memory grew by both."""
     hello = guest.start()
     try:
@@ -115,7 +117,9 @@ def _prepare(bench: Bench, variant: str, guest: Guest, feeds: dict[str, Array]) 
     return hello, None if loaded.baseline is None else max(0, ran.peak - loaded.baseline)
 
 
-def _in_turns(bench: Bench, variant: str, guests: tuple[Guest, Guest], feeds: dict[str, Array]) -> Array:
+def _in_turns(
+    bench: MeasurementContext, variant: str, guests: tuple[RuntimeWorker, RuntimeWorker], feeds: dict[str, Array]
+) -> Array:
     """Take all runs; int64 [guests, wall and CPU, runs] in ns."""
     turns = []
     with bench.progress.task(f"{variant}: times beside the newest runtime", RUNS) as task:

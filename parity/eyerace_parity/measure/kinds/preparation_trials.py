@@ -14,7 +14,7 @@ from eyerace_parity.contract.data import ImageSet, Preprocess
 from eyerace_parity.core.errors import MeasurementError, ParityError, is_transient
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.diagnostics import Trial, Trials
+from eyerace_parity.evidence.diagnostics import PreparationTrial, Trials
 from eyerace_parity.measure import recorded
 from eyerace_parity.measure.batching import rows_of
 from eyerace_parity.measure.kinds import outputs
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eyerace_parity.evidence.base import Array, Provenance
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
     from eyerace_parity.runners.base import Runner
 
 SAMPLES: Final = 32
@@ -41,7 +41,7 @@ _PICTURE: Final = 3
 _TABLE: Final = 2
 
 
-def provenance(bench: Bench, need: Need[Trials]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[Trials]) -> Provenance:
     """Say where the answers come from."""
     settings = bench.session_settings(need.variant, threads=1) | bench.decoding_settings()
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
@@ -54,7 +54,7 @@ def provenance(bench: Bench, need: Need[Trials]) -> Provenance:
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: Bench, need: Need[Trials], source: Provenance) -> Trials:
+def measure(bench: MeasurementContext, need: Need[Trials], source: Provenance) -> Trials:
     """Run the samples in every way.
 
     Raises:
@@ -84,19 +84,19 @@ def measure(bench: Bench, need: Need[Trials], source: Provenance) -> Trials:
     return Trials(provenance=source, samples=samples, size=size, trials=tuple(trials))
 
 
-def _trial(told: str, found: Array, reference: Array | None) -> Trial:
+def _trial(told: str, found: Array, reference: Array | None) -> PreparationTrial:
     decided = tuple(int(index) for index in decisions(found)) if found.ndim == _TABLE else ()
     apart = None
     if reference is not None and reference.shape == found.shape:
         apart = _size(found.astype(np.float64) - reference.astype(np.float64))
-    return Trial(prepared=told, decisions=decided, apart=apart)
+    return PreparationTrial(prepared=told, decisions=decided, apart=apart)
 
 
 def _size(array: Array) -> float:
     return float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
 
 
-def _chosen(bench: Bench) -> tuple[int, ...]:
+def _chosen(bench: MeasurementContext) -> tuple[int, ...]:
     """Draw samples, classes in turn."""
     golden = bench.golden().facts()
     random = np.random.default_rng(SEED)
@@ -112,7 +112,7 @@ def _chosen(bench: Bench) -> tuple[int, ...]:
     return tuple(sorted(index for _, index in sorted(turns)[:SAMPLES]))
 
 
-def _answers(bench: Bench, variant: str, samples: tuple[int, ...], recorded_digest: str) -> Array:
+def _answers(bench: MeasurementContext, variant: str, samples: tuple[int, ...], recorded_digest: str) -> Array:
     """What the reference answers to the samples, or what the file of this digest recorded of it."""
     if bench.stands_in(variant):
         source = outputs.provenance(bench, Need(Outputs, variant))
@@ -127,7 +127,7 @@ def _answers(bench: Bench, variant: str, samples: tuple[int, ...], recorded_dige
 
 
 def _run(
-    bench: Bench,
+    bench: MeasurementContext,
     variant: str,
     runner: Runner,
     *,

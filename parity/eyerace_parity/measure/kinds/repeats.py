@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eyerace_parity.evidence.base import Array, Need, Provenance
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
     from eyerace_parity.runners.base import Runner
 
 SAMPLES: Final = 8
@@ -34,14 +34,14 @@ def chosen(total: int) -> tuple[int, ...]:
     return tuple(sorted(int(index) for index in picked))
 
 
-def provenance(bench: Bench, need: Need[Repeats]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[Repeats]) -> Provenance:
     """Say where the answers come from. The contract's own threads are used: they may differ from run to run."""
     settings = bench.session_settings(need.variant) | bench.decoding_settings()
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: Bench, need: Need[Repeats], source: Provenance) -> Repeats:
+def measure(bench: MeasurementContext, need: Need[Repeats], source: Provenance) -> Repeats:
     """Run the chosen samples.
 
     Raises:
@@ -66,7 +66,7 @@ def measure(bench: Bench, need: Need[Repeats], source: Provenance) -> Repeats:
     return Repeats(source, samples, rounds[0], rounds[1], batched, refused)
 
 
-def _answer(bench: Bench, variant: str, runner: Runner, samples: Sequence[int]) -> dict[str, Array]:
+def _answer(bench: MeasurementContext, variant: str, runner: Runner, samples: Sequence[int]) -> dict[str, Array]:
     answer = runner.infer(batch_of(bench.contract, variant, bench.golden(), samples))
     return rows_of(bench.contract, variant, answer, len(samples))
 
@@ -81,7 +81,9 @@ def _joined(variant: str, answers: Sequence[dict[str, Array]]) -> dict[str, Arra
         ) from error
 
 
-def _batched(bench: Bench, variant: str, runner: Runner, samples: Sequence[int]) -> tuple[dict[str, Array], str]:
+def _batched(
+    bench: MeasurementContext, variant: str, runner: Runner, samples: Sequence[int]
+) -> tuple[dict[str, Array], str]:
     """Run all samples as one batch; what refuses it is evidence, not an error."""
     if not takes_batches(bench.contract.interface):
         return {}, ""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array, Need, Provenance
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
 SAMPLES: Final = 8
 """Golden samples that are run, evenly over the set."""
@@ -67,7 +67,7 @@ _TAKEN_OUT: Final = frozenset({"Relu", "Clip"})
 _PRODUCTS: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
-def provenance(bench: Bench, need: Need[Sensitivity]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[Sensitivity]) -> Provenance:
     """Say what is tried."""
     recipe = _recipe(bench.contract, need.variant)
     settings = bench.session_settings(need.variant) | bench.decoding_settings()
@@ -75,7 +75,7 @@ def provenance(bench: Bench, need: Need[Sensitivity]) -> Provenance:
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: Bench, need: Need[Sensitivity], source: Provenance) -> Sensitivity:
+def measure(bench: MeasurementContext, need: Need[Sensitivity], source: Provenance) -> Sensitivity:
     """Try each layer in float, then a file without the worst.
 
     Raises:
@@ -95,7 +95,12 @@ def measure(bench: Bench, need: Need[Sensitivity], source: Provenance) -> Sensit
 
 
 def _found(
-    bench: Bench, need: Need[Sensitivity], source: Provenance, *, ours: onnx.ModelProto, theirs: onnx.ModelProto
+    bench: MeasurementContext,
+    need: Need[Sensitivity],
+    source: Provenance,
+    *,
+    ours: onnx.ModelProto,
+    theirs: onnx.ModelProto,
 ) -> Sensitivity:
     recipe = _recipe(bench.contract, need.variant)
     layers = _from_integers(ours, theirs)
@@ -103,7 +108,7 @@ def _found(
         raise MeasurementError(
             f"no layer of {need.variant} has its weights in integers that {recipe.source} has in float"
         )
-    trial = _Trial(bench, need.variant, theirs)
+    trial = _FloatTrial(bench, need.variant, theirs)
     base = trial.decibels(ours)
     found = Sensitivity(provenance=source, samples=trial.samples, layers=len(layers), decibels=base)
     if not base < NEAR:
@@ -141,7 +146,7 @@ def _worst(gains: Sequence[LayerGain], base: float) -> list[LayerGain]:
     return [first, *(gain for gain in others if gain.decibels - base >= _SHARE * (first.decibels - base) > 0)]
 
 
-class _Trial:
+class _FloatTrial:
     """Runs models on the same samples, and tells how near they come to the source's answers.
 
     Args:
@@ -150,7 +155,7 @@ class _Trial:
         source: The model that was quantised.
     """
 
-    def __init__(self, bench: Bench, variant: str, source: onnx.ModelProto) -> None:
+    def __init__(self, bench: MeasurementContext, variant: str, source: onnx.ModelProto) -> None:
         golden = bench.golden()
         self.samples = tuple(evenly(len(golden), SAMPLES))
         self._feeds = [batch_of(bench.contract, variant, golden, (place,)) for place in self.samples]
@@ -283,7 +288,7 @@ def _become(node: onnx.NodeProto, operator: str, inputs: Sequence[str]) -> None:
     node.input.extend(inputs)
 
 
-def _without(bench: Bench, recipe: QuantiseStaticRecipe, names: Sequence[str]) -> onnx.ModelProto:
+def _without(bench: MeasurementContext, recipe: QuantiseStaticRecipe, names: Sequence[str]) -> onnx.ModelProto:
     """Carry out the recipe with some more layers excluded."""
     exclude = (*recipe.exclude, *(glob.escape(name) for name in names))
     return quantise(bench.contract, recipe.model_copy(update={"exclude": exclude}), bench.progress)

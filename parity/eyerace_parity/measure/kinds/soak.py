@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.costs import Soak
-from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.kinds import footprint
 from eyerace_parity.stats.stopping_rules import runs_of_soak
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from eyerace_parity.evidence.base import Array, Need, Provenance
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
 PARTS: Final = 10
 """Readings after the first."""
@@ -33,14 +33,14 @@ CODE: Final = ("measure/kinds/soak.py", "stats/stopping_rules.py", *footprint.CO
 _SESSION: Final = "model"
 
 
-def provenance(bench: Bench, need: Need[Soak]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[Soak]) -> Provenance:
     """Say where a soak test comes from."""
     settings = bench.session_settings(need.variant) | bench.decoding_settings()
     settings |= {"runs": str(runs_of_soak(bench.contract, need.variant)), "samples": str(SAMPLES)}
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: Bench, need: Need[Soak], source: Provenance) -> Soak:
+def measure(bench: MeasurementContext, need: Need[Soak], source: Provenance) -> Soak:
     """Run the artefact many times in one process, and read its memory.
 
     Raises:
@@ -54,7 +54,7 @@ def measure(bench: Bench, need: Need[Soak], source: Provenance) -> Soak:
     runs = runs_of_soak(bench.contract, need.variant)
     resident: list[int] = []
     with (
-        Guest(local_command(), name=f"the process that ran {need.variant} many times") as guest,
+        RuntimeWorker(local_command(), name=f"the process that ran {need.variant} many times") as guest,
         bench.progress.task(f"{need.variant}: memory over {runs} runs", PARTS) as task,
     ):
         guest.load(_SESSION, model, bench.contract.session_of(need.variant))
@@ -67,12 +67,12 @@ def measure(bench: Bench, need: Need[Soak], source: Provenance) -> Soak:
     return Soak(provenance=source, runs=runs, resident_bytes=tuple(resident))
 
 
-def _run(guest: Guest, feeds: Sequence[Mapping[str, Array]], turns: Iterable[int]) -> None:
+def _run(guest: RuntimeWorker, feeds: Sequence[Mapping[str, Array]], turns: Iterable[int]) -> None:
     for turn in turns:
         guest.run(_SESSION, feeds[turn % len(feeds)])
 
 
-def _held_by(guest: Guest) -> int:
+def _held_by(guest: RuntimeWorker) -> int:
     held = guest.resident()
     if held is None:
         raise MeasurementError(

@@ -44,7 +44,7 @@ class _Counters:
 
 
 @dataclass(slots=True)
-class Watch:
+class NoiseWatch:
     """Watches the machine from its making to :meth:`seen`.
 
     Args:

@@ -24,10 +24,10 @@ from eyerace_parity.core import machine
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.costs import Series, Timing
 from eyerace_parity.golden.base import preparation, timed
-from eyerace_parity.isolation.runtime_worker import Guest, local_command
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.batching import batch_of
-from eyerace_parity.measure.isolated_worker import Handed
-from eyerace_parity.measure.kinds.system_noise import Watch
+from eyerace_parity.measure.isolated_worker import ProxyGoldenSet
+from eyerace_parity.measure.kinds.system_noise import NoiseWatch
 from eyerace_parity.runners.onnxruntime import model_of
 from eyerace_parity.runners.registry import open_runner
 from eyerace_parity.stats.sequential import looks_until
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Task
     from eyerace_parity.evidence.base import Array, Need, Provenance
     from eyerace_parity.evidence.costs import Disturbance
-    from eyerace_parity.measure.context import Bench
-    from eyerace_parity.stats.stopping_rules import Asked, Part
+    from eyerace_parity.measure.context import MeasurementContext
+    from eyerace_parity.stats.stopping_rules import Part, StoppingRules
 
 CODE: Final = (
     "measure/kinds/timing.py",
@@ -61,7 +61,7 @@ _IN_PROCESS: Final = "the run's own process"
 Feeds = dict[str, dict[str, "Array"]]
 
 
-def provenance(bench: Bench, need: Need[Timing]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[Timing]) -> Provenance:
     """Say where the times come from."""
     settings = bench.session_settings(need.variant)
     asked = asked_of(bench.contract, need.variant, need.versus)
@@ -78,18 +78,18 @@ def provenance(bench: Bench, need: Need[Timing]) -> Provenance:
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def _placement(bench: Bench, need: Need[Timing]) -> str:
+def _placement(bench: MeasurementContext, need: Need[Timing]) -> str:
     if _needs_torch(bench, need):
         return _IN_PROCESS
     return _IN_WORKERS if need.versus and _spins(bench, (need.variant, need.versus)) else _IN_WORKER
 
 
-def _spins(bench: Bench, variants: Iterable[str]) -> bool:
+def _spins(bench: MeasurementContext, variants: Iterable[str]) -> bool:
     """Whether threads of a session go on for a while after its run."""
     return any(bench.contract.session_of(name).spinning for name in variants)
 
 
-def measure(bench: Bench, need: Need[Timing], source: Provenance) -> Timing:
+def measure(bench: MeasurementContext, need: Need[Timing], source: Provenance) -> Timing:
     """Time a variant, and another in turns with it.
 
     Raises:
@@ -134,7 +134,7 @@ class _First:
 class _Stop:
     """When to stop, who hears of the runs, and whether another process does them."""
 
-    asked: Asked
+    asked: StoppingRules
     task: Task
     apart: bool
 
@@ -148,11 +148,11 @@ class _Taken:
     disturbance: Disturbance | None
 
 
-def _needs_torch(bench: Bench, need: Need[Timing]) -> bool:
+def _needs_torch(bench: MeasurementContext, need: Need[Timing]) -> bool:
     return any(bench.is_torch(name) for name in (need.variant, need.versus) if name)
 
 
-def _in_worker(bench: Bench, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]:
+def _in_worker(bench: MeasurementContext, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]:
     """Time ONNX Runtime variants in a worker; where threads spin, in one each.
 
     A thread that spins goes on for a while after its run: in one process it would be counted for whoever comes next.
@@ -162,7 +162,9 @@ def _in_worker(bench: Bench, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]
     with ExitStack() as stack:
         guests, firsts = [], []
         for group in groups:
-            guest = stack.enter_context(Guest(local_command(), name=f"the process that timed {' and '.join(group)}"))
+            guest = stack.enter_context(
+                RuntimeWorker(local_command(), name=f"the process that timed {' and '.join(group)}")
+            )
             guests.append(guest)
             for name, fed in group.items():
                 guest.load(name, model_of(contract, name), contract.session_of(name))
@@ -182,7 +184,7 @@ def _in_worker(bench: Bench, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]
         return firsts[0], _in_looks(take, stop)
 
 
-def _in_process(bench: Bench, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]:
+def _in_process(bench: MeasurementContext, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]:
     """Time in this process, where a torch variant is one of them; the same turns."""
     with ExitStack() as stack:
         runners = {name: stack.enter_context(open_runner(bench.contract, name)) for name in feeds}
@@ -207,7 +209,7 @@ def _in_process(bench: Bench, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken
 
 def _in_looks(take: Callable[[int], Array], stop: _Stop) -> _Taken:
     """Take runs from look to look, a few at a time, so that progress shows and a hang is noticed."""
-    began, own, watch = time.perf_counter(), time.process_time(), Watch()
+    began, own, watch = time.perf_counter(), time.process_time(), NoiseWatch()
     chunks: list[Array] = []
 
     def end(why: Literal["proven", "runs", "seconds"]) -> _Taken:
@@ -227,7 +229,7 @@ def _in_looks(take: Callable[[int], Array], stop: _Stop) -> _Taken:
     return end("runs")
 
 
-def _answered(asked: Asked, times: Array) -> bool:
+def _answered(asked: StoppingRules, times: Array) -> bool:
     """Whether the runs so far prove all that is asked of them."""
     for question in asked.of("inference", "ratio"):
         taken = times[1 if question.clock == "cpu" else 0] / 1e6
@@ -248,7 +250,7 @@ def _sizes(runs: int) -> Iterator[int]:
         runs -= _CHUNK
 
 
-def _preprocessing(bench: Bench, variant: str, asked: Asked) -> Series | None:
+def _preprocessing(bench: MeasurementContext, variant: str, asked: StoppingRules) -> Series | None:
     """Time turning golden photographs into tensors, reading and decoding included; ``None`` for a tensor set."""
     profile = bench.contract.preprocess_of(variant)
     if profile is None:
@@ -257,14 +259,14 @@ def _preprocessing(bench: Bench, variant: str, asked: Asked) -> Series | None:
 
     def take(begin: int, end: int) -> Array:
         # Where another process prepares the samples, it takes the times, too.
-        if isinstance(golden, Handed):
+        if isinstance(golden, ProxyGoldenSet):
             return golden.times(begin, end, profile)
         return preparation(golden, begin, end, profile)
 
     return _series(take, asked, "preprocessing")
 
 
-def _deciding(bench: Bench, outputs: Mapping[str, Array], asked: Asked) -> Series | None:
+def _deciding(bench: MeasurementContext, outputs: Mapping[str, Array], asked: StoppingRules) -> Series | None:
     """Time turning one answer into a decision, softmax and the best class; ``None`` where there are no classes."""
     if not bench.contract.classes:
         return None
@@ -277,7 +279,7 @@ def _deciding(bench: Bench, outputs: Mapping[str, Array], asked: Asked) -> Serie
     return _series(partial(timed, decide), asked, "postprocessing")
 
 
-def _series(take: Callable[[int, int], Array], asked: Asked, part: Part) -> Series:
+def _series(take: Callable[[int, int], Array], asked: StoppingRules, part: Part) -> Series:
     """Take times of a part of the work, int64 [2, n] in ns a look, until all that is asked of it is proven."""
     began, taken = time.perf_counter(), np.zeros((2, 0), np.int64)
     for before, look in pairwise((0, *looks_until(asked.max_runs))):

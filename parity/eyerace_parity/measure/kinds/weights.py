@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
-from eyerace_parity.core.errors import MORE_MEMORY, MeasurementError, ParityError, is_transient
-from eyerace_parity.evidence.diagnostics import LayerPair, Span, Weights
+from eyerace_parity.core.errors import NEXT_STEP_MEMORY, MeasurementError, ParityError, is_transient
+from eyerace_parity.evidence.diagnostics import LayerPair, ValueRange, Weights
 from eyerace_parity.isolation import worker
 from eyerace_parity.measure.batching import batch_of, evenly
 from eyerace_parity.runners.artefact_files import contents
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eyerace_parity.evidence.base import Need, Provenance
-    from eyerace_parity.measure.context import Bench
+    from eyerace_parity.measure.context import MeasurementContext
 
     Floats = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ _EXPORTING: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
+class _WeightLayer:
     """A convolution or matrix product with stored weights.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Layer:
     scales: int
 
 
-def provenance(bench: Bench, need: Need[Weights]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[Weights]) -> Provenance:
     """Say what is compared."""
     from importlib.metadata import version  # noqa: PLC0415
 
@@ -81,7 +81,7 @@ def provenance(bench: Bench, need: Need[Weights]) -> Provenance:
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: Bench, need: Need[Weights], source: Provenance) -> Weights:
+def measure(bench: MeasurementContext, need: Need[Weights], source: Provenance) -> Weights:
     """Compare layer by layer; what cannot be compared says why.
 
     Raises:
@@ -102,7 +102,7 @@ def measure(bench: Bench, need: Need[Weights], source: Provenance) -> Weights:
         except Exception as error:
             if is_transient(error):
                 reason = f"the layers of {need.variant} could not be read: {type(error).__name__}: {error}"
-                raise MeasurementError(reason, next_step=MORE_MEMORY, transient=True) from error
+                raise MeasurementError(reason, next_step=NEXT_STEP_MEMORY, transient=True) from error
             return Weights(provenance=source, failure=f"{type(error).__name__}: {error}")
     return Weights(
         provenance=source,
@@ -121,7 +121,7 @@ def parsed(content: bytes) -> onnx.ModelProto:
     return onnx.load_from_string(content)
 
 
-def _reference(bench: Bench, need: Need[Weights]) -> tuple[onnx.ModelProto, str]:
+def _reference(bench: MeasurementContext, need: Need[Weights]) -> tuple[onnx.ModelProto, str]:
     """The reference as an ONNX model, and how it is called."""
     contract = bench.contract
     if contract.variants[need.versus].kind == "onnx":
@@ -133,7 +133,7 @@ def _reference(bench: Bench, need: Need[Weights]) -> tuple[onnx.ModelProto, str]
     return parsed(_exported(bench, need.versus)), f"a fresh export of {need.versus}"
 
 
-def _exported(bench: Bench, source: str) -> bytes:
+def _exported(bench: MeasurementContext, source: str) -> bytes:
     """Export a torch variant, once for all files that are laid beside it in this process."""
     from eyerace_parity.recipes.export import export  # noqa: PLC0415 - it imports torch
 
@@ -148,7 +148,7 @@ def _exported(bench: Bench, source: str) -> bytes:
 # ---- weights ---------------------------------------------------------------------------------------------------------
 
 
-def _pairs(ours: Sequence[_Layer], theirs: Sequence[_Layer]) -> Iterator[LayerPair]:
+def _pairs(ours: Sequence[_WeightLayer], theirs: Sequence[_WeightLayer]) -> Iterator[LayerPair]:
     """Pair layers by their names, or by their order where no name is shared and there are as many."""
     by_name = {layer.name.removesuffix(_SUFFIX): layer for layer in theirs}
     matched = [(layer, by_name.get(layer.name.removesuffix(_SUFFIX))) for layer in ours]
@@ -159,7 +159,7 @@ def _pairs(ours: Sequence[_Layer], theirs: Sequence[_Layer]) -> Iterator[LayerPa
             yield _pair(layer, other)
 
 
-def _pair(ours: _Layer, theirs: _Layer) -> LayerPair:
+def _pair(ours: _WeightLayer, theirs: _WeightLayer) -> LayerPair:
     here, there = ours.weight, theirs.weight
     if ours.scales == _UNKNOWN:
         # Dynamic operators multiply their integers out elsewhere: what they stand for is known up to a factor.
@@ -240,7 +240,7 @@ def _bias(ours: Floats | None, theirs: Floats | None) -> tuple[float | None, boo
     return (float(np.linalg.norm(ours - theirs)) / size if size else 0.0), lost
 
 
-def _layers(model: onnx.ModelProto) -> Iterator[_Layer]:
+def _layers(model: onnx.ModelProto) -> Iterator[_WeightLayer]:
     """All convolutions and matrix products whose weights are stored, in the order of the graph."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     makers = {output: node for node in model.graph.node for output in node.output}
@@ -259,7 +259,9 @@ def _layers(model: onnx.ModelProto) -> Iterator[_Layer]:
         )
         named = node.input[bias] if bias is not None and len(node.input) > bias else ""
         added = _numbers(named, tensors, makers, "", "") if named else None
-        yield _Layer(node.name, weight.T if transposed else weight, None if added is None else added[0], step, scales)
+        yield _WeightLayer(
+            node.name, weight.T if transposed else weight, None if added is None else added[0], step, scales
+        )
 
 
 def _operands(node: onnx.NodeProto) -> tuple[int, str, str, int | None]:
@@ -308,7 +310,9 @@ def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
 # ---- activations -----------------------------------------------------------------------------------------------------
 
 
-def _spans(bench: Bench, need: Need[Weights], ours: onnx.ModelProto, theirs: onnx.ModelProto) -> Iterator[Span]:
+def _spans(
+    bench: MeasurementContext, need: Need[Weights], ours: onnx.ModelProto, theirs: onnx.ModelProto
+) -> Iterator[ValueRange]:
     """Ranges of quantised activations beside what the reference's are on a few golden samples."""
     tensors = {tensor.name: tensor for tensor in ours.graph.initializer}
     ranges: dict[str, tuple[float, float]] = {}
@@ -326,11 +330,11 @@ def _spans(bench: Bench, need: Need[Weights], ours: onnx.ModelProto, theirs: onn
     if not wanted:
         return
     for name, (low, high) in _seen(bench, need, theirs, wanted).items():
-        yield Span(name=name, low=ranges[name][0], high=ranges[name][1], seen_low=low, seen_high=high)
+        yield ValueRange(name=name, low=ranges[name][0], high=ranges[name][1], seen_low=low, seen_high=high)
 
 
 def _seen(
-    bench: Bench, need: Need[Weights], model: onnx.ModelProto, names: Sequence[str]
+    bench: MeasurementContext, need: Need[Weights], model: onnx.ModelProto, names: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     """Least and greatest number of the reference's tensors on a few golden samples."""
     from onnx import helper  # noqa: PLC0415 - costs more than most runs

@@ -10,7 +10,7 @@ from collections import defaultdict
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.evidence.artefacts import Layer
+from eyerace_parity.evidence.artefacts import LayerSize
 from eyerace_parity.measure.onnx_graph.macs import SAME_VALUES
 from eyerace_parity.measure.onnx_graph.shapes import subgraphs
 
@@ -51,7 +51,7 @@ def element_type(number: int) -> str:
     return _DTYPES.get(spelled, spelled.lower())
 
 
-def weigh_layers(model: onnx.ModelProto) -> tuple[tuple[Layer, ...], int]:
+def weigh_layers(model: onnx.ModelProto) -> tuple[tuple[LayerSize, ...], int]:
     """Say what a model's stored tensors take, layer by layer.
 
     Args:
@@ -71,7 +71,7 @@ def weigh_layers(model: onnx.ModelProto) -> tuple[tuple[Layer, ...], int]:
         largest[layer] = max(largest.get(layer, (0, 0)), (size, tensor.data_type))
     order = sorted((layer for layer in sizes if sizes[layer]), key=lambda layer: (-sizes[layer], layer))
     told = tuple(
-        Layer(
+        LayerSize(
             name=name[:_LONGEST],
             operator=operator[:_LONGEST],
             bytes=sizes[name, operator],

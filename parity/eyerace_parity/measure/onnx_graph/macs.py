@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.measure.onnx_graph.shapes import Known, inferred, subgraphs
+from eyerace_parity.measure.onnx_graph.shapes import KnownShapes, inferred, subgraphs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,7 @@ _COMPUTES_IN_INT8: Final = 4
 def count_work(model: onnx.ModelProto) -> Work:
     """Count a model's weights and multiply-accumulates; what cannot be known counts as nothing."""
     lean, known = inferred(model)
-    counter = _Counter()
+    counter = _MacCounter()
     scopes: list[tuple[Any, _Scope]] = [(lean.graph, _Scope().inside(lean.graph, known))]
     while scopes:
         graph, scope = scopes.pop()
@@ -122,9 +122,9 @@ class _Scope:
     """
 
     producers: Mapping[str, Any] = field(default_factory=dict)
-    known: Mapping[str, Known] = field(default_factory=dict)
+    known: Mapping[str, KnownShapes] = field(default_factory=dict)
 
-    def inside(self, graph: Any, known: Mapping[str, Known]) -> _Scope:
+    def inside(self, graph: Any, known: Mapping[str, KnownShapes]) -> _Scope:
         """Return the scope of a graph within this one."""
         own = {output: node for node in graph.node for output in node.output if output}
         return _Scope(ChainMap(own, self.producers), known)  # type: ignore[arg-type]
@@ -153,7 +153,7 @@ class _Scope:
 
 
 @dataclass(slots=True)
-class _Counter:
+class _MacCounter:
     """Adds up, each stored tensor once however often it is used."""
 
     weights: dict[str, tuple[int, bool]] = field(default_factory=dict)
@@ -195,7 +195,9 @@ class _Counter:
         )
 
 
-def _macs(node: Any, rule: str, data: Known | None, weight: Known | None, answer: Known | None) -> int:
+def _macs(
+    node: Any, rule: str, data: KnownShapes | None, weight: KnownShapes | None, answer: KnownShapes | None
+) -> int:
     """Multiply-accumulates of one operator, 0 where the extents that decide are unknown.
 
     ``conv``: each output element sums over its group's channels and the kernel. ``transposed``: each input element is

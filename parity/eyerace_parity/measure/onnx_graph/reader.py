@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import ArtefactError, RecordError, WorkerDied, is_transient
-from eyerace_parity.core.files import shown
+from eyerace_parity.core.files import display_path
 from eyerace_parity.evidence.artefacts import Graph, PortFact
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.codec import decode
@@ -51,7 +51,9 @@ def read_graph(contract: Contract, variant: str) -> Graph:
     path = contract.path(contract.variants[variant].path)
     if contract.variants[variant].kind != "onnx":
         provenance = Provenance(variant=variant)
-        return Graph(provenance=provenance, failure=f"{shown(path)} is no ONNX file, so its graph cannot be seen")
+        return Graph(
+            provenance=provenance, failure=f"{display_path(path)} is no ONNX file, so its graph cannot be seen"
+        )
     return read_file(path, contract.root, variant)
 
 
@@ -93,7 +95,7 @@ def _contents(path: Path) -> tuple[bytes, str]:
         content = path.read_bytes()
     except OSError as error:
         raise ArtefactError(
-            f"{shown(path)} cannot be read: {error.strerror}", next_step="build it: eyerace-parity export"
+            f"{display_path(path)} cannot be read: {error.strerror}", next_step="build it: eyerace-parity export"
         ) from error
     return content, "" if content else "the file is empty"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownShapes:
     """What is known of a tensor.
 
     Attributes:
@@ -89,7 +89,7 @@ _STAND_INS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
 _CONTRIB: Final = "com.microsoft"
 
 
-def inferred(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Known]]:
+def inferred(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, KnownShapes]]:
     """Copy a model without its weights, functions written out, and infer what can be known of its tensors.
 
     Args:
@@ -216,7 +216,7 @@ def _graphs(graph: Any) -> Iterator[Any]:
                 waiting += subgraphs(attribute)
 
 
-def _stored(model: onnx.ModelProto) -> Iterator[tuple[str, Known]]:
+def _stored(model: onnx.ModelProto) -> Iterator[tuple[str, KnownShapes]]:
     """Yield what the file stores: initialisers and constants, of all graphs."""
     for graph in _graphs(model.graph):
         for tensor in graph.initializer:
@@ -230,17 +230,17 @@ def _stored(model: onnx.ModelProto) -> Iterator[tuple[str, Known]]:
                         yield node.output[0], _known(attribute.t.dims, attribute.t)
 
 
-def _known(dims: Iterable[int], tensor: onnx.TensorProto) -> Known:
+def _known(dims: Iterable[int], tensor: onnx.TensorProto) -> KnownShapes:
     """Describe a stored tensor; extents that are none leave its shape unknown."""
     shape = tuple(dims)
-    return Known(None if any(extent < 0 for extent in shape) else shape, tensor.data_type, stored=True)
+    return KnownShapes(None if any(extent < 0 for extent in shape) else shape, tensor.data_type, stored=True)
 
 
-def _of(info: onnx.ValueInfoProto) -> Known | None:
+def _of(info: onnx.ValueInfoProto) -> KnownShapes | None:
     if not info.type.HasField("tensor_type"):
         return None
     tensor = info.type.tensor_type
     shape = None
     if tensor.HasField("shape") and all(dim.dim_value > 0 for dim in tensor.shape.dim):
         shape = tuple(dim.dim_value for dim in tensor.shape.dim)
-    return Known(shape, tensor.elem_type)
+    return KnownShapes(shape, tensor.elem_type)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.compatibility.kernels import ABSENT, UNKNOWN, bound
 from eyerace_parity.compatibility.table import table
-from eyerace_parity.evidence.artefacts import Signature
+from eyerace_parity.evidence.artefacts import OperatorSignature
 from eyerace_parity.measure.onnx_graph.shapes import inferred, subgraphs
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _GEMM_ANSWERS_LIKE: Final = 8
 """Place of the zero point whose type it answers; without one it answers in float32."""
 
 
-def signatures(model: onnx.ModelProto) -> tuple[Signature, ...]:
+def signatures(model: onnx.ModelProto) -> tuple[OperatorSignature, ...]:
     """List the operators of a model, functions written out, each once for the types around it."""
     lean, known = inferred(model)
     opsets = _opsets(model.opset_import)
@@ -52,7 +52,7 @@ def signatures(model: onnx.ModelProto) -> tuple[Signature, ...]:
             found.update(_signatures(function, own_opsets, inside | _answers(function, own_opsets, inside)))
     own = {f"{domain_of(function.domain)}::{function.name}" for function in lean.functions}
     return tuple(
-        Signature(operator=operator, opset=opset, inputs=inputs, outputs=outputs, count=count)
+        OperatorSignature(operator=operator, opset=opset, inputs=inputs, outputs=outputs, count=count)
         for (operator, opset, inputs, outputs), count in sorted(found.items())
         if operator not in own
     )
@@ -166,7 +166,7 @@ def _answered(node: Any, opsets: Mapping[str, int], inputs: tuple[str, ...]) -> 
     form = known.form(f"{domain}::{node.op_type}", opsets.get(domain, 0), known.last)
     if form is None:
         return unknown
-    variables = bound(form, Signature(operator=form.operator, opset=0, inputs=inputs, outputs=(), count=1))
+    variables = bound(form, OperatorSignature(operator=form.operator, opset=0, inputs=inputs, outputs=(), count=1))
     answers = []
     for place in range(len(node.output)):
         port = form.outputs[min(place, len(form.outputs) - 1)] if form.outputs else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from eyerace_parity.core.digests import rows_digest
 from eyerace_parity.core.errors import MeasurementError, ParityError
 from eyerace_parity.emulation.tiers import own_tier, tier_named
-from eyerace_parity.emulation.toolkit import Runtime, missing, obtain
+from eyerace_parity.emulation.toolkit import GuestVersions, missing, obtain
 from eyerace_parity.emulation.userland import numeric_digests, numeric_files
 from eyerace_parity.measure.seals import Seal
 from eyerace_parity.runners import onnxruntime as onnx_runtime
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eyerace_parity.emulation.toolkit import Sources, Toolkit
 
 
-class Equipment(Protocol):
+class TargetEquipment(Protocol):
     """Whoever knows how a worker is started on a target."""
 
     def toolkit(self, target: str) -> Toolkit:
@@ -53,7 +53,7 @@ def tier_of(contract: Contract, target: str) -> Tier:
     return tier_named(target, {name: tier_of(contract, name) for name in contract.targets.own})
 
 
-class Emulation:
+class EmulatedTargets:
     """The emulated processors of this machine. What is missing is installed when it is first needed.
 
     Args:
@@ -123,6 +123,6 @@ def _sealed(root: Path) -> Seal:
     return Seal(lambda: numeric_files(root).values(), lambda: rows_digest(numeric_digests(root).items()))
 
 
-def runtime_of_the_run() -> Runtime:
+def runtime_of_the_run() -> GuestVersions:
     """The versions that a guest must have to be compared with this process."""
-    return Runtime(onnx_runtime.runtime().partition(" ")[2], metadata.version("numpy"))
+    return GuestVersions(onnx_runtime.runtime().partition(" ")[2], metadata.version("numpy"))

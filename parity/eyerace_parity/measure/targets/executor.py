@@ -20,40 +20,40 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.core.errors import MeasurementError, WorkerDied
 from eyerace_parity.core.result import HOST
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Execution
 from eyerace_parity.evidence.costs import Instructions
 from eyerace_parity.isolation.connection import START_SECONDS
-from eyerace_parity.isolation.runtime_worker import Guest, local_command
-from eyerace_parity.measure.cache import keep, recall
+from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
+from eyerace_parity.measure.cache import get, put
 from eyerace_parity.measure.kinds import execution, instructions
-from eyerace_parity.measure.kinds.execution import Failed
-from eyerace_parity.measure.sample_selection import Selection
+from eyerace_parity.measure.kinds.execution import TargetFailure
+from eyerace_parity.measure.sample_selection import SampleSelection
 from eyerace_parity.measure.targets.equipment import runtime_of_the_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from eyerace_parity.evidence.base import Need, Provenance
-    from eyerace_parity.measure.context import Bench
-    from eyerace_parity.measure.targets.equipment import Equipment
+    from eyerace_parity.measure.context import MeasurementContext
+    from eyerace_parity.measure.targets.equipment import TargetEquipment
 
 _POLL_SECONDS: Final = 0.1
 
 _COUNTED: Final = instructions.REPEATS * (2 + instructions.STEADY)
 """Steps of a count: sessions made, first runs and later ones."""
 
-_NONE: Final = Selection((), ())
+_NONE: Final = SampleSelection((), ())
 
 KINDS: Final[tuple[type[Any], ...]] = (Execution, Instructions)
 """Kinds of evidence that the lane obtains."""
 
-Found = Execution | Instructions | MeasurementError
+TargetResult = Execution | Instructions | MeasurementError
 """What came of an order: the evidence, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TargetRequest:
     """One piece of evidence that is wanted.
 
     Attributes:
@@ -66,7 +66,7 @@ class Order:
     need: Need[Any]
     source: Provenance
     key: str
-    selection: Selection = _NONE
+    selection: SampleSelection = _NONE
 
     @property
     def steps(self) -> int:
@@ -75,7 +75,7 @@ class Order:
 
 
 @dataclass(slots=True)
-class _Shift:
+class TargetBatch:
     """The orders for one target.
 
     Attributes:
@@ -86,11 +86,11 @@ class _Shift:
 
     target: str
     command: tuple[str, ...]
-    orders: list[Order]
+    orders: list[TargetRequest]
 
 
 @dataclass(slots=True)
-class Lane:
+class TargetExecutor:
     """Executes orders.
 
     Attributes:
@@ -99,13 +99,13 @@ class Lane:
         abandon: Called when the run is being ended, so that no thread waits for a sample that never comes.
     """
 
-    bench: Bench
-    equipment: Equipment | None
+    bench: MeasurementContext
+    equipment: TargetEquipment | None
     abandon: Callable[[], None] = lambda: None
     _done: int = field(default=0, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
-    _guests: set[Guest] = field(default_factory=set, init=False)
+    _guests: set[RuntimeWorker] = field(default_factory=set, init=False)
 
     def identity(self, target: str) -> dict[str, str]:
         """All of a target that could change a number; nothing for the host, of which a provenance tells all.
@@ -115,13 +115,13 @@ class Lane:
         """
         return {} if target == HOST else dict(self._equipped(target).toolkit(target).identity)
 
-    def run(self, orders: Sequence[Order]) -> dict[Need[Any], Found]:
+    def run(self, orders: Sequence[TargetRequest]) -> dict[Need[Any], TargetResult]:
         """Execute orders, and keep what is found.
 
         Returns:
             What came of each order, but for those that another process is executing at this moment.
         """
-        found: dict[Need[Any], Found] = {}
+        found: dict[Need[Any], TargetResult] = {}
         shifts = self._shifts(orders, found)
         # The host is done in no time: it comes last, when others are still busy.
         waiting = deque(sorted(shifts, key=lambda shift: shift.target == HOST))
@@ -151,9 +151,9 @@ class Lane:
                 raise
         return found
 
-    def _shifts(self, orders: Sequence[Order], found: dict[Need[Any], Found]) -> list[_Shift]:
+    def _shifts(self, orders: Sequence[TargetRequest], found: dict[Need[Any], TargetResult]) -> list[TargetBatch]:
         """Sort orders by target; what nothing can be counted for is answered at once."""
-        shifts: dict[str, _Shift] = {}
+        shifts: dict[str, TargetBatch] = {}
         for order in orders:
             target = order.need.target
             command = local_command()
@@ -165,7 +165,7 @@ class Lane:
                         found[order.need] = instructions.unavailable(order.source, toolkit.counting_refused)
                         continue
                     command = toolkit.counting_command
-            shift = shifts.setdefault(target, _Shift(target, command, []))
+            shift = shifts.setdefault(target, TargetBatch(target, command, []))
             shift.orders.append(order)
             if order.need.kind is Instructions:
                 # One guest for all: while it does not count it is as fast as one that cannot.
@@ -183,7 +183,7 @@ class Lane:
 
     # ---- one thread --------------------------------------------------------------------------------------------------
 
-    def _work(self, waiting: deque[_Shift], found: dict[Need[Any], Found]) -> None:
+    def _work(self, waiting: deque[TargetBatch], found: dict[Need[Any], TargetResult]) -> None:
         while not self._stop.is_set():
             try:
                 shift = waiting.popleft()
@@ -193,7 +193,7 @@ class Lane:
                 with self._lock:
                     found[order.need] = result
 
-    def _take(self, shift: _Shift) -> Iterator[tuple[Order, Found]]:
+    def _take(self, shift: TargetBatch) -> Iterator[tuple[TargetRequest, TargetResult]]:
         """Execute what another process has neither executed nor begun."""
         store = self.bench.store
         with ExitStack() as claims:
@@ -201,7 +201,7 @@ class Lane:
             for order in sorted(shift.orders, key=lambda order: order.key):
                 if not claims.enter_context(store.claim(order.key, wait=False)):
                     self._advance(order.steps)
-                elif (kept := recall(store, order.need.kind, order.key)) is not None:
+                elif (kept := get(store, order.need.kind, order.key)) is not None:
                     self._advance(order.steps)
                     yield order, kept
                 else:
@@ -209,12 +209,14 @@ class Lane:
             if mine:
                 for order, result in self._serve(shift, mine):
                     if not isinstance(result, MeasurementError) and not getattr(result, "unavailable", ""):
-                        keep(store, order.key, result)
+                        put(store, order.key, result)
                     yield order, result
 
-    def _serve(self, shift: _Shift, orders: Sequence[Order]) -> Iterator[tuple[Order, Found]]:
+    def _serve(
+        self, shift: TargetBatch, orders: Sequence[TargetRequest]
+    ) -> Iterator[tuple[TargetRequest, TargetResult]]:
         """Execute orders in one guest, or in as many as it takes where one dies."""
-        guest: Guest | None = None
+        guest: RuntimeWorker | None = None
         try:
             for number, order in enumerate(orders):
                 if guest is None:
@@ -235,7 +237,7 @@ class Lane:
             if guest is not None:
                 self._end(guest)
 
-    def _execute(self, guest: Guest, order: Order) -> tuple[Found, bool]:
+    def _execute(self, guest: RuntimeWorker, order: TargetRequest) -> tuple[TargetResult, bool]:
         """Execute one order; say what came of it, and whether the guest can take another."""
         left = order.steps
 
@@ -264,14 +266,14 @@ class Lane:
         finally:
             self._advance(left)
 
-    def _start(self, shift: _Shift) -> Guest:
+    def _start(self, shift: TargetBatch) -> RuntimeWorker:
         """Start a guest.
 
         Raises:
             MeasurementError: It cannot be started, or the work is being ended.
         """
         seconds = self.bench.contract.targets.seconds
-        guest = Guest(
+        guest = RuntimeWorker(
             shift.command,
             name="the worker on the host" if shift.target == HOST else f"the guest on {shift.target}",
             processor="phone generation" if shift.target.startswith("arm64/") else "processor",
@@ -303,7 +305,7 @@ class Lane:
                 next_step="give it wheels of the run's own version, or remove them and let them be fetched",
             )
 
-    def _end(self, guest: Guest) -> None:
+    def _end(self, guest: RuntimeWorker) -> None:
         guest.close()
         with self._lock:
             self._guests.discard(guest)
@@ -312,13 +314,13 @@ class Lane:
         with self._lock:
             self._done += images
 
-    def _equipped(self, target: str) -> Equipment:
+    def _equipped(self, target: str) -> TargetEquipment:
         if self.equipment is None:
             raise MeasurementError(f"nothing here can measure on {target}", next_step="run the gate, which can")
         return self.equipment
 
 
-def _unstarted(order: Order, error: MeasurementError) -> Found:
+def _unstarted(order: TargetRequest, error: MeasurementError) -> TargetResult:
     """What came of an order whose guest did not start.
 
     A runtime that dies of an instruction which the processor lacks would die in the app, too, before any file is seen.
@@ -326,7 +328,7 @@ def _unstarted(order: Order, error: MeasurementError) -> Found:
     if isinstance(error, WorkerDied) and error.signal == getattr(signal, "SIGILL", None):
         said = f"onnxruntime itself cannot be imported there: {error.reason}"
         next_step = "ship another version of onnxruntime to these phones"
-        failed = Failed(said, signal=error.signal, next_step=next_step)
+        failed = TargetFailure(said, signal=error.signal, next_step=next_step)
         if order.need.kind is Execution:
             return execution.failure(order.source, order.selection, failed)
         return Instructions(provenance=order.source, failure=said, signal=error.signal, next_step=next_step)
@@ -334,4 +336,4 @@ def _unstarted(order: Order, error: MeasurementError) -> Found:
 
 
 def _label(targets: Sequence[str]) -> str:
-    return listed([target for target in targets if target != HOST], most=3) or HOST
+    return join_names([target for target in targets if target != HOST], most=3) or HOST

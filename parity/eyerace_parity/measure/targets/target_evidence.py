@@ -9,24 +9,24 @@ from eyerace_parity.core.errors import MeasurementError, ParityError
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Execution, Outputs
 from eyerace_parity.evidence.base import Need, Provenance
-from eyerace_parity.measure.cache import recall
+from eyerace_parity.measure.cache import get
 from eyerace_parity.measure.kinds import execution, instructions
-from eyerace_parity.measure.sample_selection import Selection, choose, margins
-from eyerace_parity.measure.targets.executor import KINDS, Lane, Order
+from eyerace_parity.measure.sample_selection import SampleSelection, choose, margins
+from eyerace_parity.measure.targets.executor import KINDS, TargetExecutor, TargetRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from eyerace_parity.evidence.costs import Instructions
-    from eyerace_parity.measure.context import Bench
-    from eyerace_parity.measure.targets.equipment import Equipment
-    from eyerace_parity.measure.targets.executor import Found
+    from eyerace_parity.measure.context import MeasurementContext
+    from eyerace_parity.measure.targets.equipment import TargetEquipment
+    from eyerace_parity.measure.targets.executor import TargetResult
 
 Answers = Callable[[Need[Outputs]], Outputs]
 Key = Callable[[type[Any], Provenance], str]
 
 
-class Elsewhere:
+class TargetEvidence:
     """Obtains what is executed on targets. The first that is asked for brings all that is expected.
 
     Args:
@@ -35,13 +35,13 @@ class Elsewhere:
         answers: Gives the host's answers to the golden set.
         key: Makes a content key of where evidence comes from.
         everything: Whether all samples are run, and none chosen.
-        abandon: Called when a run is being ended; see :class:`eyerace_parity.measure.targets.executor.Lane`.
+        abandon: Called when a run is being ended; see :class:`eyerace_parity.measure.targets.executor.TargetExecutor`.
     """
 
     def __init__(
         self,
-        bench: Bench,
-        equipment: Equipment | None,
+        bench: MeasurementContext,
+        equipment: TargetEquipment | None,
         *,
         answers: Answers,
         key: Key,
@@ -49,13 +49,13 @@ class Elsewhere:
         abandon: Callable[[], None],
     ) -> None:
         self._bench = bench
-        self._lane = Lane(bench, equipment, abandon)
+        self._lane = TargetExecutor(bench, equipment, abandon)
         self._answers = answers
         self._key = key
         self._everything = everything
         self._expected: dict[Need[Any], None] = {}
-        self._found: dict[Need[Any], Found] = {}
-        self._selections: dict[str, Selection] = {}
+        self._found: dict[Need[Any], TargetResult] = {}
+        self._selections: dict[str, SampleSelection] = {}
 
     def expect(self, needs: Iterable[Need[Any]]) -> None:
         """Hear what will be asked for; what is not executed on targets is not looked at."""
@@ -81,7 +81,7 @@ class Elsewhere:
         """
         if need not in self._found:
             order = self._order(need)
-            kept = recall(self._bench.store, order.need.kind, order.key)
+            kept = get(self._bench.store, order.need.kind, order.key)
             if kept is not None:
                 return cast("Execution | Instructions", kept)
             self._found |= self._run([order, *self._others(need)])
@@ -92,12 +92,12 @@ class Elsewhere:
             raise found.with_traceback(None)
         return found
 
-    def _run(self, orders: list[Order]) -> dict[Need[Any], Found]:
+    def _run(self, orders: list[TargetRequest]) -> dict[Need[Any], TargetResult]:
         """Execute orders, while nobody takes times on this machine."""
         with self._bench.store.turn():
             return self._lane.run(orders)
 
-    def _others(self, first: Need[Any]) -> list[Order]:
+    def _others(self, first: Need[Any]) -> list[TargetRequest]:
         """What else is expected and not there; what cannot even be ordered says so when it is asked for."""
         orders = []
         for need in self._expected:
@@ -107,36 +107,36 @@ class Elsewhere:
                 order = self._order(need)
             except ParityError:
                 continue
-            if recall(self._bench.store, order.need.kind, order.key) is None:
+            if get(self._bench.store, order.need.kind, order.key) is None:
                 orders.append(order)
         return orders
 
-    def _after_another(self, order: Order) -> Found:
+    def _after_another(self, order: TargetRequest) -> TargetResult:
         """Wait for another process that is executing the same, and do it where that one could not."""
         while True:
             with self._bench.store.claim(order.key):
-                kept = recall(self._bench.store, order.need.kind, order.key)
+                kept = get(self._bench.store, order.need.kind, order.key)
             if kept is not None:
-                return cast("Found", kept)
+                return cast("TargetResult", kept)
             found = self._run([order])
             if order.need in found:
                 return found[order.need]
 
-    def _order(self, need: Need[Any]) -> Order:
+    def _order(self, need: Need[Any]) -> TargetRequest:
         source = self.provenance(need)
         key = self._key(need.kind, source)
         return (
-            Order(need, source, key, self._selection(need.variant))
+            TargetRequest(need, source, key, self._selection(need.variant))
             if need.kind is Execution
-            else Order(need, source, key)
+            else TargetRequest(need, source, key)
         )
 
-    def _selection(self, variant: str) -> Selection:
+    def _selection(self, variant: str) -> SampleSelection:
         if variant not in self._selections:
             self._selections[variant] = self._choose(variant)
         return self._selections[variant]
 
-    def _choose(self, variant: str) -> Selection:
+    def _choose(self, variant: str) -> SampleSelection:
         contract, golden = self._bench.contract, self._bench.golden()
         total, targets = len(golden), contract.targets
         images = total if self._everything else targets.images

@@ -6,20 +6,20 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import ContractError, RecordError
-from eyerace_parity.core.files import replace_file, shown
+from eyerace_parity.core.files import display_path, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.matrix.document import Merged
-    from eyerace_parity.measure.cache import Store
+    from eyerace_parity.matrix.document import MergedRecord
+    from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.record.comparison import Comparison
     from eyerace_parity.record.document import Record
-    from eyerace_parity.release.history import Accepted
+    from eyerace_parity.release.history import AcceptedRelease
 
-    Chronicle = Callable[[Contract], Sequence[Accepted]]
+    Chronicle = Callable[[Contract], Sequence[AcceptedRelease]]
 
 
 def require_page() -> None:
@@ -37,7 +37,7 @@ def require_page() -> None:
 
 
 def write_page(
-    path: Path, record: Record, store: Store, root: Path, *, jobs: int = 2, accepted: Chronicle | None = None
+    path: Path, record: Record, store: EvidenceCache, root: Path, *, jobs: int = 2, accepted: Chronicle | None = None
 ) -> None:
     """Draw a record as one HTML file that asks nothing of any network.
 
@@ -61,7 +61,7 @@ def write_page(
     _write(path, render(record, materials, jobs=jobs))
 
 
-def write_matrix_page(path: Path, merged: Merged) -> None:
+def write_matrix_page(path: Path, merged: MergedRecord) -> None:
     """Draw a merged record; raises as :func:`write_page`."""
     require_page()
     from eyerace_parity.report.html.others import render_matrix  # noqa: PLC0415 - as above
@@ -80,9 +80,9 @@ def write_comparison_page(path: Path, found: Comparison) -> None:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, text)
+        write_atomically(path, text)
     except OSError as error:
         raise RecordError(
-            f"the page cannot be written to {shown(path)}: {error.strerror or error}",
+            f"the page cannot be written to {display_path(path)}: {error.strerror or error}",
             next_step="name another place for the page",
         ) from error

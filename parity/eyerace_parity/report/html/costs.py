@@ -11,15 +11,15 @@ import numpy as np
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.costs import Instructions, Timing
 from eyerace_parity.report.html.charts import BLUE, INK, PURPLE, WIDTH, Key, Legend, Picture, draw, rows
-from eyerace_parity.report.view.words import quantity
+from eyerace_parity.report.view.words import format_quantity
 from eyerace_parity.stats.quantiles import quantile_bounds, quantile_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from eyerace_parity.evidence.artefacts import Layer
+    from eyerace_parity.evidence.artefacts import LayerSize
     from eyerace_parity.evidence.costs import Series
-    from eyerace_parity.report.html.material import Material
+    from eyerace_parity.report.html.material import PageInput
 
 _BINS: Final = 40
 _LAYERS: Final = 14
@@ -28,9 +28,9 @@ _OTHERS: Final = "all others"
 _ROOM: Final = 1.6  # a budget so many times beyond the slowest run is told in words, not in an empty drawing
 
 
-def cost_pictures(material: Material) -> Iterator[Picture]:
+def cost_pictures(material: PageInput) -> Iterator[Picture]:
     """Every picture about cost that this material gives."""
-    makers: tuple[Callable[[Material], Picture | None], ...] = (latency_picture, instructions_picture, layers_picture)
+    makers: tuple[Callable[[PageInput], Picture | None], ...] = (latency_picture, instructions_picture, layers_picture)
     for make in makers:
         picture = make(material)
         if picture is not None:
@@ -40,7 +40,7 @@ def cost_pictures(material: Material) -> Iterator[Picture]:
 # ---- time ------------------------------------------------------------------------------------------------------------
 
 
-def latency_picture(material: Material) -> Picture | None:
+def latency_picture(material: PageInput) -> Picture | None:
     """Every steady run of every variant that was timed; its quantiles with what the runs prove of them, and budgets.
 
     The variant that it was timed in turns with stands beside it, to the same scale.
@@ -89,13 +89,13 @@ def latency_picture(material: Material) -> Picture | None:
     return Picture("latency", "Time of an inference", caption, tuple(panels), key)
 
 
-def _colour(material: Material, variant: str) -> str:
+def _colour(material: PageInput, variant: str) -> str:
     """A variant's own colour; that of the first for one that the contract does not know."""
     known = material.ranked()
     return Legend.among((variant,), known).key()[0].colour if variant in known else BLUE
 
 
-def _clock(material: Material, variant: str) -> tuple[str, float]:
+def _clock(material: PageInput, variant: str) -> tuple[str, float]:
     """The clock that decides for a variant, and the confidence that its proofs have."""
     contract = material.contract
     if contract is None or variant not in contract.variants:
@@ -111,7 +111,7 @@ def _times(series: Series, clock: str) -> list[float]:
     return list(times) if times and bool(np.isfinite(times).all()) else []
 
 
-def _budgets(material: Material, variant: str) -> dict[str, float]:
+def _budgets(material: PageInput, variant: str) -> dict[str, float]:
     """Budget in ms by quantile."""
     found = material.record.verdicts_of(material.entry.name)
     mine = [row for row in found if row.variant == variant and row.check == "latency" and row.clause in _QUANTILES]
@@ -185,7 +185,7 @@ def _histogram(
 # ---- size ------------------------------------------------------------------------------------------------------------
 
 
-def layers_picture(material: Material) -> Picture | None:
+def layers_picture(material: PageInput) -> Picture | None:
     """What the largest layers take of the file, a variant beside the one that it is compared with."""
     graphs = {e.variant: g for e, g in material.documents(Graph) if not e.baseline and g.layers}
     shown = [(v.name, v.reference) for v in material.entry.variants if v.name in graphs]
@@ -203,11 +203,13 @@ def layers_picture(material: Material) -> Picture | None:
         whole = sum(layer.bytes for layer in graphs[one].layers) + graphs[one].layers_rest
         found = [(layer, sizes[one][layer]) for layer in layers if layer in sizes[one]]
         for layer, weight in found:
-            told = f"{layer} in {one}: {quantity(weight.bytes, 'bytes')}, {weight.operator} {weight.dtype}".rstrip()
+            told = (
+                f"{layer} in {one}: {format_quantity(weight.bytes, 'bytes')}, {weight.operator} {weight.dtype}".rstrip()
+            )
             values.append({"layer": labels[layer], "variant": one, "bytes": weight.bytes, "told": told})
         rest = whole - sum(weight.bytes for _, weight in found)
         if rest:
-            told = f"all others in {one}: {quantity(rest, 'bytes')}"
+            told = f"all others in {one}: {format_quantity(rest, 'bytes')}"
             values.append({"layer": _OTHERS, "variant": one, "bytes": rest, "told": told})
     order = [*labels.values(), _OTHERS]
     legend = Legend.among(names[::-1], material.ranked())
@@ -224,7 +226,7 @@ def layers_picture(material: Material) -> Picture | None:
         .properties(width=WIDTH - 100, height=alt.Step(10 if len(names) > 1 else 16))
     )
     wholes = ", ".join(
-        f"{one} {quantity(sum(x.bytes for x in graphs[one].layers) + graphs[one].layers_rest, 'bytes')}"
+        f"{one} {format_quantity(sum(x.bytes for x in graphs[one].layers) + graphs[one].layers_rest, 'bytes')}"
         for one in names
     )
     caption = f"Stored tensors by the operator that uses them: {wholes}. Layers of one name stand together."
@@ -232,12 +234,12 @@ def layers_picture(material: Material) -> Picture | None:
     return Picture("layers", "Size by layer", caption, (("", drawing),), legend.key("square"))
 
 
-def _weights(layers: Sequence[Layer], known: Sequence[str]) -> dict[str, Layer]:
+def _weights(layers: Sequence[LayerSize], known: Sequence[str]) -> dict[str, LayerSize]:
     """Layers by the name that they have in the reference: a quantiser adds to it, and splits one layer into several.
 
     Of ``/head/Conv`` it makes ``/head/Conv_quant``, of a ``Gemm`` a ``Gemm_MatMul`` and a ``Gemm_Add``.
     """
-    found: dict[str, Layer] = {}
+    found: dict[str, LayerSize] = {}
     for layer in layers:
         origins = [name for name in known if layer.name == name or layer.name.startswith(f"{name}_")]
         name = max(origins, key=len, default=layer.name)
@@ -262,7 +264,7 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
 # ---- instructions ----------------------------------------------------------------------------------------------------
 
 
-def instructions_picture(material: Material) -> Picture | None:
+def instructions_picture(material: PageInput) -> Picture | None:
     """Instructions of an inference by target, beside the limit and the accepted release."""
     found = [(entry, counted) for entry, counted in material.documents(Instructions) if counted.steady]
     before = {(entry.variant, entry.target): max(one.steady) for entry, one in found if entry.baseline}
@@ -272,9 +274,11 @@ def instructions_picture(material: Material) -> Picture | None:
             continue
         now, then = max(counted.steady), before.get((entry.variant, entry.target))
         limit = _limit(material, entry.variant, entry.target, then)
-        told = f"{entry.variant} on {entry.target}: {quantity(now, 'instructions')}"
-        told += f", the accepted release {quantity(then, 'instructions')} ({now / then - 1:+.2%})" if then else ""
-        told += f", at most {quantity(limit, 'instructions')}" if limit else ""
+        told = f"{entry.variant} on {entry.target}: {format_quantity(now, 'instructions')}"
+        told += (
+            f", the accepted release {format_quantity(then, 'instructions')} ({now / then - 1:+.2%})" if then else ""
+        )
+        told += f", at most {format_quantity(limit, 'instructions')}" if limit else ""
         values.append(
             {"variant": entry.variant, "target": entry.target, "n": now, "then": then, "limit": limit, "told": told}
         )
@@ -301,7 +305,7 @@ def instructions_picture(material: Material) -> Picture | None:
     return Picture("instructions", "Instructions by target", caption, tuple(panels), tuple(key))
 
 
-def _limit(material: Material, variant: str, target: str, then: int | None) -> float | None:
+def _limit(material: PageInput, variant: str, target: str, then: int | None) -> float | None:
     """The most that any clause allows: a budget, or the accepted release's number and what it may grow by."""
     allowed: list[float] = []
     for row in material.record.verdicts_of(material.entry.name):

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 
 from eyerace_parity.evidence.artefacts import Files
-from eyerace_parity.release.history import Accepted
+from eyerace_parity.release.history import AcceptedRelease
 from eyerace_parity.report.html.charts import WIDTH, Legend, Picture, draw, rows
-from eyerace_parity.report.view.words import quantity
+from eyerace_parity.report.view.words import format_quantity
 from eyerace_parity.stats.classification import confusion, decisions, macro_f1
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eyerace_parity.report.html.material import Material
+    from eyerace_parity.report.html.material import PageInput
 
 _THIS: Final = "this run"
 _MOST: Final = 24
 
 
-def history_picture(material: Material, accepted: Sequence[Accepted]) -> Picture | None:
+def history_picture(material: PageInput, accepted: Sequence[AcceptedRelease]) -> Picture | None:
     """F1 and size of every release and of this run; nothing where none was ever accepted."""
     if not accepted:
         return None
@@ -46,7 +46,7 @@ def history_picture(material: Material, accepted: Sequence[Accepted]) -> Picture
     return Picture("history", "Accepted releases", caption, tuple(panels), legend.key())
 
 
-def _this(material: Material) -> Accepted:
+def _this(material: PageInput) -> AcceptedRelease:
     """The run itself, as a release would tell of it."""
     labels, classes = material.labels, material.classes
     f1: dict[str, float] = {}
@@ -55,23 +55,23 @@ def _this(material: Material) -> Accepted:
         if labels is not None and scores is not None and classes:
             f1[variant.name] = macro_f1(confusion(labels, decisions(scores), len(classes)))
     sizes = {entry.variant: files.bytes for entry, files in material.documents(Files) if not entry.baseline}
-    return Accepted(_THIS, material.golden.digest if material.golden is not None else "", f1, sizes)
+    return AcceptedRelease(_THIS, material.golden.digest if material.golden is not None else "", f1, sizes)
 
 
-def _drawn_variants(steps: Sequence[Accepted], known: Sequence[str]) -> tuple[str, ...]:
+def _drawn_variants(steps: Sequence[AcceptedRelease], known: Sequence[str]) -> tuple[str, ...]:
     """The variants of which anything is told, in their order; one that the contract has no more is left out."""
     told = {name for step in steps for name in (*step.f1, *step.bytes)}
     return tuple(name for name in known if name in told)
 
 
-def _drawn(steps: Sequence[Accepted], title: str, key: str, known: Sequence[str]) -> str | None:
+def _drawn(steps: Sequence[AcceptedRelease], title: str, key: str, known: Sequence[str]) -> str | None:
     values: list[dict[str, Any]] = []
     for step in steps:
         numbers: Mapping[str, float] = getattr(step, key)
         for variant, value in numbers.items():
             if variant not in known:
                 continue
-            shown = quantity(value, "bytes") if key == "bytes" else f"{value:.4f}"
+            shown = format_quantity(value, "bytes") if key == "bytes" else f"{value:.4f}"
             told = f"{step.name}, {variant}: {shown}"
             values.append({"release": step.name, "variant": variant, "value": value, "told": told})
     if len({value["release"] for value in values}) < 2:  # noqa: PLR2004 - one is no history

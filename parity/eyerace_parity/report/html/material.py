@@ -25,7 +25,7 @@ from eyerace_parity.evidence.codec import decode
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.golden.images import open_image
 from eyerace_parity.measure import recorded
-from eyerace_parity.record.compose import substance
+from eyerace_parity.record.compose import measurement_digest
 from eyerace_parity.stats import differences
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array
     from eyerace_parity.golden.dataset import GoldenSet
-    from eyerace_parity.measure.cache import Store
+    from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.record.document import ContractEntry, EvidenceEntry, Record
-    from eyerace_parity.release.history import Accepted
+    from eyerace_parity.release.history import AcceptedRelease
     from eyerace_parity.report.html import Chronicle
 
 F = TypeVar("F", bound=Fact)
@@ -48,7 +48,7 @@ _TABLE = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
+class PageInput:
     """All that is known of one contract of a record.
 
     Attributes:
@@ -67,7 +67,7 @@ class Material:
     golden: Golden | None = None
     photographs: GoldenSet | None = None
     outputs: Mapping[str, Outputs] = field(default_factory=dict)
-    accepted: tuple[Accepted, ...] = ()
+    accepted: tuple[AcceptedRelease, ...] = ()
 
     def documents(self, kind: type[F]) -> Iterator[tuple[EvidenceEntry, F]]:
         """Numeric evidence of a kind with its entry, that of an accepted release among it."""
@@ -127,8 +127,8 @@ class Material:
 
 
 def gather(
-    record: Record, entry: ContractEntry, store: Store, root: Path, accepted: Chronicle | None = None
-) -> Material:
+    record: Record, entry: ContractEntry, store: EvidenceCache, root: Path, accepted: Chronicle | None = None
+) -> PageInput:
     """Collect what is left of a run.
 
     Args:
@@ -150,7 +150,7 @@ def gather(
                 outputs[found.variant] = known
     ordered = {v.name: outputs[v.name] for v in entry.variants if v.name in outputs}
     before = tuple(accepted(contract)) if accepted is not None and contract is not None else ()
-    return Material(record, entry, contract, golden, _photographs(contract, golden), ordered, before)
+    return PageInput(record, entry, contract, golden, _photographs(contract, golden), ordered, before)
 
 
 def evidence_of(record: Record, contract: str) -> Iterator[tuple[str, EvidenceEntry]]:
@@ -163,19 +163,19 @@ def _contract(entry: ContractEntry, root: Path) -> Contract | None:
     """The contract as it lies in the bundle, if it still says what was measured."""
     with contextlib.suppress(ParityError, OSError):
         contract = open_contract(root / entry.file)
-        if substance(contract) == entry.substance:
+        if measurement_digest(contract) == entry.substance:
             return contract
     return None
 
 
-def _golden(store: Store, key: str) -> Golden | None:
+def _golden(store: EvidenceCache, key: str) -> Golden | None:
     body = store.read("golden", key)
     with contextlib.suppress(RecordError):
         return decode(Golden, body) if body is not None else None
     return None
 
 
-def _outputs(store: Store, key: str, contract: Contract | None, entry: EvidenceEntry) -> Outputs | None:
+def _outputs(store: EvidenceCache, key: str, contract: Contract | None, entry: EvidenceEntry) -> Outputs | None:
     body = store.read("outputs", key)
     with contextlib.suppress(RecordError, MeasurementError):
         if body is not None:
@@ -209,7 +209,7 @@ _QUALITY: Final = 62
 _MOST_PIXELS: Final = 50_000_000
 
 
-class Album:
+class Thumbnails:
     """Thumbnails in the making, beside whatever else is done meanwhile."""
 
     def __init__(self, golden: GoldenSet | None, edges: Mapping[int, int], *, jobs: int = 2) -> None:

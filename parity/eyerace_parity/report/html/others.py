@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.matrix.reasons import in_a_word, reasons
-from eyerace_parity.record.comparison import Change, worse
+from eyerace_parity.record.comparison import ChangeKind, worse
 from eyerace_parity.report.comparison import headline as comparison_headline
 from eyerace_parity.report.comparison import shown_factor, shown_verdict
 from eyerace_parity.report.html.frame import icon, part, template
 from eyerace_parity.report.matrix_terminal import verdict_line
-from eyerace_parity.report.view.matrix import Mark, Sheet
-from eyerace_parity.report.view.words import RICH, quantity
+from eyerace_parity.report.view.matrix import MatrixMark, MatrixSheet
+from eyerace_parity.report.view.words import RICH, format_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eyerace_parity.matrix.document import Cell, Changes, Merged, Runtime
+    from eyerace_parity.matrix.document import MatrixCell, MatrixRuntime, MergedRecord, RuntimeChanges
     from eyerace_parity.record.comparison import Comparison
 
 _UNKNOWN: Final = "–"  # noqa: RUF001 - as the terminal's table has it
@@ -27,7 +27,7 @@ _BITS: Final = {True: "equal", False: "differ", None: _UNKNOWN}
 _HELD, _BROKEN = RICH.status[Status.HELD], RICH.status[Status.BROKEN]
 
 
-def render_matrix(merged: Merged) -> str:
+def render_matrix(merged: MergedRecord) -> str:
     """Write a merged record as a page: what does not agree and why, the grid, and what each runtime changes."""
     held = merged.outcome == "held"
     cells = {(cell.runtime, cell.variant, cell.target): cell for cell in merged.cells}
@@ -52,16 +52,16 @@ def render_matrix(merged: Merged) -> str:
     )
 
 
-def _mark(cell: Cell, runtime: Runtime) -> Mark:
+def _mark(cell: MatrixCell, runtime: MatrixRuntime) -> MatrixMark:
     word = in_a_word(cell, runtime)
     if not cell.agrees:
-        return Mark(_BROKEN, word, Status.BROKEN.value)
+        return MatrixMark(_BROKEN, word, Status.BROKEN.value)
     if cell.expected == "anything":
-        return Mark(RICH.unjudged, word, "")
-    return Mark(_HELD, word, Status.HELD.value)
+        return MatrixMark(RICH.unjudged, word, "")
+    return MatrixMark(_HELD, word, Status.HELD.value)
 
 
-def _changes(merged: Merged) -> Iterator[Sheet]:
+def _changes(merged: MergedRecord) -> Iterator[MatrixSheet]:
     """What each runtime changes of a variant, a sheet each."""
     newest = next((r.version for r in merged.runtimes if r.label == merged.newest), "") or "none"
     for variant in dict.fromkeys(cell.variant for cell in merged.cells):
@@ -71,12 +71,12 @@ def _changes(merged: Merged) -> Iterator[Sheet]:
         near = tuple(dict.fromkeys(number.clause for _, changes in rows for number in changes.closeness))
         heads = ("loads", *near, "F1", "bits", "flips", "memory", "time")
         lines = tuple((label, _changed(changes, near)) for label, changes in rows)
-        yield Sheet(f"What the runtime changes of {variant}: bits, flips and time beside {newest}", heads, lines)
+        yield MatrixSheet(f"What the runtime changes of {variant}: bits, flips and time beside {newest}", heads, lines)
 
 
-def _changed(changes: Changes, near: tuple[str, ...]) -> tuple[str, ...]:
+def _changed(changes: RuntimeChanges, near: tuple[str, ...]) -> tuple[str, ...]:
     """The cells of a row, in the order of the sheet's columns."""
-    known = {number.clause: quantity(number.value, number.unit) for number in changes.closeness}
+    known = {number.clause: format_quantity(number.value, number.unit) for number in changes.closeness}
     time = _UNKNOWN
     if changes.time_ratio is not None:
         time = f"{_TIMES} {changes.time_ratio:.2f} of {changes.time_versus}"
@@ -86,24 +86,24 @@ def _changed(changes: Changes, near: tuple[str, ...]) -> tuple[str, ...]:
         _UNKNOWN if changes.f1 is None else f"{changes.f1:.4f}",
         _BITS[changes.equal],
         _UNKNOWN if changes.flips is None else f"{changes.flips} of {changes.samples}",
-        _UNKNOWN if changes.memory is None else quantity(changes.memory, "bytes"),
+        _UNKNOWN if changes.memory is None else format_quantity(changes.memory, "bytes"),
         time,
     )
 
 
-def _numbers(merged: Merged) -> Iterator[Sheet]:
+def _numbers(merged: MergedRecord) -> Iterator[MatrixSheet]:
     """What was measured of a variant on a target, a sheet each."""
     for variant, target in dict.fromkeys((cell.variant, cell.target) for cell in merged.cells if cell.numbers):
         cells = [c for c in merged.cells if (c.variant, c.target) == (variant, target) and c.numbers]
         clauses = tuple(dict.fromkeys(number.clause for cell in cells for number in cell.numbers))
         lines = []
         for cell in cells:
-            known = {number.clause: quantity(number.value, number.unit) for number in cell.numbers}
+            known = {number.clause: format_quantity(number.value, number.unit) for number in cell.numbers}
             lines.append((cell.runtime, tuple(known.get(clause, _UNKNOWN) for clause in clauses)))
-        yield Sheet(f"{variant} on {target}", clauses, tuple(lines))
+        yield MatrixSheet(f"{variant} on {target}", clauses, tuple(lines))
 
 
-_CHANGED: Final = {Change.WORSE: "broken", Change.GONE: "broken", Change.BETTER: "held"}
+_CHANGED: Final = {ChangeKind.WORSE: "broken", ChangeKind.GONE: "broken", ChangeKind.BETTER: "held"}
 
 
 def render_comparison(found: Comparison) -> str:
@@ -121,7 +121,7 @@ def render_comparison(found: Comparison) -> str:
     return template("comparison").render(
         found=found,
         rows=rows,
-        same=sum(step.change is Change.SAME for step in found.steps),
+        same=sum(step.change is ChangeKind.SAME for step in found.steps),
         headline=comparison_headline(found),
         outcome="broken" if worse(found) else "held",
         sign=_BROKEN if worse(found) else _HELD,

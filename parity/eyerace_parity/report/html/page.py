@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from eyerace_parity.core.result import HOST, Status
-from eyerace_parity.record.reproduce import again
+from eyerace_parity.record.reproduce import reproduce_commands
 from eyerace_parity.report.html.charts import placed, swatch
 from eyerace_parity.report.html.costs import cost_pictures
 from eyerace_parity.report.html.frame import icon, part, template
 from eyerace_parity.report.html.history import history_picture
-from eyerace_parity.report.html.material import EDGE, LARGE, Album, evidence_of
+from eyerace_parity.report.html.material import EDGE, LARGE, Thumbnails, evidence_of
 from eyerace_parity.report.html.quality import quality_pictures
 from eyerace_parity.report.html.scatter import shown_samples
 from eyerace_parity.report.terminal import verdict_line
-from eyerace_parity.report.view.contract import Line, Trouble, faults
-from eyerace_parity.report.view.samples import Flips, Moved, flips_of, moved_of
-from eyerace_parity.report.view.targets import Grid
+from eyerace_parity.report.view.contract import FailureGroup, VerdictLine, faults
+from eyerace_parity.report.view.samples import FlipCards, ScoreShift, flips_of, moved_of
+from eyerace_parity.report.view.targets import TargetGrid
 from eyerace_parity.report.view.variants import glance, runtimes
 from eyerace_parity.report.view.words import RICH, compared, outcome_sign, shown_unit
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from eyerace_parity.record.document import Record, VariantEntry
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.report.html.charts import Picture
-    from eyerace_parity.report.html.material import Material
-    from eyerace_parity.report.view.contract import Fault
-    from eyerace_parity.report.view.variants import Glance, Runtimes
+    from eyerace_parity.report.html.material import PageInput
+    from eyerace_parity.report.view.contract import Failure
+    from eyerace_parity.report.view.variants import Runtimes, VariantSummary
 
 
 @dataclass(frozen=True, slots=True)
-class Chapter:
+class ContractView:
     """One contract of the page.
 
     Attributes:
@@ -57,24 +57,24 @@ class Chapter:
         files: What was judged: (variant, digest, runtime).
     """
 
-    material: Material
+    material: PageInput
     headline: str
     sign: str
-    glance: Glance | None
-    lines: tuple[Line, ...]
-    failing: tuple[Trouble, ...]
-    grids: tuple[Grid, ...]
+    glance: VariantSummary | None
+    lines: tuple[VerdictLine, ...]
+    failing: tuple[FailureGroup, ...]
+    grids: tuple[TargetGrid, ...]
     runtimes: Runtimes | None
     pictures: tuple[Picture, ...]
-    flips: tuple[Flips, ...]
-    moved: tuple[Moved, ...]
+    flips: tuple[FlipCards, ...]
+    moved: tuple[ScoreShift, ...]
     album: dict[int, str]
     names: dict[int, str]
     again: tuple[str, ...]
     files: tuple[tuple[VariantEntry, str, str], ...]
 
 
-def render(record: Record, materials: Sequence[Material], *, jobs: int = 2) -> str:
+def render(record: Record, materials: Sequence[PageInput], *, jobs: int = 2) -> str:
     """Write the page.
 
     Args:
@@ -99,7 +99,7 @@ def render(record: Record, materials: Sequence[Material], *, jobs: int = 2) -> s
     )
 
 
-def chapter(material: Material, *, jobs: int = 2) -> Chapter:
+def chapter(material: PageInput, *, jobs: int = 2) -> ContractView:
     """Prepare one contract for the page."""
     record, entry = material.record, material.entry
     lines = tuple(_line(row) for row in record.verdicts_of(entry.name))
@@ -107,10 +107,10 @@ def chapter(material: Material, *, jobs: int = 2) -> Chapter:
     edges = dict.fromkeys((int(i) for i in shown_samples(material)), EDGE)
     edges |= {c.sample: LARGE for f in flips for c in (*f.cards, *f.folded) if c.sample >= 0}
     edges |= {one.sample: LARGE for one in moved}
-    thumbnails = Album(material.photographs, edges, jobs=jobs)
+    thumbnails = Thumbnails(material.photographs, edges, jobs=jobs)
     pictures = tuple(_pictures(material))  # while photographs are decoded
     album, golden = thumbnails.finished(), material.golden
-    return Chapter(
+    return ContractView(
         material=material,
         headline=verdict_line(record, entry),
         sign=outcome_sign(entry.outcome),
@@ -124,7 +124,7 @@ def chapter(material: Material, *, jobs: int = 2) -> Chapter:
         moved=moved,
         album=album,
         names={sample: golden.ids[sample] for sample in album} if golden is not None else {},
-        again=again(record, entry),
+        again=reproduce_commands(record, entry),
         files=tuple(_files(material)),
     )
 
@@ -135,7 +135,7 @@ def _worst(record: Record) -> str:
     return next((o for o in ("broken", "error", "unproven", "unjudged") if o in outcomes), "held")
 
 
-def _files(material: Material) -> Iterator[tuple[VariantEntry, str, str]]:
+def _files(material: PageInput) -> Iterator[tuple[VariantEntry, str, str]]:
     """Each variant with the digest of its file, and what ran it."""
     sources = [e.provenance for _, e in evidence_of(material.record, material.entry.name) if not e.baseline]
     for variant in material.entry.variants:
@@ -145,14 +145,14 @@ def _files(material: Material) -> Iterator[tuple[VariantEntry, str, str]]:
         yield variant, digest, runtime
 
 
-def _trouble(file: str, fault: Fault) -> Trouble:
+def _trouble(file: str, fault: Failure) -> FailureGroup:
     line = fault.first.line
     groups = tuple((name, tuple(_line(row) for row in rows)) for name, rows in fault.by_variant)
     lines = tuple(line for _, group in groups for line in group)
-    return Trouble(lines, groups, f"{file}:{line}" if line else file)
+    return FailureGroup(lines, groups, f"{file}:{line}" if line else file)
 
 
-def _pictures(material: Material) -> Iterator[Picture]:
+def _pictures(material: PageInput) -> Iterator[Picture]:
     yield from quality_pictures(material)
     yield from cost_pictures(material)
     history = history_picture(material, material.accepted)
@@ -160,13 +160,13 @@ def _pictures(material: Material) -> Iterator[Picture]:
         yield history
 
 
-def _line(row: VerdictEntry) -> Line:
+def _line(row: VerdictEntry) -> VerdictLine:
     number, limit = compared(row, RICH)
     told = " ".join(filter(None, (limit, shown_unit(row.unit))))
-    return Line(row, RICH.status[row.status], number, told, "" if row.target == HOST else row.target)
+    return VerdictLine(row, RICH.status[row.status], number, told, "" if row.target == HOST else row.target)
 
 
-def _grids(lines: Sequence[Line]) -> list[Grid]:
+def _grids(lines: Sequence[VerdictLine]) -> list[TargetGrid]:
     found = []
     placed = [line for line in lines if line.place]
     for variant in dict.fromkeys(line.row.variant for line in placed):
@@ -174,7 +174,9 @@ def _grids(lines: Sequence[Line]) -> list[Grid]:
         clauses = tuple(dict.fromkeys(line.row.clause for line in own))
         cells = {(line.place, line.row.clause): line for line in own}
         targets = dict.fromkeys(line.place for line in own)
-        found.append(Grid(variant, clauses, tuple((t, tuple(cells.get((t, c)) for c in clauses)) for t in targets)))
+        found.append(
+            TargetGrid(variant, clauses, tuple((t, tuple(cells.get((t, c)) for c in clauses)) for t in targets))
+        )
     return found
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eyerace_parity.evidence.base import Array
-    from eyerace_parity.report.html.material import Material
+    from eyerace_parity.report.html.material import PageInput
 
 _BINS: Final = 5
 _MOST_COLUMNS: Final = 6
@@ -31,9 +31,9 @@ _ANY: Final = 0.5  # a floor must be named to have its bounds reckoned; no bound
 _NARROW: Final = 210
 
 
-def quality_pictures(material: Material) -> Iterator[Picture]:
+def quality_pictures(material: PageInput) -> Iterator[Picture]:
     """Every picture about quality that this material gives."""
-    makers: tuple[Callable[[Material], Picture | None], ...] = (
+    makers: tuple[Callable[[PageInput], Picture | None], ...] = (
         scores_picture, noise_picture, classes_picture, mixture_picture, confusion_picture, capture_picture,
     )  # fmt: skip
     for make in makers:
@@ -42,7 +42,7 @@ def quality_pictures(material: Material) -> Iterator[Picture]:
             yield picture
 
 
-def confusion_picture(material: Material) -> Picture | None:
+def confusion_picture(material: PageInput) -> Picture | None:
     """What was taken for what, by both, and the difference."""
     pair, labels, classes = material.pair(), material.labels, material.classes
     if pair is None or labels is None or not classes:
@@ -63,7 +63,7 @@ def confusion_picture(material: Material) -> Picture | None:
     return Picture("confusion", "What is taken for what", caption, tuple(panels))
 
 
-def _counts(material: Material, name: str, labels: NDArray[np.int64], classes: int) -> NDArray[np.int64] | None:
+def _counts(material: PageInput, name: str, labels: NDArray[np.int64], classes: int) -> NDArray[np.int64] | None:
     scores = material.scores(name)
     return None if scores is None else confusion(labels, decisions(scores), classes)
 
@@ -114,7 +114,7 @@ def _shown(count: int, *, signed: bool) -> str:
     return f"{count:+d}".replace("-", "\N{MINUS SIGN}") if signed else str(count)
 
 
-def classes_picture(material: Material) -> Picture | None:
+def classes_picture(material: PageInput) -> Picture | None:
     """F1 of every class with the bounds that the samples prove, both variants beside each other, and their floors."""
     pair, labels, classes = material.pair(), material.labels, material.classes
     if pair is None or labels is None or not classes or material.golden is None:
@@ -164,7 +164,7 @@ def classes_picture(material: Material) -> Picture | None:
     return Picture("classes", "F1 by class", caption, (("", draw(chart, "classes", f"F1 by class. {caption}")),), key)
 
 
-def _floors(material: Material, variant: str) -> dict[str, float]:
+def _floors(material: PageInput, variant: str) -> dict[str, float]:
     """The F1 that the contract demands of a variant's classes."""
     if material.contract is None or variant not in material.contract.variants:
         return {}
@@ -174,13 +174,13 @@ def _floors(material: Material, variant: str) -> dict[str, float]:
     return {} if stated is None else dict.fromkeys(material.classes, stated)
 
 
-def _confidence(material: Material) -> float:
+def _confidence(material: PageInput) -> float:
     stated = getattr(material.contract, "statistics", None)
     found: float = getattr(stated, "confidence", 0.95)
     return found
 
 
-def capture_picture(material: Material) -> Picture | None:
+def capture_picture(material: PageInput) -> Picture | None:
     """The F1 of both, by what the table of labels says of each image's capture."""
     pair, labels, golden = material.pair(), material.labels, material.photographs
     if pair is None or labels is None or golden is None or not material.classes:
@@ -199,12 +199,12 @@ def capture_picture(material: Material) -> Picture | None:
     return Picture("capture", "F1 by capture quality", caption, tuple(panels), _legend(material, pair).key())
 
 
-def _legend(material: Material, pair: tuple[str, str]) -> Legend:
+def _legend(material: PageInput, pair: tuple[str, str]) -> Legend:
     return Legend.among(pair[::-1], material.ranked())
 
 
 def _by_capture(
-    material: Material, pair: tuple[str, str], labels: NDArray[np.int64], column: str, numbers: NDArray[np.float64]
+    material: PageInput, pair: tuple[str, str], labels: NDArray[np.int64], column: str, numbers: NDArray[np.float64]
 ) -> str:
     edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _BINS + 1)))
     place = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(len(edges) - 2, 0))
@@ -244,7 +244,7 @@ def _numbers(cells: tuple[str, ...]) -> NDArray[np.float64] | None:
     return found if telling else None
 
 
-def noise_picture(material: Material) -> Picture | None:
+def noise_picture(material: PageInput) -> Picture | None:
     """Signal to quantisation noise of every output, of every variant against its reference, beside what is demanded."""
     values: list[dict[str, Any]] = []
     for variant in material.entry.variants:
@@ -285,7 +285,7 @@ def noise_picture(material: Material) -> Picture | None:
     return Picture("noise", "Noise by output", f"{caption}.", (("", draw(chart, "noise", caption)),), key)
 
 
-def _least_db(material: Material, variant: str) -> float | None:
+def _least_db(material: PageInput, variant: str) -> float | None:
     """The noise ratio that a clause demands of a variant on the host."""
     found = [
         float(row.limit)
@@ -305,7 +305,7 @@ def _noise(ours: Array, theirs: Array | None) -> float | None:
     return round(level, 2) if math.isfinite(level) else None
 
 
-def mixture_picture(material: Material) -> Picture | None:
+def mixture_picture(material: PageInput) -> Picture | None:
     """F1 of a user's answers, by how often the phone gives them."""
     stated = material.contract.hybrid if material.contract is not None else None
     labels, classes = material.labels, material.classes
@@ -348,6 +348,6 @@ def mixture_picture(material: Material) -> Picture | None:
     return Picture("mixture", "The hybrid's F1", caption, (("", draw(chart, "mixture", caption)),), tuple(key))
 
 
-def _demanded_of_mixture(material: Material) -> float | None:
+def _demanded_of_mixture(material: PageInput) -> float | None:
     found = [row.limit for row in material.record.verdicts_of(material.entry.name) if row.clause == "mixture_f1"]
     return float(found[0]) if found and isinstance(found[0], int | float) else None

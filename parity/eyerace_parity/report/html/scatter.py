@@ -25,7 +25,7 @@ from eyerace_parity.stats.classification import decisions, flips
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eyerace_parity.report.html.material import Material
+    from eyerace_parity.report.html.material import PageInput
 
 MOST_DOTS: Final = 2000
 """Dots of the scatter: every flip, the samples furthest apart, and a seeded choice of the rest."""
@@ -44,7 +44,7 @@ _KINDS: Final = {
 }
 
 
-def scores_picture(material: Material) -> Picture | None:
+def scores_picture(material: PageInput) -> Picture | None:
     """Candidate's against reference's probability of the class that the reference decided for; a dot an image."""
     pair = material.pair()
     chosen = shown_samples(material)
@@ -99,7 +99,7 @@ def scores_picture(material: Material) -> Picture | None:
     return Picture("scores", f"{reference} against {name}, image by image", caption, (("", svg),), key)
 
 
-def shown_samples(material: Material) -> NDArray[np.int64]:
+def shown_samples(material: PageInput) -> NDArray[np.int64]:
     """The samples whose dots are drawn, and whose photographs the page carries; int64, ascending."""
     pair = material.pair()
     none = np.zeros(0, dtype=np.int64)
@@ -118,7 +118,7 @@ def shown_samples(material: Material) -> NDArray[np.int64]:
     return np.sort(np.fromiter(chosen, dtype=np.int64)[:MOST_DOTS])
 
 
-def worst_samples(material: Material) -> NDArray[np.int64]:
+def worst_samples(material: PageInput) -> NDArray[np.int64]:
     """The samples whose decision is the same although their probabilities moved the most; int64, the furthest first."""
     pair = material.pair()
     ours, theirs = (material.probabilities(name) for name in pair) if pair is not None else (None, None)
@@ -131,7 +131,7 @@ def worst_samples(material: Material) -> NDArray[np.int64]:
     return found
 
 
-def _kinds(material: Material, name: str, reference: str) -> list[str]:
+def _kinds(material: PageInput, name: str, reference: str) -> list[str]:
     """What became of each sample's decision."""
     ours, theirs = material.scores(name), material.scores(reference)
     if ours is None or theirs is None:
@@ -148,7 +148,7 @@ def _kinds(material: Material, name: str, reference: str) -> list[str]:
     return kinds
 
 
-def _told(material: Material, sample: int, kind: str, *sides: tuple[str, NDArray[np.float64]]) -> str:
+def _told(material: PageInput, sample: int, kind: str, *sides: tuple[str, NDArray[np.float64]]) -> str:
     """What a dot says: the image, its label, what each decides and how surely."""
     classes, golden = material.classes, material.golden
     words = [golden.ids[sample]] if golden is not None else []

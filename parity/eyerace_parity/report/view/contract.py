@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.result import Status
-from eyerace_parity.core.text import listed
+from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ WORST_FIRST: Final = (Status.BROKEN, Status.ERROR, Status.UNPROVEN)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Failure:
     """Clauses in one place that are not held for one and the same reason.
 
     Attributes:
@@ -39,10 +39,12 @@ class Fault:
 
     def whose(self, most: int) -> str:
         """Variants and clauses in words; of each variant ``most`` clauses, with the number of those left out."""
-        return "; ".join(f"{name} {listed((row.clause for row in rows), most=most)}" for name, rows in self.by_variant)
+        return "; ".join(
+            f"{name} {join_names((row.clause for row in rows), most=most)}" for name, rows in self.by_variant
+        )
 
 
-def faults(verdicts: Iterable[VerdictEntry]) -> tuple[Fault, ...]:
+def faults(verdicts: Iterable[VerdictEntry]) -> tuple[Failure, ...]:
     """Gather what is not held, the worst first."""
     grouped: dict[tuple[str, ...], list[VerdictEntry]] = {}
     rows = list(verdicts)
@@ -50,11 +52,11 @@ def faults(verdicts: Iterable[VerdictEntry]) -> tuple[Fault, ...]:
         for row in rows:
             if row.status is status:
                 grouped.setdefault((row.target, row.status, row.reason, row.next, *row.causes), []).append(row)
-    return tuple(Fault(tuple(group)) for group in grouped.values())
+    return tuple(Failure(tuple(group)) for group in grouped.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class VerdictLine:
     """A row of the clause table.
 
     Attributes:
@@ -78,7 +80,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class FailureGroup:
     """What is not held for one reason.
 
     Attributes:
@@ -87,6 +89,6 @@ class Trouble:
         place: Where to find the first of them in the contract, as ``file:line``; without the line where none is known.
     """
 
-    lines: tuple[Line, ...]
-    groups: tuple[tuple[str, tuple[Line, ...]], ...]
+    lines: tuple[VerdictLine, ...]
+    groups: tuple[tuple[str, tuple[VerdictLine, ...]], ...]
     place: str

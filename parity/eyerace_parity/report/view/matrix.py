@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class MatrixMark:
     """What became of a variant on a runtime, as a cell of the grid.
 
     Attributes:
@@ -21,7 +21,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class MatrixSheet:
     """A table of numbers.
 
     Attributes:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.flips import FlipLedger
-from eyerace_parity.measure.kinds.flips import reckon
+from eyerace_parity.measure.kinds.flips import compute_flips
 from eyerace_parity.report.html.scatter import worst_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eyerace_parity.evidence.flips import Flip
-    from eyerace_parity.report.html.material import Material
+    from eyerace_parity.report.html.material import PageInput
 
 AT_ONCE: Final = 24
 """Flips of a pair that stand open; the others are folded away below them."""
@@ -29,7 +29,7 @@ _KIND_SIGNS: Final = {"harmed": "✗", "mended": "✓"}
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class FlipCard:
     """A flip as a photograph with both decisions.
 
     Attributes:
@@ -48,7 +48,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Flips:
+class FlipCards:
     """The flips of one variant against another.
 
     Attributes:
@@ -62,12 +62,12 @@ class Flips:
     name: str
     other: str
     ledger: FlipLedger
-    cards: tuple[Card, ...]
-    folded: tuple[Card, ...]
+    cards: tuple[FlipCard, ...]
+    folded: tuple[FlipCard, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class ScoreShift:
     """A sample that both decide alike, but with other probabilities.
 
     Attributes:
@@ -87,7 +87,7 @@ class Moved:
     theirs: float
 
 
-def flips_of(material: Material) -> list[Flips]:
+def flips_of(material: PageInput) -> list[FlipCards]:
     """Every ledger of the record; where no clause asked for one, the ledger of the pair that a reader asks about."""
     ledgers = [
         (entry.variant, "the accepted release" if entry.baseline else entry.versus, ledger)
@@ -97,7 +97,7 @@ def flips_of(material: Material) -> list[Flips]:
     if pair is not None and golden is not None and material.contract is not None and not ledgers:
         columns = material.photographs.columns if material.photographs is not None else {}
         ours, theirs = (material.outputs[name] for name in pair)
-        made = reckon(material.contract, golden, columns, ours, theirs, source=Provenance(variant=pair[0]))
+        made = compute_flips(material.contract, golden, columns, ours, theirs, source=Provenance(variant=pair[0]))
         ledgers.append((*pair, made))
     known = {name: place for place, name in enumerate(golden.ids)} if golden is not None else {}
     rank = {"harmed": 0, "moved": 1, "unlabelled": 1, "mended": 2}
@@ -106,11 +106,11 @@ def flips_of(material: Material) -> list[Flips]:
         if not ledger.failure:
             rows = sorted(ledger.rows, key=lambda flip: (rank[flip.kind], -flip.other_margin))
             cards = tuple(_card(material, flip, known.get(flip.id, -1), name, other) for flip in rows)
-            found.append(Flips(name, other, ledger, cards[:AT_ONCE], cards[AT_ONCE:]))
+            found.append(FlipCards(name, other, ledger, cards[:AT_ONCE], cards[AT_ONCE:]))
     return found
 
 
-def _card(material: Material, flip: Flip, sample: int, name: str, other: str) -> Card:
+def _card(material: PageInput, flip: Flip, sample: int, name: str, other: str) -> FlipCard:
     def surely(variant: str, decision: str) -> float | None:
         known = material.probabilities(variant)
         if known is None or sample < 0 or decision not in material.classes:
@@ -118,10 +118,10 @@ def _card(material: Material, flip: Flip, sample: int, name: str, other: str) ->
         return float(known[sample, material.classes.index(decision)])
 
     sides = tuple((who, what, surely(who, what)) for who, what in ((other, flip.other), (name, flip.decision)))
-    return Card(flip, sample, _KINDS[flip.kind], _KIND_SIGNS.get(flip.kind, ""), sides)
+    return FlipCard(flip, sample, _KINDS[flip.kind], _KIND_SIGNS.get(flip.kind, ""), sides)
 
 
-def moved_of(material: Material) -> Iterator[Moved]:
+def moved_of(material: PageInput) -> Iterator[ScoreShift]:
     """The samples that both decide alike although their probabilities moved, the furthest first."""
     pair, golden, classes = material.pair(), material.golden, material.classes
     ours, theirs = (material.probabilities(name) for name in pair) if pair is not None else (None, None)
@@ -131,4 +131,4 @@ def moved_of(material: Material) -> Iterator[Moved]:
         decision = int(theirs[sample].argmax())
         label = classes[int(golden.labels[sample])] if golden.labels is not None else ""
         numbers = float(ours[sample, decision]), float(theirs[sample, decision])
-        yield Moved(sample, golden.ids[sample], label, classes[decision], *numbers)
+        yield ScoreShift(sample, golden.ids[sample], label, classes[decision], *numbers)

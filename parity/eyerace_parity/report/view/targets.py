@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from eyerace_parity.record.rows import Unjudged, VerdictEntry
-    from eyerace_parity.report.view.contract import Line
-    from eyerace_parity.report.view.words import Signs
+    from eyerace_parity.report.view.contract import VerdictLine
+    from eyerace_parity.report.view.words import StatusSigns
 
 _LABELS: Final = 26
 _SHORT_UNIT: Final = 4
 
 
 def target_tables(
-    verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], *, width: int, signs: Signs
+    verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], *, width: int, signs: StatusSigns
 ) -> Iterator[Table]:
     """Draw what was judged on targets, variant by variant; in several tables where the terminal is narrow.
 
@@ -50,7 +50,7 @@ def _table(
     clauses: Sequence[str],
     rows: Sequence[VerdictEntry],
     missing: set[tuple[str, str]],
-    signs: Signs,
+    signs: StatusSigns,
 ) -> Table:
     found = {(row.clause, row.target): row for row in rows}
     table = grid(f"{variant} on", [_title(clause, rows) for clause in clauses], signs)
@@ -68,7 +68,7 @@ def _title(clause: str, rows: Sequence[VerdictEntry]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class TargetGrid:
     """Targets by clauses, one sign a cell.
 
     Attributes:
@@ -79,4 +79,4 @@ class Grid:
 
     variant: str
     clauses: tuple[str, ...]
-    lines: tuple[tuple[str, tuple[Line | None, ...]], ...]
+    lines: tuple[tuple[str, tuple[VerdictLine | None, ...]], ...]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyerace_parity.compatibility.predict import CPU_PROVIDER, Outcome, predict
+from eyerace_parity.compatibility.predict import CPU_PROVIDER, LoadOutcome, predict
 from eyerace_parity.compatibility.versions import Version
 from eyerace_parity.evidence.artefacts import Files, Graph
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.matrix.predictions import bundled_by, oldest_demanded
-from eyerace_parity.report.view.words import quantity
+from eyerace_parity.report.view.words import format_quantity
 from eyerace_parity.stats.classification import confusion, decisions, macro_f1
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from eyerace_parity.compatibility.predict import Prediction
     from eyerace_parity.record.document import VariantEntry
-    from eyerace_parity.report.html.material import Material
+    from eyerace_parity.report.html.material import PageInput
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class VariantSummary:
     """A table of variants.
 
     Attributes:
@@ -36,9 +36,9 @@ class Glance:
     lines: tuple[tuple[VariantEntry, tuple[str, ...]], ...]
 
 
-def glance(material: Material) -> Glance | None:
+def glance(material: PageInput) -> VariantSummary | None:
     """Tell of each variant what can be told; ``None`` where that is nothing."""
-    tellers: dict[str, Callable[[Material], Mapping[str, str]]] = {
+    tellers: dict[str, Callable[[PageInput], Mapping[str, str]]] = {
         "macro-F1": _quality,
         "decided differently": _changes,
         "size": _sizes,
@@ -51,10 +51,10 @@ def glance(material: Material) -> Glance | None:
     lines = [
         (variant, tuple(found.get(variant.name, "") for found in told.values())) for variant in material.entry.variants
     ]
-    return Glance(tuple(told), tuple(line for line in lines if any(line[1])))
+    return VariantSummary(tuple(told), tuple(line for line in lines if any(line[1])))
 
 
-def _quality(material: Material) -> Mapping[str, str]:
+def _quality(material: PageInput) -> Mapping[str, str]:
     """Macro-F1, and by how much it differs from the reference's."""
     labels, classes = material.labels, material.classes
     known: dict[str, float] = {}
@@ -69,7 +69,7 @@ def _quality(material: Material) -> Mapping[str, str]:
     return told
 
 
-def _changes(material: Material) -> Mapping[str, str]:
+def _changes(material: PageInput) -> Mapping[str, str]:
     """Samples that are decided otherwise than by the reference, and how many of them wrongly now."""
     told: dict[str, str] = {}
     for variant in material.entry.variants:
@@ -84,12 +84,12 @@ def _changes(material: Material) -> Mapping[str, str]:
     return told
 
 
-def _sizes(material: Material) -> Mapping[str, str]:
+def _sizes(material: PageInput) -> Mapping[str, str]:
     known = {entry.variant: files.bytes for entry, files in material.documents(Files) if not entry.baseline}
     return _beside(material, known, "bytes")
 
 
-def _times(material: Material) -> Mapping[str, str]:
+def _times(material: PageInput) -> Mapping[str, str]:
     """Medians of process CPU time; of what was timed in turns too."""
     known: dict[str, float] = {}
     for entry, timing in material.documents(Timing):
@@ -98,12 +98,12 @@ def _times(material: Material) -> Mapping[str, str]:
         for name, runs in ((timing.provenance.variant, timing.runs), (timing.versus, timing.versus_runs)):
             if runs is not None and runs.cpu_ms and np.isfinite(runs.cpu_ms).all():
                 known.setdefault(name, float(np.median(runs.cpu_ms)))
-    return {name: f"{quantity(value, 'ms', digits=3)} ms" for name, value in known.items()}
+    return {name: f"{format_quantity(value, 'ms', digits=3)} ms" for name, value in known.items()}
 
 
-def _beside(material: Material, known: Mapping[str, float], unit: str) -> Mapping[str, str]:
+def _beside(material: PageInput, known: Mapping[str, float], unit: str) -> Mapping[str, str]:
     """Numbers, each with its ratio to the reference's."""
-    told = {name: quantity(value, unit, digits=3) for name, value in known.items()}
+    told = {name: format_quantity(value, unit, digits=3) for name, value in known.items()}
     for variant in material.entry.variants:
         before = known.get(variant.reference or "")
         if variant.name in known and before:
@@ -111,13 +111,13 @@ def _beside(material: Material, known: Mapping[str, float], unit: str) -> Mappin
     return told
 
 
-def _loads(material: Material) -> Mapping[str, str]:
+def _loads(material: PageInput) -> Mapping[str, str]:
     """The oldest runtime that is foretold to load each file."""
     found = {name: prediction.oldest for name, prediction in predictions(material).items()}
     return {name: "none known" if oldest is None else str(oldest) for name, oldest in found.items()}
 
 
-def predictions(material: Material) -> dict[str, Prediction]:
+def predictions(material: PageInput) -> dict[str, Prediction]:
     """What is foretold of each file that could be read, in the contract's order."""
     graphs = {e.variant: g for e, g in material.documents(Graph) if not e.baseline and not g.failure}
     contract = material.contract
@@ -140,7 +140,7 @@ def signed(value: float, form: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class RuntimeCell:
     """What is foretold of one file in one runtime.
 
     Attributes:
@@ -155,7 +155,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RuntimeLine:
     """A variant's row.
 
     Attributes:
@@ -165,7 +165,7 @@ class Line:
     """
 
     variant: VariantEntry
-    cells: tuple[Cell, ...]
+    cells: tuple[RuntimeCell, ...]
     hindrance: str
 
 
@@ -182,11 +182,11 @@ class Runtimes:
 
     versions: tuple[str, ...]
     here: str
-    lines: tuple[Line, ...]
+    lines: tuple[RuntimeLine, ...]
     bundles: tuple[tuple[str, str], ...]
 
 
-def runtimes(material: Material) -> Runtimes | None:
+def runtimes(material: PageInput) -> Runtimes | None:
     """Foretell for every file that could be read; ``None`` where there is none."""
     known = predictions(material)
     if not known:
@@ -204,15 +204,15 @@ def runtimes(material: Material) -> Runtimes | None:
         ]
         hindrance = known[variant.name].hindrance
         told = "; ".join(reason.sentence for reason in hindrance.reasons) if hindrance is not None else ""
-        lines.append(Line(variant, tuple(cells), told))
+        lines.append(RuntimeLine(variant, tuple(cells), told))
     here = _minor(material.record.environment.packages.get("onnxruntime", ""))
     bundles = [(version, ", ".join(bundled_by(version))) for version in versions]
     return Runtimes(versions, here if here in versions else "", tuple(lines), tuple(one for one in bundles if one[1]))
 
 
-def _cell(outcome: Outcome, *, demanded: bool) -> Cell:
-    status = {Outcome.LOADS: "held", Outcome.UNKNOWN: "unproven"}.get(outcome, "broken" if demanded else "")
-    return Cell(outcome.value, demanded, status)
+def _cell(outcome: LoadOutcome, *, demanded: bool) -> RuntimeCell:
+    status = {LoadOutcome.LOADS: "held", LoadOutcome.UNKNOWN: "unproven"}.get(outcome, "broken" if demanded else "")
+    return RuntimeCell(outcome.value, demanded, status)
 
 
 def _minor(version: str) -> str:

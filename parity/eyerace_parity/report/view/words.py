@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.core.errors import harmless
+from eyerace_parity.core.errors import without_control_characters
 from eyerace_parity.core.result import Relation, Status
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _KILO: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class StatusSigns:
     """The signs of one stream.
 
     Attributes:
@@ -53,13 +53,13 @@ class Signs:
 
     def text(self, text: str) -> str:
         """Write any text so that the stream can take it."""
-        text = harmless(text)
+        text = without_control_characters(text)
         if not self.plain:
             return text
         return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
 
 
-RICH: Final = Signs(
+RICH: Final = StatusSigns(
     status={Status.HELD: "✓", Status.BROKEN: "✗", Status.UNPROVEN: "?", Status.ERROR: "!"},
     unjudged="·",
     stands={relation: relation.value for relation in Relation},
@@ -67,7 +67,7 @@ RICH: Final = Signs(
 )
 """For a stream that takes Unicode."""
 
-PLAIN: Final = Signs(
+PLAIN: Final = StatusSigns(
     status={Status.HELD: "+", Status.BROKEN: "x", Status.UNPROVEN: "?", Status.ERROR: "!"},
     unjudged=".",
     stands={Relation.AT_MOST: "<=", Relation.AT_LEAST: ">=", Relation.EQUAL: "="},
@@ -84,7 +84,7 @@ _PLAIN: Final = str.maketrans(
 )  # fmt: skip
 
 
-def signs_for(encoding: str | None) -> Signs:
+def signs_for(encoding: str | None) -> StatusSigns:
     """The signs that a stream of this encoding can take."""
     try:
         "✓✗≤≥≠×·…∞─━".encode(encoding or "ascii")
@@ -93,7 +93,7 @@ def signs_for(encoding: str | None) -> Signs:
     return RICH
 
 
-def quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT) -> str:
+def format_quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT) -> str:
     """Write a value; bytes and instructions with the prefix that fits them, everything else without its unit.
 
     Args:
@@ -111,12 +111,12 @@ def quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT) -> str
     return _number(value, digits)
 
 
-def comparison(row: VerdictEntry, signs: Signs) -> str:
+def comparison(row: VerdictEntry, signs: StatusSigns) -> str:
     """Write value against limit, e.g. ``0.921 ≥ 0.875``; what is said is true: a broken one reads ``0.81 < 0.875``."""
     return " ".join(filter(None, compared(row, signs)))
 
 
-def compared(row: VerdictEntry, signs: Signs) -> tuple[str, str]:
+def compared(row: VerdictEntry, signs: StatusSigns) -> tuple[str, str]:
     """Write value and limit apart, e.g. ``0.921`` and ``≥ 0.875``, each empty where there is none to tell.
 
     A number gets as many digits as it takes to be told from its limit.
@@ -124,14 +124,14 @@ def compared(row: VerdictEntry, signs: Signs) -> tuple[str, str]:
     stands = signs.fails if row.status is Status.BROKEN else signs.stands
     sign = stands[row.relation]
     if row.value is None:
-        return "", "" if row.limit is None else f"{signs.stands[row.relation]} {quantity(row.limit, row.unit)}"
+        return "", "" if row.limit is None else f"{signs.stands[row.relation]} {format_quantity(row.limit, row.unit)}"
     if row.limit is None:
-        return quantity(row.value, row.unit), ""
-    value, limit = quantity(row.value, row.unit), quantity(row.limit, row.unit)
+        return format_quantity(row.value, row.unit), ""
+    value, limit = format_quantity(row.value, row.unit), format_quantity(row.limit, row.unit)
     for digits in range(SIGNIFICANT + 1, 18):
         if value != limit or row.value == row.limit:
             break
-        value, limit = (quantity(number, row.unit, digits=digits) for number in (row.value, row.limit))
+        value, limit = (format_quantity(number, row.unit, digits=digits) for number in (row.value, row.limit))
     if row.status.passes and row.relation is Relation.EQUAL and value == limit:
         return value, ""
     return value, f"{sign} {limit}"
@@ -142,12 +142,12 @@ def shown_unit(unit: str) -> str:
     return "" if unit in _SCALES else unit
 
 
-def outcome_sign(outcome: str, signs: Signs = RICH) -> str:
+def outcome_sign(outcome: str, signs: StatusSigns = RICH) -> str:
     """The sign of a whole contract; of one that was not judged in full, that of what is not proven."""
     return signs.status[Status.UNPROVEN if outcome == "unjudged" else Status(outcome)]
 
 
-def title(row: VerdictEntry, signs: Signs) -> str:
+def title(row: VerdictEntry, signs: StatusSigns) -> str:
     """Say a verdict in one line, e.g. ``✗ int8 f1 is broken (0.81 < 0.875): …``."""
     compared = " ".join(filter(None, (comparison(row, signs), shown_unit(row.unit))))
     numbers = f" ({compared})" if compared and row.value is not None else ""
@@ -157,7 +157,7 @@ def title(row: VerdictEntry, signs: Signs) -> str:
     return f"{row.identity} {answer}{numbers}{reason}"
 
 
-def account(row: VerdictEntry, signs: Signs) -> str:
+def account(row: VerdictEntry, signs: StatusSigns) -> str:
     """Tell a verdict in full: the verdict in the first line, likely causes, what to do next, then every detail."""
     lines = [f"{signs.status[row.status]} {title(row, signs)}"]
     lines += [f"  likely cause: {cause}" for cause in row.causes]

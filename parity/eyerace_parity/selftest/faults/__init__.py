@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from eyerace_parity.selftest.faults import cost, export, hybrid, labels, preprocessing, quantisation, runtime, weights
 
 if TYPE_CHECKING:
-    from eyerace_parity.selftest.model import Fault
+    from eyerace_parity.selftest.model import PlantedFault
 
-CATALOGUE: tuple[Fault, ...] = (
+CATALOGUE: tuple[PlantedFault, ...] = (
     *preprocessing.FAULTS,
     *labels.FAULTS,
     *export.FAULTS,

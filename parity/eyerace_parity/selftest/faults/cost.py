@@ -11,8 +11,8 @@ from eyerace_parity.contract.variants import Session
 from eyerace_parity.isolation.worker import create_session, infer
 from eyerace_parity.selftest.edits import after_output, before_input, constant, node
 from eyerace_parity.selftest.faults.quantisation import in_place_of_static
-from eyerace_parity.selftest.model import Fault, on
-from eyerace_parity.selftest.workshop import Role, Unfit
+from eyerace_parity.selftest.model import PlantedFault, on
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     import onnx
@@ -43,7 +43,7 @@ def _planes(model: onnx.ModelProto) -> int:
     shape = [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim]
     channels_first = 4
     if len(shape) != channels_first or not shape[1]:
-        raise Unfit("the input is no [batch, channels, height, width]")
+        raise FaultNotApplicable("the input is no [batch, channels, height, width]")
     return int(shape[1])
 
 
@@ -169,49 +169,49 @@ def _large_photographs(workshop: Workshop) -> Contract:
 
 
 FAULTS = (
-    Fault(
+    PlantedFault(
         "cost-further-layer",
         "a layer more, which changes no answer",
         lambda workshop: workshop.edited(Role.DEVICE, _further_layer),
         on(Role.DEVICE, "latency_ratio"),
         r"times|ratio",
     ),
-    Fault(
+    PlantedFault(
         "cost-slower-recipe",
         "the recipe has no fast kernels",
         in_place_of_static,
         on(Role.DEVICE, "latency_ratio"),
         r"times|ratio",
     ),
-    Fault(
+    PlantedFault(
         "cost-bigger-file",
         "16 MB that nobody reads lie in the file",
         lambda workshop: workshop.edited(Role.DEVICE, _ballast),
         on(Role.DEVICE, "file_size", "download_size", "size_ratio"),
         r"MB",
     ),
-    Fault(
+    PlantedFault(
         "cost-slow-start",
         "a session takes seconds to be made",
         lambda workshop: workshop.edited(Role.DEVICE, _slow_start),
         on(Role.DEVICE, "cold_start_ms"),
         r"ms|session",
     ),
-    Fault(
+    PlantedFault(
         "cost-memory",
         "an inference holds half a gigabyte",
         lambda workshop: workshop.edited(Role.DEVICE, _memory),
         on(Role.DEVICE, "peak_memory"),
         r"memory",
     ),
-    Fault(
+    PlantedFault(
         "cost-leak",
         "each inference takes more memory than the one before",
         lambda workshop: workshop.edited(Role.DEVICE, leak),
         on(Role.DEVICE, "memory_leak"),
         r"more memory after .* a run",
     ),
-    Fault(
+    PlantedFault(
         "cost-preprocessing",
         "photographs are handed over as the sensor took them",
         _large_photographs,

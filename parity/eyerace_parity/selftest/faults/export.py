@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyerace_parity.selftest.edits import after_output, before_input, constant, node, rename
-from eyerace_parity.selftest.model import Fault, answers_of, on
-from eyerace_parity.selftest.workshop import Role, Unfit
+from eyerace_parity.selftest.model import PlantedFault, answers_of, on
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def _statistics_lost(workshop: Workshop) -> Contract:
             tensors[name] = np.full_like(tensor, 1.0 if name.endswith("running_var") else 0.0)
             lost += 1
     if not lost:
-        raise Unfit("the checkpoint holds no statistics of batch normalisation")
+        raise FaultNotApplicable("the checkpoint holds no statistics of batch normalisation")
     return workshop.with_model(Role.FLOAT, workshop.exported_from(tensors))
 
 
@@ -64,7 +64,7 @@ def _stale(workshop: Workshop) -> Contract:
     tensors = workshop.checkpoint()
     name = next((name for name, tensor in tensors.items() if tensor.dtype.kind == "f" and tensor.ndim > 1), None)
     if name is None:
-        raise Unfit("the checkpoint holds no weights")
+        raise FaultNotApplicable("the checkpoint holds no weights")
     tensors[name] = tensors[name] * np.asarray(1.01, tensors[name].dtype)
     return workshop.with_checkpoint(tensors)
 
@@ -73,14 +73,14 @@ def _opset_bumped(workshop: Workshop) -> Contract:
     from onnx import version_converter  # noqa: PLC0415 - only here
 
     if workshop.contract.interface.opset is None:
-        raise Unfit("the contract asks for no opset")
+        raise FaultNotApplicable("the contract asks for no opset")
     model = workshop.model(Role.FLOAT)
     try:
         return workshop.with_model(
             Role.FLOAT, version_converter.convert_version(model, workshop.contract.interface.opset + 1)
         )
     except Exception as error:  # the converter raises whatever it stumbled over
-        raise Unfit(f"onnx cannot raise the file's opset: {error}") from error
+        raise FaultNotApplicable(f"onnx cannot raise the file's opset: {error}") from error
 
 
 def _ir_bumped(workshop: Workshop) -> Contract:
@@ -101,7 +101,7 @@ def _external(workshop: Workshop) -> Contract:
 def _axis_lost(model: onnx.ModelProto) -> None:
     axis = model.graph.input[0].type.tensor_type.shape.dim[0]
     if not axis.dim_param:
-        raise Unfit("the first axis of the input is not dynamic")
+        raise FaultNotApplicable("the first axis of the input is not dynamic")
     axis.dim_value = 1
 
 
@@ -114,7 +114,7 @@ def _double(model: onnx.ModelProto) -> None:
 
     kind = model.graph.input[0].type.tensor_type
     if kind.elem_type != onnx.TensorProto.FLOAT:
-        raise Unfit("the input is not float32")
+        raise FaultNotApplicable("the input is not float32")
     before_input(model, lambda given, inner: [node("Cast", [given], [inner], to=onnx.TensorProto.FLOAT)])
     kind.elem_type = onnx.TensorProto.DOUBLE
 
@@ -127,7 +127,7 @@ def _softmax_lost(model: onnx.ModelProto) -> None:
     name = model.graph.output[0].name
     last = next((each for each in model.graph.node if name in each.output), None)
     if last is None or last.op_type != "Softmax":
-        raise Unfit("the model does not end in a softmax")
+        raise FaultNotApplicable("the model does not end in a softmax")
     before = last.input[0]
     model.graph.node.remove(last)
     for each in model.graph.node:
@@ -173,7 +173,7 @@ def _mixed_batch(model: onnx.ModelProto) -> None:
         ]
 
     if next(entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}) >= 18:  # noqa: PLR2004
-        raise Unfit("the file's opset is newer than this edit")
+        raise FaultNotApplicable("the file's opset is newer than this edit")
     after_output(model, nodes)
 
 
@@ -191,7 +191,7 @@ def _score_lost(workshop: Workshop) -> Contract:
     count = len(workshop.contract.classes)
     few = 2
     if count <= few:
-        raise Unfit("there are too few classes to lose one")
+        raise FaultNotApplicable("there are too few classes to lose one")
 
     def change(model: onnx.ModelProto) -> None:
         constant(model, "/selftest/kept", np.arange(count - 1))
@@ -215,14 +215,14 @@ def _missing(workshop: Workshop) -> Contract:
 
 
 FAULTS = (
-    Fault(
+    PlantedFault(
         "export-training-mode",
         "dropout is left in training mode",
         _edit(Role.FLOAT, _training_mode),
         on(Role.FLOAT, "inference_mode"),
         r"training mode",
     ),
-    Fault(
+    PlantedFault(
         "export-statistics-lost",
         "the statistics of batch normalisation were not saved",
         _statistics_lost,
@@ -230,7 +230,7 @@ FAULTS = (
         r"statistics|batch.?norm",
         answers_of(Role.FLOAT),
     ),
-    Fault(
+    PlantedFault(
         "export-other-checkpoint",
         "another checkpoint was exported",
         _other_checkpoint,
@@ -238,57 +238,57 @@ FAULTS = (
         r"another checkpoint$|other checkpoint|layers differ|all \d+ layers",
         answers_of(Role.FLOAT),
     ),
-    Fault(
+    PlantedFault(
         "export-stale",
         "the checkpoint was trained on since the export",
         _stale,
         on(Role.FLOAT, "fresh"),
         r"checkpoint|stale|source",
     ),
-    Fault("export-opset", "the exporter raised the opset", _opset_bumped, on(Role.FLOAT, "opset"), r"opset \d+"),
-    Fault(
+    PlantedFault("export-opset", "the exporter raised the opset", _opset_bumped, on(Role.FLOAT, "opset"), r"opset \d+"),
+    PlantedFault(
         "export-ir",
         "the file is written at a newer IR version",
         _ir_bumped,
         on(Role.DEVICE, "ir_version", "oldest_runtime"),
         r"IR version",
     ),
-    Fault(
+    PlantedFault(
         "export-external-data",
         "the weights lie in a file of their own",
         _external,
         on(Role.FLOAT, "single_file"),
         r"weights lie in|keeps weights in",
     ),
-    Fault(
+    PlantedFault(
         "export-axis-lost",
         "the batch axis is fixed",
         _edit(Role.DEVICE, _axis_lost),
         on(Role.DEVICE, "inputs", "same_ports"),
         r"axis|dynamic|batch",
     ),
-    Fault(
+    PlantedFault(
         "export-input-renamed",
         "the input has another name",
         _edit(Role.DEVICE, partial(_renamed, "input")),
         on(Role.DEVICE, "inputs", "same_ports"),
         r"input\.1",
     ),
-    Fault(
+    PlantedFault(
         "export-output-renamed",
         "the output has another name",
         _edit(Role.DEVICE, partial(_renamed, "output")),
         on(Role.DEVICE, "outputs", "same_ports"),
         r"output\.1",
     ),
-    Fault(
+    PlantedFault(
         "export-dtype",
         "the input takes doubles",
         _edit(Role.DEVICE, _double),
         on(Role.DEVICE, "inputs", "same_ports"),
         r"float64|double",
     ),
-    Fault(
+    PlantedFault(
         "export-softmax-added",
         "the model answers probabilities instead of scores",
         _edit(Role.DEVICE, _softmax),
@@ -296,7 +296,7 @@ FAULTS = (
         r"softmax",
         answers_of(Role.DEVICE),
     ),
-    Fault(
+    PlantedFault(
         "export-softmax-lost",
         "the model answers scores instead of probabilities",
         _edit(Role.FLOAT, _softmax_lost),
@@ -304,45 +304,47 @@ FAULTS = (
         r"softmax",
         answers_of(Role.FLOAT),
     ),
-    Fault(
+    PlantedFault(
         "export-unused-import",
         "an operator set is imported that no node uses",
         _edit(Role.DEVICE, _unused_import),
         on(Role.DEVICE, "domains", "oldest_runtime"),
         r"ai\.onnx\.ml",
     ),
-    Fault(
+    PlantedFault(
         "export-baked-in",
         "constants were baked in from the dummy input",
         _edit(Role.FLOAT, _baked),
         on(Role.FLOAT, "varied"),
         r"constant|same decision|does not change|all but|on all \d+ samples",
     ),
-    Fault(
+    PlantedFault(
         "export-mixed-batch",
         "samples of a batch have a say in each other's answers",
         _edit(Role.FLOAT, _mixed_batch),
         on(Role.FLOAT, "batch_invariant"),
         r"batch",
     ),
-    Fault(
+    PlantedFault(
         "export-further-output",
         "the file has an output that nobody asked for",
         _edit(Role.FLOAT, _further_output),
         on(Role.FLOAT, "outputs"),
         r"features",
     ),
-    Fault(
+    PlantedFault(
         "export-score-lost",
         "one class has no score",
         _score_lost,
         on(Role.DEVICE, "outputs", "classes"),
         r"scores",
     ),
-    Fault(
+    PlantedFault(
         "export-torn", "the file is cut off", _torn, on(Role.DEVICE, "valid", "from_bytes"), r"torn|pars|protobuf|read"
     ),
-    Fault("export-empty", "the file is empty", _empty, on(Role.DEVICE, "valid", "file_size"), r"empty"),
-    Fault("export-missing", "the file is missing", _missing, on(Role.DEVICE, "valid", "file_size"), r"does not exist"),
+    PlantedFault("export-empty", "the file is empty", _empty, on(Role.DEVICE, "valid", "file_size"), r"empty"),
+    PlantedFault(
+        "export-missing", "the file is missing", _missing, on(Role.DEVICE, "valid", "file_size"), r"does not exist"
+    ),
 )
 """Faults of this family."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyerace_parity.selftest.edits import after_output, constant, node, stored
-from eyerace_parity.selftest.model import Fault, answers_of, on
-from eyerace_parity.selftest.workshop import Role, Unfit
+from eyerace_parity.selftest.model import PlantedFault, answers_of, on
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     import onnx
@@ -36,7 +36,7 @@ def _other_order(workshop: Workshop) -> Contract:
     count = len(workshop.contract.classes)
     few = 2
     if count < few:
-        raise Unfit("the contract names no classes")
+        raise FaultNotApplicable("the contract names no classes")
 
     def change(model: onnx.ModelProto) -> None:
         constant(model, "/selftest/order", np.roll(np.arange(count), 1))
@@ -54,7 +54,7 @@ def _favoured(workshop: Workshop) -> Contract:
     """Add to the score of the first class, as a head trained on other shares of classes would."""
     count = len(workshop.contract.classes)
     if not count:
-        raise Unfit("the contract names no classes")
+        raise FaultNotApplicable("the contract names no classes")
 
     def change(model: onnx.ModelProto) -> None:
         constant(model, "/selftest/more", np.eye(1, count, dtype=np.float32)[0] * 2)
@@ -74,7 +74,7 @@ def _exchanged(workshop: Workshop) -> Contract:
 
 
 FAULTS = (
-    Fault(
+    PlantedFault(
         "hybrid-other-checkpoint",
         "phone and cloud come from different checkpoints",
         lambda workshop: workshop.edited(Role.DEVICE, _other_checkpoint),
@@ -82,14 +82,14 @@ FAULTS = (
         r"checkpoint|layers differ|all \d+",
         answers_of(Role.DEVICE),
     ),
-    Fault(
+    PlantedFault(
         "hybrid-label-order",
         "the phone's scores stand in another order of classes",
         _other_order,
         on(Role.DEVICE, "f1", "tier_agreement", "order_agreement"),
         r"permut|order|exchanged",
     ),
-    Fault(
+    PlantedFault(
         "hybrid-scale",
         "the phone's scores are three times the cloud's",
         lambda workshop: workshop.edited(Role.DEVICE, _scaled),
@@ -97,7 +97,7 @@ FAULTS = (
         r"\b(3|2\.9+\d*|3\.0\d*)\b.*times|times.*\b3\b|factor|temperature",
         answers_of(Role.DEVICE),
     ),
-    Fault(
+    PlantedFault(
         "hybrid-favoured-class",
         "the phone favours one class",
         _favoured,
@@ -105,7 +105,7 @@ FAULTS = (
         r"shift|added|by \d|favour",
         answers_of(Role.DEVICE),
     ),
-    Fault(
+    PlantedFault(
         "hybrid-files-exchanged",
         "the cloud's file went to the phone, and the phone's to the cloud",
         _exchanged,

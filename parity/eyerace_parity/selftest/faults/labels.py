@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyerace_parity.contract.data import ImageSet
-from eyerace_parity.selftest.model import Fault, on, quality_of
-from eyerace_parity.selftest.workshop import Role, Unfit
+from eyerace_parity.selftest.model import PlantedFault, on, quality_of
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +23,14 @@ _SEED = 7
 def _classes(workshop: Workshop, names: Sequence[str]) -> Contract:
     golden = workshop.contract.golden
     if not isinstance(golden, ImageSet):
-        raise Unfit("the labels of a tensor set are numbers, which have no names")
+        raise FaultNotApplicable("the labels of a tensor set are numbers, which have no names")
     return workshop.with_contract(classes=tuple(names))
 
 
 def _named(workshop: Workshop) -> list[str]:
     several = 2
     if len(workshop.contract.classes) < several:
-        raise Unfit("the contract names no classes")
+        raise FaultNotApplicable("the contract names no classes")
     return list(workshop.contract.classes)
 
 
@@ -68,7 +68,7 @@ def _careless(workshop: Workshop) -> Contract:
 
 
 FAULTS = (
-    Fault(
+    PlantedFault(
         "labels-two-swapped",
         "two classes are exchanged in the contract",
         _two_swapped,
@@ -76,7 +76,7 @@ FAULTS = (
         r"exchang|swap|permut",
         _WRONG,
     ),
-    Fault(
+    PlantedFault(
         "labels-reversed",
         "the classes stand in reverse order",
         _reversed,
@@ -84,14 +84,14 @@ FAULTS = (
         r"revers",
         _WRONG,
     ),
-    Fault(
+    PlantedFault(
         "labels-one-missing",
         "the last class is missing in the contract",
         _one_missing,
         (*on(Role.FLOAT, "classes", "f1"), *on(Role.DEVICE, "classes", "f1")),
         r"is no class|names no class|names \d+ classes",
     ),
-    Fault(
+    PlantedFault(
         "labels-shuffled",
         "the golden labels are shuffled",
         _shuffled,
@@ -99,7 +99,7 @@ FAULTS = (
         r"shuffled|unrelated|no relation|chance",
         _WRONG,
     ),
-    Fault(
+    PlantedFault(
         "labels-careless",
         "every tenth golden label names the next class",
         _careless,

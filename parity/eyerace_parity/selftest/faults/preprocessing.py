@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eyerace_parity.selftest.edits import before_input, constant, node
-from eyerace_parity.selftest.model import Fault, answers_of
-from eyerace_parity.selftest.workshop import Role, Unfit
+from eyerace_parity.selftest.model import PlantedFault, answers_of
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     import onnx
@@ -27,27 +27,27 @@ def _profile(workshop: Workshop, **changes: Any) -> Contract:
 def _bgr(workshop: Workshop) -> Contract:
     color = workshop.profile(Role.DEVICE).color
     if color == "L":
-        raise Unfit("the photographs are grey")
+        raise FaultNotApplicable("the photographs are grey")
     return _profile(workshop, color="RGB" if color == "BGR" else "BGR")
 
 
 def _exchanged(workshop: Workshop) -> Contract:
     good = workshop.profile(Role.DEVICE)
     if not all(good.mean):
-        raise Unfit("a mean of the profile is zero, and nothing can be divided by it")
+        raise FaultNotApplicable("a mean of the profile is zero, and nothing can be divided by it")
     return _profile(workshop, mean=good.std, std=good.mean)
 
 
 def _resized(workshop: Workshop, **changes: Any) -> Contract:
     good = workshop.profile(Role.DEVICE)
     if good.resize is None:
-        raise Unfit("the profile does not resize")
+        raise FaultNotApplicable("the profile does not resize")
     return _profile(workshop, resize=good.resize.model_dump() | changes)
 
 
 def _unturned(workshop: Workshop) -> Contract:
     if not workshop.profile(Role.DEVICE).exif:
-        raise Unfit("the profile does not apply the EXIF orientation")
+        raise FaultNotApplicable("the profile does not apply the EXIF orientation")
     spec = workshop.images()
     from PIL import Image  # noqa: PLC0415 - only here
 
@@ -57,7 +57,7 @@ def _unturned(workshop: Workshop) -> Contract:
         with Image.open(path) as image:
             orientations.add(image.getexif().get(0x0112, 1))
     if orientations <= {1}:
-        raise Unfit("no golden photograph has an EXIF orientation")
+        raise FaultNotApplicable("no golden photograph has an EXIF orientation")
     return _profile(workshop, exif=False)
 
 
@@ -65,7 +65,7 @@ def _channels_last(model: onnx.ModelProto) -> None:
     shape = [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim]
     channels_first = 4
     if len(shape) != channels_first or not all(shape[1:]):
-        raise Unfit("the input is no [batch, channels, height, width]")
+        raise FaultNotApplicable("the input is no [batch, channels, height, width]")
     constant(model, "/selftest/shape", np.array([-1, *shape[1:]], np.int64))
 
     def nodes(given: str, inner: str) -> list[onnx.NodeProto]:
@@ -79,7 +79,7 @@ def _channels_last(model: onnx.ModelProto) -> None:
 
 
 FAULTS = (
-    Fault(
+    PlantedFault(
         "preprocessing-bgr",
         "the channels come in the order BGR",
         _bgr,
@@ -87,10 +87,10 @@ FAULTS = (
         r"\bRGB\b|\bBGR\b|order of the channels",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "preprocessing-unscaled", "pixels are not divided by 255", partial(_profile, scale=1.0), (), r"255|scale", _SEEN
     ),
-    Fault(
+    PlantedFault(
         "preprocessing-minus-one-to-one",
         "pixels are brought to -1 … 1 instead of being normalised by mean and std",
         partial(_profile, mean=(0.5,), std=(0.5,)),
@@ -98,7 +98,7 @@ FAULTS = (
         r"\[-1, 1\]|-1 … 1|-1 to 1|mean/std|mean and std|normalis",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "preprocessing-mean-std-exchanged",
         "mean and std are exchanged",
         _exchanged,
@@ -106,7 +106,7 @@ FAULTS = (
         r"mean and std|exchanged",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "preprocessing-unnormalised",
         "pixels are divided by 255 and no more",
         partial(_profile, mean=(0.0,), std=(1.0,)),
@@ -114,7 +114,7 @@ FAULTS = (
         r"mean/std|mean and std|normalis|/ ?255",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "preprocessing-channels-last",
         "a buffer of [height, width, channels] is read as [channels, height, width]",
         lambda workshop: workshop.edited(Role.DEVICE, _channels_last),
@@ -122,7 +122,7 @@ FAULTS = (
         r"HWC|NHWC|channels.last|\[height, width, channels\]",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "preprocessing-nearest",
         "the nearest pixel is taken when the photograph is resized",
         partial(_resized, filter="nearest"),
@@ -130,7 +130,7 @@ FAULTS = (
         r"nearest|antialias|bilinear",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "preprocessing-crop",
         "the middle is cut out instead of squashing the whole",
         partial(_resized, fit="crop"),
@@ -138,7 +138,7 @@ FAULTS = (
         r"crop|squash",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "preprocessing-exif",
         "the EXIF orientation is ignored",
         _unturned,

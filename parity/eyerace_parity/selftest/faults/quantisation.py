@@ -9,8 +9,8 @@ import numpy as np
 from eyerace_parity.contract.data import Preprocess
 from eyerace_parity.contract.variants import QuantiseDynamicRecipe
 from eyerace_parity.selftest.edits import constant, initialiser, stored, write
-from eyerace_parity.selftest.model import Fault, answers_of, on
-from eyerace_parity.selftest.workshop import Role, Unfit
+from eyerace_parity.selftest.model import PlantedFault, answers_of, on
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,14 +48,14 @@ def noise_images(count: int, seed: int = 0) -> Iterator[Image.Image]:
 
 def _per_tensor(workshop: Workshop) -> Contract:
     if not workshop.static_recipe(Role.DEVICE).per_channel:
-        raise Unfit("the recipe quantises per tensor")
+        raise FaultNotApplicable("the recipe quantises per tensor")
     return workshop.remade(Role.DEVICE, per_channel=False)
 
 
 def _on_noise(workshop: Workshop) -> Contract:
     calibration = workshop.static_recipe(Role.DEVICE).calibration
     if calibration.images is None:
-        raise Unfit("the calibration reads tensors, not pictures")
+        raise FaultNotApplicable("the calibration reads tensors, not pictures")
     drawn = calibration.model_copy(update={"images": f"{__name__}:{noise_images.__name__}"})
     return workshop.remade(Role.DEVICE, calibration=drawn)
 
@@ -63,11 +63,11 @@ def _on_noise(workshop: Workshop) -> Contract:
 def _unnormalised(workshop: Workshop) -> Contract:
     recipe, spec = workshop.static_recipe(Role.DEVICE), workshop.images()
     if recipe.calibration.images is None:
-        raise Unfit("the calibration reads tensors, which are prepared already")
+        raise FaultNotApplicable("the calibration reads tensors, which are prepared already")
     good = workshop.contract.preprocess[spec.preprocess]
     bare = Preprocess.model_validate(good.model_dump() | {"mean": (0.0,), "std": (1.0,)})
     if bare == good:
-        raise Unfit("the profile does not normalise")
+        raise FaultNotApplicable("the profile does not normalise")
     profiles = {**workshop.contract.preprocess, spec.preprocess: bare}
     return workshop.made(Role.DEVICE, recipe, workshop.with_contract(preprocess=profiles))
 
@@ -75,13 +75,13 @@ def _unnormalised(workshop: Workshop) -> Contract:
 def _saturating(workshop: Workshop) -> Contract:
     recipe = workshop.static_recipe(Role.DEVICE)
     if not recipe.reduce_range or (recipe.activation_type, recipe.weight_type) != ("uint8", "int8"):
-        raise Unfit("the recipe does not reduce the range of signed weights beside unsigned activations")
+        raise FaultNotApplicable("the recipe does not reduce the range of signed weights beside unsigned activations")
     return workshop.remade(Role.DEVICE, reduce_range=False)
 
 
 def _sensitive_included(workshop: Workshop) -> Contract:
     if not workshop.static_recipe(Role.DEVICE).exclude:
-        raise Unfit("the recipe keeps no layer in float")
+        raise FaultNotApplicable("the recipe keeps no layer in float")
     return workshop.remade(Role.DEVICE, exclude=())
 
 
@@ -103,7 +103,7 @@ def _activation(model: onnx.ModelProto, place: int) -> onnx.NodeProto:
         and len(node.input) > 2  # noqa: PLR2004 - with a zero point
     ]  # fmt: skip
     if not found:
-        raise Unfit("the file has no QuantizeLinear with a stored scale and zero point")
+        raise FaultNotApplicable("the file has no QuantizeLinear with a stored scale and zero point")
     chosen: onnx.NodeProto = found[min(place, len(found) - 1)]
     return chosen
 
@@ -136,7 +136,7 @@ def _four_bits(model: onnx.ModelProto) -> None:
     for weight in stored(model):
         array = weight.array
         if array.dtype.kind not in "iu" or array.dtype.itemsize != 1:
-            raise Unfit("the weights are not stored in eight bits")
+            raise FaultNotApplicable("the weights are not stored in eight bits")
         coarse = np.round(array.astype(np.float64) / _FOUR_BITS) * _FOUR_BITS
         weight.put(np.clip(coarse, np.iinfo(array.dtype).min, np.iinfo(array.dtype).max))
 
@@ -147,13 +147,13 @@ def _scale_of_weights(model: onnx.ModelProto) -> None:
 
     weights = [weight for weight in stored(model) if weight.scale]
     if not weights:
-        raise Unfit("the weights have no stored scale")
+        raise FaultNotApplicable("the weights have no stored scale")
     tensor = initialiser(model, weights[len(weights) // 3].scale)
     write(tensor, np.array(numpy_helper.to_array(tensor)) * np.float32(4))
 
 
 FAULTS = (
-    Fault(
+    PlantedFault(
         "quantisation-per-tensor",
         "weights share one scale a tensor instead of one a channel",
         _per_tensor,
@@ -161,7 +161,7 @@ FAULTS = (
         r"per.tensor|per.channel|one scale",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "quantisation-zero-point",
         "a tensor is read back with another zero point",
         lambda workshop: workshop.edited(Role.DEVICE, _zero_point),
@@ -169,8 +169,8 @@ FAULTS = (
         r"zero point",
         _SEEN,
     ),
-    Fault("quantisation-on-noise", "the calibration observed noise", _on_noise, (), r"calibrat|\brange", _SEEN),
-    Fault(
+    PlantedFault("quantisation-on-noise", "the calibration observed noise", _on_noise, (), r"calibrat|\brange", _SEEN),
+    PlantedFault(
         "quantisation-unnormalised",
         "the calibration observed pictures that were not normalised",
         _unnormalised,
@@ -178,21 +178,21 @@ FAULTS = (
         r"calibrat|\brange|normalis",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "quantisation-saturating",
         "weights of eight bits saturate where there are no integer dot products",
         _saturating,
         on(Role.DEVICE, "sqnr_db", target=AVX2),
         r"noise|saturat",
     ),
-    Fault(
+    PlantedFault(
         "quantisation-nothing",
         "nothing is quantised although the name says so",
         _nothing_quantised,
         on(Role.DEVICE, "integer_weights", "integer_macs"),
         r"0 % of the weights|0 % of the multiply",
     ),
-    Fault(
+    PlantedFault(
         "quantisation-sensitive-included",
         "layers that must stay in float are quantised, too",
         _sensitive_included,
@@ -200,14 +200,14 @@ FAULTS = (
         r"\bfloat\b|exclude",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "quantisation-dynamic",
         "the dynamic recipe was used in place of the static one",
         in_place_of_static,
         on(Role.DEVICE, "oldest_runtime", "flutter_runtime"),
         r"ConvInteger|MatMulInteger|DynamicQuantize",
     ),
-    Fault(
+    PlantedFault(
         "quantisation-clipped",
         "activations are clipped to a quarter of their range",
         lambda workshop: workshop.edited(Role.DEVICE, _clipped),
@@ -215,7 +215,7 @@ FAULTS = (
         r"\brange|calibrat|activation|clip",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "quantisation-four-bits",
         "weights have kept four of their eight bits",
         lambda workshop: workshop.edited(Role.DEVICE, _four_bits),
@@ -223,7 +223,7 @@ FAULTS = (
         r"\bbits\b|multiples of|levels",
         _SEEN,
     ),
-    Fault(
+    PlantedFault(
         "quantisation-weight-scale",
         "one layer's scales are four times too large",
         lambda workshop: workshop.edited(Role.DEVICE, _scale_of_weights),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from eyerace_parity.compatibility.predict import predict
 from eyerace_parity.measure.onnx_graph.reader import graph_of
 from eyerace_parity.selftest.edits import after_output, node
-from eyerace_parity.selftest.model import Fault, on
-from eyerace_parity.selftest.workshop import Role, Unfit
+from eyerace_parity.selftest.model import PlantedFault, on
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     import onnx
@@ -25,7 +25,7 @@ def _session(workshop: Workshop, **changes: Any) -> Contract:
     good = workshop.contract.session_of(workshop.name(Role.DEVICE))
     bad = good.model_copy(update=changes)
     if bad == good:
-        raise Unfit("the session is set so already")
+        raise FaultNotApplicable("the session is set so already")
     return workshop.with_variant(Role.DEVICE, session=bad)
 
 
@@ -39,7 +39,7 @@ def _threads(workshop: Workshop) -> Contract:
     name = workshop.name(Role.DEVICE)
     limits = damaged.variants[name].limits
     if "latency" not in limits:
-        raise Unfit("the contract states no limits of latency")
+        raise FaultNotApplicable("the contract states no limits of latency")
     short = {**limits, "latency": limits["latency"].model_copy(update={"max_seconds": 10.0})}
     variants = {**damaged.variants, name: damaged.variants[name].model_copy(update={"limits": short})}
     return damaged.model_copy(update={"variants": variants})
@@ -68,7 +68,7 @@ def _newer_opset(workshop: Workshop) -> Contract:
     try:
         return workshop.with_model(Role.DEVICE, version_converter.convert_version(model, _NEW_OPSET))
     except Exception as error:  # the converter raises whatever it stumbled over
-        raise Unfit(f"onnx cannot raise the file's opset: {error}") from error
+        raise FaultNotApplicable(f"onnx cannot raise the file's opset: {error}") from error
 
 
 def _foreign_operator(model: onnx.ModelProto) -> None:
@@ -99,49 +99,49 @@ def _missing_kernel(model: onnx.ModelProto) -> None:
 
 
 FAULTS = (
-    Fault(
+    PlantedFault(
         "runtime-newer-opset",
         "the file is written at an opset that the app's runtime does not know",
         _newer_opset,
         on(Role.DEVICE, "opset", "oldest_runtime", "flutter_runtime"),
         r"opset",
     ),
-    Fault(
+    PlantedFault(
         "runtime-older-app",
         "an app that is still out has an older runtime on board than the file needs",
         _older_app,
         on(Role.DEVICE, "oldest_runtime"),
         r"onnxruntime [\d.]+ (takes up to|reads|knows no|has no kernel)|the table does not hold onnxruntime",
     ),
-    Fault(
+    PlantedFault(
         "runtime-foreign-operator",
         "an operator of the exporter's own is left in the file",
         lambda workshop: workshop.edited(Role.DEVICE, _foreign_operator),
         on(Role.DEVICE, "domains", "from_bytes", "oldest_runtime"),
         r"com\.example",
     ),
-    Fault(
+    PlantedFault(
         "runtime-missing-kernel",
         "an operator is used in a type that the runtime has no kernel for",
         lambda workshop: workshop.edited(Role.DEVICE, _missing_kernel),
         on(Role.DEVICE, "from_bytes", "oldest_runtime"),
         r"Sigmoid|bfloat16",
     ),
-    Fault(
+    PlantedFault(
         "runtime-provider",
         "the session asks for a provider that is not there",
         _provider,
         on(Role.DEVICE, "from_bytes"),
         r"provider",
     ),
-    Fault(
+    PlantedFault(
         "runtime-unoptimised",
         "graph optimisation is switched off",
         _unoptimised,
         on(Role.DEVICE, "latency_ratio"),
         r"times|ratio",
     ),
-    Fault(
+    PlantedFault(
         "runtime-threads",
         "eight threads spin on a phone's two fast cores",
         _threads,

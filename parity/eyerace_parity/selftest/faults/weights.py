@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eyerace_parity.selftest.edits import Weight, biases, middle, stored
-from eyerace_parity.selftest.model import Fault, answers_of, on
-from eyerace_parity.selftest.workshop import Role, Unfit
+from eyerace_parity.selftest.model import PlantedFault, answers_of, on
+from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def _one(role: Role, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable
 def _in_float(weight: Weight) -> NDArray[Any]:
     array = weight.array
     if weight.scale or array.dtype != np.float32:
-        raise Unfit("the weights are not stored in float32")
+        raise FaultNotApplicable("the weights are not stored in float32")
     return array
 
 
@@ -66,7 +66,7 @@ def _integer_bit_flipped(model: onnx.ModelProto) -> None:
     weight = stored(model)[0]
     array = weight.array
     if array.dtype.kind not in "iu" or array.dtype.itemsize != 1:
-        raise Unfit("the weights are not stored in eight bits")
+        raise FaultNotApplicable("the weights are not stored in eight bits")
     strongest = int(np.abs(array.reshape(len(array), -1).astype(np.int64)).sum(axis=1).argmax())
     array.view(np.uint8).reshape(len(array), -1)[strongest] ^= np.uint8(0x80)
     weight.put(array)
@@ -101,7 +101,7 @@ def _noisy(model: onnx.ModelProto) -> None:
 
 
 FAULTS = (
-    Fault(
+    PlantedFault(
         "weights-layer-scaled",
         "one layer's weights are 1 % too large",
         _one(Role.FLOAT, lambda array: array * np.float32(1.01)),
@@ -109,7 +109,7 @@ FAULTS = (
         r"1\.01",
         _FLOAT,
     ),
-    Fault(
+    PlantedFault(
         "weights-layer-halved",
         "one layer's weights on the phone are half as large",
         _one(Role.DEVICE, lambda array: array // 2 if array.dtype.kind in "iu" else array / 2),
@@ -117,7 +117,7 @@ FAULTS = (
         r"0\.(5|4[89])\d* times",
         _DEVICE,
     ),
-    Fault(
+    PlantedFault(
         "weights-channel-zeroed",
         "one channel's weights are zero",
         _one(Role.FLOAT, _without_channel),
@@ -125,7 +125,7 @@ FAULTS = (
         r"channel.*zero|zero.*channel",
         _FLOAT,
     ),
-    Fault(
+    PlantedFault(
         "weights-device-channel-zeroed",
         "one channel's weights on the phone are zero",
         _one(Role.DEVICE, _without_channel),
@@ -133,7 +133,7 @@ FAULTS = (
         r"channel.*zero|zero.*channel",
         _DEVICE,
     ),
-    Fault(
+    PlantedFault(
         "weights-bit-flipped",
         "one bit of one weight is flipped",
         lambda workshop: workshop.edited(Role.FLOAT, _bit_flipped),
@@ -141,7 +141,7 @@ FAULTS = (
         r"\bbit\b|became",
         _FLOAT,
     ),
-    Fault(
+    PlantedFault(
         "weights-device-bits-flipped",
         "the highest bits of one channel are flipped on the phone",
         lambda workshop: workshop.edited(Role.DEVICE, _integer_bit_flipped),
@@ -149,7 +149,7 @@ FAULTS = (
         r"\bbits?\b|channel",
         _DEVICE,
     ),
-    Fault(
+    PlantedFault(
         "weights-halves",
         "all weights were rounded to float16",
         lambda workshop: workshop.edited(Role.FLOAT, _halves),
@@ -157,7 +157,7 @@ FAULTS = (
         r"float16",
         _FLOAT,
     ),
-    Fault(
+    PlantedFault(
         "weights-layer-shuffled",
         "the channels of one layer are shuffled",
         _one(Role.FLOAT, _shuffled),
@@ -165,7 +165,7 @@ FAULTS = (
         r"permut|shuffled|order of the channels|other order",
         _FLOAT,
     ),
-    Fault(
+    PlantedFault(
         "weights-sign",
         "the sign of one layer's weights is lost",
         _one(Role.FLOAT, np.abs),
@@ -173,14 +173,14 @@ FAULTS = (
         r"sign|weights of",
         _FLOAT,
     ),
-    Fault(
+    PlantedFault(
         "weights-nan",
         "one weight is not a number",
         lambda workshop: workshop.edited(Role.FLOAT, _not_a_number),
         on(Role.FLOAT, "finite"),
         r"nan",
     ),
-    Fault(
+    PlantedFault(
         "weights-biases-lost",
         "all biases are zero",
         lambda workshop: workshop.edited(Role.FLOAT, _biases_lost),
@@ -188,7 +188,7 @@ FAULTS = (
         r"bias",
         _FLOAT,
     ),
-    Fault(
+    PlantedFault(
         "weights-noise",
         "every weight has 1 % of noise",
         lambda workshop: workshop.edited(Role.FLOAT, _noisy),
