@@ -143,11 +143,10 @@ def test_two_workers_share_the_targets(arm: Project) -> None:
     arm.pytester.makeconftest(
         f"""
         import sys
-        sys.path.insert(0, {str(SOURCE)!r})
-        import eyerace_parity.session.subject, eyerace_parity.session.subject
+        sys.path.insert(0, {str(SOURCE.parent)!r})
+        import eyerace_parity.session.subject
         from tests.equipment import Local
-        for room in (eyerace_parity.session.subject, eyerace_parity.session.subject):
-            room.emulation = lambda *_: Local()
+        eyerace_parity.session.subject.emulation = lambda *_: Local()
         """
     )
     assert arm.run("-k", "arm64").ret == 0

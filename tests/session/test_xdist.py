@@ -77,7 +77,7 @@ from pathlib import Path
 import pytest
 
 from eyerace_parity.measure import measurers
-from eyerace_parity.isolation.client import Assistant
+from eyerace_parity.measure.isolated_worker import IsolatedWorker
 
 NOTE = Path(__file__).with_name("note")
 
@@ -101,7 +101,7 @@ def noted(kind, work):
 for kind, one in measurers.TABLE.items():
     if one.alone:
         measurers.TABLE[kind] = dataclasses.replace(one, measure=noted(kind.__name__, one.measure))
-Assistant.measure = noted("", Assistant.measure)
+IsolatedWorker.measure = noted("", IsolatedWorker.measure)
 
 
 @pytest.hookimpl(wrapper=True)

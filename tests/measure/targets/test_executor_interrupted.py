@@ -23,7 +23,8 @@ def bundle(image_bundle: Path) -> Path:
 CTRL_C = """
 import signal, sys
 from pathlib import Path
-from eyerace_parity.evidence import Execution, Need
+from eyerace_parity.evidence.answers import Execution
+from eyerace_parity.evidence.base import Need
 from tests.equipment import Local, OLD, X86
 from tests.laboratories import laboratory
 
@@ -60,14 +61,15 @@ def test_ctrl_c_ends_all_guests(bundle: Path, tmp_path: Path) -> None:
 CTRL_C_WHILE_A_SAMPLE_HANGS = """
 import signal, sys
 from pathlib import Path
-from eyerace_parity.isolation.client import Assistant
-from eyerace_parity.evidence import Execution, Need, Outputs
+from eyerace_parity.measure.isolated_worker import IsolatedWorker
+from eyerace_parity.evidence.answers import Execution, Outputs
+from eyerace_parity.evidence.base import Need
 from tests.equipment import Local, OLD, X86
 from tests.laboratories import laboratory
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 bundle, mark = map(Path, sys.argv[1:])
-assistant = Assistant()
+assistant = IsolatedWorker()
 lab = laboratory(bundle, equipment=Local(), jobs=2, assistant=assistant)
 lab.obtain(Need(Outputs, "int8"))
 mark.touch()
