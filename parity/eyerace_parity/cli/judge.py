@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Judge the record's evidence by the contract as it is now."""
     from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.record.rejudge import judge_again  # noqa: PLC0415
+    from eyerace_parity.record.summaries import with_summaries  # noqa: PLC0415
 
     if options.output is not None and options.output.resolve() == options.record.resolve():
         reason = f"{display_path(options.output)} would be written over the record that is judged"
@@ -35,9 +36,11 @@ def run(options: argparse.Namespace) -> int:
     record = read_record(options.record)
     settings = settings_of(options)
     contract = contract_of(options)
-    judged = judge_again(record, contract, EvidenceCache(settings.cache), settings.overrides())
+    store = EvidenceCache(settings.cache)
+    judged = judge_again(record, contract, store, settings.overrides())
     show(judged)
     if options.output is not None:
+        judged = with_summaries(judged, {contract.name: contract}, store)
         write_record(options.output, judged)
         print(f"record: {display_path(options.output)}")
     return exit_code(judged)

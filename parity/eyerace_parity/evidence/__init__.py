@@ -16,6 +16,15 @@ from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.costs import Footprint, Instructions, PeerTiming, Preflight, Soak, Timing
 from eyerace_parity.evidence.diagnostics import Sensitivity, Trials, Weights
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.evidence.quality import (
+    DecisionSamples,
+    LoadPrediction,
+    Mixture,
+    OutputNoise,
+    Quality,
+    Slices,
+    TimeQuantiles,
+)
 
 __all__ = ["Document", "Evidence"]
 
@@ -34,6 +43,13 @@ _Numbers = (
     | Trials
     | Weights
     | Sensitivity
+    | Quality
+    | Slices
+    | OutputNoise
+    | DecisionSamples
+    | Mixture
+    | LoadPrediction
+    | TimeQuantiles
 )
 
 Evidence = Outputs | Repeats | Execution | Golden | _Numbers

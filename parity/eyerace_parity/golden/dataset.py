@@ -63,3 +63,24 @@ def labels_alone(contract: Contract) -> tuple[NDArray[np.int64], tuple[str, ...]
     from eyerace_parity.golden.tensors import read_labels  # noqa: PLC0415
 
     return read_labels(contract, golden), None
+
+
+def columns_alone(contract: Contract) -> dict[str, tuple[str, ...]]:
+    """Read the further columns of a golden set's table of labels, and look at no sample.
+
+    Args:
+        contract: The contract.
+
+    Returns:
+        One text a sample by column, in the set's order; nothing for tensors, which have no such table.
+
+    Raises:
+        GoldenError: The table is missing or wrong.
+    """
+    golden = contract.golden
+    if not isinstance(golden, ImageSet):
+        return {}
+    from eyerace_parity.golden.labels import read_table  # noqa: PLC0415 - only what this kind of set takes
+
+    table = read_table(contract.path(golden.labels), contract.classes, golden.cluster)
+    return {name: table.column(place) for place, name in enumerate(table.header)}

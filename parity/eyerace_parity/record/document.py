@@ -18,6 +18,15 @@ from eyerace_parity.evidence.base import Fact, Need, Provenance
 from eyerace_parity.evidence.costs import Footprint, Instructions, PeerTiming, Preflight, Soak, Timing
 from eyerace_parity.evidence.diagnostics import Sensitivity, Trials, Weights
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.evidence.quality import (
+    DecisionSamples,
+    LoadPrediction,
+    Mixture,
+    OutputNoise,
+    Quality,
+    Slices,
+    TimeQuantiles,
+)
 from eyerace_parity.record.rows import Entry, Unjudged, VerdictEntry
 
 if TYPE_CHECKING:
@@ -48,6 +57,13 @@ DOCUMENTS: Final[Mapping[str, type[Fact]]] = {
         Trials,
         Weights,
         Sensitivity,
+        Quality,
+        Slices,
+        OutputNoise,
+        DecisionSamples,
+        Mixture,
+        LoadPrediction,
+        TimeQuantiles,
     )
 }
 """Evidence that is made of numbers, by the name of its kind."""
@@ -121,6 +137,7 @@ class ContractEntry(Entry):
         judged_again: Whether the verdicts were reached later, from recorded evidence.
         chances: How often the verdict may be wrong by chance; ``null`` where none of its clauses rests on a sample.
         cell: Whether the run was one cell of the matrix: it judged only what its ONNX Runtime executes.
+        summary: Keys of derived evidence that reports show, whether or not a clause asked for it.
     """
 
     name: str
@@ -135,6 +152,7 @@ class ContractEntry(Entry):
     judged_again: bool = False
     chances: ChancesEntry | None = None
     cell: bool = False
+    summary: tuple[str, ...] = ()
 
 
 class Environment(Entry):

@@ -119,7 +119,8 @@ def judge_again(record: Record, contract: Contract, store: EvidenceCache, overri
     entry = contract_entry(
         contract, verdicts, (), planned=demanded, file=before.file, overrides=overrides, judged_again=True
     )
-    return _replaced(record, entry, verdicts)
+    # The derived facts are still true of the evidence; `with_summaries` replaces those that other settings change.
+    return _replaced(record, entry.model_copy(update={"summary": before.summary}), verdicts)
 
 
 def _replaced(record: Record, entry: ContractEntry, verdicts: Sequence[VerdictEntry]) -> Record:

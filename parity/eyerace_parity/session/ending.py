@@ -49,6 +49,8 @@ class Ending:
 
     def bring_about(self) -> None:
         """Do all that was asked for; what cannot be done keeps nothing else from being done."""
+        if not self.settings.no_record or self.settings.html is not None:
+            self._derive()
         troubles = dict.fromkeys(filter(None, (subject.trouble for subject in self.subjects)))
         self.notes += [f"eyerace-parity: measurements could not be kept for the next run: {told}" for told in troubles]
         self.notes += [
@@ -72,6 +74,14 @@ class Ending:
         except ParityError as error:
             self.notes.append(f"eyerace-parity: {begins}{error}")
             self.failed |= red
+
+    def _derive(self) -> None:
+        """Add to the record what reports show of the evidence that clauses asked for."""
+        from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - a collecting run derives nothing
+        from eyerace_parity.record.summaries import with_summaries  # noqa: PLC0415
+
+        contracts = {subject.contract.name: subject.contract for subject in self.subjects}
+        self.record = with_summaries(self.record, contracts, EvidenceCache(self.settings.cache))
 
     def _summarise(self) -> Iterable[str]:
         github.write_summary(self.record)

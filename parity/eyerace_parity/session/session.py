@@ -253,6 +253,7 @@ class GateSession:
         )
         ending = Ending(self._record, self.settings, tuple(self.judged.values()), self.config.rootpath)
         ending.bring_about()
+        self._record = ending.record
         self._notes += ending.notes
         self._failed = ending.failed
 

@@ -1,0 +1,59 @@
+"""Which versions of ONNX Runtime load a file: computed from its graph, never measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eyerace_parity.compatibility.flutter import minimum_runtime, packages_with
+from eyerace_parity.compatibility.predict import predict
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.evidence.quality import LoadPrediction, RuntimePrediction
+
+if TYPE_CHECKING:
+    from eyerace_parity.compatibility.versions import Version
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.artefacts import Graph
+    from eyerace_parity.evidence.base import Provenance
+
+
+def demanded_of(contract: Contract, variant: str) -> str:
+    """The oldest runtime that the contract names for a variant, or an empty string."""
+    limits = contract.variants[variant].limits.get("compatibility")
+    found = minimum_runtime(getattr(limits, "min_onnxruntime", None), getattr(limits, "flutter", None))
+    return "" if found is None else str(found)
+
+
+def compute_prediction(contract: Contract, variant: str, graph: Graph, source: Provenance) -> LoadPrediction:
+    """Predict for every known runtime whether it loads a file.
+
+    Args:
+        contract: Names the execution providers, and the oldest runtime that it demands.
+        variant: The variant.
+        graph: What its file says of itself.
+        source: Where the facts are said to come from.
+
+    Raises:
+        MeasurementError: The file could not be read.
+    """
+    if graph.failure:
+        raise MeasurementError(f"{variant} could not be read: {graph.failure}", next_step="export it again")
+    found = predict(graph, providers=contract.session_of(variant).providers)
+    runtimes = tuple(
+        RuntimePrediction(
+            version=str(forecast.version),
+            outcome=forecast.outcome.value,
+            reasons=tuple(reason.sentence for reason in forecast.reasons),
+            packages=_packages(forecast.version),
+        )
+        for forecast in found.forecasts
+    )
+    oldest = "" if found.oldest is None else str(found.oldest)
+    return LoadPrediction(provenance=source, oldest=oldest, demanded=demanded_of(contract, variant), runtimes=runtimes)
+
+
+def _packages(version: Version) -> tuple[str, ...]:
+    """Flutter packages that bring a version; none of one that has no number yet."""
+    try:
+        return tuple(packages_with(version))
+    except ValueError:
+        return ()
