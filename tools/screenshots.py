@@ -2,7 +2,7 @@
 
 ``python tools/screenshots.py RECORD…``: each record gives three files in the folder: the top of its page on a wide
 light screen, its pictures there, and its top on a dark phone. Needs Chromium with its driver, the extra ``html``, and
-selenium. Run it where the run was: photographs come from the bundle, arrays from the cache.
+selenium. Run it where the run was: photographs come from the bundle.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ParityError
-from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.record.files import read_record
 from eyerace_parity.release.history import accepted_of
 from eyerace_parity.report.html import write_page
@@ -81,14 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if binary is None or driver is None:
         print("chromium and chromedriver are needed: apt-get install chromium chromium-driver", file=sys.stderr)
         return 4
-    settings = resolve(command_line={"cache": options.cache}, root=Path.cwd(), prefix="--")
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         browser = _browser(binary, driver, Path(folder))
         try:
             for file in options.records:
                 page = Path(folder) / f"{file.stem}.html"
-                write_page(page, read_record(file), EvidenceCache(settings.cache), Path.cwd(), accepted=accepted_of)
+                write_page(page, read_record(file), Path.cwd(), accepted=accepted_of)
                 for screen in SCREENS:
                     picture = _photographed(browser, page, screen)
                     if picture is None:
@@ -109,7 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="screenshots", description="Photograph the pages of finished runs.")
     parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="a finished run's record")
     parser.add_argument("--folder", type=Path, default=Path("docs/images"), help="where the pictures are written")
-    parser.add_argument("--cache", help="the run's cache (default: the user's)")
     return parser
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.report.terminal import draw, verdict_line
+from eyerace_parity.report.view.run import run_view
 from eyerace_parity.report.view.words import PLAIN, RICH, account, comparison, format_quantity, signs_for
 from tests.record.records import record, unjudged, verdict
 
@@ -26,7 +27,7 @@ FULL = [
 
 def show(*, width: int = 80, colour: bool = False, encoding: str = "utf-8") -> str:
     """Draw the full example."""
-    return draw(record(FULL), width=width, colour=colour, encoding=encoding)
+    return draw(run_view(record(FULL)), width=width, colour=colour, encoding=encoding)
 
 
 def test_each_cell_says_number_against_limit_with_a_sign() -> None:
@@ -44,7 +45,7 @@ def test_none_of_what_must_not_be_is_a_bare_sign(limit: int, value: int, cell: s
     """``inputs ✓ 0`` would read as if there were no inputs; a number that tells something stays."""
     status = Status.HELD if value == limit else Status.BROKEN
     row = verdict("inputs", status=status, value=value, limit=limit, relation=Relation.EQUAL, unit="differences")
-    lines = draw(record([row], variants=["int8"]), width=80, colour=False, encoding="utf-8").splitlines()
+    lines = draw(run_view(record([row], variants=["int8"])), width=80, colour=False, encoding="utf-8").splitlines()
     assert f"  {cell}" in lines
 
 
@@ -61,16 +62,19 @@ def test_a_long_name_breaks_where_its_words_end(clause: str, unit: str, lines: l
     """Nobody can search for half a word; a wide terminal breaks nothing."""
     rows = [verdict(clause, name, unit=unit) for name in ("torch", "fp32", "int8")]
     made = record(rows, variants=["torch", "fp32", "int8"])
-    narrow = draw(made, width=80, colour=False, encoding="utf-8").splitlines()
+    narrow = draw(run_view(made), width=80, colour=False, encoding="utf-8").splitlines()
     at = next(number for number, line in enumerate(narrow) if line.startswith(lines[0]))
     assert [line.partition("✓")[0].rstrip() for line in narrow[at : at + len(lines)]] == lines
     unbroken = f"  {clause} {unit}" if unit == "ms" else f"  {clause} "
-    assert any(line.startswith(unbroken) for line in draw(made, width=120, colour=False, encoding="utf-8").splitlines())
+    assert any(
+        line.startswith(unbroken)
+        for line in draw(run_view(made), width=120, colour=False, encoding="utf-8").splitlines()
+    )
 
 
 def test_a_run_that_judged_nothing_draws_no_empty_table() -> None:
     """Interrupted before its first clause, it has a verdict and no rows."""
-    text = draw(record([], [unjudged("f1")]), width=80, colour=False, encoding="utf-8")
+    text = draw(run_view(record([], [unjudged("f1")])), width=80, colour=False, encoding="utf-8")
     assert text.startswith("eyes: NOT JUDGED IN FULL")
 
 
@@ -80,10 +84,10 @@ def test_each_of_several_tables_says_whose_it_is() -> None:
     other = one.contracts[0].model_copy(update={"name": "ranks"})
     rows = (*one.verdicts, verdict("f1", contract="ranks"))
     both = one.model_copy(update={"contracts": (*one.contracts, other), "verdicts": rows})
-    lines = draw(both, width=80, colour=False, encoding="utf-8").splitlines()
+    lines = draw(run_view(both), width=80, colour=False, encoding="utf-8").splitlines()
     heads = [number for number, line in enumerate(lines) if line.startswith("clause ")]
     assert [lines[number - 1] for number in heads] == ["eyes", "ranks"]
-    assert "eyes" not in draw(one, width=80, colour=False, encoding="utf-8").split("clause")[0]
+    assert "eyes" not in draw(run_view(one), width=80, colour=False, encoding="utf-8").split("clause")[0]
 
 
 def test_the_verdict_stands_in_one_line_with_why_and_what_next() -> None:
@@ -112,7 +116,7 @@ def test_no_line_ends_in_blanks() -> None:
 def test_any_stream_can_take_the_text(encoding: str) -> None:
     """A poor encoding gets plain signs with the same meaning, in columns as straight."""
     rows = [verdict("f1", "int8", Status.BROKEN, reason="the chain torch → fp32 ≠ “expected” — 3 µs, 漢")]
-    text = draw(record(rows), width=80, colour=False, encoding=encoding)
+    text = draw(run_view(record(rows)), width=80, colour=False, encoding=encoding)
     if encoding.startswith("utf"):
         assert "✗" in text
     else:
@@ -132,14 +136,17 @@ def test_colour_is_added_never_needed() -> None:
 def test_brackets_and_markup_in_a_reason_stay_text() -> None:
     """What a file is called decides nothing about colours."""
     rows = [verdict("f1", "int8", Status.BROKEN, reason="input [red]x[/red] is :smile:")]
-    assert "input [red]x[/red] is :smile:" in draw(record(rows), width=120, colour=False, encoding="utf-8")
+    assert "input [red]x[/red] is :smile:" in draw(run_view(record(rows)), width=120, colour=False, encoding="utf-8")
 
 
 def test_many_variants_take_several_tables() -> None:
     """Cells stay readable when there are more variants than columns."""
     names = [f"variant{number}" for number in range(9)]
     text = draw(
-        record([verdict("f1", name) for name in names], variants=names), width=80, colour=False, encoding="utf-8"
+        run_view(record([verdict("f1", name) for name in names], variants=names)),
+        width=80,
+        colour=False,
+        encoding="utf-8",
     )
     assert text.count("clause ") >= 2
     assert text.count("✓") == 9
@@ -148,10 +155,10 @@ def test_many_variants_take_several_tables() -> None:
 def test_a_partial_run_is_not_called_held() -> None:
     """The line counts what was not judged, and rows without a verdict are left out of the table."""
     partial = record([verdict("f1")], [unjudged("f1", "fp32"), unjudged("drop")])
-    text = draw(partial, width=200, colour=False, encoding="utf-8")
+    text = draw(run_view(partial), width=200, colour=False, encoding="utf-8")
     assert "eyes: NOT JUDGED IN FULL; 1 of 3 clauses judged: 1 held; unjudged: 2 clauses were deselected" in text
     assert "drop" not in text.split("eyes:")[0]
-    assert "HELD;" not in verdict_line(partial, partial.contracts[0])
+    assert "HELD;" not in verdict_line(run_view(partial).contracts[0])
 
 
 def test_one_reason_is_told_once_for_all_its_clauses() -> None:
@@ -159,7 +166,7 @@ def test_one_reason_is_told_once_for_all_its_clauses() -> None:
     rows = [
         verdict(f"c{number}", status=Status.ERROR, reason="the file is gone", next="bring it") for number in range(9)
     ]
-    text = draw(record(rows), width=200, colour=False, encoding="utf-8")
+    text = draw(run_view(record(rows)), width=200, colour=False, encoding="utf-8")
     assert text.count("the file is gone") == 1
     assert "c0, c1, c2, c3, c4, c5 and 3 more in error" in text
 
@@ -167,7 +174,7 @@ def test_one_reason_is_told_once_for_all_its_clauses() -> None:
 def test_a_target_has_a_row_of_its_own() -> None:
     """What was executed elsewhere is not mixed with what was executed here."""
     rows = [verdict("f1"), verdict("f1", status=Status.BROKEN, value=0.5, target="arm64/armv8.0")]
-    text = draw(record(rows), width=120, colour=False, encoding="utf-8")
+    text = draw(run_view(record(rows)), width=120, colour=False, encoding="utf-8")
     assert "f1 [arm64/armv8.0]" in text
 
 
@@ -228,7 +235,7 @@ def test_likely_causes_are_told_once() -> None:
         verdict("max_abs", status=Status.BROKEN, causes=causes),
         verdict("cosine", status=Status.BROKEN, causes=("something else",)),
     ]
-    text = draw(record(rows), width=80, colour=False, encoding="utf-8")
+    text = draw(run_view(record(rows)), width=80, colour=False, encoding="utf-8")
     assert text.count("likely cause: its scores are those of fp32") == 1
     assert text.count("likely cause: another") == 1
     assert text.count("likely cause: as above") == 1

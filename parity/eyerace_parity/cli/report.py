@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
-from eyerace_parity.contract.settings import DEFAULT
 from eyerace_parity.core.errors import RecordError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.matrix.files import is_merged, read_merged, write_merged
@@ -59,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="VERSION,…",
         help="of the versions that the contract's matrix declares, merge these only",
     )
-    add_contract(parser, "cache", "jobs")
+    add_contract(parser, "jobs")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,8 +74,9 @@ def run(options: argparse.Namespace) -> int:
     record = read_record(options.records[0])
     if options.markdown:
         from eyerace_parity.report.markdown import render  # noqa: PLC0415 - only once it is needed
+        from eyerace_parity.report.view.run import run_view  # noqa: PLC0415
 
-        _write(render(record))
+        _write(render(run_view(record)))
     else:
         show(record)
     if options.html is not None:
@@ -111,21 +111,16 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def draw_page(record: Record, path: Path, settings: Settings) -> None:
-    """Draw a record as a page, with what the store still has of it.
+    """Draw a record as a page.
 
     Raises:
         ContractError: What draws it is not installed.
         RecordError: The page cannot be written.
     """
-    from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.release.history import accepted_of  # noqa: PLC0415
+    from eyerace_parity.release.history import accepted_of  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.report.html import write_page  # noqa: PLC0415
 
-    write_page(path, record, EvidenceCache(settings.cache), Path.cwd(), jobs=settings.jobs, accepted=accepted_of)
-    kept = next((setting.value for setting in record.settings if setting.key == "cache"), "")
-    # A record comes from anywhere: no folder is opened because it says so.
-    if kept and settings.origin("cache") == DEFAULT:
-        say(f"note: the run kept its arrays in {kept}; with --cache FOLDER the page shows pictures of them", sys.stderr)
+    write_page(path, record, Path.cwd(), jobs=settings.jobs, accepted=accepted_of)
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -171,8 +166,9 @@ def _write(text: str) -> None:
 def show(record: Record) -> None:
     """Print a record as the gate prints it."""
     from eyerace_parity.report.terminal import draw  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.report.view.run import run_view  # noqa: PLC0415
 
-    print(draw(record, **_stream()), end="")
+    print(draw(run_view(record), **_stream()), end="")
 
 
 def exit_code(record: Record) -> int:

@@ -27,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the verdict, and what speaks against it; 0 only where nothing does."""
     from eyerace_parity.checks.registry import open_contract  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.report.terminal import verdict_line  # noqa: PLC0415
+    from eyerace_parity.report.view.run import run_view  # noqa: PLC0415
 
     record = read_record(options.record)
     # As the file says: overrides from the environment may have been what made the run green.
     faults = list(objections(record, open_contract(options.contract, ()), full=options.full))
-    for entry in record.contracts:
-        say(verdict_line(record, entry))
+    for contract in run_view(record).contracts:
+        say(contract.headline)
     for fault in faults:
         say(f"eyerace-parity: {display_path(options.record)}: {fault}")
     return 1 if faults else 0

@@ -189,12 +189,14 @@ class RuntimePrediction(Fact):
         outcome: Whether it loads the file.
         reasons: Why it does not, or why that is not known.
         packages: Flutter packages that bring this version.
+        demanded: Whether the contract wants the file to load there.
     """
 
     version: str
     outcome: Literal["loads", "refused", "unknown"]
     reasons: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    demanded: bool = False
 
 
 class LoadPrediction(Fact):

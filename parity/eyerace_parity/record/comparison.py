@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
-
-from eyerace_parity.core.result import HOST, Relation, Status
+from eyerace_parity.core.result import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from eyerace_parity.core.result import Identity
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.report.view.words import StatusSigns
 
 
 class ChangeKind(StrEnum):
@@ -164,21 +161,6 @@ def _surroundings(before: Record, after: Record, *, alone: bool) -> Iterator[tup
             yield key, first.get(key, "–"), second.get(key, "–")  # noqa: RUF001 - nothing there
 
 
-# ---- shown -----------------------------------------------------------------------------------------------------------
-
-
 def worse(found: Comparison) -> bool:
     """Whether a clause is worse than before, or no longer judged."""
     return any(step.change in {ChangeKind.WORSE, ChangeKind.GONE} for step in found.steps)
-
-
-def _named(step: ClauseChange, signs: StatusSigns) -> Text:
-    text = Text(signs.text(f"{step.identity.variant} {step.identity.clause}"))
-    if step.identity.target != HOST:
-        text.append(f" [{signs.text(step.identity.target)}]", style="cyan")
-    return text
-
-
-def _relation(step: ClauseChange) -> Relation:
-    row: Sequence[VerdictEntry | None] = (step.after, step.before)
-    return next((found.relation for found in row if found is not None), Relation.EQUAL)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from eyerace_parity.core.result import Relation
+from eyerace_parity.core.result import HOST, Relation
 from eyerace_parity.core.text import code, markdown
-from eyerace_parity.record.comparison import ChangeKind, ClauseChange, Comparison, _named, _relation
+from eyerace_parity.record.comparison import ChangeKind, ClauseChange, Comparison
 from eyerace_parity.report.tables import STYLES, TextConsole
 from eyerace_parity.report.view.words import RICH, comparison, shown_unit, signs_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.report.view.words import StatusSigns
 
@@ -82,3 +84,15 @@ def shown_factor(step: ClauseChange) -> str:
         return ""
     factor = f"{step.factor:.3g}"
     return "" if factor == "1" else f"× {factor}"  # noqa: RUF001 - a factor
+
+
+def _named(step: ClauseChange, signs: StatusSigns) -> Text:
+    text = Text(signs.text(f"{step.identity.variant} {step.identity.clause}"))
+    if step.identity.target != HOST:
+        text.append(f" [{signs.text(step.identity.target)}]", style="cyan")
+    return text
+
+
+def _relation(step: ClauseChange) -> Relation:
+    row: Sequence[VerdictEntry | None] = (step.after, step.before)
+    return next((found.relation for found in row if found is not None), Relation.EQUAL)

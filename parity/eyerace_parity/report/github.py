@@ -19,8 +19,9 @@ from eyerace_parity.report.view.words import RICH, title
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from eyerace_parity.record.document import ContractEntry, Record
+    from eyerace_parity.record.document import ContractEntry
     from eyerace_parity.record.rows import VerdictEntry
+    from eyerace_parity.report.view.run import RunView
 
 MOST: Final = 10
 """GitHub shows ten notes of each level a step; the last one then says how many more there are."""
@@ -34,14 +35,14 @@ def listened_to(environ: Mapping[str, str] | None = None) -> bool:
     return (os.environ if environ is None else environ).get("GITHUB_ACTIONS") == "true"
 
 
-def notes(record: Record) -> Iterator[str]:
+def notes(run: RunView) -> Iterator[str]:
     """One workflow command a clause that is not held, the worst first, never more than are shown."""
     found = [
-        (contract, row)
+        (contract.entry, line.row)
         for status in WORST_FIRST
-        for contract in record.contracts
-        for row in record.verdicts_of(contract.name)
-        if row.status is status
+        for contract in run.contracts
+        for line in contract.lines
+        if line.row.status is status
     ]
     shown = found if len(found) <= MOST else found[: MOST - 1]
     for contract, row in shown:
@@ -59,8 +60,8 @@ def _note(contract: ContractEntry, row: VerdictEntry) -> str:
     return f"::error {place},title={name}::{workflow_message(message)}"
 
 
-def write_summary(record: Record, environ: Mapping[str, str] | None = None) -> Path | None:
-    """Add the record to the job's summary.
+def write_summary(run: RunView, environ: Mapping[str, str] | None = None) -> Path | None:
+    """Add the run to the job's summary.
 
     Returns:
         The file that was added to; ``None`` where no summary is kept.
@@ -73,7 +74,7 @@ def write_summary(record: Record, environ: Mapping[str, str] | None = None) -> P
         return None
     try:
         with Path(named).open("a", encoding="utf-8") as file:
-            file.write(markdown.render(record, most=SUMMARY_BYTES))
+            file.write(markdown.render(run, most=SUMMARY_BYTES))
     except OSError as error:
         raise RecordError(
             f"the step's summary cannot be written: {error.strerror or error}",

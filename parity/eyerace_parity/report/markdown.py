@@ -1,4 +1,4 @@
-"""A record in Markdown: for a pull request's comment and a CI step's summary.
+"""A run in Markdown: for a pull request's comment and a CI step's summary.
 
 What is not held stands first and open, everything else is folded away. All text from files is escaped.
 """
@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.core.text import code, markdown
-from eyerace_parity.report.terminal import verdict_line
-from eyerace_parity.report.view.contract import faults
 from eyerace_parity.report.view.words import RICH, comparison, shown_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from eyerace_parity.record.document import ContractEntry, Record
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.report.view.contract import Failure
+    from eyerace_parity.report.view.contract import ContractView, FailureGroup
+    from eyerace_parity.report.view.run import RunView
 
 SIGNS: Final = {Status.HELD: "✅", Status.BROKEN: "❌", Status.UNPROVEN: "❔", Status.ERROR: "⚠️"}
 """One sign a status; each is followed by its word, so none is needed to understand."""
@@ -30,43 +28,40 @@ MOST_BYTES: Final = 60_000
 _MOST_NAMED: Final = 6
 
 
-def render(record: Record, *, most: int = MOST_BYTES) -> str:
-    """Write a record down in Markdown.
+def render(run: RunView, *, most: int = MOST_BYTES) -> str:
+    """Write a run down in Markdown.
 
     Args:
-        record: The record.
+        run: The run.
         most: Longest text in bytes; what does not fit is left out from the end, and that is said.
     """
-    parts = [part for contract in record.contracts for part in _contract(record, contract)]
-    if record.interrupted:
-        parts.append(f"**The run ended early:** {markdown(record.interrupted)}\n")
-    parts.append(_provenance(record))
+    parts = [part for contract in run.contracts for part in _contract(contract)]
+    if run.interrupted:
+        parts.append(f"**The run ended early:** {markdown(run.interrupted)}\n")
+    parts.append(_provenance(run))
     return _fitting(parts, most)
 
 
-def _contract(record: Record, contract: ContractEntry) -> Iterator[str]:
+def _contract(contract: ContractView) -> Iterator[str]:
     """The verdict, then what is not held, then all clauses, folded."""
-    verdicts = record.verdicts_of(contract.name)
-    sign = SIGNS.get(Status(contract.outcome), "") if contract.outcome != "unjudged" else SIGNS[Status.UNPROVEN]
-    yield f"### {sign} {markdown(verdict_line(record, contract))}\n"
-    failing = faults(verdicts)
-    if failing:
+    yield f"### {SIGNS[contract.status]} {markdown(contract.headline)}\n"
+    if contract.failures:
         yield "| | variant | clause | found | why, and what next |\n|---|---|---|---|---|\n" + "".join(
-            _failing(fault) for fault in failing
+            _failing(failure) for failure in contract.failures
         )
-    if verdicts:
-        yield from _all(verdicts)
+    if contract.lines:
+        yield from _all([line.row for line in contract.lines])
 
 
-def _failing(fault: Failure) -> str:
-    row = fault.first
+def _failing(failure: FailureGroup) -> str:
+    row, rows = failure.first, [line.row for line in failure.lines]
     causes = "".join(f"<br>**likely cause:** {markdown(cause)}" for cause in row.causes)
     why = markdown(row.reason) + causes + (f"<br>**next:** {markdown(row.next)}" if row.next else "")
-    variants = "<br>".join(code(name) for name, _ in fault.by_variant)
+    variants = "<br>".join(code(name) for name, _ in failure.groups)
     # Of several variants each has its own clauses, and these stand in the table of all.
-    clauses = list(dict.fromkeys(_clause(one) for one in fault.rows))
+    clauses = list(dict.fromkeys(_clause(one) for one in rows))
     named = clauses[:_MOST_NAMED] + ([f"and {len(clauses) - _MOST_NAMED} more"] if len(clauses) > _MOST_NAMED else [])
-    found = [_found(one) for one in fault.rows[:_MOST_NAMED]] if len(fault.by_variant) == 1 else []
+    found = [_found(one) for one in rows[:_MOST_NAMED]] if len(failure.groups) == 1 else []
     return (
         f"| {SIGNS[row.status]} {row.status.value} | {variants} | {'<br>'.join(named)}"
         f" | {'<br>'.join(filter(None, found))} | {why} |\n"
@@ -94,11 +89,11 @@ def _found(row: VerdictEntry) -> str:
     return markdown(" ".join(filter(None, (comparison(row, RICH), shown_unit(row.unit)))))
 
 
-def _provenance(record: Record) -> str:
-    where = record.environment
+def _provenance(run: RunView) -> str:
+    where = run.environment
     packages = ", ".join(f"{name} {version}" for name, version in where.packages.items())
     told = f"{where.system}, {where.architecture} ({where.machine}), Python {where.python}; {packages}"
-    return f"<sub>eyerace-parity {markdown(record.tool)}, {markdown(record.started)}; {markdown(told)}</sub>\n"
+    return f"<sub>eyerace-parity {markdown(run.tool)}, {markdown(run.started)}; {markdown(told)}</sub>\n"
 
 
 def _fitting(parts: Sequence[str], most: int) -> str:

@@ -11,12 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from eyerace_parity.core.result import Relation, Status
-from eyerace_parity.report.view.words import comparison
+from eyerace_parity.report.view.words import comparison, shown_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from eyerace_parity.record.rows import VerdictEntry
+    from eyerace_parity.report.view.targets import TargetGrid
     from eyerace_parity.report.view.words import StatusSigns
 
 _UNSEEN_WIDTH: Final = 240
@@ -95,6 +96,39 @@ def cell(row: VerdictEntry | None, missing: bool, signs: StatusSigns) -> Text:  
     else:
         words = comparison(row, signs)
     return Text(f"{signs.status[row.status]} {signs.text(words)}".rstrip(), style=STYLES[row.status])
+
+
+_LABELS: Final = 26
+_SHORT_UNIT: Final = 4
+
+
+def target_tables(found: TargetGrid, *, width: int, signs: StatusSigns) -> Iterator[Table]:
+    """Draw what was judged of a variant on targets; in several tables where the terminal is narrow.
+
+    Args:
+        found: The variant's grid.
+        width: Columns of the terminal.
+        signs: Signs that it can take.
+    """
+    rows = [line.row for _, lines in found.lines for line in lines if line is not None]
+    fit = max(1, (width - _LABELS) // NARROWEST_CELL)
+    for start in range(0, len(found.clauses), fit):
+        clauses = found.clauses[start : start + fit]
+        table = grid(f"{found.variant} on", [_title(clause, rows) for clause in clauses], signs)
+        for target, lines in found.lines:
+            cells = (
+                cell(None if line is None else line.row, (target, clause) in found.missing, signs)
+                for clause, line in zip(clauses, lines[start : start + fit], strict=True)
+            )
+            table.add_row(Text(signs.text(target), style="cyan"), *cells)
+        yield table
+
+
+def _title(clause: str, rows: Sequence[VerdictEntry]) -> str:
+    units = {shown_unit(row.unit) for row in rows if row.clause == clause and row.value is not None}
+    unit = units.pop() if len(units) == 1 else ""
+    named = clause.endswith(f"_{unit.lower()}")
+    return f"{clause} {unit}" if 0 < len(unit) <= _SHORT_UNIT and not named else clause
 
 
 class TextConsole(Console):

@@ -1,21 +1,19 @@
 """The end of a run on a terminal: one table, the verdict in one line, and for each broken clause why and what next.
 
-Drawn from the record alone. It is as wide as it is told to be, and says with signs what it says with colour.
+Drawn from the view of the run alone. It is as wide as it is told to be, and says with signs what it says with colour.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from rich.padding import Padding
 from rich.text import Text
 
-from eyerace_parity.core.result import HOST, Status
-from eyerace_parity.report.tables import NARROWEST_CELL, STYLES, TextConsole, cell, grid
-from eyerace_parity.report.view.contract import WORST_FIRST, faults
-from eyerace_parity.report.view.targets import target_tables
+from eyerace_parity.core.result import HOST
+from eyerace_parity.report.tables import NARROWEST_CELL, STYLES, TextConsole, cell, grid, target_tables
+from eyerace_parity.report.view.contract import PAST
 from eyerace_parity.report.view.words import shown_unit, signs_for
 
 if TYPE_CHECKING:
@@ -23,8 +21,10 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from eyerace_parity.record.document import ChancesEntry, ContractEntry, ContractOutcome, Record
+    from eyerace_parity.record.document import ChancesEntry, ContractEntry
     from eyerace_parity.record.rows import Unjudged, VerdictEntry
+    from eyerace_parity.report.view.contract import ContractView, FailureGroup
+    from eyerace_parity.report.view.run import RunView
     from eyerace_parity.report.view.words import StatusSigns
 
 _RATIO: Final = "×"  # noqa: RUF001 - a factor, as the checks write it
@@ -34,19 +34,13 @@ _NAME: Final = 16
 """Letters of a clause's name that have room in a line of a narrow table."""
 _ROOMY: Final = 100
 """Columns from which every name has."""
-_PAST: Final = {
-    Status.HELD: "held",
-    Status.BROKEN: "broken",
-    Status.UNPROVEN: "unproven",
-    Status.ERROR: "in error",
-}
 
 
-def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> str:
-    """Draw a record.
+def draw(run: RunView, *, width: int, colour: bool, encoding: str | None) -> str:
+    """Draw a run.
 
     Args:
-        record: The record.
+        run: The run.
         width: Columns of the terminal.
         colour: Whether the stream takes escape sequences.
         encoding: Encoding of the stream.
@@ -56,33 +50,33 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
     """
     signs = signs_for(encoding)
     console = TextConsole(width=width, colour=colour)
-    for contract in record.contracts:
-        verdicts, unjudged = record.verdicts_of(contract.name), record.unjudged_of(contract.name)
-        if verdicts and len(record.contracts) > 1:
+    for contract in run.contracts:
+        if contract.lines and len(run.contracts) > 1:
             # Of several tables each must say whose it is before it is read.
-            console.print(Text(signs.text(contract.name), style="bold"))
-        on_host = [row for row in verdicts if row.target == HOST]
-        for names in _columns(contract, console.width) if on_host else ():
-            console.print(_table(names, on_host, unjudged, signs, narrow=console.width < _ROOMY))
+            console.print(Text(signs.text(contract.entry.name), style="bold"))
+        on_host = [line.row for line in contract.lines if line.row.target == HOST]
+        for names in _columns(contract.entry, console.width) if on_host else ():
+            console.print(_table(names, on_host, contract.unjudged, signs, narrow=console.width < _ROOMY))
             console.print()
-        for table in target_tables(verdicts, unjudged, width=console.width, signs=signs):
+        for table in (
+            each for found in contract.targets for each in target_tables(found, width=console.width, signs=signs)
+        ):
             console.print(table)
             console.print()
-        console.print(_verdict_line(contract, verdicts, unjudged, signs))
-        if contract.chances is not None and verdicts:
-            console.print(_chances_line(contract.chances, signs))
-        for paragraph in _faults(verdicts, signs):
+        console.print(Text(signs.text(contract.headline), style=STYLES[contract.status]))
+        if contract.entry.chances is not None and contract.lines:
+            console.print(_chances_line(contract.entry.chances, signs))
+        for paragraph in _failures(contract.failures, signs):
             console.print(paragraph)
         console.print()
-    if record.interrupted:
-        console.print(Text(signs.text(f"The run ended early: {record.interrupted}"), style="yellow"))
+    if run.interrupted:
+        console.print(Text(signs.text(f"The run ended early: {run.interrupted}"), style="yellow"))
     return console.text
 
 
-def verdict_line(record: Record, contract: ContractEntry, *, encoding: str | None = "utf-8") -> str:
-    """The verdict on one contract in one line, e.g. ``eyerace: HELD, 63 clauses held``."""
-    signs = signs_for(encoding)
-    return _verdict_line(contract, record.verdicts_of(contract.name), record.unjudged_of(contract.name), signs).plain
+def verdict_line(contract: ContractView, *, encoding: str | None = "utf-8") -> str:
+    """The verdict on one contract in one line, as a stream can take it, e.g. ``eyerace: HELD, 63 clauses held``."""
+    return signs_for(encoding).text(contract.headline)
 
 
 def _columns(contract: ContractEntry, width: int) -> Iterator[Sequence[str]]:
@@ -163,25 +157,6 @@ def _in_lines(clause: str) -> list[str]:
     return lines
 
 
-def _verdict_line(
-    contract: ContractEntry, verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], signs: StatusSigns
-) -> Text:
-    outcome: ContractOutcome = contract.outcome
-    counts = Counter(row.status for row in verdicts)
-    told = ", ".join(f"{counts[status]} {_PAST[status]}" for status in _ORDER if counts[status])
-    judged = f"{len(verdicts)} of {contract.planned}" if unjudged else f"all {contract.planned}"
-    line = f"{contract.name}: {_HEADLINES[outcome]}; {judged} clauses judged{': ' if told else ''}{told}"
-    if unjudged:
-        whys = Counter(row.why for row in unjudged)
-        line += "; unjudged: " + ", ".join(f"{number} {_clauses(number)} {why}" for why, number in whys.items())
-    if contract.cell:
-        line += " (one runtime of the matrix: what ONNX Runtime executes)"
-    if contract.judged_again:
-        line += " (judged again from recorded evidence)"
-    style = STYLES.get(Status(outcome), "") if outcome != "unjudged" else STYLES[Status.UNPROVEN]
-    return Text(signs.text(line), style=style)
-
-
 def _chances_line(chances: ChancesEntry, signs: StatusSigns) -> Text:
     """How often such a verdict is wrong by chance, and which correction was used."""
     number = f"{chances.clauses} clause{' rests' if chances.clauses == 1 else 's rest'} on samples"
@@ -197,30 +172,16 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-_ORDER: Final = (*WORST_FIRST, Status.HELD)
-_HEADLINES: Final[dict[ContractOutcome, str]] = {
-    "held": "HELD",
-    "broken": "BROKEN",
-    "error": "NOT HELD (error)",
-    "unproven": "NOT HELD (unproven)",
-    "unjudged": "NOT JUDGED IN FULL",
-}
-
-
-def _clauses(number: int) -> str:
-    return "clause was" if number == 1 else "clauses were"
-
-
-def _faults(verdicts: Sequence[VerdictEntry], signs: StatusSigns) -> Iterator[Padding]:
+def _failures(failures: Sequence[FailureGroup], signs: StatusSigns) -> Iterator[Padding]:
     """Why and what next: one paragraph a reason."""
     told: set[tuple[str, str, tuple[str, ...]]] = set()
-    for fault in faults(verdicts):
-        first = fault.first
+    for failure in failures:
+        first = failure.first
         place = "" if first.target == HOST else f" [{first.target}]"
         text = Text()
         text.append(f"{signs.status[first.status]} ", style=STYLES[first.status])
-        text.append(signs.text(f"{fault.whose(_MOST_NAMED)}{place}"), style="bold")
-        text.append(signs.text(f" {_PAST[first.status]}: {first.reason}"))
+        text.append(signs.text(f"{failure.whose(_MOST_NAMED)}{place}"), style="bold")
+        text.append(signs.text(f" {PAST[first.status]}: {first.reason}"))
         cause = (first.variant, first.target, first.causes)
         for sentence in ("as above",) if cause in told else first.causes:
             text.append("\nlikely cause: ", style="bold")

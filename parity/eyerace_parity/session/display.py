@@ -134,20 +134,23 @@ class TerminalDisplay:
     def show(self, terminal: pytest.TerminalReporter, record: Record, notes: Sequence[str]) -> None:
         """Show the record at the end of the run; with ``-qq`` the verdict only."""
         from eyerace_parity.report.terminal import draw, verdict_line  # noqa: PLC0415 - a run that only collects draws nothing
+        from eyerace_parity.report.view.run import run_view  # noqa: PLC0415
+
+        run = run_view(record)
 
         writer = self.config.get_terminal_writer()
         if self.config.getoption("verbose") <= _VERDICT_ONLY:
-            for contract in record.contracts:
-                terminal.write_line(verdict_line(record, contract, encoding=self._encoding()))
+            for contract in run.contracts:
+                terminal.write_line(verdict_line(contract, encoding=self._encoding()))
         else:
             terminal.section("parity")
             terminal.write(
-                draw(record, width=writer.fullwidth, colour=writer.hasmarkup, encoding=self._encoding()), flush=True
+                draw(run, width=writer.fullwidth, colour=writer.hasmarkup, encoding=self._encoding()), flush=True
             )
         for note in notes:
             terminal.write_line(note)
         if github.listened_to():
-            for command in github.notes(record):
+            for command in github.notes(run):
                 terminal.write_line(command)
 
     def close(self) -> None:

@@ -84,7 +84,9 @@ class Ending:
         self.record = with_summaries(self.record, contracts, EvidenceCache(self.settings.cache))
 
     def _summarise(self) -> Iterable[str]:
-        github.write_summary(self.record)
+        from eyerace_parity.report.view.run import run_view  # noqa: PLC0415 - only in a GitHub job
+
+        github.write_summary(run_view(self.record))
         return ()
 
     def _keep(self) -> Iterable[str]:
@@ -92,14 +94,12 @@ class Ending:
         return (f"record: {display_path(self.settings.record)}",)
 
     def _draw(self) -> Iterable[str]:
-        from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - most runs draw no page
-        from eyerace_parity.release.history import accepted_of  # noqa: PLC0415
+        from eyerace_parity.release.history import accepted_of  # noqa: PLC0415 - most runs draw no page
         from eyerace_parity.report.html import write_page  # noqa: PLC0415
 
         if self.settings.html is None:
             return ()
-        store, jobs = EvidenceCache(self.settings.cache), self.settings.jobs
-        write_page(self.settings.html, self.record, store, self.root, jobs=jobs, accepted=accepted_of)
+        write_page(self.settings.html, self.record, self.root, jobs=self.settings.jobs, accepted=accepted_of)
         return (f"page: {display_path(self.settings.html)}",)
 
 

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eyerace_parity.compatibility.predict import CPU_PROVIDER
+from eyerace_parity.contract.sections import Statistics
 from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Files, Graph, OperatorSignature
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.costs import Series, Timing
-from eyerace_parity.report.html.material import PageInput
-from eyerace_parity.report.view.variants import glance, runtimes, signed
-from tests.report.html.test_quality import evidence, material
+from eyerace_parity.measure.kinds.flips import compute_flips
+from eyerace_parity.measure.kinds.predictions import compute_prediction
+from eyerace_parity.measure.kinds.quality import compute_quality
+from eyerace_parity.report.view.variants import runtimes, signed, variant_summary
+from tests.report.html.test_quality import evidence, material, quantiles
 
 if TYPE_CHECKING:
     from eyerace_parity.record.document import EvidenceEntry
+    from eyerace_parity.report.view.pictures import PictureData
 
 LABELS = np.array([0, 1, 0, 1], dtype=np.int64)
 RIGHT = np.eye(2, dtype=np.float32)[LABELS]
 
 
-def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -> PageInput:
+CONTRACT: Any = SimpleNamespace(
+    scores_output="scores",
+    classes=("x", "y"),
+    hybrid=None,
+    statistics=Statistics(draws=1000),
+    variants={name: SimpleNamespace(limits={}) for name in ("fp32", "int8")},
+    session_of=lambda _variant: SimpleNamespace(providers=(CPU_PROVIDER,)),
+)
+"""As much of a contract as derived facts ask."""
+
+
+def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -> PictureData:
     """Two variants, of which int8 takes the first sample for another class."""
-    known = material(*pieces)
     wrong = RIGHT.copy()
     wrong[0] = RIGHT[1]
     outputs = {
@@ -31,12 +47,17 @@ def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -
         for name, array in (("fp32", RIGHT), ("int8", wrong))
     }
     golden = Golden("sha256:0", ("a", "b", "c", "d"), ("x", "y"), LABELS if labelled else None)
-    return PageInput(known.record, known.entry, golden=golden, outputs=outputs)
+    facts = [
+        evidence(compute_quality(CONTRACT, golden, found, found.provenance), name)
+        for name, found in (outputs.items() if labelled else ())
+    ]
+    ledger = compute_flips(CONTRACT, golden, {}, outputs["int8"], outputs["fp32"], source=Provenance(variant="int8"))
+    return material(*pieces, *facts, evidence(ledger).model_copy(update={"versus": "fp32"}))
 
 
-def cells(found: PageInput) -> dict[str, dict[str, str]]:
+def cells(found: PictureData) -> dict[str, dict[str, str]]:
     """The table by variant and column."""
-    table = glance(found)
+    table = variant_summary(found)
     assert table is not None
     return {variant.name: dict(zip(table.columns, line, strict=True)) for variant, line in table.lines}
 
@@ -49,7 +70,7 @@ def test_quality_stands_beside_what_it_cost() -> None:
         versus="fp32", versus_runs=Series(wall_ms=(4.0,), cpu_ms=(4.0,)),
     )  # fmt: skip
     sizes = [evidence(Files(provenance=Provenance(variant=n), bytes=b, deflated=1), n) for n, b in SIZES.items()]
-    told = cells(answered(pieces=(*sizes, evidence(times))))
+    told = cells(answered(pieces=(*sizes, evidence(quantiles(times)))))
     assert told["fp32"] == {
         "macro-F1": "1.0000", "decided differently": "", "size": "4 MB", "time, median": "4 ms",
     }  # fmt: skip
@@ -72,8 +93,8 @@ def test_without_labels_only_changes_are_told() -> None:
 
 def test_of_nothing_known_there_is_no_table() -> None:
     """And no hole."""
-    assert glance(material()) is None
-    assert runtimes(material()) is None
+    assert variant_summary(material()) is None
+    assert runtimes(material(), "1.32.0") is None
 
 
 def test_runtimes_that_lack_a_kernel_are_told_with_the_reason() -> None:
@@ -88,13 +109,14 @@ def test_runtimes_that_lack_a_kernel_are_told_with_the_reason() -> None:
     graph = Graph(
         provenance=Provenance(variant="int8"), ir_version=8, opsets={"ai.onnx": 17}, signatures=(dynamic,)
     )  # fmt: skip
-    found = runtimes(material(evidence(graph)))
+    prediction = compute_prediction(CONTRACT, "int8", graph, graph.provenance)
+    found = runtimes(material(evidence(prediction)), "1.32.0")
     assert found is not None
     (line,) = found.lines
     told = dict(zip(found.versions, (cell.outcome for cell in line.cells), strict=True))
     assert told["1.23"] == "refused"
     assert told["1.24"] == "loads"
-    assert "ConvInteger" in line.hindrance
+    assert "ConvInteger" in line.blocking
 
 
 def test_a_difference_has_a_sign_and_nothing_has_none() -> None:

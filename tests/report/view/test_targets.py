@@ -7,6 +7,7 @@ from typing import Any
 from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.record.rows import Unjudged, VerdictEntry
 from eyerace_parity.report.terminal import draw
+from eyerace_parity.report.view.run import run_view
 from tests.record.records import record, verdict
 
 OLD, NEW, X86 = "arm64/armv8.0", "arm64/armv8.2", "x86/avx2"
@@ -26,7 +27,7 @@ def there(clause: str, target: str, **fields: Any) -> VerdictEntry:
 
 def drawn(*verdicts, missing=(), width: int = 100, variants=("fp32", "int8")) -> str:
     """A record on a terminal."""
-    return draw(record(verdicts, missing, variants=variants), width=width, colour=False, encoding="utf-8")
+    return draw(run_view(record(verdicts, missing, variants=variants)), width=width, colour=False, encoding="utf-8")
 
 
 def test_targets_have_a_table_of_their_own():

@@ -152,7 +152,7 @@ def _mixture(had: Inputs, _need: Need[Mixture]) -> dict[str, str]:
 
 def _prediction(had: Inputs, need: Need[LoadPrediction]) -> dict[str, str]:
     providers = had.contract.session_of(need.variant).providers
-    return {"providers": " ".join(providers), "demanded": predictions.demanded_of(had.contract, need.variant)}
+    return {"providers": " ".join(providers), "demanded": str(predictions.demanded_of(had.contract, need.variant))}
 
 
 def _times(had: Inputs, need: Need[TimeQuantiles]) -> dict[str, str]:

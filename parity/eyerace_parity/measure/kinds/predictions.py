@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Provenance
 
 
-def demanded_of(contract: Contract, variant: str) -> str:
-    """The oldest runtime that the contract names for a variant, or an empty string."""
+def demanded_of(contract: Contract, variant: str) -> Version | None:
+    """The oldest runtime that the contract names for a variant; ``None`` where it names none."""
     limits = contract.variants[variant].limits.get("compatibility")
-    found = minimum_runtime(getattr(limits, "min_onnxruntime", None), getattr(limits, "flutter", None))
-    return "" if found is None else str(found)
+    return minimum_runtime(getattr(limits, "min_onnxruntime", None), getattr(limits, "flutter", None))
 
 
 def compute_prediction(contract: Contract, variant: str, graph: Graph, source: Provenance) -> LoadPrediction:
@@ -38,17 +37,23 @@ def compute_prediction(contract: Contract, variant: str, graph: Graph, source: P
     if graph.failure:
         raise MeasurementError(f"{variant} could not be read: {graph.failure}", next_step="export it again")
     found = predict(graph, providers=contract.session_of(variant).providers)
+    least = demanded_of(contract, variant)
     runtimes = tuple(
         RuntimePrediction(
             version=str(forecast.version),
             outcome=forecast.outcome.value,
             reasons=tuple(reason.sentence for reason in forecast.reasons),
             packages=_packages(forecast.version),
+            demanded=least is not None and forecast.version >= least,
         )
         for forecast in found.forecasts
     )
-    oldest = "" if found.oldest is None else str(found.oldest)
-    return LoadPrediction(provenance=source, oldest=oldest, demanded=demanded_of(contract, variant), runtimes=runtimes)
+    return LoadPrediction(
+        provenance=source,
+        oldest="" if found.oldest is None else str(found.oldest),
+        demanded="" if least is None else str(least),
+        runtimes=runtimes,
+    )
 
 
 def _packages(version: Version) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import ContractError, RecordError
 from eyerace_parity.core.files import display_path, write_atomically
+from eyerace_parity.record.contracts import recorded_contract
+from eyerace_parity.report.view.run import run_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,12 +16,11 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.matrix.document import MergedRecord
-    from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.record.comparison import Comparison
     from eyerace_parity.record.document import Record
     from eyerace_parity.release.history import AcceptedRelease
 
-    Chronicle = Callable[[Contract], Sequence[AcceptedRelease]]
+    AcceptedReleases = Callable[[Contract], Sequence[AcceptedRelease]]
 
 
 def require_page() -> None:
@@ -37,15 +38,14 @@ def require_page() -> None:
 
 
 def write_page(
-    path: Path, record: Record, store: EvidenceCache, root: Path, *, jobs: int = 2, accepted: Chronicle | None = None
+    path: Path, record: Record, root: Path, *, jobs: int = 2, accepted: AcceptedReleases | None = None
 ) -> None:
     """Draw a record as one HTML file that asks nothing of any network.
 
     Args:
         path: The file; its folder is made.
         record: The record.
-        store: Where the arrays were kept that it names.
-        root: Folder that its files are relative to.
+        root: Folder that its files are relative to: photographs are shown where they are still there.
         jobs: Threads that decode photographs.
         accepted: Tells of a contract what was ever accepted; nothing is shown of it where it is ``None``.
 
@@ -54,11 +54,14 @@ def write_page(
         RecordError: The file cannot be written.
     """
     require_page()
-    from eyerace_parity.report.html.material import gather  # noqa: PLC0415 - only once it is known that a page can be drawn
+    from eyerace_parity.report.html.material import photographs_of  # noqa: PLC0415 - only where a page can be drawn
     from eyerace_parity.report.html.page import render  # noqa: PLC0415
 
-    materials = [gather(record, entry, store, root, accepted) for entry in record.contracts]
-    _write(path, render(record, materials, jobs=jobs))
+    contracts = {entry.name: recorded_contract(entry, root) for entry in record.contracts}
+    known = {name: accepted(contract) for name, contract in contracts.items() if accepted and contract is not None}
+    run = run_view(record, known)
+    photographs = [photographs_of(contracts[view.entry.name], view.golden) for view in run.contracts]
+    _write(path, render(run, photographs, jobs=jobs))
 
 
 def write_matrix_page(path: Path, merged: MergedRecord) -> None:

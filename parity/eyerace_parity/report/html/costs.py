@@ -10,16 +10,16 @@ import numpy as np
 
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.costs import Instructions, Timing
+from eyerace_parity.evidence.quality import TimeQuantiles
 from eyerace_parity.report.html.charts import BLUE, INK, PURPLE, WIDTH, Key, Legend, Picture, draw, rows
 from eyerace_parity.report.view.words import format_quantity
-from eyerace_parity.stats.quantiles import quantile_bounds, quantile_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from eyerace_parity.evidence.artefacts import LayerSize
     from eyerace_parity.evidence.costs import Series
-    from eyerace_parity.report.html.material import PageInput
+    from eyerace_parity.report.view.pictures import PictureData
 
 _BINS: Final = 40
 _LAYERS: Final = 14
@@ -28,11 +28,15 @@ _OTHERS: Final = "all others"
 _ROOM: Final = 1.6  # a budget so many times beyond the slowest run is told in words, not in an empty drawing
 
 
-def cost_pictures(material: PageInput) -> Iterator[Picture]:
+def cost_pictures(data: PictureData) -> Iterator[Picture]:
     """Every picture about cost that this material gives."""
-    makers: tuple[Callable[[PageInput], Picture | None], ...] = (latency_picture, instructions_picture, layers_picture)
+    makers: tuple[Callable[[PictureData], Picture | None], ...] = (
+        latency_picture,
+        instructions_picture,
+        layers_picture,
+    )
     for make in makers:
-        picture = make(material)
+        picture = make(data)
         if picture is not None:
             yield picture
 
@@ -40,7 +44,7 @@ def cost_pictures(material: PageInput) -> Iterator[Picture]:
 # ---- time ------------------------------------------------------------------------------------------------------------
 
 
-def latency_picture(material: PageInput) -> Picture | None:
+def latency_picture(data: PictureData) -> Picture | None:
     """Every steady run of every variant that was timed; its quantiles with what the runs prove of them, and budgets.
 
     The variant that it was timed in turns with stands beside it, to the same scale.
@@ -49,25 +53,25 @@ def latency_picture(material: PageInput) -> Picture | None:
     told: list[str] = []
     seen = set()
     budgeted = False
-    for entry, timing in material.documents(Timing):
-        name = timing.provenance.variant
-        clock, confidence = _clock(material, name)
-        times = _times(timing.runs, clock)
-        if name in seen or entry.baseline or not times:
+    known = {(piece.variant, piece.target, piece.versus): found for piece, found in data.documents(TimeQuantiles)}
+    for entry, timing in data.documents(Timing):
+        name = entry.variant
+        proven = known.get((entry.variant, entry.target, entry.versus))
+        if proven is None or name in seen or entry.baseline or not (times := _times(timing.runs, proven.clock)):
             continue
         seen.add(name)
-        budgets = _budgets(material, name)
+        budgets = _budgets(data, name)
         budgeted |= bool(budgets)
         words = [word for word in _QUANTILES if word in budgets] or list(_QUANTILES)
-        others = _times(timing.versus_runs, clock) if timing.versus_runs is not None else []
+        others = _times(timing.versus_runs, proven.clock) if timing.versus_runs is not None else []
         most = max([*times, *others])
         for who, runs, limits in ((name, times, budgets), (timing.versus, others, {})):
             if not runs:
                 continue
-            marks = [_mark(word, runs, confidence, limits.get(word)) for word in words]
+            marks = [_mark(word, who, proven, limits.get(word)) for word in words]
             sentence = f"{who}: {len(runs)} runs, {'; '.join(str(mark['told']) for mark in marks)}"
             told.append(sentence)
-            colour = _colour(material, who)
+            colour = _colour(data, who)
             scale = (min([*times, *others]), most)
             beyond = [
                 f"{mark['name']} {mark['budget']:g} ms" for mark in marks if mark["budget"] and not _near(mark, most)
@@ -78,7 +82,7 @@ def latency_picture(material: PageInput) -> Picture | None:
                 runs, marks, name=f"latency-{len(panels)}", label=sentence, colour=colour, within=scale
             )
             panels.append((heading, drawing))
-        kind = "Process CPU time" if clock == "cpu" else "Wall time"
+        kind = "Process CPU time" if proven.clock == "cpu" else "Wall time"
         threads = "1 thread" if timing.threads == 1 else f"{timing.threads} threads"
         told[-1] += f". {kind}, {threads}"
     if not panels:
@@ -89,20 +93,10 @@ def latency_picture(material: PageInput) -> Picture | None:
     return Picture("latency", "Time of an inference", caption, tuple(panels), key)
 
 
-def _colour(material: PageInput, variant: str) -> str:
+def _colour(data: PictureData, variant: str) -> str:
     """A variant's own colour; that of the first for one that the contract does not know."""
-    known = material.ranked()
+    known = data.ranked()
     return Legend.among((variant,), known).key()[0].colour if variant in known else BLUE
-
-
-def _clock(material: PageInput, variant: str) -> tuple[str, float]:
-    """The clock that decides for a variant, and the confidence that its proofs have."""
-    contract = material.contract
-    if contract is None or variant not in contract.variants:
-        return "cpu", 0.95
-    limits = contract.variants[variant].limits.get("latency")
-    stated = getattr(limits, "confidence", None)
-    return getattr(limits, "clock", "cpu"), stated or contract.statistics.confidence
 
 
 def _times(series: Series, clock: str) -> list[float]:
@@ -111,18 +105,21 @@ def _times(series: Series, clock: str) -> list[float]:
     return list(times) if times and bool(np.isfinite(times).all()) else []
 
 
-def _budgets(material: PageInput, variant: str) -> dict[str, float]:
+def _budgets(data: PictureData, variant: str) -> dict[str, float]:
     """Budget in ms by quantile."""
-    found = material.record.verdicts_of(material.entry.name)
+    found = data.verdicts
     mine = [row for row in found if row.variant == variant and row.check == "latency" and row.clause in _QUANTILES]
     return {row.clause: float(row.limit) for row in mine if isinstance(row.limit, int | float)}
 
 
-def _mark(word: str, times: Sequence[float], confidence: float, budget: float | None) -> dict[str, Any]:
+def _mark(word: str, series: str, found: TimeQuantiles, budget: float | None) -> dict[str, Any]:
     """A quantile with the interval that is proven, and its budget; an end that is not proven is left open."""
-    share = _QUANTILES[word]
-    at = quantile_of(sorted(times), share)
-    low, high = quantile_bounds(times, quantile=share, confidence=confidence)
+    one = next(
+        one
+        for one in found.quantiles
+        if (one.series, one.clock, one.quantile) == (series, found.clock, _QUANTILES[word])
+    )
+    at, low, high = one.value, one.low, one.high
     ends = f"{'?' if low is None else f'{low:.2f}'} to {'?' if high is None else f'{high:.2f}'}"
     told = f"{word} {at:.2f} ms, proven {ends}" + (f", budget {budget:g} ms" if budget is not None else "")
     return {
@@ -185,10 +182,10 @@ def _histogram(
 # ---- size ------------------------------------------------------------------------------------------------------------
 
 
-def layers_picture(material: PageInput) -> Picture | None:
+def layers_picture(data: PictureData) -> Picture | None:
     """What the largest layers take of the file, a variant beside the one that it is compared with."""
-    graphs = {e.variant: g for e, g in material.documents(Graph) if not e.baseline and g.layers}
-    shown = [(v.name, v.reference) for v in material.entry.variants if v.name in graphs]
+    graphs = {e.variant: g for e, g in data.documents(Graph) if not e.baseline and g.layers}
+    shown = [(v.name, v.reference) for v in data.entry.variants if v.name in graphs]
     if not shown:
         return None
     name, reference = next((pair for pair in reversed(shown) if pair[1] in graphs), shown[-1])
@@ -212,7 +209,7 @@ def layers_picture(material: PageInput) -> Picture | None:
             told = f"all others in {one}: {format_quantity(rest, 'bytes')}"
             values.append({"layer": _OTHERS, "variant": one, "bytes": rest, "told": told})
     order = [*labels.values(), _OTHERS]
-    legend = Legend.among(names[::-1], material.ranked())
+    legend = Legend.among(names[::-1], data.ranked())
     chart = (
         alt.Chart(rows(values))
         .mark_bar()
@@ -264,20 +261,20 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
 # ---- instructions ----------------------------------------------------------------------------------------------------
 
 
-def instructions_picture(material: PageInput) -> Picture | None:
+def instructions_picture(data: PictureData) -> Picture | None:
     """Instructions of an inference by target, beside the limit and the accepted release."""
-    found = [(entry, counted) for entry, counted in material.documents(Instructions) if counted.steady]
+    found = [(entry, counted) for entry, counted in data.documents(Instructions) if counted.steady]
     before = {(entry.variant, entry.target): max(one.steady) for entry, one in found if entry.baseline}
     values: list[dict[str, Any]] = []
     for entry, counted in found:
         if entry.baseline:
             continue
         now, then = max(counted.steady), before.get((entry.variant, entry.target))
-        limit = _limit(material, entry.variant, entry.target, then)
+        limit = _limit(data, entry.variant, entry.target, then)
         told = f"{entry.variant} on {entry.target}: {format_quantity(now, 'instructions')}"
-        told += (
-            f", the accepted release {format_quantity(then, 'instructions')} ({now / then - 1:+.2%})" if then else ""
-        )
+        growth = _growth(data, entry.variant, entry.target)
+        told += f", the accepted release {format_quantity(then, 'instructions')}" if then else ""
+        told += f" ({growth:+.2%})" if then and growth is not None else ""
         told += f", at most {format_quantity(limit, 'instructions')}" if limit else ""
         values.append(
             {"variant": entry.variant, "target": entry.target, "n": now, "then": then, "limit": limit, "told": told}
@@ -286,7 +283,7 @@ def instructions_picture(material: PageInput) -> Picture | None:
         return None
     panels: list[tuple[str, str]] = []
     for variant in dict.fromkeys(str(value["variant"]) for value in values):
-        colour = _colour(material, variant)
+        colour = _colour(data, variant)
         base = alt.Chart(rows([value for value in values if value["variant"] == variant])).encode(
             y=alt.Y("target:N", title=None, axis=alt.Axis(labelOverlap=False))
         )
@@ -305,10 +302,17 @@ def instructions_picture(material: PageInput) -> Picture | None:
     return Picture("instructions", "Instructions by target", caption, tuple(panels), tuple(key))
 
 
-def _limit(material: PageInput, variant: str, target: str, then: int | None) -> float | None:
+def _growth(data: PictureData, variant: str, target: str) -> float | None:
+    """The share by which instructions grew since the accepted release, as the clause says it."""
+    found = [row.value for row in data.verdicts if (row.variant, row.target) == (variant, target)
+             and row.clause == "instructions_growth" and isinstance(row.value, int | float)]  # fmt: skip
+    return float(found[0]) if found else None
+
+
+def _limit(data: PictureData, variant: str, target: str, then: int | None) -> float | None:
     """The most that any clause allows: a budget, or the accepted release's number and what it may grow by."""
     allowed: list[float] = []
-    for row in material.record.verdicts_of(material.entry.name):
+    for row in data.verdicts:
         if (row.variant, row.target) == (variant, target) and isinstance(row.limit, int | float):
             if row.clause == "instructions":
                 allowed.append(float(row.limit))

@@ -7,29 +7,30 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 
 from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.quality import Quality
 from eyerace_parity.release.history import AcceptedRelease
 from eyerace_parity.report.html.charts import WIDTH, Legend, Picture, draw, rows
 from eyerace_parity.report.view.words import format_quantity
-from eyerace_parity.stats.classification import confusion, decisions, macro_f1
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eyerace_parity.report.html.material import PageInput
+    from eyerace_parity.report.view.pictures import PictureData
 
 _THIS: Final = "this run"
 _MOST: Final = 24
 
 
-def history_picture(material: PageInput, accepted: Sequence[AcceptedRelease]) -> Picture | None:
+def history_picture(data: PictureData) -> Picture | None:
     """F1 and size of every release and of this run; nothing where none was ever accepted."""
+    accepted = data.accepted
     if not accepted:
         return None
-    steps = [*accepted[-_MOST:], _this(material)]
+    steps = [*accepted[-_MOST:], _this(data)]
     panels = [
         (title, drawing)
         for title, key in (("macro-F1", "f1"), ("bytes", "bytes"))
-        if (drawing := _drawn(steps, title, key, material.ranked())) is not None
+        if (drawing := _drawn(steps, title, key, data.ranked())) is not None
     ]
     if not panels:
         return None
@@ -42,20 +43,17 @@ def history_picture(material: PageInput, accepted: Sequence[AcceptedRelease]) ->
         caption += f" Shown are the last {_MOST}."
     if foreign:
         caption += f" On another golden set, and so not to be compared: {', '.join(foreign)}."
-    legend = Legend.among(_drawn_variants(steps, material.ranked()), material.ranked())
+    legend = Legend.among(_drawn_variants(steps, data.ranked()), data.ranked())
     return Picture("history", "Accepted releases", caption, tuple(panels), legend.key())
 
 
-def _this(material: PageInput) -> AcceptedRelease:
+def _this(data: PictureData) -> AcceptedRelease:
     """The run itself, as a release would tell of it."""
-    labels, classes = material.labels, material.classes
-    f1: dict[str, float] = {}
-    for variant in material.entry.variants:
-        scores = material.scores(variant.name)
-        if labels is not None and scores is not None and classes:
-            f1[variant.name] = macro_f1(confusion(labels, decisions(scores), len(classes)))
-    sizes = {entry.variant: files.bytes for entry, files in material.documents(Files) if not entry.baseline}
-    return AcceptedRelease(_THIS, material.golden.digest if material.golden is not None else "", f1, sizes)
+    known = data.by_variant(Quality)
+    f1 = {name: fact.macro_f1 for name, fact in known.items() if fact.macro_f1 is not None}
+    sizes = {name: files.bytes for name, files in data.by_variant(Files).items()}
+    golden = next((fact.provenance.golden for fact in known.values()), "")
+    return AcceptedRelease(_THIS, golden, f1, sizes)
 
 
 def _drawn_variants(steps: Sequence[AcceptedRelease], known: Sequence[str]) -> tuple[str, ...]:

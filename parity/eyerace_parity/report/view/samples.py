@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.flips import FlipLedger
-from eyerace_parity.measure.kinds.flips import compute_flips
-from eyerace_parity.report.html.scatter import worst_samples
+from eyerace_parity.evidence.quality import DecisionSamples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from eyerace_parity.evidence.flips import Flip
-    from eyerace_parity.report.html.material import PageInput
+    from eyerace_parity.report.view.pictures import PictureData
 
 AT_ONCE: Final = 24
 """Flips of a pair that stand open; the others are folded away below them."""
@@ -87,48 +85,49 @@ class ScoreShift:
     theirs: float
 
 
-def flips_of(material: PageInput) -> list[FlipCards]:
-    """Every ledger of the record; where no clause asked for one, the ledger of the pair that a reader asks about."""
+def flips_of(data: PictureData) -> Iterator[FlipCards]:
+    """Every ledger that a clause asked for; where none did, that of the pair that a reader asks about."""
     ledgers = [
-        (entry.variant, "the accepted release" if entry.baseline else entry.versus, ledger)
-        for entry, ledger in material.documents(FlipLedger)
+        (piece.variant, "the accepted release" if piece.baseline else piece.versus, ledger)
+        for piece, ledger in data.documents(FlipLedger, asked=True)
     ]
-    pair, golden = material.pair(), material.golden
-    if pair is not None and golden is not None and material.contract is not None and not ledgers:
-        columns = material.photographs.columns if material.photographs is not None else {}
-        ours, theirs = (material.outputs[name] for name in pair)
-        made = compute_flips(material.contract, golden, columns, ours, theirs, source=Provenance(variant=pair[0]))
-        ledgers.append((*pair, made))
-    known = {name: place for place, name in enumerate(golden.ids)} if golden is not None else {}
+    pair = data.pair()
+    if pair is not None and not ledgers and (known := data.by_pair(FlipLedger).get(pair)) is not None:
+        ledgers.append((*pair, known))
+    places, sure = _places(data), _sure(data)
     rank = {"harmed": 0, "moved": 1, "unlabelled": 1, "mended": 2}
-    found = []
     for name, other, ledger in ledgers:
         if not ledger.failure:
             rows = sorted(ledger.rows, key=lambda flip: (rank[flip.kind], -flip.other_margin))
-            cards = tuple(_card(material, flip, known.get(flip.id, -1), name, other) for flip in rows)
-            found.append(FlipCards(name, other, ledger, cards[:AT_ONCE], cards[AT_ONCE:]))
+            cards = tuple(_card(flip, places.get(flip.id, -1), name, other, sure) for flip in rows)
+            yield FlipCards(name, other, ledger, cards[:AT_ONCE], cards[AT_ONCE:])
+
+
+def _places(data: PictureData) -> Mapping[str, int]:
+    """Places of the shown samples in the golden set, by name."""
+    return {row.id: row.index for _, shown in data.documents(DecisionSamples) for row in (*shown.rows, *shown.moved)}
+
+
+def _sure(data: PictureData) -> Mapping[tuple[str, str, str], float]:
+    """How surely a variant decides a shown sample, by variant, sample and decision."""
+    found: dict[tuple[str, str, str], float] = {}
+    for piece, shown in data.documents(DecisionSamples):
+        if not piece.baseline:
+            for row in shown.rows:
+                found[piece.variant, row.id, row.decision] = row.p
+                found[piece.versus, row.id, row.other] = row.other_p
     return found
 
 
-def _card(material: PageInput, flip: Flip, sample: int, name: str, other: str) -> FlipCard:
-    def surely(variant: str, decision: str) -> float | None:
-        known = material.probabilities(variant)
-        if known is None or sample < 0 or decision not in material.classes:
-            return None
-        return float(known[sample, material.classes.index(decision)])
-
-    sides = tuple((who, what, surely(who, what)) for who, what in ((other, flip.other), (name, flip.decision)))
+def _card(flip: Flip, sample: int, name: str, other: str, sure: Mapping[tuple[str, str, str], float]) -> FlipCard:
+    decided = ((other, flip.other), (name, flip.decision))
+    sides = tuple((who, what, sure.get((who, flip.id, what))) for who, what in decided)
     return FlipCard(flip, sample, _KINDS[flip.kind], _KIND_SIGNS.get(flip.kind, ""), sides)
 
 
-def moved_of(material: PageInput) -> Iterator[ScoreShift]:
+def moved_of(data: PictureData) -> Iterator[ScoreShift]:
     """The samples that both decide alike although their probabilities moved, the furthest first."""
-    pair, golden, classes = material.pair(), material.golden, material.classes
-    ours, theirs = (material.probabilities(name) for name in pair) if pair is not None else (None, None)
-    if ours is None or theirs is None or golden is None or ours.shape[1] != len(classes):
-        return
-    for sample in (int(place) for place in worst_samples(material)):
-        decision = int(theirs[sample].argmax())
-        label = classes[int(golden.labels[sample])] if golden.labels is not None else ""
-        numbers = float(ours[sample, decision]), float(theirs[sample, decision])
-        yield ScoreShift(sample, golden.ids[sample], label, classes[decision], *numbers)
+    pair = data.pair()
+    shown = data.by_pair(DecisionSamples).get(pair) if pair is not None else None
+    for row in shown.moved if shown is not None else ():
+        yield ScoreShift(row.index, row.id, row.label, row.decision, row.p, row.other_p)

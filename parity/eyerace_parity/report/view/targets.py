@@ -3,68 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-from rich.text import Text
-
-from eyerace_parity.core.result import HOST
-from eyerace_parity.report.tables import NARROWEST_CELL, cell, grid
-from eyerace_parity.report.view.words import shown_unit
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from rich.table import Table
-
-    from eyerace_parity.record.rows import Unjudged, VerdictEntry
-    from eyerace_parity.report.view.contract import VerdictLine
-    from eyerace_parity.report.view.words import StatusSigns
-
-_LABELS: Final = 26
-_SHORT_UNIT: Final = 4
-
-
-def target_tables(
-    verdicts: Sequence[VerdictEntry], unjudged: Sequence[Unjudged], *, width: int, signs: StatusSigns
-) -> Iterator[Table]:
-    """Draw what was judged on targets, variant by variant; in several tables where the terminal is narrow.
-
-    Args:
-        verdicts: Verdicts of one contract.
-        unjudged: Its clauses without one.
-        width: Columns of the terminal.
-        signs: Signs that it can take.
-    """
-    there = [row for row in verdicts if row.target != HOST]
-    fit = max(1, (width - _LABELS) // NARROWEST_CELL)
-    for variant in dict.fromkeys(row.variant for row in there):
-        rows = [row for row in there if row.variant == variant]
-        missing = {(row.clause, row.target) for row in unjudged if row.variant == variant}
-        clauses = list(dict.fromkeys(row.clause for row in rows))
-        for start in range(0, len(clauses), fit):
-            yield _table(variant, clauses[start : start + fit], rows, missing, signs)
-
-
-def _table(
-    variant: str,
-    clauses: Sequence[str],
-    rows: Sequence[VerdictEntry],
-    missing: set[tuple[str, str]],
-    signs: StatusSigns,
-) -> Table:
-    found = {(row.clause, row.target): row for row in rows}
-    table = grid(f"{variant} on", [_title(clause, rows) for clause in clauses], signs)
-    for target in dict.fromkeys(row.target for row in rows):
-        cells = (cell(found.get((clause, target)), (clause, target) in missing, signs) for clause in clauses)
-        table.add_row(Text(signs.text(target), style="cyan"), *cells)
-    return table
-
-
-def _title(clause: str, rows: Sequence[VerdictEntry]) -> str:
-    units = {shown_unit(row.unit) for row in rows if row.clause == clause and row.value is not None}
-    unit = units.pop() if len(units) == 1 else ""
-    told = clause.endswith(f"_{unit.lower()}")
-    return f"{clause} {unit}" if 0 < len(unit) <= _SHORT_UNIT and not told else clause
+    from eyerace_parity.record.rows import Unjudged
+    from eyerace_parity.report.view.words import VerdictLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +20,30 @@ class TargetGrid:
         variant: The variant that was executed there.
         clauses: Columns.
         lines: Rows: the target, and its verdicts in the order of the columns, ``None`` where there is none.
+        missing: Clauses that were demanded and got no verdict, as (target, clause).
     """
 
     variant: str
     clauses: tuple[str, ...]
     lines: tuple[tuple[str, tuple[VerdictLine | None, ...]], ...]
+    missing: frozenset[tuple[str, str]] = frozenset()
+
+
+def target_grids(lines: Sequence[VerdictLine], unjudged: Sequence[Unjudged]) -> tuple[TargetGrid, ...]:
+    """What was judged on targets, a grid a variant.
+
+    Args:
+        lines: The clauses of one contract.
+        unjudged: Those without a verdict.
+    """
+    found = []
+    there = [line for line in lines if line.place]
+    for variant in dict.fromkeys(line.row.variant for line in there):
+        own = [line for line in there if line.row.variant == variant]
+        clauses = tuple(dict.fromkeys(line.row.clause for line in own))
+        cells = {(line.place, line.row.clause): line for line in own}
+        targets = dict.fromkeys(line.place for line in own)
+        rows = tuple((target, tuple(cells.get((target, clause)) for clause in clauses)) for target in targets)
+        missing = frozenset((row.target, row.clause) for row in unjudged if row.variant == variant)
+        found.append(TargetGrid(variant, clauses, rows, missing))
+    return tuple(found)

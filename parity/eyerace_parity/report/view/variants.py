@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from eyerace_parity.compatibility.predict import CPU_PROVIDER, LoadOutcome, predict
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.evidence.artefacts import Files, Graph
-from eyerace_parity.evidence.costs import Timing
-from eyerace_parity.matrix.predictions import bundled_by, oldest_demanded
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.flips import FlipLedger
+from eyerace_parity.evidence.quality import LoadPrediction, Quality, TimeQuantiles
 from eyerace_parity.report.view.words import format_quantity
-from eyerace_parity.stats.classification import confusion, decisions, macro_f1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from eyerace_parity.compatibility.predict import Prediction
     from eyerace_parity.record.document import VariantEntry
-    from eyerace_parity.report.html.material import PageInput
+    from eyerace_parity.report.view.pictures import PictureData
+
+_MEDIAN: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,99 +33,70 @@ class VariantSummary:
     lines: tuple[tuple[VariantEntry, tuple[str, ...]], ...]
 
 
-def glance(material: PageInput) -> VariantSummary | None:
+def variant_summary(data: PictureData) -> VariantSummary | None:
     """Tell of each variant what can be told; ``None`` where that is nothing."""
-    tellers: dict[str, Callable[[PageInput], Mapping[str, str]]] = {
+    tellers: dict[str, Callable[[PictureData], Mapping[str, str]]] = {
         "macro-F1": _quality,
         "decided differently": _changes,
         "size": _sizes,
         "time, median": _times,
         "oldest runtime": _loads,
     }
-    told = {column: found for column, tell in tellers.items() if (found := tell(material))}
+    told = {column: found for column, tell in tellers.items() if (found := tell(data))}
     if not told:
         return None
     lines = [
-        (variant, tuple(found.get(variant.name, "") for found in told.values())) for variant in material.entry.variants
+        (variant, tuple(found.get(variant.name, "") for found in told.values())) for variant in data.entry.variants
     ]
     return VariantSummary(tuple(told), tuple(line for line in lines if any(line[1])))
 
 
-def _quality(material: PageInput) -> Mapping[str, str]:
+def _quality(data: PictureData) -> Mapping[str, str]:
     """Macro-F1, and by how much it differs from the reference's."""
-    labels, classes = material.labels, material.classes
-    known: dict[str, float] = {}
-    for variant in material.entry.variants:
-        scores = material.scores(variant.name)
-        if labels is not None and scores is not None and classes:
-            known[variant.name] = macro_f1(confusion(labels, decisions(scores), len(classes)))
-    told = {name: f"{value:.4f}" for name, value in known.items() if np.isfinite(value)}
-    for variant in material.entry.variants:
-        if variant.name in told and variant.reference in told:
+    known = {name: fact.macro_f1 for name, fact in data.by_variant(Quality).items() if fact.macro_f1 is not None}
+    told = {name: f"{value:.4f}" for name, value in known.items()}
+    for variant in data.entry.variants:
+        if variant.name in told and variant.reference in known:
             told[variant.name] += f" ({signed(known[variant.name] - known[variant.reference], '.4f')})"
     return told
 
 
-def _changes(material: PageInput) -> Mapping[str, str]:
+def _changes(data: PictureData) -> Mapping[str, str]:
     """Samples that are decided otherwise than by the reference, and how many of them wrongly now."""
     told: dict[str, str] = {}
-    for variant in material.entry.variants:
-        ours, theirs = material.scores(variant.name), material.scores(variant.reference or "")
-        if ours is None or theirs is None or len(ours) != len(theirs):
-            continue
-        mine, its = decisions(ours), decisions(theirs)
-        told[variant.name] = f"{int((mine != its).sum())} of {len(mine)}"
-        if material.labels is not None:
-            harmed = int(((its == material.labels) & (mine != material.labels)).sum())
-            told[variant.name] += f", {harmed} to wrong"
+    labelled = data.by_variant(Quality)
+    for variant in data.entry.variants:
+        ledger = data.by_pair(FlipLedger).get((variant.name, variant.reference or ""))
+        if ledger is not None and not ledger.failure:
+            told[variant.name] = f"{ledger.total} of {ledger.samples}"
+            if variant.name in labelled:
+                told[variant.name] += f", {ledger.harmed} to wrong"
     return told
 
 
-def _sizes(material: PageInput) -> Mapping[str, str]:
-    known = {entry.variant: files.bytes for entry, files in material.documents(Files) if not entry.baseline}
-    return _beside(material, known, "bytes")
-
-
-def _times(material: PageInput) -> Mapping[str, str]:
-    """Medians of process CPU time; of what was timed in turns too."""
-    known: dict[str, float] = {}
-    for entry, timing in material.documents(Timing):
-        if entry.baseline:
-            continue
-        for name, runs in ((timing.provenance.variant, timing.runs), (timing.versus, timing.versus_runs)):
-            if runs is not None and runs.cpu_ms and np.isfinite(runs.cpu_ms).all():
-                known.setdefault(name, float(np.median(runs.cpu_ms)))
-    return {name: f"{format_quantity(value, 'ms', digits=3)} ms" for name, value in known.items()}
-
-
-def _beside(material: PageInput, known: Mapping[str, float], unit: str) -> Mapping[str, str]:
-    """Numbers, each with its ratio to the reference's."""
-    told = {name: format_quantity(value, unit, digits=3) for name, value in known.items()}
-    for variant in material.entry.variants:
+def _sizes(data: PictureData) -> Mapping[str, str]:
+    known = {name: files.bytes for name, files in data.by_variant(Files).items()}
+    told = {name: format_quantity(value, "bytes", digits=3) for name, value in known.items()}
+    for variant in data.entry.variants:
         before = known.get(variant.reference or "")
         if variant.name in known and before:
             told[variant.name] += f" (× {known[variant.name] / before:.2f})"  # noqa: RUF001 - a factor
     return told
 
 
-def _loads(material: PageInput) -> Mapping[str, str]:
-    """The oldest runtime that is foretold to load each file."""
-    found = {name: prediction.oldest for name, prediction in predictions(material).items()}
-    return {name: "none known" if oldest is None else str(oldest) for name, oldest in found.items()}
+def _times(data: PictureData) -> Mapping[str, str]:
+    """Medians of process CPU time; of what was timed in turns too."""
+    known: dict[str, float] = {}
+    for piece, timed in data.documents(TimeQuantiles):
+        for one in timed.quantiles if not piece.baseline else ():
+            if (one.clock, one.quantile) == ("cpu", _MEDIAN):
+                known.setdefault(one.series, one.value)
+    return {name: f"{format_quantity(value, 'ms', digits=3)} ms" for name, value in known.items()}
 
 
-def predictions(material: PageInput) -> dict[str, Prediction]:
-    """What is foretold of each file that could be read, in the contract's order."""
-    graphs = {e.variant: g for e, g in material.documents(Graph) if not e.baseline and not g.failure}
-    contract = material.contract
-    return {
-        variant.name: predict(
-            graphs[variant.name],
-            providers=contract.session_of(variant.name).providers if contract is not None else (CPU_PROVIDER,),
-        )
-        for variant in material.entry.variants
-        if variant.name in graphs
-    }
+def _loads(data: PictureData) -> Mapping[str, str]:
+    """The oldest runtime that is predicted to load each file."""
+    return {name: found.oldest or "none known" for name, found in data.by_variant(LoadPrediction).items()}
 
 
 def signed(value: float, form: str) -> str:
@@ -141,7 +109,7 @@ def signed(value: float, form: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeCell:
-    """What is foretold of one file in one runtime.
+    """What is predicted of one file in one runtime.
 
     Attributes:
         outcome: ``loads``, ``refused`` or ``unknown``.
@@ -161,12 +129,12 @@ class RuntimeLine:
     Attributes:
         variant: The variant.
         cells: One a runtime.
-        hindrance: What keeps it from the newest runtime that refuses it; empty where none does.
+        blocking: What keeps it from the newest runtime that refuses it; empty where none does.
     """
 
     variant: VariantEntry
     cells: tuple[RuntimeCell, ...]
-    hindrance: str
+    blocking: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,33 +154,32 @@ class Runtimes:
     bundles: tuple[tuple[str, str], ...]
 
 
-def runtimes(material: PageInput) -> Runtimes | None:
-    """Foretell for every file that could be read; ``None`` where there is none."""
-    known = predictions(material)
+def runtimes(data: PictureData, here: str) -> Runtimes | None:
+    """What is predicted of every file that could be read; ``None`` where there is none.
+
+    Args:
+        data: The evidence.
+        here: The run's own version of ONNX Runtime; empty where it has none.
+    """
+    known = data.by_variant(LoadPrediction)
     if not known:
         return None
-    versions = tuple(str(forecast.version) for forecast in next(iter(known.values())).forecasts)
     lines = []
-    for variant in material.entry.variants:
-        if variant.name not in known:
-            continue
-        oldest = oldest_demanded(material.contract, variant.name) if material.contract is not None else ""
-        least = Version.parse(oldest) if oldest else None
-        cells = [
-            _cell(forecast.outcome, demanded=least is not None and forecast.version >= least)
-            for forecast in known[variant.name].forecasts
-        ]
-        hindrance = known[variant.name].hindrance
-        told = "; ".join(reason.sentence for reason in hindrance.reasons) if hindrance is not None else ""
-        lines.append(RuntimeLine(variant, tuple(cells), told))
-    here = _minor(material.record.environment.packages.get("onnxruntime", ""))
-    bundles = [(version, ", ".join(bundled_by(version))) for version in versions]
-    return Runtimes(versions, here if here in versions else "", tuple(lines), tuple(one for one in bundles if one[1]))
+    for variant in data.entry.variants:
+        if (found := known.get(variant.name)) is not None:
+            cells = tuple(_cell(one.outcome, demanded=one.demanded) for one in found.runtimes)
+            blocking = next((one for one in reversed(found.runtimes) if one.outcome != "loads"), None)
+            lines.append(RuntimeLine(variant, cells, "; ".join(blocking.reasons) if blocking is not None else ""))
+    table = next(iter(known.values())).runtimes
+    versions = tuple(one.version for one in table)
+    bundles = tuple((one.version, ", ".join(one.packages)) for one in table if one.packages)
+    own = _minor(here)
+    return Runtimes(versions, own if own in versions else "", tuple(lines), bundles)
 
 
-def _cell(outcome: LoadOutcome, *, demanded: bool) -> RuntimeCell:
-    status = {LoadOutcome.LOADS: "held", LoadOutcome.UNKNOWN: "unproven"}.get(outcome, "broken" if demanded else "")
-    return RuntimeCell(outcome.value, demanded, status)
+def _cell(outcome: str, *, demanded: bool) -> RuntimeCell:
+    status = {"loads": "held", "unknown": "unproven"}.get(outcome, "broken" if demanded else "")
+    return RuntimeCell(outcome, demanded, status)
 
 
 def _minor(version: str) -> str:

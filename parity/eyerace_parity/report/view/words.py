@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import without_control_characters
-from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.core.result import HOST, Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,6 +135,37 @@ def compared(row: VerdictEntry, signs: StatusSigns) -> tuple[str, str]:
     if row.status.passes and row.relation is Relation.EQUAL and value == limit:
         return value, ""
     return value, f"{sign} {limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictLine:
+    """A row of the clause table.
+
+    Attributes:
+        row: The verdict.
+        sign: Its sign.
+        number: What was found.
+        limit: How that stands to what is demanded, with the unit of both.
+        place: Where it was executed, empty for the host.
+    """
+
+    row: VerdictEntry
+    sign: str
+    number: str
+    limit: str
+    place: str
+
+    @property
+    def found(self) -> str:
+        """Number against limit."""
+        return " ".join(filter(None, (self.number, self.limit)))
+
+
+def verdict_row(row: VerdictEntry) -> VerdictLine:
+    """Write a verdict as a row of the clause table."""
+    number, limit = compared(row, RICH)
+    demanded = " ".join(filter(None, (limit, shown_unit(row.unit))))
+    return VerdictLine(row, RICH.status[row.status], number, demanded, "" if row.target == HOST else row.target)
 
 
 def shown_unit(unit: str) -> str:
