@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.core.result import Status
+from eyerace_parity.core.result import Relation, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from eyerace_parity.core.result import Identity
     from eyerace_parity.record.document import Record
@@ -161,6 +161,14 @@ def _surroundings(before: Record, after: Record, *, alone: bool) -> Iterator[tup
             yield key, first.get(key, "–"), second.get(key, "–")  # noqa: RUF001 - nothing there
 
 
+# ---- shown -----------------------------------------------------------------------------------------------------------
+
+
 def worse(found: Comparison) -> bool:
     """Whether a clause is worse than before, or no longer judged."""
     return any(step.change in {ChangeKind.WORSE, ChangeKind.GONE} for step in found.steps)
+
+
+def relation_of(step: ClauseChange) -> Relation:
+    row: Sequence[VerdictEntry | None] = (step.after, step.before)
+    return next((found.relation for found in row if found is not None), Relation.EQUAL)

@@ -9,13 +9,11 @@ from rich.text import Text
 
 from eyerace_parity.core.result import HOST, Relation
 from eyerace_parity.core.text import code, markdown
-from eyerace_parity.record.comparison import ChangeKind, ClauseChange, Comparison
+from eyerace_parity.record.comparison import ChangeKind, ClauseChange, Comparison, relation_of
 from eyerace_parity.report.tables import STYLES, TextConsole
 from eyerace_parity.report.view.words import RICH, comparison, shown_unit, signs_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.report.view.words import StatusSigns
 
@@ -80,7 +78,7 @@ def shown_verdict(row: VerdictEntry | None, signs: StatusSigns) -> Text:
 
 def shown_factor(step: ClauseChange) -> str:
     """By what a number changed, e.g. ``× 1.5``; empty where that says nothing."""  # noqa: RUF002 - a factor
-    if step.factor is None or step.change is ChangeKind.SAME or _relation(step) is Relation.EQUAL:
+    if step.factor is None or step.change is ChangeKind.SAME or relation_of(step) is Relation.EQUAL:
         return ""
     factor = f"{step.factor:.3g}"
     return "" if factor == "1" else f"× {factor}"  # noqa: RUF001 - a factor
@@ -91,8 +89,3 @@ def _named(step: ClauseChange, signs: StatusSigns) -> Text:
     if step.identity.target != HOST:
         text.append(f" [{signs.text(step.identity.target)}]", style="cyan")
     return text
-
-
-def _relation(step: ClauseChange) -> Relation:
-    row: Sequence[VerdictEntry | None] = (step.after, step.before)
-    return next((found.relation for found in row if found is not None), Relation.EQUAL)
