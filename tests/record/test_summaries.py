@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,11 +14,12 @@ from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.overrides import parse_override
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.evidence.flips import FlipLedger
-from eyerace_parity.evidence.quality import Quality, Slices
+from eyerace_parity.evidence.quality import Quality, Slices, TimeQuantiles
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.laboratory import Laboratory
+from eyerace_parity.measure.measurer import Derivation, derivation_of
 from eyerace_parity.record import summaries
 from eyerace_parity.record.compose import ContractFindings, compose, finding
 from eyerace_parity.record.files import read_record, write_record
@@ -86,6 +88,12 @@ def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
     pytest.fail("something was measured or computed again")
 
 
+def only_quantiles(kind: type[Any]) -> Derivation[Any]:
+    """Derivations that refuse to compute, but for times, which no cache keeps."""
+    found: Derivation[Any] = derivation_of(kind)
+    return found if kind is TimeQuantiles else dataclasses.replace(found, derive=refuse)
+
+
 def test_what_was_obtained_gives_its_facts(
     judged: Callable[[set[str]], Run], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -94,15 +102,15 @@ def test_what_was_obtained_gives_its_facts(
     monkeypatch.setattr(Laboratory, "obtain", refuse)
     found = with_summaries(run.record, {run.contract.name: run.contract}, run.store)
     kinds = run.kinds(found)
-    assert {("quality", "int8", ""), ("slices", "int8", ""), ("outputnoise", "int8", "fp32")} <= kinds
-    assert {("flipledger", "int8", "fp32"), ("decisionsamples", "int8", "fp32")} <= kinds
+    assert {("quality", "int8", ""), ("slices", "int8", ""), ("noise", "int8", "fp32")} <= kinds
+    assert {("flipledger", "int8", "fp32"), ("samples", "int8", "fp32")} <= kinds
     write_record(tmp_path / "record.json", found)
     read = read_record(tmp_path / "record.json")
     assert run.of(read, Quality) == run.of(found, Quality)
     assert set(run.record.evidence) <= set(found.evidence)
-    monkeypatch.setattr(summaries, "derive", refuse)
+    monkeypatch.setattr(summaries, "derivation_of", only_quantiles)
     kept = {name for name, _, _ in run.kinds(with_summaries(run.record, {run.contract.name: run.contract}, run.store))}
-    assert kept == {name for name, _, _ in kinds if name != "timequantiles"}
+    assert kept == {name for name, _, _ in kinds}
     again = with_summaries(found, {run.contract.name: run.contract}, EvidenceCache(tmp_path / "gone"))
     assert run.of(again, Slices) == run.of(found, Slices)
 

@@ -6,7 +6,7 @@ Nothing is measured for it: a fact is written only where all that it is computed
 from __future__ import annotations
 
 import contextlib
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import GoldenError, MeasurementError
@@ -23,16 +23,16 @@ from eyerace_parity.evidence.quality import (
     Slices,
     TimeQuantiles,
 )
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.evidence.source import TrackedSource
 from eyerace_parity.golden.dataset import columns_alone
 from eyerace_parity.measure.cache import get, put
-from eyerace_parity.measure.kinds.derived import DERIVATIONS, Inputs, derive, derived_key, provenance_of
+from eyerace_parity.measure.context import content_key
+from eyerace_parity.measure.measurer import derivation_of, derived_provenance
 from eyerace_parity.record.document import EvidenceEntry
 from eyerace_parity.record.rejudge import RecordedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.record.document import ContractEntry, Record
@@ -68,21 +68,58 @@ def _summaries(
 ) -> dict[str, EvidenceEntry]:
     """Derived evidence of one contract, by key; what cannot be derived is left out, and no report shows it."""
     obtained = _Obtained(record, entry)
-    source = TrackedSource(RecordedRun(record, contract, store))
-    inputs = Inputs(contract, source, lru_cache(maxsize=1)(lambda: _columns(contract)))
+    source, columns = TrackedSource(RecordedRun(record, contract, store)), _Columns(contract)
     found: dict[str, EvidenceEntry] = {}
     for need in _wanted(entry, contract, obtained):
         if (known := obtained.find(need)) is not None:
             found[known] = record.evidence[known]
             continue
-        needs = DERIVATIONS[need.kind].needs(need)
-        keys = [obtained.find(one) for one in needs]
+        keys = [obtained.find(one) for one in derivation_of(need.kind).inputs(need)]
         if None in keys:
             continue
         with contextlib.suppress(MeasurementError):
-            key, written = _derived(need, inputs, record, str(keys[0]), store)
-            found[key] = written
+            origin = record.evidence[str(keys[0])].provenance
+            key = content_key(need.kind, derived_provenance(contract, need, source, columns, origin))
+            keep = KINDS.of(need.kind).keep
+            if keep and key in record.evidence:
+                found[key] = record.evidence[key]
+                continue
+            fact = get(store, need.kind, key) if keep else None
+            if fact is None:
+                fact = derivation_of(need.kind).derive(contract, need, source, columns)
+                if keep:
+                    put(store, key, fact)
+            found[key] = EvidenceEntry.of(need, fact)
     return found
+
+
+class _Columns(Mapping[str, tuple[str, ...]]):
+    """Further columns of the table of labels, read when they are first needed.
+
+    Args:
+        contract: The contract.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._read: dict[str, tuple[str, ...]] | None = None
+
+    def _columns(self) -> dict[str, tuple[str, ...]]:
+        if self._read is None:
+            try:
+                self._read = columns_alone(self._contract)
+            except GoldenError as error:
+                raise MeasurementError(error.reason, next_step=error.next_step) from error
+        return self._read
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        return self._columns()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns())
+
+    def __len__(self) -> int:
+        return len(self._columns())
 
 
 class _Obtained:
@@ -99,7 +136,7 @@ class _Obtained:
 
     def find(self, need: Need[Any]) -> str | None:
         """The key of the evidence that meets a need; ``None`` where the run did not obtain it."""
-        return self._keys.get((need.kind.__name__.lower(), need.variant, need.target, need.versus, need.baseline))
+        return self._keys.get((KINDS.of(need.kind).word, need.variant, need.target, need.versus, need.baseline))
 
 
 def _asked(entry: EvidenceEntry) -> tuple[str, str, str, str, bool]:
@@ -120,34 +157,3 @@ def _wanted(entry: ContractEntry, contract: Contract, obtained: _Obtained) -> It
             yield Need(Mixture, device, HOST, cloud)
     for timing in obtained.timings:
         yield Need(TimeQuantiles, timing.variant, timing.target, timing.versus)
-
-
-def _derived(
-    need: Need[Any], inputs: Inputs, record: Record, first: str, store: EvidenceCache
-) -> tuple[str, EvidenceEntry]:
-    """Take a derived fact from the record or the cache, or compute it.
-
-    Raises:
-        MeasurementError: An input cannot be read any more, or says nothing of what is asked.
-    """
-    origin = record.evidence[first].provenance
-    if origin is None:
-        raise MeasurementError(f"nobody knows where {need} comes from", next_step="run the gate again")
-    source = provenance_of(need, inputs, origin)
-    key = derived_key(need.kind, source)
-    kept = DERIVATIONS[need.kind].kept
-    if kept and key in record.evidence:
-        return key, record.evidence[key]
-    fact = get(store, need.kind, key) if kept else None
-    if fact is None:
-        fact = derive(need, inputs, source)
-        if kept:
-            put(store, key, fact)
-    return key, EvidenceEntry.of(need, fact)
-
-
-def _columns(contract: Contract) -> Mapping[str, tuple[str, ...]]:
-    try:
-        return columns_alone(contract)
-    except GoldenError as error:
-        raise MeasurementError(error.reason, next_step=error.next_step) from error

@@ -1,24 +1,36 @@
-"""The table of derived kinds."""
+"""The derived kinds as the registry declares them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eyerace_parity.evidence.base import Fact, Provenance
-from eyerace_parity.measure.context import code_digest
-from eyerace_parity.measure.kinds.derived import DERIVATIONS, derived_key
-from eyerace_parity.record.document import DOCUMENTS
+from eyerace_parity.evidence.base import Fact, Need, Provenance
+from eyerace_parity.evidence.registry import KINDS, Runs
+from eyerace_parity.measure.context import content_key
+from eyerace_parity.measure.measurer import derivation_of
+
+if TYPE_CHECKING:
+    from eyerace_parity.evidence.registry import EvidenceKind
+
+DERIVED = [kind for kind in KINDS if kind.runs is Runs.DERIVED]
 
 
-@pytest.mark.parametrize("kind", DERIVATIONS, ids=lambda kind: kind.__name__)
-def test_every_derived_kind_can_stand_in_a_record(kind: type[Any]) -> None:
-    """It is made of numbers, its code is there, and its key tells it from all others of one origin."""
-    assert issubclass(kind, Fact)
-    assert DOCUMENTS[kind.__name__.lower()] is kind
-    assert code_digest(*DERIVATIONS[kind].code)
+@pytest.mark.parametrize("kind", DERIVED, ids=lambda kind: kind.name)
+def test_every_derived_kind_can_stand_in_a_record(kind: EvidenceKind[Any]) -> None:
+    """It is made of numbers, never released, and its first input says where it comes from."""
+    assert issubclass(kind.type, Fact)
+    assert not kind.released
+    first = derivation_of(kind.type).inputs(Need(kind.type, "int8", versus="fp32"))[0]
+    assert KINDS.of(first.kind).has_provenance
+    assert first.variant == "int8"
+
+
+def test_keys_tell_derived_kinds_apart() -> None:
+    """Of one origin each has a key of its own; what it depends on is part of it, where it was taken from is not."""
     source = Provenance(variant="int8")
-    assert len({derived_key(other, source) for other in DERIVATIONS}) == len(DERIVATIONS)
-    assert derived_key(kind, source) != derived_key(kind, source.model_copy(update={"settings": {"seed": "1"}}))
-    assert derived_key(kind, source) == derived_key(kind, source.model_copy(update={"cached": True}))
+    assert len({content_key(kind.type, source) for kind in DERIVED}) == len(DERIVED) == 8
+    first = DERIVED[0].type
+    assert content_key(first, source) != content_key(first, source.model_copy(update={"settings": {"seed": "1"}}))
+    assert content_key(first, source) == content_key(first, source.model_copy(update={"cached": True}))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from eyerace_parity.contract.sections import Hybrid, Statistics
 from eyerace_parity.core.errors import MeasurementError
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.measure.kinds import quality
 from eyerace_parity.measure.kinds.quality import (
@@ -47,10 +47,10 @@ def contract(**changes: Any) -> Contract:
     return SimpleNamespace(**(stated | changes))  # type: ignore[return-value]
 
 
-def golden(labels: NDArray[np.int64] | None, number: int = 0) -> Golden:
+def golden(labels: NDArray[np.int64] | None, number: int = 0) -> GoldenFacts:
     """A set of these labels, or of so many samples without any."""
     number = len(labels) if labels is not None else number
-    return Golden("sha256:0", tuple(f"{i}.png" for i in range(number)), CLASSES, labels)
+    return GoldenFacts("sha256:0", tuple(f"{i}.png" for i in range(number)), CLASSES, labels)
 
 
 def outputs(decided: NDArray[np.int64], sure: float = 2.0, name: str = "int8") -> Outputs:

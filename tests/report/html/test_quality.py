@@ -12,7 +12,8 @@ from eyerace_parity.contract.sections import Statistics
 from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.evidence.artefacts import Files, Graph, LayerSize
 from eyerace_parity.evidence.base import Provenance
-from eyerace_parity.evidence.costs import Instructions, Series, Timing
+from eyerace_parity.evidence.costs import InstructionCounts, Series, Timing
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.kinds.time_quantiles import compute_time_quantiles
 from eyerace_parity.record.document import EvidenceEntry
 from eyerace_parity.release.history import AcceptedRelease
@@ -35,7 +36,7 @@ EVIL = '"><script>alert(1)</script>\\1'
 def evidence(document: Fact, variant: str = "int8", target: str = "host", *, baseline: bool = False) -> EvidenceEntry:
     """A piece of evidence as a record holds it."""
     return EvidenceEntry(
-        kind=type(document).__name__.lower(),
+        kind=KINDS.of(type(document)).word,
         variant=variant,
         target=target,
         provenance=Provenance(variant=variant, target=target),
@@ -121,7 +122,7 @@ def test_instructions_stand_beside_limit_and_accepted_release() -> None:
     """Growth alone gives a limit too: the release's number and what it may grow by."""
 
     def counted(number: int, *, baseline: bool = False) -> EvidenceEntry:
-        fact = Instructions(provenance=Provenance(variant="int8", target="cortex-a72"), steady=(number, number))
+        fact = InstructionCounts(provenance=Provenance(variant="int8", target="cortex-a72"), steady=(number, number))
         return evidence(fact, target="cortex-a72", baseline=baseline)
 
     row: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.measure.kinds.flips import compute_flips
 from eyerace_parity.measure.kinds.quality import compute_samples
@@ -32,7 +32,7 @@ def flipped(number: int) -> Record:
     right = np.eye(2, dtype=np.float32)[labels]
     wrong = np.eye(2, dtype=np.float32)[1 - labels]
     wrong[-1] = right[-1]
-    golden = Golden("sha256:0", tuple(f"{i}.png" for i in range(number + 1)), CONTRACT.classes, labels)
+    golden = GoldenFacts("sha256:0", tuple(f"{i}.png" for i in range(number + 1)), CONTRACT.classes, labels)
     theirs, ours = (
         Outputs(Provenance(variant=name), {"scores": array}, len(array))
         for name, array in (("fp32", right), ("int8", wrong))

@@ -9,7 +9,7 @@ import numpy as np
 
 from eyerace_parity.compatibility.predict import CPU_PROVIDER
 from eyerace_parity.contract.sections import Statistics
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files, Graph, OperatorSignature
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.costs import Series, Timing
@@ -46,7 +46,7 @@ def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -
         name: Outputs(Provenance(variant=name), {"scores": array}, len(array))
         for name, array in (("fp32", RIGHT), ("int8", wrong))
     }
-    golden = Golden("sha256:0", ("a", "b", "c", "d"), ("x", "y"), LABELS if labelled else None)
+    golden = GoldenFacts("sha256:0", ("a", "b", "c", "d"), ("x", "y"), LABELS if labelled else None)
     facts = [
         evidence(compute_quality(CONTRACT, golden, found, found.provenance), name)
         for name, found in (outputs.items() if labelled else ())

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.answers import Golden, Outputs
+    from eyerace_parity.evidence.answers import GoldenFacts, Outputs
     from eyerace_parity.evidence.base import Array, Provenance
     from eyerace_parity.stats.classification import Indices
 
-CODE: Final = ("measure/kinds/flips.py", "stats/classification.py")
 
 MOST_ROWS: Final = 1000
 """Flips that a ledger lists: beyond them a record would grow, and nobody reads on."""
@@ -29,7 +28,7 @@ Kind = Literal["harmed", "mended", "moved", "unlabelled"]
 
 def compute_flips(
     contract: Contract,
-    golden: Golden,
+    golden: GoldenFacts,
     columns: Mapping[str, Sequence[str]],
     candidate: Outputs,
     other: Outputs,
@@ -75,7 +74,7 @@ def compute_flips(
             kind=kind,
             margin=float(ours[at, mine]) - float(ours[at, its]),
             other_margin=float(theirs[at, its]) - float(theirs[at, mine]),
-            capture={column: cells[at] for column, cells in columns.items()},
+            capture={column: cells[at] for column, cells in columns.items() if len(cells) == len(golden.ids)},
         )
 
     counts: dict[str, int] = {kind: len(where) for kind, where in rows}
@@ -91,7 +90,7 @@ def compute_flips(
     )
 
 
-def _failure(ours: Array | None, theirs: Array | None, golden: Golden) -> str:
+def _failure(ours: Array | None, theirs: Array | None, golden: GoldenFacts) -> str:
     """Say why decisions cannot be compared, or nothing."""
     if ours is None or theirs is None:
         return "the output of scores is missing"

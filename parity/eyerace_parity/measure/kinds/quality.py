@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.sections import Statistics
-    from eyerace_parity.evidence.answers import Golden, Outputs
+    from eyerace_parity.evidence.answers import GoldenFacts, Outputs
     from eyerace_parity.evidence.base import Array, Provenance
     from eyerace_parity.evidence.quality import ChangeOfDecision
     from eyerace_parity.stats.bootstrap import Bounds
@@ -77,7 +77,7 @@ class LabelledDecisions:
     clusters: tuple[str, ...] | None
 
 
-def scores_of(contract: Contract, golden: Golden, outputs: Outputs) -> Array:
+def scores_of(contract: Contract, golden: GoldenFacts, outputs: Outputs) -> Array:
     """A variant's scores, [n, classes].
 
     Raises:
@@ -103,7 +103,7 @@ def probabilities_of(contract: Contract, scores: Array) -> Floats:
     return np.exp(differences.log_softmax(scores))
 
 
-def labelled(contract: Contract, golden: Golden, outputs: Outputs) -> LabelledDecisions:
+def labelled(contract: Contract, golden: GoldenFacts, outputs: Outputs) -> LabelledDecisions:
     """Labels beside decisions.
 
     Raises:
@@ -115,7 +115,7 @@ def labelled(contract: Contract, golden: Golden, outputs: Outputs) -> LabelledDe
     return LabelledDecisions(golden.labels, decided, golden.classes, golden.clusters)
 
 
-def compute_quality(contract: Contract, golden: Golden, outputs: Outputs, source: Provenance) -> Quality:
+def compute_quality(contract: Contract, golden: GoldenFacts, outputs: Outputs, source: Provenance) -> Quality:
     """Count right and wrong decisions, and bound the F1 of every class.
 
     Args:
@@ -166,7 +166,7 @@ def _bounds(known: LabelledDecisions, measure: BootstrapMeasure, stated: Statist
 
 
 def compute_slices(
-    contract: Contract, golden: Golden, columns: Mapping[str, Sequence[str]], outputs: Outputs, source: Provenance
+    contract: Contract, golden: GoldenFacts, columns: Mapping[str, Sequence[str]], outputs: Outputs, source: Provenance
 ) -> Slices:
     """F1 of each part of each column of numbers, with bounds.
 
@@ -178,9 +178,11 @@ def compute_slices(
         source: Where the facts are said to come from.
 
     Raises:
-        MeasurementError: The set has no labels, or the variant no scores.
+        MeasurementError: The set has no labels or other columns, or the variant no scores.
     """
     known = labelled(contract, golden, outputs)
+    if any(len(cells) != len(known.labels) for cells in columns.values()):
+        raise MeasurementError("the table of labels is of another set", next_step="restore the table that was judged")
     found: list[Slice] = []
     looked_at = 0
     for column, cells in columns.items():
@@ -248,7 +250,7 @@ def _comparable(ours: Array, theirs: Array) -> bool:
 
 
 def compute_samples(
-    contract: Contract, golden: Golden, ours: Outputs, theirs: Outputs, source: Provenance
+    contract: Contract, golden: GoldenFacts, ours: Outputs, theirs: Outputs, source: Provenance
 ) -> DecisionSamples:
     """Choose the samples that a report shows of a comparison, with both decisions and their probabilities.
 
@@ -307,7 +309,7 @@ def _shown(differs: NDArray[np.bool_], order: NDArray[np.intp]) -> list[int]:
     return sorted(list(dict.fromkeys(first.tolist()))[:MOST_ROWS])
 
 
-def _kinds(golden: Golden, mine: Indices, its: Indices) -> list[ChangeOfDecision]:
+def _kinds(golden: GoldenFacts, mine: Indices, its: Indices) -> list[ChangeOfDecision]:
     """What became of each sample's decision."""
     if golden.labels is None:
         return ["unlabelled" if differs else "same" for differs in mine != its]
@@ -322,7 +324,9 @@ def _kinds(golden: Golden, mine: Indices, its: Indices) -> list[ChangeOfDecision
     return kinds
 
 
-def compute_mixture(contract: Contract, golden: Golden, device: Outputs, cloud: Outputs, source: Provenance) -> Mixture:
+def compute_mixture(
+    contract: Contract, golden: GoldenFacts, device: Outputs, cloud: Outputs, source: Provenance
+) -> Mixture:
     """Macro-F1 by the share of answers that the device gives.
 
     Raises:
