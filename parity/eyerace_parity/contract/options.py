@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from eyerace_parity.core.files import DEFAULT_CONTRACTS
+
 
 class OptionKind(Enum):
     """What an option holds, and so how its text is read."""
@@ -86,7 +88,7 @@ class Option:
 
 
 OPTIONS: Final = (
-    Option("contract", OptionKind.PATHS, "contract to judge; may be repeated", "golden/contract.toml, else parity.toml",
+    Option("contract", OptionKind.PATHS, "contract to judge; may be repeated", ", else ".join(DEFAULT_CONTRACTS),
            metavar="FILE"),
     Option("set", OptionKind.TEXTS, "set a value of the contract, e.g. variants.int8.limits.quality.f1=0.9; "
 "may be repeated",
