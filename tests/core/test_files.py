@@ -11,7 +11,6 @@ import pytest
 
 from eyerace_parity.core.files import (
     FileTooLarge,
-    default_contract,
     display_path,
     parse_json,
     read_bytes,
@@ -195,13 +194,3 @@ def test_json_within_the_bounds_is_read(tmp_path: Path) -> None:
     assert read_json(path) == json.loads(text)
     with pytest.raises(FileTooLarge):
         read_json(path, 10)
-
-
-def test_the_contract_that_nobody_names(tmp_path: Path) -> None:
-    """That of the bundle goes before that of the folder."""
-    assert default_contract(tmp_path) is None
-    (tmp_path / "parity.toml").touch()
-    assert default_contract(tmp_path) == tmp_path / "parity.toml"
-    (tmp_path / "golden").mkdir()
-    (tmp_path / "golden" / "contract.toml").touch()
-    assert default_contract(tmp_path) == tmp_path / "golden" / "contract.toml"

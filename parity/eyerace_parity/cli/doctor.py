@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
+from eyerace_parity.contract.options import default_contract
 from eyerace_parity.contract.settings import usable_cores
 from eyerace_parity.core.errors import ParityError
-from eyerace_parity.core.files import default_contract, display_path
+from eyerace_parity.core.files import display_path
 
 if TYPE_CHECKING:
     import argparse

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from eyerace_parity.contract.options import OPTIONS
+from eyerace_parity.contract.options import DEFAULT_CONTRACTS, OPTIONS, default_contract
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import DEFAULT_CONTRACTS, default_contract
 
 if TYPE_CHECKING:
     import argparse

@@ -10,9 +10,6 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
-DEFAULT_CONTRACTS: Final = ("golden/contract.toml", "parity.toml")
-"""Where a contract is looked for that nobody named, below a folder; the first one counts."""
-
 MAX_JSON_BYTES: Final = 1 << 28
 """Most that a JSON file may hold: no record has as much."""
 
@@ -38,11 +35,6 @@ def display_path(path: Path) -> str:
         return path.absolute().relative_to(Path.cwd()).as_posix()
     except ValueError:
         return path.as_posix()
-
-
-def default_contract(root: Path) -> Path | None:
-    """The contract below a folder that nobody need name, if there is one."""
-    return next((root / place for place in DEFAULT_CONTRACTS if (root / place).is_file()), None)
 
 
 def write_atomically(path: Path, *parts: str | bytes) -> None:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eyerace_parity.contract.options import DEFAULT_CONTRACTS, default_contract
 from eyerace_parity.contract.settings import COMMAND_LINE, ENVIRONMENT
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import DEFAULT_CONTRACTS, default_contract, display_path
+from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
