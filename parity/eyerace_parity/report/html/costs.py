@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 import numpy as np
 
+from eyerace_parity.core.numbers import format_quantity
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.costs import Instructions, Timing
 from eyerace_parity.report.html.charts import BLUE, INK, PURPLE, WIDTH, Key, Legend, Picture, draw, rows
-from eyerace_parity.report.view.words import format_quantity
 from eyerace_parity.stats.quantiles import quantile_bounds, quantile_of
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
 
+from eyerace_parity.core.numbers import format_quantity
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.release.history import AcceptedRelease
 from eyerace_parity.report.html.charts import WIDTH, Legend, Picture, draw, rows
-from eyerace_parity.report.view.words import format_quantity
 from eyerace_parity.stats.classification import confusion, decisions, macro_f1
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from eyerace_parity.core.numbers import shown_unit
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.record.reproduce import reproduce_commands
 from eyerace_parity.report.html.charts import placed, swatch
@@ -22,7 +23,7 @@ from eyerace_parity.report.view.contract import FailureGroup, VerdictLine, fault
 from eyerace_parity.report.view.samples import FlipCards, ScoreShift, flips_of, moved_of
 from eyerace_parity.report.view.targets import TargetGrid
 from eyerace_parity.report.view.variants import glance, runtimes
-from eyerace_parity.report.view.words import RICH, compared, outcome_sign, shown_unit
+from eyerace_parity.report.view.words import RICH, compared, outcome_sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from eyerace_parity.core.numbers import shown_unit
 from eyerace_parity.core.result import HOST
 from eyerace_parity.report.tables import NARROWEST_CELL, cell, grid
-from eyerace_parity.report.view.words import shown_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

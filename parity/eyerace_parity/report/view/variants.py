@@ -9,10 +9,10 @@ import numpy as np
 
 from eyerace_parity.compatibility.predict import CPU_PROVIDER, LoadOutcome, predict
 from eyerace_parity.compatibility.versions import Version
+from eyerace_parity.core.numbers import FACTOR, format_quantity
 from eyerace_parity.evidence.artefacts import Files, Graph
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.matrix.predictions import bundled_by, oldest_demanded
-from eyerace_parity.report.view.words import format_quantity
 from eyerace_parity.stats.classification import confusion, decisions, macro_f1
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _beside(material: PageInput, known: Mapping[str, float], unit: str) -> Mappi
     for variant in material.entry.variants:
         before = known.get(variant.reference or "")
         if variant.name in known and before:
-            told[variant.name] += f" (× {known[variant.name] / before:.2f})"  # noqa: RUF001 - a factor
+            told[variant.name] += f" ({FACTOR} {known[variant.name] / before:.2f})"
     return told
 
 
