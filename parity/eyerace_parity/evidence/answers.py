@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -92,6 +92,8 @@ class Golden:
         classes: Names of the classes.
         labels: int64 [n] index into ``classes``, or ``None`` for an unlabelled set.
         clusters: One text a sample, equal for samples that belong together, or ``None``.
+        columns: What else the table of labels says, by column, one text a sample; empty for tensors. The digest does
+            not cover it: no verdict rests on it.
     """
 
     digest: str
@@ -99,6 +101,7 @@ class Golden:
     classes: tuple[str, ...]
     labels: NDArray[np.int64] | None = None
     clusters: tuple[str, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _TABLE: Final = 2

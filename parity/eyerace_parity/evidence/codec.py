@@ -49,6 +49,8 @@ def encode(evidence: Evidence) -> bytes:
                 "classes": evidence.classes,
                 "clusters": evidence.clusters,
             }
+            if evidence.columns:  # as version 0.1 wrote it where there are none
+                facts["columns"] = dict(evidence.columns)
             return _pack(facts, {"labels": {} if evidence.labels is None else {"labels": evidence.labels}})
         case Fact():
             return evidence.model_dump_json().encode("utf-8")
@@ -100,6 +102,7 @@ def _decode_arrays(kind: type[Any], facts: dict[str, Any], groups: dict[str, dic
             tuple(facts["classes"]),
             None if labels is None else labels.astype(np.int64, copy=False),
             None if facts["clusters"] is None else tuple(facts["clusters"]),
+            {name: tuple(cells) for name, cells in facts.get("columns", {}).items()},
         )
     message = f"unknown kind {kind.__name__}"
     raise TypeError(message)

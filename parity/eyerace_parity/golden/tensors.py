@@ -52,7 +52,6 @@ class TensorGolden(GoldenSet):
         self._starts = [0, *accumulate(counts)]
         places = [_place(path, contract.root) for path in self._files]
         self.ids = tuple(f"{name}[{row}]" for name, n in zip(_short(places), counts, strict=True) for row in range(n))
-        self.columns = {}
         self._digests = [file.digest for file in opened]
         _check_duplicates(self._files, self._digests)
         self.digest = rows_digest(zip(places, self._digests, strict=True))

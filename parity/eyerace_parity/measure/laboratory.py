@@ -276,14 +276,13 @@ class Laboratory:
         ours, theirs = self.obtain(Need(Outputs, need.variant, need.target)), self.obtain(other)
         settings = ours.provenance.settings | {"versus": need.versus, "versus_evidence": self.key(other)}
         source = ours.provenance.model_copy(update={"settings": settings, "cached": False})
-        return flips.compute_flips(
-            self._bench.contract, golden, self._bench.golden().columns, ours, theirs, source=source
-        )
+        return flips.compute_flips(self._bench.contract, golden, ours, theirs, source=source)
 
     def _golden(self) -> Golden:
         facts = self._bench.golden().facts()
         key = golden_key(facts.digest)
-        if get(self._bench.store, Golden, key) is None:
+        kept = get(self._bench.store, Golden, key)
+        if kept is None or kept.columns != facts.columns:  # of which its key says nothing
             put(self._bench.store, key, facts)  # so that a record can be judged again without the images
         return facts
 

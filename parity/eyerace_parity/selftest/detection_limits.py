@@ -130,7 +130,7 @@ class DegradedSource:
         contract = self.source.contract  # type: ignore[attr-defined]
         ours = self.obtain(Need(Outputs, need.variant, need.target))
         theirs = self.obtain(Need(Outputs, need.versus, need.target, baseline=need.baseline))
-        return flips.compute_flips(contract, self.source.obtain(Need(Golden)), {}, ours, theirs, source=good.provenance)
+        return flips.compute_flips(contract, self.source.obtain(Need(Golden)), ours, theirs, source=good.provenance)
 
 
 def limits_of(examiner: Examiner, doses: Sequence[Degradation], variants: Sequence[str]) -> list[DetectionLimit]:

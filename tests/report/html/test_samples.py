@@ -32,7 +32,7 @@ def flipped(number: int) -> PageInput:
         for name, array in (("fp32", right), ("int8", wrong))
     }
     source = Provenance(variant="int8")
-    ledger = compute_flips(Contract(), golden, {}, outputs["int8"], outputs["fp32"], source=source)  # type: ignore[arg-type]
+    ledger = compute_flips(Contract(), golden, outputs["int8"], outputs["fp32"], source=source)  # type: ignore[arg-type]
     known = material(evidence(ledger).model_copy(update={"versus": "fp32"}))
     return PageInput(known.record, known.entry, golden=golden, outputs=outputs)
 

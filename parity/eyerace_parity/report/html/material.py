@@ -123,7 +123,7 @@ class PageInput:
 
     def column(self, name: str) -> tuple[str, ...] | None:
         """A further column of the table of labels, in the set's order."""
-        return self.photographs.columns.get(name) if self.photographs is not None else None
+        return self.golden.columns.get(name) if self.golden is not None else None
 
 
 def gather(

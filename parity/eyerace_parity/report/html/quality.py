@@ -182,7 +182,7 @@ def _confidence(material: PageInput) -> float:
 
 def capture_picture(material: PageInput) -> Picture | None:
     """The F1 of both, by what the table of labels says of each image's capture."""
-    pair, labels, golden = material.pair(), material.labels, material.photographs
+    pair, labels, golden = material.pair(), material.labels, material.golden
     if pair is None or labels is None or golden is None or not material.classes:
         return None
     panels: list[tuple[str, str]] = []

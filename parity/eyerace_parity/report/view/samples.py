@@ -95,9 +95,8 @@ def flips_of(material: PageInput) -> list[FlipCards]:
     ]
     pair, golden = material.pair(), material.golden
     if pair is not None and golden is not None and material.contract is not None and not ledgers:
-        columns = material.photographs.columns if material.photographs is not None else {}
         ours, theirs = (material.outputs[name] for name in pair)
-        made = compute_flips(material.contract, golden, columns, ours, theirs, source=Provenance(variant=pair[0]))
+        made = compute_flips(material.contract, golden, ours, theirs, source=Provenance(variant=pair[0]))
         ledgers.append((*pair, made))
     known = {name: place for place, name in enumerate(golden.ids)} if golden is not None else {}
     rank = {"harmed": 0, "moved": 1, "unlabelled": 1, "mended": 2}
