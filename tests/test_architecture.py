@@ -27,11 +27,8 @@ ROOMS = rooms_of_the_table()
 
 # Imports that still run upward, by module and what it imports. No line may be added.
 KNOWN: dict[str, set[str]] = {
-    "evidence.flips": {"contract.base"},
     "isolation.client": {"measure.context"},
     "measure.kinds.timing": {"measure.isolated_worker"},
-    "session.fixtures": {"plugin"},
-    "stats.stopping_rules": {"contract.model"},
 }
 
 # What only some rooms may know.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from eyerace_parity.contract.options import OPTIONS
+from eyerace_parity.session import SWITCH, session_key
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,16 +20,10 @@ if TYPE_CHECKING:
 
     from eyerace_parity.session.session import GateSession
 
-SWITCH: Final = "--eyerace-parity"
-"""The option without which nothing happens."""
-
 MARKER: Final = "parity"
 """Marks a user's own test as part of the gate, and every item of a contract."""
 
 pytest_plugins = ("eyerace_parity.session.fixtures",)
-
-session_key: Final = pytest.StashKey["GateSession"]()
-"""Where the session of the run lies in ``config.stash``; absent while the switch is not given."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

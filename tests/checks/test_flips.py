@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,10 +33,10 @@ OURS = (1, 0, 2, 1, 2, 2)
 
 def ledger(ours: Sequence[int], theirs: Sequence[int], labels: Sequence[int] | None = LABELS) -> FlipLedger:
     """The ledger of two variants that decide so."""
-    facts = golden(labels, count=len(ours))
-    columns = {"focus": [f"0.{index}" for index in range(len(ours))]}
+    columns = {"focus": tuple(f"0.{index}" for index in range(len(ours)))}
+    facts = replace(golden(labels, count=len(ours)), columns=columns)
     source = Provenance(variant="int8")
-    return compute_flips(contract(), facts, columns, scores("int8", ours), scores("fp32", theirs), source=source)
+    return compute_flips(contract(), facts, scores("int8", ours), scores("fp32", theirs), source=source)
 
 
 def accepted(name: str, **fields: Any) -> AcceptedFlip:
@@ -133,7 +134,7 @@ def test_a_candidate_that_answers_nan_is_broken() -> None:
     read = contract({"int8": {"flips": {"decision_flips": 99}}})
     item = planned(read, "int8", "decision_flips")
     bad = answers("int8", scores=np.full((6, 3), np.nan, np.float32))
-    book = compute_flips(read, golden(), {}, bad, scores("fp32"), source=Provenance(variant="int8"))
+    book = compute_flips(read, golden(), bad, scores("fp32"), source=Provenance(variant="int8"))
     assert (book.failure, book.total) == ("some scores are not finite", 0)
     pieces = (golden(), bad, scores("fp32"), book, KnownFlips(provenance=Provenance(variant=""), today=TODAY))
     assert item.judge(ClauseEvidence(dict(zip(item.needs, pieces, strict=True)))).status is Status.BROKEN
@@ -147,7 +148,7 @@ def test_a_candidate_that_answers_nan_is_broken() -> None:
 def test_a_ledger_of_what_cannot_be_compared_says_why(arrays: dict[str, Any]) -> None:
     """It is never an empty ledger that looks like no flip."""
     bad = Outputs(Provenance(variant="int8"), arrays, 6)
-    book = compute_flips(contract(), golden(), {}, bad, scores("fp32"), source=Provenance(variant="int8"))
+    book = compute_flips(contract(), golden(), bad, scores("fp32"), source=Provenance(variant="int8"))
     assert book.failure
     assert book.samples == 0
 

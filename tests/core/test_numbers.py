@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.checks.phrases import compare_to_limit, passing_limit
-from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
+from eyerace_parity.checks.phrases import compare_to_limit
+from eyerace_parity.core.numbers import format_bytes, format_number, passing_limit, pluralise
 from eyerace_parity.core.result import Relation, Status
 
 

@@ -62,6 +62,14 @@ def test_golden_facts_come_back(labels, clusters) -> None:
         np.testing.assert_array_equal(found.labels, labels)
 
 
+def test_what_the_table_says_comes_back() -> None:
+    """Facts that were kept before there were columns have none, and are written as they were."""
+    columns = {"focus": ("0.5", ""), "ort": ("Köln", "b")}
+    found = decode(GoldenFacts, encode(GoldenFacts("sha256:2", ("x", "y"), ("c", "d"), columns=columns)))
+    assert found.columns == columns
+    assert b'"columns"' not in encode(GoldenFacts("sha256:2", ("x", "y"), ("c", "d")))
+
+
 def test_facts_come_back() -> None:
     """A kind that is made of numbers is JSON."""
     facts = Files(provenance=SOURCE, bytes=5, deflated=3)

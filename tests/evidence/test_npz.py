@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.core.errors import GoldenError
-from eyerace_parity.evidence.npz import Archive, read_archive, read_arrays, read_whole
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.evidence.npz import Archive, Bound, pack, read_arrays, read_headers, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,18 +38,18 @@ def archive(path: Path, *members: tuple[str, bytes], compression: int = zipfile.
 
 
 def headers(path: Path, max_bytes: int = 1 << 20) -> Archive:
-    """The headers of a file, read as a golden set does."""
-    return read_archive(read_whole(path, max_bytes), path.name, max_bytes)
+    """The headers of a file, read within bounds that a setting names."""
+    return read_headers(path.read_bytes(), path.name, Bound(max_bytes, "golden.max_bytes"))
 
 
 def contents(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
-    """Arrays of a file, read as a golden set does."""
+    """Some arrays of a file."""
     return read_arrays(path.read_bytes(), path.name, names)
 
 
 def refusal(path: Path, max_bytes: int = 1 << 20) -> str:
     """The message with which an archive is refused."""
-    with pytest.raises(GoldenError) as caught:
+    with pytest.raises(MeasurementError) as caught:
         headers(path, max_bytes)
     assert caught.value.next_step
     return caught.value.reason
@@ -118,19 +118,39 @@ def test_an_unknown_form_of_array_is_refused(tmp_path):
 
 
 def test_a_torn_archive_is_refused(tmp_path):
-    """Cut, foreign, missing, or with a broken checksum."""
+    """Cut, foreign, or with a broken checksum."""
     path = archive(tmp_path / "a.npz", ("x.npy", npy(np.arange(100))), compression=zipfile.ZIP_STORED)
     whole = path.read_bytes()
     assert headers(path)["x"].shape == (100,)
     path.write_bytes(whole.replace(bytes([55]) + bytes(7), bytes([56]) + bytes(7)))
-    with pytest.raises(GoldenError, match="is torn"):
+    with pytest.raises(MeasurementError, match="is torn"):
         contents(path, ["x"])
     path.write_bytes(whole[:-30])
     assert "is torn, or no .npz file" in refusal(path)
     path.write_bytes(b"")
     assert "is torn, or no .npz file" in refusal(path)
-    assert "there is no such file" in refusal(tmp_path / "none.npz")
-    assert "cannot be read" in refusal(tmp_path)
+
+
+def test_equal_members_give_equal_bytes():
+    """Whatever the day, and whatever made the arrays; what was written is read."""
+    members: dict[str, NDArray[Any] | bytes] = {"facts.json": b"{}", "a.npy": np.arange(6.0), "b.npy": np.array("x")}
+    for compress in (False, True):
+        content = pack(members, compress=compress)
+        assert content == pack(dict(members), compress=compress)
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            assert {(info.date_time, info.create_system) for info in file.infolist()} == {((1980, 1, 1, 0, 0, 0), 3)}
+        others, arrays = unpack(content, "a.npz", Bound(1 << 20))
+        assert others == {"facts.json": b"{}"}
+        assert {name: array.tolist() for name, array in arrays.items()} == {"a.npy": [0, 1, 2, 3, 4, 5], "b.npy": "x"}
+
+
+def test_all_is_read_within_the_same_bounds():
+    """An array that claims to be larger than its member takes no memory; too much is not decompressed."""
+    content = pack({"x.npy": np.zeros(1000)}, compress=True)
+    with pytest.raises(MeasurementError, match="decompressed, more than 1000"):
+        unpack(content, "a.npz", Bound(1000))
+    with pytest.raises(MeasurementError, match="its header speaks of"):
+        unpack(pack({"x.npy": npy(np.zeros(4)).replace(b"(4,)", b"(9,)")}), "a.npz", Bound(1 << 20))
 
 
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=4))
@@ -141,5 +161,5 @@ def test_no_damage_crashes_the_reader(tmp_path_factory, where, content):
     whole = bytearray(path.read_bytes())
     whole[where : where + len(content)] = content
     path.write_bytes(bytes(whole))
-    with contextlib.suppress(GoldenError):
+    with contextlib.suppress(MeasurementError):
         contents(path, list(headers(path)))

@@ -56,11 +56,11 @@ def test_a_set_states_its_facts(bundle):
     assert facts.classes == ("red", "green", "blue")
     assert facts.labels is not None
     assert facts.labels.dtype == np.int64
-    for name, label, blot in zip(facts.ids, facts.labels, golden.columns["blot"], strict=True):
+    for name, label, blot in zip(facts.ids, facts.labels, facts.columns["blot"], strict=True):
         assert name.startswith(facts.classes[label])
         assert blot.startswith(facts.classes[label])
-    assert facts.clusters == golden.columns["blot"]
-    assert set(golden.columns) == {"blot", "focus"}
+    assert facts.clusters == facts.columns["blot"]
+    assert set(facts.columns) == {"blot", "focus"}
 
 
 def test_every_sample_is_the_preprocessed_photograph(bundle):

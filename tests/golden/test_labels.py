@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eyerace_parity.core.errors import GoldenError
+from eyerace_parity.core.files import read_bytes
+from eyerace_parity.golden import labels
 from eyerace_parity.golden.labels import read_table
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ def test_rows_come_in_the_order_of_their_files(table):
         ("sub/a.jpg", "orange", "B2", 2),
     ]
     assert read.header == ("bird",)
-    assert read.column(0) == ("B1", "B2")
+    assert read.columns[read.header[0]] == ("B1", "B2")
 
 
 def test_quotes_and_blank_lines_are_csv_too(table):
@@ -119,3 +122,47 @@ def test_no_bytes_crash_the_reader(tmp_path_factory, content):
     except GoldenError:
         return
     assert read.rows
+
+
+def settled(table: Path, text: str) -> None:
+    """Write a table that nobody has touched for long."""
+    table.write_text(text, encoding="utf-8")
+    os.utime(table, (1.0e9, 1.0e9))
+
+
+def test_a_table_is_read_once(table, monkeypatch):
+    """As long as it stays as it is, and its classes and its cluster are the same; whoever asks gets the same rows."""
+    settled(table, GOOD)
+    first = read_table(table, CLASSES, "bird")
+    read: list[Path] = []
+
+    def counted(path: Path, max_bytes: int) -> bytes:
+        read.append(path)
+        return read_bytes(path, max_bytes)
+
+    monkeypatch.setattr(labels, "read_bytes", counted)
+    assert read_table(table, CLASSES, "bird") is first
+    assert read == []
+    assert read_table(table, CLASSES, None).rows[0].cluster == ""
+    settled(table, GOOD.replace("pearl", "orange"))
+    assert {row.label for row in read_table(table, CLASSES, "bird").rows} == {"orange"}
+    settled(table, GOOD)
+    assert {row.label for row in read_table(table, CLASSES, "bird").rows} == {"orange", "pearl"}
+    assert len(read) == 3
+
+
+def test_a_table_of_this_moment_is_read_again(table):
+    """A second writing might bear the same times as the first, and be as long."""
+    table.write_text(GOOD, encoding="utf-8")
+    first = read_table(table, CLASSES, "bird")
+    assert read_table(table, CLASSES, "bird") is not first
+
+
+def test_a_wrong_table_is_wrong_each_time(table):
+    """And right once it is mended."""
+    for _ in range(2):
+        settled(table, GOOD.replace("pearl", "purple"))
+        with pytest.raises(GoldenError, match="purple"):
+            read_table(table, CLASSES, "bird")
+    settled(table, GOOD)
+    assert read_table(table, CLASSES, "bird").rows

@@ -68,7 +68,7 @@ def test_an_unlabelled_set_says_so(bundle):
     golden = opened(bundle)
     facts = golden.facts()
     assert (facts.labels, facts.clusters, facts.classes) == (None, None, ())
-    assert golden.columns == {}
+    assert facts.columns == {}
     with pytest.raises(IndexError):
         golden.feeds(19, None)
     with pytest.raises(IndexError):

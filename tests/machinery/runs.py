@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eyerace_parity.core.files import WRITING
 from eyerace_parity.record.files import read_record
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Run:
             path
             for root in (self.folder, self.cache)
             for path in root.rglob("*")
-            if path.is_file() and (path.name.endswith((".part", ".tmp")) or path.name.startswith(".writing-"))
+            if path.is_file() and path.name.startswith(WRITING)
         ]
 
 

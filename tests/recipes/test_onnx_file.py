@@ -1,9 +1,6 @@
-"""What is written last: clean, stamped, valid, and whole or not at all."""
+"""What is written last: clean, stamped and valid."""
 
 from __future__ import annotations
-
-import sys
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -11,10 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from eyerace_parity.core.errors import RecipeError
-from eyerace_parity.recipes.onnx_file import opset_of, seal, written_atomically
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from eyerace_parity.recipes.onnx_file import opset_of, seal
 
 
 def model(
@@ -113,41 +107,3 @@ def test_the_opset_is_read() -> None:
     assert opset_of(made) == 17
     del made.opset_import[:]
     assert opset_of(made) == 0
-
-
-def test_a_file_appears_whole(tmp_path: Path) -> None:
-    """Folders are made, and while it is written nothing stands under its name."""
-    path = tmp_path / "new" / "model.onnx"
-    with written_atomically(path) as part:
-        part.write_bytes(b"half")
-        assert not path.exists()
-        part.write_bytes(b"whole")
-    assert path.read_bytes() == b"whole"
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_what_fails_leaves_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
-    """Nothing half-written, nothing left over."""
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"old")
-
-    def interrupted() -> None:
-        with written_atomically(path) as part:
-            part.write_bytes(b"half")
-            raise error
-
-    with pytest.raises(error):
-        interrupted()
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
-def test_others_may_read_it(tmp_path: Path) -> None:
-    """As any new file of the user's, not as a private temporary one."""
-    plain, path = tmp_path / "plain", tmp_path / "model.onnx"
-    plain.write_bytes(b"")
-    with written_atomically(path) as part:
-        part.write_bytes(b"")
-    assert path.stat().st_mode == plain.stat().st_mode

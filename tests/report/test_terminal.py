@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from eyerace_parity.core.numbers import format_quantity
 from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.report.terminal import draw, verdict_line
 from eyerace_parity.report.view.run import run_view
-from eyerace_parity.report.view.words import PLAIN, RICH, account, comparison, format_quantity, signs_for
+from eyerace_parity.report.view.words import PLAIN, RICH, account, comparison, signs_for
 from tests.record.records import record, unjudged, verdict
 
 FULL = [

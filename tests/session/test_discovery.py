@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eyerace_parity.contract.options import default_contract
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.session.conftest import Project
 
 QUICK = ("-k", "file_size")
@@ -193,3 +197,13 @@ def test_a_contract_that_demands_nothing_is_refused(project: Project) -> None:
     result = project.run()
     assert result.ret == 4
     result.stderr.fnmatch_lines(["ERROR: eyerace-parity: *"])
+
+
+def test_the_contract_that_nobody_names(tmp_path: Path) -> None:
+    """That of the bundle goes before that of the folder."""
+    assert default_contract(tmp_path) is None
+    (tmp_path / "parity.toml").touch()
+    assert default_contract(tmp_path) == tmp_path / "parity.toml"
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden" / "contract.toml").touch()
+    assert default_contract(tmp_path) == tmp_path / "golden" / "contract.toml"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,8 +14,6 @@ from tests.laboratories import change
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from eyerace_parity.contract.model import Contract
 
 MEDIAN = StoppingRule("inference", 2.0, 0.5, "cpu", 0.95)
 P95 = StoppingRule("inference", 4.0, 0.95, "cpu", 0.95)
@@ -46,24 +43,18 @@ class Soaked:
         return self.runs
 
 
-def stated(**limits: Any) -> Contract:
-    """A contract with one variant of such limits."""
-    variants = {"int8": SimpleNamespace(limits=limits)}
-    return cast("Contract", SimpleNamespace(statistics=SimpleNamespace(confidence=0.9), variants=variants))
-
-
 def test_the_longest_series_that_any_limit_allows_is_taken() -> None:
     """Runs and seconds are each the most; what one check allows is not cut by what another would do with."""
     few, many = StoppingRules((MEDIAN,), 100, 30.0), StoppingRules((P95, RATIO), 500, 20.0)
     for limits in ({"a": Times(few), "b": Times(many)}, {"a": Times(many), "b": Times(few)}):
-        found = asked_of(stated(**limits), "int8", "")
+        found = asked_of(limits.values(), "", 0.9)
         assert (found.max_runs, found.max_seconds) == (500, 30.0)
         assert set(found.questions) == {MEDIAN, P95, RATIO}
 
 
 def test_one_question_of_two_checks_is_asked_once() -> None:
     """In the order in which they were asked."""
-    found = asked_of(stated(a=Times(StoppingRules((P95, MEDIAN))), b=Times(StoppingRules((MEDIAN, RATIO)))), "int8", "")
+    found = asked_of([Times(StoppingRules((P95, MEDIAN))), Times(StoppingRules((MEDIAN, RATIO)))], "", 0.9)
     assert found.questions == (P95, MEDIAN, RATIO)
     assert found.of("ratio") == (RATIO,)
     assert found.of("inference", "ratio") == (P95, MEDIAN, RATIO)
@@ -73,8 +64,8 @@ def test_one_question_of_two_checks_is_asked_once() -> None:
 def test_a_check_that_asks_nothing_allows_nothing() -> None:
     """Its own numbers are not even looked at; where nobody asks, the defaults stand."""
     short = StoppingRules((MEDIAN,), 10, 1.0)
-    assert asked_of(stated(a=Times(None), b=Times(short), c=object()), "int8", "") == short
-    nobody = asked_of(stated(a=Times(short)), "int8", "fp32")
+    assert asked_of([Times(None), Times(short), object()], "", 0.9) == short
+    nobody = asked_of([Times(short)], "fp32", 0.9)
     assert (nobody.questions, nobody.max_runs, nobody.max_seconds) == (
         (),
         stopping_rules.MAX_RUNS,
@@ -84,10 +75,9 @@ def test_a_check_that_asks_nothing_allows_nothing() -> None:
 
 def test_the_longest_soak_that_any_limit_asks_is_run() -> None:
     """A check that asks for none does not shorten it."""
-    contract = stated(a=Soaked(300), b=Soaked(None), c=Soaked(700), d=Soaked(500), e=object())
-    assert runs_of_soak(contract, "int8") == 700
-    assert runs_of_soak(stated(a=Soaked(50)), "int8") == 50
-    assert runs_of_soak(stated(a=Soaked(None)), "int8") == stopping_rules.SOAK_RUNS
+    assert runs_of_soak([Soaked(300), Soaked(None), Soaked(700), Soaked(500), object()]) == 700
+    assert runs_of_soak([Soaked(50)]) == 50
+    assert runs_of_soak([Soaked(None)]) == stopping_rules.SOAK_RUNS
 
 
 @pytest.mark.parametrize(
@@ -109,10 +99,12 @@ def test_the_checks_of_the_package_ask_for_what_their_limits_say(image_bundle: P
     )
     change(image_bundle, "[variants.int8.limits.size]", limits + "[variants.int8.limits.size]")
     contract = open_contract(image_bundle / "contract.toml")
-    alone, beside = (asked_of(contract, "int8", versus) for versus in ("", "fp32"))
+    int8, fp32 = (contract.variants[name].limits.values() for name in ("int8", "fp32"))
+    confidence = contract.statistics.confidence
+    alone, beside = (asked_of(int8, versus, confidence) for versus in ("", "fp32"))
     assert (alone.max_runs, alone.max_seconds) == (beside.max_runs, beside.max_seconds) == (321, 9.0)
     assert [(one.part, one.budget, one.confidence) for one in alone.questions] == [("inference", 50.0, 0.5)]
     assert [(one.part, one.budget) for one in beside.of("ratio")] == [("ratio", 1.5)]
-    assert asked_of(contract, "fp32", "") == StoppingRules()
-    assert runs_of_soak(contract, "int8") == 432
-    assert runs_of_soak(contract, "fp32") == stopping_rules.SOAK_RUNS
+    assert asked_of(fp32, "", confidence) == StoppingRules()
+    assert runs_of_soak(int8) == 432
+    assert runs_of_soak(fp32) == stopping_rules.SOAK_RUNS

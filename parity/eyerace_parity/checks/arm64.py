@@ -23,9 +23,9 @@ from eyerace_parity.checks.guards import (
     worst_place,
 )
 from eyerace_parity.checks.limits import InstructionLimits
-from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit, passing_limit
+from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.contract.base import Share
-from eyerace_parity.core.numbers import format_number, pluralise
+from eyerace_parity.core.numbers import format_number, passing_limit, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Execution, Outputs

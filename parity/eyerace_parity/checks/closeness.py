@@ -15,10 +15,10 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_scores
-from eyerace_parity.checks.phrases import compare_to_limit, passing_limit, unknown
+from eyerace_parity.checks.phrases import compare_to_limit, unknown
 from eyerace_parity.contract.base import Limits, Model, Share
 from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant
-from eyerace_parity.core.numbers import format_number
+from eyerace_parity.core.numbers import format_number, passing_limit
 from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.stats import differences

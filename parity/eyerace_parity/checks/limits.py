@@ -10,12 +10,11 @@ from pydantic import BeforeValidator, Field
 
 from eyerace_parity.checks.phrases import unknown
 from eyerace_parity.contract.base import Limits, Model, Name, Positive
+from eyerace_parity.core.numbers import KILO, PREFIXES
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case
 
-_UNITS: Final = ("", "k", "M", "G", "T")
-_KILO: Final = 1000
 _WRITTEN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)")
 
 
@@ -27,7 +26,7 @@ def _read(value: object) -> object:
     if written is None:
         message = 'must be a number of instructions, or a text with one of the units k, M, G, T, such as "190 M"'
         raise ValueError(message)
-    number = Decimal(written[1]) * _KILO ** _UNITS.index(written[2])
+    number = Decimal(written[1]) * KILO ** PREFIXES.index(written[2])
     if number != number.to_integral_value():
         message = "must be a whole number of instructions"
         raise ValueError(message)

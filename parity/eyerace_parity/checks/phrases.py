@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from numbers import Integral
 from typing import TYPE_CHECKING
 
-from eyerace_parity.core.numbers import format_number, pluralise
+from eyerace_parity.core.numbers import INFINITE, format_number, passing_limit, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import did_you_mean, join_names
 
@@ -21,8 +20,6 @@ _FIRST = (Status.BROKEN, Status.ERROR, Status.UNPROVEN, Status.HELD)
 """What is certain comes first: one class that is proven worse settles it."""
 
 _MOST_NAMED = 12
-
-_DIGITS = 3
 
 
 def decided(
@@ -112,10 +109,6 @@ def sentence_for(found: Mapping[str, Decision], limits: Mapping[str, float], rel
     return lines
 
 
-INFINITE = "∞"
-"""A value without bound: JSON has no number for it."""
-
-
 def unknown(key: str, known: Sequence[str], given: str, what: str) -> str:
     """Say that a name in a limit leads nowhere, and which would not."""
     near = did_you_mean(given, known) or ";"
@@ -124,18 +117,6 @@ def unknown(key: str, known: Sequence[str], given: str, what: str) -> str:
         if known
         else f"{key} names no {what}; there is none"
     )
-
-
-def passing_limit(value: float, relation: Relation) -> str:
-    """Write the tightest limit of three significant digits that ``value`` would have held."""
-    if not math.isfinite(value):
-        return "none"
-    exact = Decimal(repr(float(value)))
-    if exact == 0:
-        return "0"
-    step = Decimal(1).scaleb(exact.adjusted() - _DIGITS + 1)
-    rounding = ROUND_FLOOR if relation is Relation.AT_LEAST else ROUND_CEILING
-    return f"{float((exact / step).to_integral_value(rounding) * step):.12g}"
 
 
 def compare_to_limit(

@@ -16,19 +16,10 @@ from pydantic import Field
 from eyerace_parity.checks.base import Family, SignificanceSource
 from eyerace_parity.checks.flips import Count, flip_needs, judge_flips, unfit_decisions, unfit_harm
 from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_scores
-from eyerace_parity.checks.phrases import (
-    INFINITE,
-    cannot_judge,
-    compare_to_limit,
-    decided,
-    first_ids,
-    passing_limit,
-    sentence_for,
-    unknown,
-)
+from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit, decided, first_ids, sentence_for, unknown
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
+from eyerace_parity.core.numbers import INFINITE, format_bytes, format_number, passing_limit, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Outputs

@@ -9,9 +9,11 @@ import platform
 import shutil
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyerace_parity.cli.options import DEFAULT_CONTRACTS, add_contract, contract_of, settings_of
+from eyerace_parity.cli.options import add_contract, contract_of, settings_of
+from eyerace_parity.contract.options import default_contract
 from eyerace_parity.contract.settings import usable_cores
 from eyerace_parity.core.errors import ParityError
 from eyerace_parity.core.files import display_path
@@ -19,7 +21,6 @@ from eyerace_parity.core.files import display_path
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-    from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
 
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     from eyerace_parity.report.tables import print_table  # noqa: PLC0415 - only once it is needed
 
     findings = [*machine(), *libraries(), *storage(settings_of(options).cache)]
-    if options.contract is not None or any(path.is_file() for path in DEFAULT_CONTRACTS):
+    if options.contract is not None or default_contract(Path()) is not None:
         findings += bundle(contract_of(options))
     print_table(("", "", "found", "next"), [(f.subject, f.state, f.found, f.remedy) for f in findings])
     return 1 if any(finding.state is State.MISSING for finding in findings) else 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.files import display_path, write_atomically
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +42,6 @@ def run(options: argparse.Namespace) -> int:
             raise ContractError(f"{display_path(path)} is not a file")
     if (options.factory is None) != (options.weights is None):
         raise ContractError("a torch variant needs both --factory and --weights")
-    target.parent.mkdir(parents=True, exist_ok=True)
     bundle = StarterBundle(
         root=target.parent,
         model=read_model(options.model),
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     if options.labels is None:
         made = write_smoke_set(bundle)
         print(f"{display_path(made)}: 16 random samples, so that the gate can run; bring real ones as soon as you can")
-    target.write_text(bundle.contract(), encoding="utf-8", newline="\n")
+    write_atomically(target, bundle.contract())
     contract = open_contract(target)
     print(f"{display_path(target)}: {', '.join(contract.variants)}; opset {bundle.model.opset}")
     usual = target.absolute() == Path("parity.toml").absolute()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from eyerace_parity.contract.options import OPTIONS
+from eyerace_parity.contract.options import DEFAULT_CONTRACTS, OPTIONS, default_contract
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.measure.laboratory import Laboratory
 
-DEFAULT_CONTRACTS = (Path("golden/contract.toml"), Path("parity.toml"))
-
 
 def add_contract(parser: argparse.ArgumentParser, *others: str) -> None:
     """Add ``--contract``, ``--set``, and further options of the gate by their names."""
@@ -29,7 +27,7 @@ def add_contract(parser: argparse.ArgumentParser, *others: str) -> None:
         "--contract",
         type=Path,
         metavar="PATH",
-        help="the contract; golden/contract.toml, else parity.toml, if not given",
+        help=f"the contract; {', else '.join(DEFAULT_CONTRACTS)}, if not given",
     )
     for option in OPTIONS:
         if option.name in {"set", *others}:
@@ -50,11 +48,10 @@ def contract_of(options: argparse.Namespace) -> Contract:
     """
     from eyerace_parity.checks.registry import open_contract  # noqa: PLC0415 - only once it is needed
 
-    path = options.contract or next((path for path in DEFAULT_CONTRACTS if path.is_file()), None)
+    path = options.contract or default_contract(Path())
     if path is None:
-        names = " or ".join(path.as_posix() for path in DEFAULT_CONTRACTS)
         raise ContractError(
-            f"no contract: there is no {names} here",
+            f"no contract: there is no {' or '.join(DEFAULT_CONTRACTS)} here",
             next_step="name one with --contract PATH, or write one with `eyerace-parity init MODEL.onnx`",
         )
     return open_contract(path, settings_of(options).overrides())

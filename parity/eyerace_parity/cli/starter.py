@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.files import display_path, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,6 +212,8 @@ def write_smoke_set(bundle: StarterBundle) -> Path:
     """Write seeded random samples that fit the model's inputs; dynamic axes other than the first get eight elements."""
     import numpy as np  # noqa: PLC0415
 
+    from eyerace_parity.evidence.npz import pack  # noqa: PLC0415
+
     random = np.random.default_rng(0)
     arrays: dict[str, Any] = {}
     for port in bundle.model.inputs:
@@ -222,6 +224,5 @@ def write_smoke_set(bundle: StarterBundle) -> Path:
         values = random.normal(size=shape) if kind == "f" else random.integers(0, 2, shape)
         arrays[port.name] = values.astype(port.dtype)
     target = bundle.root / SMOKE_FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(target, **arrays)
+    write_atomically(target, pack({f"{name}.npy": array for name, array in arrays.items()}, compress=True))
     return target

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from eyerace_parity.core.text import NAME, did_you_mean, join_names
+from eyerace_parity.core.text import NAME, NAME_IN_WORDS, NAME_LENGTH, did_you_mean, join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,8 +63,8 @@ def read_limits(value: object, table: type[Model] | None) -> object:
 
 Name = Annotated[
     str,
-    StringConstraints(pattern=NAME.pattern, max_length=64),
-    Field(description="a name of letters, digits, '_', '-' and '.', at most 64 of them"),
+    StringConstraints(pattern=NAME.pattern, max_length=NAME_LENGTH),
+    Field(description=NAME_IN_WORDS),
 ]
 """A name that can stand in a test id: no ``::``, no brackets, no blanks."""
 

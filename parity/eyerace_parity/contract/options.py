@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_CONTRACTS: Final = ("golden/contract.toml", "parity.toml")
+"""Where a contract is looked for that nobody named, below a folder; the first one counts."""
 
 
 class OptionKind(Enum):
@@ -86,7 +92,7 @@ class Option:
 
 
 OPTIONS: Final = (
-    Option("contract", OptionKind.PATHS, "contract to judge; may be repeated", "golden/contract.toml, else parity.toml",
+    Option("contract", OptionKind.PATHS, "contract to judge; may be repeated", ", else ".join(DEFAULT_CONTRACTS),
            metavar="FILE"),
     Option("set", OptionKind.TEXTS, "set a value of the contract, e.g. variants.int8.limits.quality.f1=0.9; "
 "may be repeated",
@@ -129,3 +135,8 @@ OPTIONS: Final = (
     Option("progress", OptionKind.CHOICE, "show progress of long work", "auto", choices=("auto", "always", "never")),
 )  # fmt: skip
 """Every option there is."""
+
+
+def default_contract(root: Path) -> Path | None:
+    """The contract below a folder that nobody need name, if there is one."""
+    return next((root / place for place in DEFAULT_CONTRACTS if (root / place).is_file()), None)

@@ -45,6 +45,11 @@ def workflow_message(text: str) -> str:
 NAME: Final = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
 """What a name looks like that a file can give."""
 
+NAME_LENGTH: Final = 64
+"""Characters that it may have."""
+
+NAME_IN_WORDS: Final = f"a name of letters, digits, '_', '-' and '.', at most {NAME_LENGTH} of them"
+
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:
     """Return ``; did you mean 'f1_drop'?`` if one of the known names is near, else an empty string.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - the codec reads the annotations of all that holds arrays
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -88,6 +88,8 @@ class GoldenFacts:
         classes: Names of the classes.
         labels: int64 [n] index into ``classes``, or ``None`` for an unlabelled set.
         clusters: One text a sample, equal for samples that belong together, or ``None``.
+        columns: What else the table of labels says, by column, one text a sample; empty for tensors. The digest does
+            not cover it: no verdict rests on it.
     """
 
     digest: str
@@ -95,6 +97,7 @@ class GoldenFacts:
     classes: tuple[str, ...]
     labels: NDArray[np.int64] | None = None
     clusters: tuple[str, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _TABLE: Final = 2

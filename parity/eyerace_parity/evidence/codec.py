@@ -5,11 +5,9 @@ Equal evidence gives equal bytes: an archive carries no time of day.
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -18,7 +16,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from eyerace_parity.core.errors import RecordError
+from eyerace_parity.core.files import parse_json
 from eyerace_parity.evidence.base import WORDS, Fact, Provenance
+from eyerace_parity.evidence.npz import SUFFIX, Bound, pack, unpack
 
 if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
@@ -29,7 +29,6 @@ MAX_BYTES: Final = 4 << 30
 """Most that evidence may hold once unpacked: no golden set has more answers, and a small file may claim any number."""
 
 _FACTS: Final = "facts.json"
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def encode(evidence: Any) -> bytes:
@@ -42,8 +41,11 @@ def encode(evidence: Any) -> bytes:
     facts: dict[str, Any] = {}
     groups: dict[str, Mapping[str, Array]] = {}
     kind: Any = type(evidence)
+    empty = _defaults(kind)
     for name, form in _forms(kind).items():
         value = getattr(evidence, name)
+        if name in empty and value == empty[name]:
+            continue  # a field that came later: without a value the bytes are those of before
         if isinstance(form, TypeAdapter):
             facts[name] = _json(value) if isinstance(value, Provenance) else value
         elif form.mapping:
@@ -69,10 +71,17 @@ def decode(kind: type[E], body: bytes) -> E:
 
 
 def _read_fields(kind: Any, facts: dict[str, Any], groups: dict[str, dict[str, Array]]) -> dict[str, Any]:
+    empty = _defaults(kind)
     return {
         name: form.validate_python(facts[name]) if isinstance(form, TypeAdapter) else form.read(name, groups[name])
         for name, form in _forms(kind).items()
+        if name not in empty or name in facts
     }
+
+
+def _defaults(kind: Any) -> dict[str, Any]:
+    """What the fields hold that need not be written, by name."""
+    return {field.name: field.default_factory() for field in fields(kind) if field.default_factory is not MISSING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,28 +138,24 @@ def _json(provenance: Provenance) -> dict[str, Any]:
 
 def _pack(facts: Mapping[str, Any], groups: Mapping[str, Mapping[str, Array]]) -> bytes:
     """Write groups of arrays with their facts. Members are numbered: an output may have any name, a file may not."""
-    buffer = io.BytesIO()
     names = {group: list(arrays) for group, arrays in groups.items()}
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        text = json.dumps({**facts, "names": names}, ensure_ascii=False)
-        archive.writestr(zipfile.ZipInfo(_FACTS, _EPOCH), text.encode("utf-8"))
-        for group, arrays in groups.items():
-            for number, array in enumerate(arrays.values()):
-                with archive.open(zipfile.ZipInfo(f"{group}-{number}.npy", _EPOCH), "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-    return buffer.getvalue()
+    members: dict[str, Array | bytes] = {
+        _FACTS: json.dumps({**facts, "names": names}, ensure_ascii=False).encode("utf-8")
+    }
+    for group, arrays in groups.items():
+        members |= {_member(group, number): array for number, array in enumerate(arrays.values())}
+    return pack(members)
 
 
 def _unpack(body: bytes) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-            message = f"they hold more than {MAX_BYTES} bytes"
-            raise ValueError(message)
-        facts = json.loads(archive.read(_FACTS))
-        groups: dict[str, dict[str, Array]] = {}
-        for group, names in facts.pop("names").items():
-            groups[group] = {}
-            for number, name in enumerate(names):
-                with archive.open(f"{group}-{number}.npy") as member:
-                    groups[group][name] = np.lib.format.read_array(member, allow_pickle=False)
+    others, arrays = unpack(body, "the archive", Bound(MAX_BYTES))
+    facts = parse_json(others[_FACTS])
+    groups = {
+        group: {name: arrays[_member(group, number)] for number, name in enumerate(names)}
+        for group, names in facts.pop("names").items()
+    }
     return facts, groups
+
+
+def _member(group: str, number: int) -> str:
+    return f"{group}-{number}{SUFFIX}"

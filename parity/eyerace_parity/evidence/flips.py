@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
-from eyerace_parity.contract.base import Model, Name
+from eyerace_parity.core.text import NAME, NAME_IN_WORDS, NAME_LENGTH
 from eyerace_parity.evidence.base import Fact, Provenance
 
 
@@ -77,13 +77,21 @@ class KnownFlips(Fact):
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+"""A text that a person has written."""
+
+VariantName = Annotated[
+    str,
+    StringConstraints(pattern=NAME.pattern, max_length=NAME_LENGTH),
+    Field(description=NAME_IN_WORDS),
+]
+"""A name that a contract can give a variant."""
 
 
 BASELINE = "baseline"
 """Stands for the accepted release where a flip says against which variant it was found."""
 
 
-class AcceptedFlip(Model):
+class AcceptedFlip(Fact):
     """A flip that somebody has looked at and accepted.
 
     Attributes:
@@ -96,8 +104,8 @@ class AcceptedFlip(Model):
     """
 
     id: Text
-    variant: Name
-    against: Name
+    variant: VariantName
+    against: VariantName
     decision: str = ""
     reason: Text
     expires: dt.date

@@ -1,29 +1,34 @@
-"""Reading ``.npz`` files that may be torn, foreign or hostile: sizes first, contents later, pickles never."""
+"""Packed arrays, numpy's ``.npz`` files: written repeatably; read by sizes first, contents later, pickles never."""
 
 from __future__ import annotations
 
 import io
 import math
-import os
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from eyerace_parity.core.errors import GoldenError, is_transient
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.errors import MeasurementError, is_transient
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
     from eyerace_parity.evidence.base import Array
 
-_DIRECTORY: Final = 1 << 20
-"""Bytes that the directory and the headers of an archive may take."""
+SUFFIX: Final = ".npy"
+"""How the name of a member ends that holds an array."""
 
-_NEXT: Final = "write the file again with numpy.savez"
+NEXT_STEP: Final = "write the file again with numpy.savez"
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+"""The time that every member bears: equal arrays give equal bytes on every day."""
+
+_UNIX: Final = 3
+"""The system that every member is said to be made on."""
+
+_LEVEL: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,102 +51,163 @@ Archive: TypeAlias = dict[str, Member]
 """The arrays of a file by name."""
 
 
-def read_whole(path: Path, max_bytes: int) -> bytes:
-    """Read a file's bytes, so that what is hashed is what is loaded.
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Most bytes that an archive may hold once decompressed: a small file may claim any number.
+
+    Attributes:
+        max_bytes: The number.
+        name: The setting that it stands for; empty where nothing sets it.
+    """
+
+    max_bytes: int
+    name: str = ""
+
+
+def pack(members: Mapping[str, Array | bytes], *, compress: bool = False) -> bytes:
+    """Write an archive; equal members give equal bytes, on every system and at any time.
 
     Args:
-        path: The file.
-        max_bytes: Most that it may hold once decompressed; packed, it takes no more but for what a directory takes.
+        members: By name, in order: bytes, or arrays, whose names end in :data:`SUFFIX`.
+        compress: Whether they are compressed.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.create_system = _UNIX
+            if compress:
+                info.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(info, _bytes(content), compresslevel=_LEVEL)
+            elif isinstance(content, bytes):
+                archive.writestr(info, content)
+            else:
+                # Straight into the archive: outputs may take gigabytes, and a copy of them would as well.
+                with archive.open(info, "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(content), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _bytes(content: Array | bytes) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    body = io.BytesIO()
+    np.lib.format.write_array(body, content, allow_pickle=False)
+    return body.getvalue()
+
+
+def unpack(content: bytes, place: str, bound: Bound) -> tuple[dict[str, bytes], dict[str, Array]]:
+    """Read all that :func:`pack` wrote.
+
+    Args:
+        content: The file's bytes.
+        place: The file, for messages.
+        bound: Most that it may hold once decompressed.
+
+    Returns:
+        Members that are bytes, and arrays, each by the name of its member.
 
     Raises:
-        GoldenError: The file is missing, too large, or cannot be read.
+        MeasurementError: It is torn, foreign, too large, or holds pickled objects.
     """
-    most = max_bytes + (max_bytes >> 8) + _DIRECTORY
     try:
-        with path.open("rb", buffering=0) as file:
-            if os.fstat(file.fileno()).st_size <= most:
-                return file.read()
-    except FileNotFoundError:
-        raise GoldenError(f"{display_path(path)}: there is no such file", next_step="record the inputs again") from None
-    except OSError as error:
-        reason = f"{display_path(path)} cannot be read: {error.strerror or error}"
-        raise GoldenError(reason, next_step="make the golden set readable") from None
-    raise GoldenError(
-        f"{display_path(path)} holds more than golden.max_bytes = {max_bytes}",
-        next_step="split the file, or raise golden.max_bytes",
-    )
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            others: dict[str, bytes] = {}
+            arrays: dict[str, Array] = {}
+            for member in _directory(archive, place, bound):
+                if member.filename.endswith(SUFFIX):
+                    _header(archive, member, place)
+                    arrays[member.filename] = _array(archive, member.filename)
+                else:
+                    others[member.filename] = archive.read(member)
+            return others, arrays
+    except MeasurementError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a hostile file makes its readers raise anything, even TokenError
+        raise _torn(f"{place} is torn, or no .npz file: {error}", error) from None
 
 
-def read_archive(content: bytes, place: str, max_bytes: int) -> Archive:
+def read_headers(content: bytes, place: str, bound: Bound) -> Archive:
     """Read the headers of all arrays, and make sure that each array is as large as its header says.
 
     Args:
         content: The file's bytes.
         place: The file, for messages.
-        max_bytes: Most that it may hold once decompressed.
+        bound: Most that it may hold once decompressed.
 
     Returns:
         Shape and type of every array, by name.
 
     Raises:
-        GoldenError: The file is torn, foreign, too large, or holds pickled objects.
+        MeasurementError: The file is torn, foreign, too large, or holds pickled objects.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            _check_directory(members, max_bytes, place)
-            return {member.filename.removesuffix(".npy"): _header(archive, member, place) for member in members}
-    except GoldenError:
+            members = _directory(archive, place, bound)
+            return {member.filename.removesuffix(SUFFIX): _header(archive, member, place) for member in members}
+    except MeasurementError:
         raise
-    except Exception as error:  # noqa: BLE001 - a hostile file makes its readers raise anything, even TokenError
-        reason = f"{place} is torn, or no .npz file: {error}"
-        raise GoldenError(reason, next_step=_NEXT, transient=is_transient(error)) from None
+    except Exception as error:  # noqa: BLE001 - as above
+        raise _torn(f"{place} is torn, or no .npz file: {error}", error) from None
 
 
-def read_arrays(content: bytes, place: str, names: Sequence[str]) -> dict[str, Array]:
-    """Read some arrays of a file whose headers :func:`read_archive` has checked.
+def read_arrays(content: bytes, place: str, names: Iterable[str]) -> dict[str, Array]:
+    """Read some arrays of a file whose headers :func:`read_headers` has checked.
 
     Raises:
-        GoldenError: The contents are torn.
+        MeasurementError: The contents are torn.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in names}
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            there = set(archive.namelist())
+            return {name: _array(archive, name + SUFFIX if name + SUFFIX in there else name) for name in names}
     except Exception as error:  # noqa: BLE001 - as above
-        raise GoldenError(f"{place} is torn: {error}", next_step=_NEXT, transient=is_transient(error)) from None
+        raise _torn(f"{place} is torn: {error}", error) from None
 
 
-def _check_directory(members: Sequence[zipfile.ZipInfo], max_bytes: int, place: str) -> None:
+def _array(archive: zipfile.ZipFile, name: str) -> Array:
+    with archive.open(name) as file:
+        array: Array = np.lib.format.read_array(file, allow_pickle=False)
+        file.read(1)  # the checksum is looked at where the member ends
+        return array
+
+
+def _torn(reason: str, error: Exception) -> MeasurementError:
+    return MeasurementError(reason, next_step=NEXT_STEP, transient=is_transient(error))
+
+
+def _directory(archive: zipfile.ZipFile, place: str, bound: Bound) -> Sequence[zipfile.ZipInfo]:
     """Hold what the archive's directory says against the bounds."""
+    members = archive.infolist()
     total = sum(member.file_size for member in members)
-    if total > max_bytes:
-        raise GoldenError(
-            f"{place} holds {total} bytes decompressed, more than golden.max_bytes = {max_bytes}",
-            next_step="split the file, or raise golden.max_bytes",
-        )
-    if len({member.filename.removesuffix(".npy") for member in members}) < len(members):
-        raise GoldenError(f"{place} holds two arrays of the same name", next_step=_NEXT)
+    if total > bound.max_bytes:
+        limit = f"{bound.name} = {bound.max_bytes}" if bound.name else f"{bound.max_bytes}"
+        next_step = f"split the file, or raise {bound.name}" if bound.name else NEXT_STEP
+        raise MeasurementError(f"{place} holds {total} bytes decompressed, more than {limit}", next_step=next_step)
+    if len({member.filename.removesuffix(SUFFIX) for member in members}) < len(members):
+        raise MeasurementError(f"{place} holds two arrays of the same name", next_step=NEXT_STEP)
+    return members
 
 
 def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str) -> Member:
     """Read one array's header; its data is not touched."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    where = f"{place}: {member.filename}"
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         if version not in readers:
-            raise GoldenError(f"{place}: {member.filename} is of the unknown array format {version}", next_step=_NEXT)
+            raise MeasurementError(f"{where} is of the unknown array format {version}", next_step=NEXT_STEP)
         shape, _, dtype = readers[version](file)
         stated = file.tell() + math.prod(shape) * dtype.itemsize
     if dtype.hasobject:
-        raise GoldenError(
-            f"{place}: {member.filename} holds pickled Python objects, which are never loaded: they can run any code",
+        raise MeasurementError(
+            f"{where} holds pickled Python objects, which are never loaded: they can run any code",
             next_step="store arrays of numbers",
         )
     if any(extent < 0 for extent in shape):
-        raise GoldenError(f"{place}: {member.filename} has the shape {list(shape)}", next_step=_NEXT)
+        raise MeasurementError(f"{where} has the shape {list(shape)}", next_step=NEXT_STEP)
     if stated != member.file_size:
-        raise GoldenError(
-            f"{place}: {member.filename} has {member.file_size} bytes, but its header speaks of {stated}",
-            next_step=_NEXT,
+        raise MeasurementError(
+            f"{where} has {member.file_size} bytes, but its header speaks of {stated}", next_step=NEXT_STEP
         )
     return Member(tuple(shape), dtype)

@@ -11,7 +11,7 @@ import numpy as np
 from eyerace_parity.core.errors import GoldenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from eyerace_parity.contract.data import Preprocess
@@ -28,12 +28,10 @@ class GoldenSet(ABC):
     Attributes:
         digest: Digest of the whole set.
         ids: One name a sample, in order.
-        columns: Further columns of the table of labels, one text a sample; empty for tensors.
     """
 
     digest: str
     ids: tuple[str, ...]
-    columns: Mapping[str, tuple[str, ...]]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -103,7 +101,6 @@ class GoldenSetProxy(GoldenSet):
         self._golden = golden
         self.digest = golden.digest
         self.ids = golden.ids
-        self.columns = golden.columns
 
     def facts(self) -> GoldenFacts:
         """What is known of the set without a model."""

@@ -63,7 +63,6 @@ class ImageGolden(GoldenSet):
         self._table = table
         self._digests = tuple(digests[row.file] for row in table.rows)
         self.ids = tuple(row.file for row in table.rows)
-        self.columns = {name: table.column(place) for place, name in enumerate(table.header)}
         self.digest = rows_digest((row.file, digests[row.file], row.label, row.cluster) for row in table.rows)
         check_digest(self.digest, spec.digest, "labels, clusters or images")
 
@@ -72,7 +71,7 @@ class ImageGolden(GoldenSet):
         number = {name: place for place, name in enumerate(self._classes)}
         labels = np.array([number[row.label] for row in self._table.rows], np.int64)
         clusters = tuple(row.cluster for row in self._table.rows) if self._spec.cluster else None
-        return GoldenFacts(self.digest, self.ids, self._classes, labels, clusters)
+        return GoldenFacts(self.digest, self.ids, self._classes, labels, clusters, self._table.columns)
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """Decode and preprocess one photograph; see :meth:`GoldenSet.feeds`."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
+import time
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from threading import Lock
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eyerace_parity.core.errors import GoldenError
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.files import FileTooLarge, display_path, read_bytes
 from eyerace_parity.core.text import did_you_mean, join_names
 from eyerace_parity.golden.base import refuse
 
@@ -57,13 +59,26 @@ class LabelTable:
     rows: tuple[LabelRow, ...]
     header: tuple[str, ...]
 
-    def column(self, place: int) -> tuple[str, ...]:
-        """One further column, by its place in the header."""
-        return tuple(row.others[place] for row in self.rows)
+    @property
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The further columns by name, in the order of the rows."""
+        return {name: tuple(row.others[place] for row in self.rows) for place, name in enumerate(self.header)}
+
+
+_SETTLED: Final = 2.0
+"""Seconds after which two writings of a file cannot bear the same time, whatever file system it lies on."""
+
+_MOST_TABLES: Final = 8
+
+_lock: Final = Lock()
+
+_tables: OrderedDict[tuple[object, ...], LabelTable] = OrderedDict()
 
 
 def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> LabelTable:
-    """Read and check a table of labels.
+    """Read and check a table of labels, once a process as long as the file stays as it is.
+
+    A file that was written to a moment ago is read again the next time: its times would not tell another writing.
 
     Args:
         path: The CSV file, UTF-8.
@@ -76,6 +91,38 @@ def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> Label
     Raises:
         GoldenError: It is missing, torn, empty, or says what cannot be; all such lines are named.
     """
+    state = _state(path)
+    key = (path.absolute(), state, tuple(classes), cluster)
+    with _lock:
+        if (known := _tables.get(key)) is None:
+            known = _read(path, classes, cluster)
+            if state is not None and time.time() - state.written > _SETTLED:
+                _tables[key] = known
+                if len(_tables) > _MOST_TABLES:
+                    _tables.popitem(last=False)
+        return known
+
+
+class _State(NamedTuple):
+    """What a file's entry says of it; another writing leaves another one."""
+
+    device: int
+    inode: int
+    size: int
+    written: float
+    changed: int
+
+
+def _state(path: Path) -> _State | None:
+    """What tells whether a file is still the same; ``None`` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None  # reading it says why
+    return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns / 1e9, found.st_ctime_ns)
+
+
+def _read(path: Path, classes: Sequence[str], cluster: str | None) -> LabelTable:
     place = display_path(path)
     cells = _cells(path)
     if not cells:
@@ -118,9 +165,7 @@ def _cells(path: Path) -> list[tuple[int, list[str]]]:
     """All rows that are not blank, each with the line it ends on."""
     place = display_path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise GoldenError(f"{place} has more than {MAX_BYTES} bytes: it is no table of labels")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path, MAX_BYTES).decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except FileNotFoundError:
@@ -135,6 +180,8 @@ def _cells(path: Path) -> list[tuple[int, list[str]]]:
         ) from None
     except csv.Error as error:
         raise GoldenError(f"{place}:{reader.line_num}: not CSV: {error}", next_step="correct the line") from None
+    except FileTooLarge:
+        raise GoldenError(f"{place} has more than {MAX_BYTES} bytes: it is no table of labels") from None
     except OSError as error:
         raise GoldenError(f"{place} cannot be read: {error.strerror or error}", next_step="name a CSV file") from None
 

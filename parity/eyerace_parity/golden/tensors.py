@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import Counter, OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from eyerace_parity.core.digests import bytes_digest, json_digest, rows_digest
-from eyerace_parity.core.errors import GoldenError, InputChanged
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.errors import GoldenError, InputChanged, MeasurementError
+from eyerace_parity.core.files import FileTooLarge, display_path, read_bytes
 from eyerace_parity.core.text import did_you_mean, join_names
 from eyerace_parity.evidence.answers import GoldenFacts
-from eyerace_parity.evidence.npz import Archive, read_archive, read_arrays, read_whole
+from eyerace_parity.evidence.npz import Bound, read_arrays, read_headers
 from eyerace_parity.golden.base import GoldenSet, check_digest, refuse
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.data import Port, Preprocess, TensorSet
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array
+    from eyerace_parity.evidence.npz import Archive
 
 KEPT: Final = 2
 """Files whose arrays stay in memory: threads that work in order touch two at most, around a border."""
@@ -50,7 +52,6 @@ class TensorGolden(GoldenSet):
         self._starts = [0, *accumulate(counts)]
         places = [_place(path, contract.root) for path in self._files]
         self.ids = tuple(f"{name}[{row}]" for name, n in zip(_short(places), counts, strict=True) for row in range(n))
-        self.columns = {}
         self._digests = [file.digest for file in opened]
         _check_duplicates(self._files, self._digests)
         self.digest = rows_digest(zip(places, self._digests, strict=True))
@@ -95,10 +96,10 @@ class TensorGolden(GoldenSet):
 
     def _read(self, file: int) -> dict[str, Array]:
         path = self._files[file]
-        content = read_whole(path, self._spec.max_bytes)
+        content = _content(path, self._spec.max_bytes)
         if bytes_digest(content) != self._digests[file]:
             raise InputChanged(f"{display_path(path)} changed while it was measured")
-        arrays = read_arrays(content, display_path(path), [port.name for port in self._ports])
+        arrays = _arrays_of(content, display_path(path), [port.name for port in self._ports])
         for name, array in arrays.items():
             if array.dtype.kind == "f" and bool(np.isnan(array).any()):
                 wrong = np.isnan(array).reshape(len(array), -1).any(axis=1)
@@ -134,10 +135,10 @@ class _Opened:
 
 def _opened(path: Path, ports: Sequence[Port], spec: TensorSet) -> _Opened:
     """Read a file once: its digest, its headers and its labels are of the same bytes."""
-    content, place = read_whole(path, spec.max_bytes), display_path(path)
-    archive = read_archive(content, place, spec.max_bytes)
+    content, place = _content(path, spec.max_bytes), display_path(path)
+    archive = _headers(content, place, spec.max_bytes)
     _check_arrays(archive, ports, spec.labels, place)
-    labels = None if spec.labels is None else read_arrays(content, place, [spec.labels])[spec.labels]
+    labels = None if spec.labels is None else _arrays_of(content, place, [spec.labels])[spec.labels]
     return _Opened(bytes_digest(content), archive[ports[0].name].shape[0], labels)
 
 
@@ -152,14 +153,64 @@ def read_labels(contract: Contract, spec: TensorSet) -> NDArray[np.int64]:
     name, files = spec.labels, _matching(contract.root, spec.files)
     found = []
     for path in files:
-        content = read_whole(path, spec.max_bytes)
-        if name not in read_archive(content, display_path(path), spec.max_bytes):
+        content = _content(path, spec.max_bytes)
+        if name not in _headers(content, display_path(path), spec.max_bytes):
             raise GoldenError(f"{display_path(path)}: there is no array {name!r}", next_step="record the labels again")
-        found.append(read_arrays(content, display_path(path), [name])[name])
+        found.append(_arrays_of(content, display_path(path), [name])[name])
     labels = np.concatenate(found).astype(np.int64)
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(contract.classes):
         raise GoldenError("a label is no class", next_step="labels count the contract's classes from 0")
     return labels
+
+
+_DIRECTORY: Final = 1 << 20
+"""Bytes that the directory and the headers of an archive may take."""
+
+
+def _content(path: Path, max_bytes: int) -> bytes:
+    """Read a file whole, so that what is hashed is what is loaded.
+
+    Args:
+        path: The file.
+        max_bytes: Most that it may hold once decompressed; packed, it takes no more but for what a directory takes.
+
+    Raises:
+        GoldenError: The file is missing, too large, or cannot be read.
+    """
+    try:
+        return read_bytes(path, max_bytes + (max_bytes >> 8) + _DIRECTORY)
+    except FileNotFoundError:
+        raise GoldenError(f"{display_path(path)}: there is no such file", next_step="record the inputs again") from None
+    except FileTooLarge:
+        raise GoldenError(
+            f"{display_path(path)} holds more than {_BOUND} = {max_bytes}",
+            next_step=f"split the file, or raise {_BOUND}",
+        ) from None
+    except OSError as error:
+        reason = f"{display_path(path)} cannot be read: {error.strerror or error}"
+        raise GoldenError(reason, next_step="make the golden set readable") from None
+
+
+_BOUND: Final = "golden.max_bytes"
+
+
+def _headers(content: bytes, place: str, max_bytes: int) -> Archive:
+    with _refusals():
+        return read_headers(content, place, Bound(max_bytes, _BOUND))
+
+
+def _arrays_of(content: bytes, place: str, names: Sequence[str]) -> dict[str, Array]:
+    with _refusals():
+        return read_arrays(content, place, names)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Tell what is wrong with an archive as a fault of the golden set."""
+    try:
+        yield
+    except MeasurementError as error:
+        raise GoldenError(error.reason, next_step=error.next_step, transient=error.transient) from None
 
 
 def _matching(root: Path, patterns: Sequence[str]) -> tuple[Path, ...]:

@@ -15,14 +15,13 @@ import dataclasses
 import json
 import os
 import re
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import RecordError
+from eyerace_parity.core.files import WRITING, write_atomically
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode, encode
 from eyerace_parity.evidence.registry import KINDS
@@ -30,6 +29,7 @@ from eyerace_parity.measure.machine_lock import MachineLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SCHEMA: Final = 1
 """Version of an entry's form; entries of any other are not read."""
@@ -41,7 +41,6 @@ _FORMAT: Final = "eyerace-parity evidence"
 _SUFFIX: Final = ".evidence"
 _KEY: Final = re.compile(r"(?:release )?(?:sha256:)?[^/\\:\x00]{1,200}")
 """What a key may look like: never like a path."""
-_WRITING: Final = ".writing-"
 _DAY: Final = 86_400.0
 
 
@@ -81,16 +80,7 @@ class EvidenceCache:
         """Add or replace an entry, whole or not at all. What cannot be written is told in :attr:`trouble`."""
         path = self._path(kind, key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_WRITING)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(_head(kind, key, body) + b"\n")
-                    file.write(body)
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            write_atomically(path, _head(kind, key, body), b"\n", body)
         except OSError as error:
             self.trouble = self.trouble or f"{self.folder}: {error.strerror or error}"
             return
@@ -171,7 +161,7 @@ class EvidenceCache:
 
     def _sweep(self) -> None:
         """Remove what runs that were killed while they wrote have left; nobody writes for a day."""
-        for path in self.folder.glob(f"*/{_WRITING}*"):
+        for path in self.folder.glob(f"*/{WRITING}*"):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _DAY:
                     path.unlink()

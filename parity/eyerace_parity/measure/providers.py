@@ -110,7 +110,7 @@ class Derived(NeverKept):
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Compute it."""
-        columns = self._bench.golden().columns
+        columns = self._source.obtain(Need(GoldenFacts)).columns
         evidence = derivation_of(need.kind).derive(self._bench.contract, need, self._source, columns)
         return content_key(need.kind, evidence.provenance), evidence
 
@@ -178,7 +178,8 @@ class OfGoldenSet(NeverKept):
         _refuse_targets(need)
         facts = self._bench.golden().facts()
         key = golden_key(facts.digest)
-        if get(self._bench.store, GoldenFacts, key) is None:
+        kept = get(self._bench.store, GoldenFacts, key)
+        if kept is None or kept.columns != facts.columns:  # of which its key says nothing
             put(self._bench.store, key, facts)  # so that a record can be judged again without the images
         return key, facts
 

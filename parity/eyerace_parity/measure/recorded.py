@@ -7,19 +7,18 @@ recorded from.
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import InputChanged, MeasurementError, RecordError
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.files import display_path, write_atomically
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.codec import decode, encode
 from eyerace_parity.measure.context import recorded_place
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Provenance
 
@@ -53,16 +52,7 @@ def write(contract: Contract, outputs: Outputs) -> Path:
     """
     path = place(contract, outputs.provenance.variant)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(encode(outputs))
-            Path(temporary).chmod(0o644)  # a temporary file is its owner's alone; this one is to be committed
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, encode(outputs))
     except OSError as error:
         reason = f"{path.name} cannot be written: {error.strerror or error}"
         raise RecordError(reason, next_step="make the folder of recorded outputs writable") from error

@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
 from eyerace_parity.core.errors import MeasurementError, RecipeError
+from eyerace_parity.core.files import display_path, write_atomically
 from eyerace_parity.core.text import join_names
 from eyerace_parity.recipes.lineage import current_lineage, read_stamp
 
@@ -138,10 +139,10 @@ def _locked(contract: Contract, name: str, progress: Progress) -> BaseFileLock:
 
 
 def _write(path: Path, content: bytes) -> None:
-    from eyerace_parity.recipes.onnx_file import written_atomically  # noqa: PLC0415 - knows onnx, and most runs build nothing
-
-    with written_atomically(path) as part:
-        part.write_bytes(content)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise RecipeError(f"{display_path(path)} cannot be written: {error.strerror or error}") from error
 
 
 def _stamp(contract: Contract, name: str, recipe: Recipe) -> dict[str, str]:

@@ -6,19 +6,14 @@ node uses (an older runtime refuses the file for them), an IR version newer than
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.core.errors import RecipeError
-from eyerace_parity.core.files import display_path
 from eyerace_parity.recipes import RECIPES
 from eyerace_parity.recipes.lineage import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import onnx
 
@@ -72,30 +67,6 @@ def seal(model: onnx.ModelProto, stamp: Mapping[str, str]) -> bytes:
 def opset_of(model: onnx.ModelProto) -> int:
     """Version of the default operator set that a model imports, 0 if it imports none."""
     return next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
-
-
-@contextlib.contextmanager
-def written_atomically(path: Path) -> Iterator[Path]:
-    """Give a path to write to; it becomes ``path`` when the block ends well, and vanishes when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        part.chmod(0o666 & ~_umask())
-        os.replace(part, path)  # noqa: PTH105 - the one call that every system promises to be atomic
-    except OSError as error:
-        raise RecipeError(f"{display_path(path)} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """Permissions that the user takes away from new files; a temporary file has none for others."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _tidy(model: onnx.ModelProto) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.core.files import display_path, write_atomically
+from eyerace_parity.core.files import display_path, read_json, write_atomically
 from eyerace_parity.record.document import FORMAT, VERSION, Record
 from eyerace_parity.record.rows import Entry
 
@@ -23,11 +22,6 @@ E = TypeVar("E", bound=Entry)
 
 _HEAD = 200
 """Bytes of a file among which a record says what it is."""
-
-_MOST_DIGITS = 40
-"""Digits of the largest whole number in a record; no count and no size has more."""
-
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 RUN_AGAIN = "run `pytest --eyerace-parity` to write a new one"
 
@@ -65,7 +59,6 @@ def write_document(path: Path, document: Entry, *, mark: str, option: str) -> No
                 f"{display_path(path)} is there already, and is no record: it is not overwritten",
                 next_step="name another place for the record",
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, document_text(document))
     except OSError as error:
         raise RecordError(
@@ -135,26 +128,16 @@ def read_document(path: Path, kind: type[E], *, mark: str, version: int, what: s
 def _content(path: Path, next_step: str) -> Mapping[str, Any]:
     place = display_path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text, parse_int=_whole)
-        if _SURROGATE.search(text):  # half a character can be written in JSON, and nowhere else
-            json.dumps(content, ensure_ascii=False).encode("utf-8")
+        content = read_json(path)
     except FileNotFoundError:
         raise RecordError(f"{place}: there is no such record", next_step=next_step) from None
     except OSError as error:
         raise RecordError(f"{place} cannot be read: {error.strerror or error}", next_step=next_step) from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise RecordError(f"{place} is torn, or no JSON at all", next_step=next_step) from None
     if not isinstance(content, dict):
         raise RecordError(f"{place} is no record of eyerace-parity", next_step=next_step)
     return content
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        message = "a number in it has too many digits"
-        raise ValueError(message)
-    return int(digits)
 
 
 def _speakable(value: Any) -> Any:

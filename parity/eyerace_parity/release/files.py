@@ -6,12 +6,8 @@ unless both accept under one name; then the release itself is in conflict, as it
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import re
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,9 +16,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from eyerace_parity.core.digests import bytes_digest, json_digest
-from eyerace_parity.core.errors import ContractError, RecordError
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.errors import ContractError, MeasurementError, RecordError
+from eyerace_parity.core.files import display_path, parse_json, read_json, write_atomically
 from eyerace_parity.core.text import did_you_mean, join_names
+from eyerace_parity.evidence import npz
 from eyerace_parity.release.model import FORMAT, VERSION, Acceptance, Release
 
 if TYPE_CHECKING:
@@ -163,15 +160,14 @@ def write(stored: Stored, acceptance: Acceptance) -> None:
     """
     folder, release = stored.folder, stored.release
     try:
-        (folder / HISTORY).mkdir(parents=True, exist_ok=True)
         if stored.answers:
-            _replace(folder / ANSWERS, pack(stored.ids, stored.answers))
-        _replace(folder / RELEASE, text_of(release).encode("utf-8"))
+            write_atomically(folder / ANSWERS, pack(stored.ids, stored.answers))
+        write_atomically(folder / RELEASE, text_of(release))
         stem = acceptance.digest.removeprefix("sha256:")[:_STEM]
-        _replace(folder / HISTORY / f"{stem}.json", text_of(acceptance).encode("utf-8"))
+        write_atomically(folder / HISTORY / f"{stem}.json", text_of(acceptance))
         ignore = folder.parent / ".gitignore"
         if not ignore.exists():
-            _replace(ignore, f"# Artefacts of releases are not committed.\n*/{ARTEFACTS}/\n".encode())
+            write_atomically(ignore, f"# Artefacts of releases are not committed.\n*/{ARTEFACTS}/\n")
     except OSError as error:
         raise RecordError(
             f"{display_path(folder)} cannot be written: {error.strerror or error}",
@@ -213,42 +209,19 @@ def _head(model: BaseModel) -> dict[str, Any]:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(content, ensure_ascii=False).encode("utf-8")  # half a character can be written in JSON only
+        content = read_json(path)
     except OSError as error:
         raise RecordError(
             f"{display_path(path)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RecordError(f"{display_path(path)} is torn: {error}", next_step=_SAVE_AGAIN) from error
     if not isinstance(content, dict):
         raise RecordError(f"{display_path(path)} is no release of eyerace-parity", next_step=_SAVE_AGAIN)
     return content
 
 
-def _replace(path: Path, body: bytes) -> None:
-    """Put bytes in a file's place in one step."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(body)
-        Path(temporary).chmod(0o644)  # a temporary file is its owner's alone; this one is to be committed
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 _IDS: Final = "ids.json"
-
-
-_SUFFIX: Final = ".npy"
-
-
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-
-
-_LEVEL: Final = 9
 
 
 _MAX_BYTES: Final = 1 << 30
@@ -279,14 +252,9 @@ def pack(ids: Sequence[str], answers: Mapping[str, Array]) -> bytes:
         ids: One name a sample.
         answers: By member, samples on the first axis.
     """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
-        _add(archive, _IDS, json.dumps(list(ids), ensure_ascii=False, indent=0).encode("utf-8"))
-        for name, array in sorted(answers.items()):
-            body = io.BytesIO()
-            np.lib.format.write_array(body, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-            _add(archive, name + _SUFFIX, body.getvalue())
-    return buffer.getvalue()
+    members: dict[str, Array | bytes] = {_IDS: json.dumps(list(ids), ensure_ascii=False, indent=0).encode("utf-8")}
+    members |= {name + npz.SUFFIX: np.ascontiguousarray(array) for name, array in sorted(answers.items())}
+    return npz.pack(members, compress=True)
 
 
 def unpack(body: bytes, place: str) -> tuple[tuple[str, ...], dict[str, Array]]:
@@ -303,30 +271,10 @@ def unpack(body: bytes, place: str) -> tuple[tuple[str, ...], dict[str, Array]]:
         RecordError: It is torn or something else.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            _refuse_size(archive, place)
-            ids = tuple(str(name) for name in json.loads(archive.read(_IDS)))
-            "".join(ids).encode("utf-8")  # half a character can be written in JSON, and nowhere else
-            answers: dict[str, Array] = {}
-            for member in archive.namelist():
-                if member.endswith(_SUFFIX):
-                    with archive.open(member) as file:
-                        array = np.lib.format.read_array(file, allow_pickle=False)
-                    answers[member.removesuffix(_SUFFIX)] = array
-    except RecordError:
-        raise
-    except Exception as error:  # hostile bytes make their readers raise anything, even TokenError
+        others, arrays = npz.unpack(body, place, npz.Bound(_MAX_BYTES))
+        ids = tuple(str(name) for name in parse_json(others[_IDS]))
+    except MeasurementError as error:
+        raise RecordError(f"{place} holds no answers of a release: {error.reason}") from error
+    except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{place} holds no answers of a release: {error}") from error
-    return ids, answers
-
-
-def _refuse_size(archive: zipfile.ZipFile, place: str) -> None:
-    if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
-        raise RecordError(f"{place} holds more than {_MAX_BYTES} bytes: these are no answers of a release")
-
-
-def _add(archive: zipfile.ZipFile, name: str, body: bytes) -> None:
-    member = zipfile.ZipInfo(name, _EPOCH)
-    member.compress_type = zipfile.ZIP_DEFLATED
-    member.create_system = 3  # the same on every system
-    archive.writestr(member, body, compresslevel=_LEVEL)
+    return ids, {name.removesuffix(npz.SUFFIX): array for name, array in arrays.items()}

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from eyerace_parity.core.numbers import FACTOR, shown_unit
 from eyerace_parity.core.result import HOST, Relation
 from eyerace_parity.core.text import code, markdown
 from eyerace_parity.record.comparison import ChangeKind, ClauseChange, Comparison, relation_of
 from eyerace_parity.report.tables import STYLES, TextConsole
-from eyerace_parity.report.view.words import RICH, comparison, shown_unit, signs_for
+from eyerace_parity.report.view.words import RICH, comparison, signs_for
 
 if TYPE_CHECKING:
     from eyerace_parity.record.rows import VerdictEntry
@@ -81,7 +82,7 @@ def shown_factor(step: ClauseChange) -> str:
     if step.factor is None or step.change is ChangeKind.SAME or relation_of(step) is Relation.EQUAL:
         return ""
     factor = f"{step.factor:.3g}"
-    return "" if factor == "1" else f"× {factor}"  # noqa: RUF001 - a factor
+    return "" if factor == "1" else f"{FACTOR} {factor}"
 
 
 def _named(step: ClauseChange, signs: StatusSigns) -> Text:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from eyerace_parity.core.numbers import shown_unit
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.core.text import code, markdown
-from eyerace_parity.report.view.words import RICH, comparison, shown_unit
+from eyerace_parity.report.view.words import RICH, comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,11 +10,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eyerace_parity.core.numbers import FACTOR, format_quantity
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.core.text import join_names
 from eyerace_parity.matrix.reasons import in_a_word, reasons
 from eyerace_parity.report.tables import TextConsole
-from eyerace_parity.report.view.words import format_quantity, signs_for
+from eyerace_parity.report.view.words import signs_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +27,6 @@ _GOOD: Final = "green"
 _BAD: Final = "bold red"
 _UNASKED: Final = "dim"
 _UNKNOWN: Final = "–"  # noqa: RUF001 - as a table writes what is not known
-_TIMES: Final = "×"  # noqa: RUF001 - a factor
 _YES: Final = {None: _UNKNOWN, True: "yes", False: "no"}
 _BITS: Final = {None: _UNKNOWN, True: "equal", False: "differ"}
 _ENDLESS: Final = 10_000
@@ -216,7 +216,7 @@ def _beside(newest: str, *, alone: bool) -> list[tuple[str, Callable[[RuntimeCha
     def time(changes: RuntimeChanges) -> str:
         if changes.time_ratio is None:
             return _UNKNOWN
-        ratio = f"{_TIMES} {format_quantity(changes.time_ratio, '', digits=3)}"
+        ratio = f"{FACTOR} {format_quantity(changes.time_ratio, '', digits=3)}"
         return ratio if changes.time_versus == newest else f"{ratio} of {changes.time_versus}"
 
     return [

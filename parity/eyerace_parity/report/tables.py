@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eyerace_parity.core.numbers import shown_unit
 from eyerace_parity.core.result import Relation, Status
-from eyerace_parity.report.view.words import comparison, shown_unit
+from eyerace_parity.report.view.words import comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

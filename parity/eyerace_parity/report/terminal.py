@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from rich.padding import Padding
 from rich.text import Text
 
+from eyerace_parity.core.numbers import FACTOR, format_percent, shown_unit
 from eyerace_parity.core.result import HOST
 from eyerace_parity.report.tables import NARROWEST_CELL, STYLES, TextConsole, cell, grid, target_tables
 from eyerace_parity.report.view.contract import PAST
-from eyerace_parity.report.view.words import shown_unit, signs_for
+from eyerace_parity.report.view.words import signs_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from eyerace_parity.report.view.run import RunView
     from eyerace_parity.report.view.words import StatusSigns
 
-_RATIO: Final = "×"  # noqa: RUF001 - a factor, as the checks write it
 _SHORT_UNIT: Final = 4
 _MOST_NAMED: Final = 6
 _NAME: Final = 16
@@ -141,7 +141,7 @@ def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Stat
     if target != HOST:
         label.append(f" [{signs.text(target)}]", style="cyan")
     told = clause.endswith(f"_{unit.lower()}")  # `sqnr_db` needs no dB beside it
-    if not told and (unit.startswith(_RATIO) or 0 < len(unit) <= _SHORT_UNIT):
+    if not told and (unit.startswith(FACTOR) or 0 < len(unit) <= _SHORT_UNIT):
         apart = "\n    " if narrow and len(f"{lines[-1]} {unit}") > _NAME else " "
         label.append(f"{apart}{signs.text(unit)}", style="dim")
     return label
@@ -162,14 +162,10 @@ def _chances_line(chances: ChancesEntry, signs: StatusSigns) -> Text:
     number = f"{chances.clauses} clause{' rests' if chances.clauses == 1 else 's rest'} on samples"
     shared = "no correction" if chances.correction == "none" else f"correction: {chances.correction}"
     line = (
-        f"  {number}; by chance HELD is wrong at most {_percent(chances.false_pass)} of the time, "
-        f"BROKEN at most {_percent(chances.false_alarm)} ({shared})"
+        f"  {number}; by chance HELD is wrong at most {format_percent(chances.false_pass)} of the time, "
+        f"BROKEN at most {format_percent(chances.false_alarm)} ({shared})"
     )
     return Text(signs.text(line), style="dim")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
 
 
 def _failures(failures: Sequence[FailureGroup], signs: StatusSigns) -> Iterator[Padding]:

@@ -15,10 +15,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
+from eyerace_parity.contract.options import DEFAULT_CONTRACTS, default_contract
 from eyerace_parity.contract.settings import COMMAND_LINE, ENVIRONMENT
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.files import display_path
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from eyerace_parity.contract.settings import Settings
-
-PLACES: Final = ("golden/contract.toml", "parity.toml")
-"""Where a contract is looked for that nobody named, below pytest's ``rootdir``; the first one counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +56,12 @@ def discover(config: pytest.Config, settings: Settings) -> Discovery:
     """
     said = settings.origin("contract").startswith((COMMAND_LINE, ENVIRONMENT))
     explicit = unique(settings.contract) if said else ()
-    usual = () if said else unique(settings.contract) or _in_usual_places(config.rootpath)
+    usual = () if said else unique(settings.contract) or unique(filter(None, [default_contract(config.rootpath)]))
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         contracts = explicit or usual
         if not contracts:
             raise ContractError(
-                f"no contract: there is no {' and no '.join(PLACES)} in {display_path(config.rootpath)}",
+                f"no contract: there is no {' and no '.join(DEFAULT_CONTRACTS)} in {display_path(config.rootpath)}",
                 next_step="name one with --eyerace-parity-contract FILE, or write one with "
                 "`eyerace-parity init MODEL.onnx`",
             )
@@ -97,7 +95,3 @@ def refuse_namesakes(names: Sequence[tuple[str, Path]]) -> None:
                 next_step="give each contract a name of its own, or judge them in separate runs",
             )
         seen[name] = file
-
-
-def _in_usual_places(root: Path) -> tuple[Path, ...]:
-    return unique([root / place for place in PLACES if (root / place).is_file()][:1])

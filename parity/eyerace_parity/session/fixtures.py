@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eyerace_parity.session import SWITCH, session_key
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -97,8 +99,6 @@ def assert_held(
 @pytest.fixture
 def _parity_gate(request: pytest.FixtureRequest) -> GateSession:
     """The session of the run; without the switch the test is skipped."""
-    from eyerace_parity.plugin import SWITCH, session_key  # noqa: PLC0415 - the plugin loads this module
-
     gate = request.config.stash.get(session_key, None)
     if gate is None:
         pytest.skip(f"part of the parity gate: run it with {SWITCH}")

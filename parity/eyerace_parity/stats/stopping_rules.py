@@ -1,7 +1,7 @@
 """What a contract wants to know of a series of runs: so that a measurement knows when it may stop.
 
 The types of the limits live above this room. So limits that ask something of times or of memory say it themselves
-(:class:`StatesTimingRules`, :class:`StatesSoakRuns`), and whoever measures collects their questions from the contract.
+(:class:`StatesTimingRules`, :class:`StatesSoakRuns`), and whoever measures hands over the limits of a variant.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from eyerace_parity.core.result import Status
 from eyerace_parity.stats.quantiles import decide_in_looks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
-
-    from eyerace_parity.contract.model import Contract
 
 Part = Literal["inference", "ratio", "preprocessing", "postprocessing"]
 """Which series: of the variant, of its ratios to the other run by run, of what stands before and behind."""
@@ -92,13 +90,18 @@ class StatesTimingRules(Protocol):
         """
 
 
-def asked_of(contract: Contract, variant: str, versus: str) -> StoppingRules:
-    """Collect what a contract asks of the times of a variant."""
-    confidence = contract.statistics.confidence
+def asked_of(limits: Iterable[object], versus: str, confidence: float) -> StoppingRules:
+    """Collect what the limits of a variant ask of its times.
+
+    Args:
+        limits: Limits of all families.
+        versus: The variant that takes turns with it, or an empty string.
+        confidence: The contract's.
+    """
     found = [
         asked
-        for limits in contract.variants[variant].limits.values()
-        if isinstance(limits, StatesTimingRules) and (asked := limits.asked_of_times(versus, confidence)) is not None
+        for family in limits
+        if isinstance(family, StatesTimingRules) and (asked := family.asked_of_times(versus, confidence)) is not None
     ]
     if not found:
         return StoppingRules()
@@ -117,11 +120,7 @@ class StatesSoakRuns(Protocol):
         """Say over how many runs memory is to be watched, or ``None`` where these limits ask for no such thing."""
 
 
-def runs_of_soak(contract: Contract, variant: str) -> int:
-    """Over how many runs a contract wants the memory of a variant watched: the most that any of its limits asks."""
-    asked = [
-        limits.soak_runs()
-        for limits in contract.variants[variant].limits.values()
-        if isinstance(limits, StatesSoakRuns)
-    ]
+def runs_of_soak(limits: Iterable[object]) -> int:
+    """Over how many runs the memory of a variant is to be watched: the most that any of its limits asks."""
+    asked = [family.soak_runs() for family in limits if isinstance(family, StatesSoakRuns)]
     return max((runs for runs in asked if runs is not None), default=SOAK_RUNS)

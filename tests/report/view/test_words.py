@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from eyerace_parity.core.numbers import format_quantity, shown_unit
 from eyerace_parity.core.result import Relation, Status
-from eyerace_parity.report.view.words import RICH, comparison, format_quantity, shown_unit
+from eyerace_parity.report.view.words import RICH, comparison
 from tests.record.records import verdict
 
 

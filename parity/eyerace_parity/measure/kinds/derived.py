@@ -135,7 +135,7 @@ def _noise(contract: Contract, need: Need[OutputNoise], source: Source, columns:
 def _flips(contract: Contract, need: Need[FlipLedger], source: Source, columns: Columns) -> FlipLedger:
     golden, ours, theirs = source.obtain(Need(GoldenFacts)), source.obtain(_ours(need)), source.obtain(_theirs(need))
     stated = derived_provenance(contract, need, source, columns)
-    return flips.compute_flips(contract, golden, columns, ours, theirs, source=stated)
+    return flips.compute_flips(contract, golden, ours, theirs, source=stated)
 
 
 def _samples(contract: Contract, need: Need[DecisionSamples], source: Source, columns: Columns) -> DecisionSamples:

@@ -10,8 +10,6 @@ from eyerace_parity.evidence.flips import Flip, FlipLedger
 from eyerace_parity.stats.classification import decisions, flips
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.answers import GoldenFacts, Outputs
     from eyerace_parity.evidence.base import Array, Provenance
@@ -29,7 +27,6 @@ Kind = Literal["harmed", "mended", "moved", "unlabelled"]
 def compute_flips(
     contract: Contract,
     golden: GoldenFacts,
-    columns: Mapping[str, Sequence[str]],
     candidate: Outputs,
     other: Outputs,
     *,
@@ -40,7 +37,6 @@ def compute_flips(
     Args:
         contract: Names the scores and the classes.
         golden: The samples, in the order of both outputs.
-        columns: Further columns of the table of labels, one text a sample.
         candidate: What the judged variant answered; scores [n, classes].
         other: What it is compared to.
         source: Where the ledger is said to come from.
@@ -74,7 +70,7 @@ def compute_flips(
             kind=kind,
             margin=float(ours[at, mine]) - float(ours[at, its]),
             other_margin=float(theirs[at, its]) - float(theirs[at, mine]),
-            capture={column: cells[at] for column, cells in columns.items() if len(cells) == len(golden.ids)},
+            capture={column: cells[at] for column, cells in golden.columns.items()},
         )
 
     counts: dict[str, int] = {kind: len(where) for kind, where in rows}

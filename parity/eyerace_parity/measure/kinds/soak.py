@@ -36,8 +36,15 @@ _SESSION: Final = "model"
 def provenance(bench: MeasurementContext, need: Need[Soak]) -> Provenance:
     """Say where a soak test comes from."""
     settings = bench.session_settings(need.variant) | bench.decoding_settings()
-    settings |= {"runs": str(runs_of_soak(bench.contract, need.variant)), "samples": str(SAMPLES)}
+    settings |= {
+        "runs": str(runs_of_soak(bench.contract.variants[need.variant].limits.values())),
+        "samples": str(SAMPLES),
+    }
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+
+
+def _runs(bench: MeasurementContext, need: Need[Soak]) -> int:
+    return runs_of_soak(bench.contract.variants[need.variant].limits.values())
 
 
 def measure(bench: MeasurementContext, need: Need[Soak], source: Provenance) -> Soak:
@@ -51,7 +58,7 @@ def measure(bench: MeasurementContext, need: Need[Soak], source: Provenance) -> 
     """
     model = footprint.model_to_load(bench, need.variant)
     feeds = footprint.first_feeds(bench, need.variant, SAMPLES)
-    runs = runs_of_soak(bench.contract, need.variant)
+    runs = _runs(bench, need)
     resident: list[int] = []
     with (
         RuntimeWorker(local_command(), name=f"the process that ran {need.variant} many times") as guest,

@@ -54,7 +54,7 @@ Feeds = dict[str, dict[str, "Array"]]
 def provenance(bench: MeasurementContext, need: Need[Timing]) -> Provenance:
     """Say where the times come from."""
     settings = bench.session_settings(need.variant)
-    asked = asked_of(bench.contract, need.variant, need.versus)
+    asked = _asked(bench, need)
     settings |= {
         "max_runs": str(asked.max_runs),
         "max_seconds": f"{asked.max_seconds:g}",
@@ -79,6 +79,11 @@ def _spins(bench: MeasurementContext, variants: Iterable[str]) -> bool:
     return any(bench.contract.session_of(name).spinning for name in variants)
 
 
+def _asked(bench: MeasurementContext, need: Need[Timing]) -> StoppingRules:
+    contract = bench.contract
+    return asked_of(contract.variants[need.variant].limits.values(), need.versus, contract.statistics.confidence)
+
+
 def measure(bench: MeasurementContext, need: Need[Timing], source: Provenance) -> Timing:
     """Time a variant, and another in turns with it.
 
@@ -91,7 +96,7 @@ def measure(bench: MeasurementContext, need: Need[Timing], source: Provenance) -
         raise MeasurementError("the golden set is empty", next_step="add samples to it: there is nothing to time on")
     names = [need.variant, *([need.versus] if need.versus else [])]
     feeds = {name: batch_of(contract, name, golden, (0,)) for name in names}
-    asked = asked_of(contract, need.variant, need.versus)
+    asked = _asked(bench, need)
     placed = _in_process if _needs_torch(bench, need) else _in_worker
     load = machine.load_average()
     with bench.progress.task(f"{' and '.join(names)}: times", None) as task:

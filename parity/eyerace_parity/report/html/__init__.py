@@ -82,7 +82,6 @@ def write_comparison_page(path: Path, found: Comparison) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
     except OSError as error:
         raise RecordError(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 import numpy as np
 
+from eyerace_parity.core.numbers import format_quantity
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.costs import InstructionCounts, Timing
 from eyerace_parity.evidence.quality import TimeQuantiles
 from eyerace_parity.report.html.charts import BLUE, INK, PURPLE, WIDTH, Key, Legend, Picture, draw, rows
-from eyerace_parity.report.view.words import format_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
 
+from eyerace_parity.core.numbers import format_quantity
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.quality import Quality
 from eyerace_parity.release.history import AcceptedRelease
 from eyerace_parity.report.html.charts import WIDTH, Legend, Picture, draw, rows
-from eyerace_parity.report.view.words import format_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from eyerace_parity.core.numbers import FACTOR, format_quantity
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.matrix.reasons import in_a_word, reasons
 from eyerace_parity.record.comparison import ChangeKind, worse
@@ -12,7 +13,7 @@ from eyerace_parity.report.comparison import shown_factor, shown_verdict
 from eyerace_parity.report.html.frame import icon, part, template
 from eyerace_parity.report.matrix_terminal import verdict_line
 from eyerace_parity.report.view.matrix import MatrixMark, MatrixSheet
-from eyerace_parity.report.view.words import RICH, format_quantity
+from eyerace_parity.report.view.words import RICH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from eyerace_parity.record.comparison import Comparison
 
 _UNKNOWN: Final = "–"  # noqa: RUF001 - as the terminal's table has it
-_TIMES: Final = "×"  # noqa: RUF001 - a factor
 _YES: Final = {True: "yes", False: "no", None: _UNKNOWN}
 _BITS: Final = {True: "equal", False: "differ", None: _UNKNOWN}
 _HELD, _BROKEN = RICH.status[Status.HELD], RICH.status[Status.BROKEN]
@@ -79,7 +79,7 @@ def _changed(changes: RuntimeChanges, near: tuple[str, ...]) -> tuple[str, ...]:
     known = {number.clause: format_quantity(number.value, number.unit) for number in changes.closeness}
     time = _UNKNOWN
     if changes.time_ratio is not None:
-        time = f"{_TIMES} {changes.time_ratio:.2f} of {changes.time_versus}"
+        time = f"{FACTOR} {changes.time_ratio:.2f} of {changes.time_versus}"
     return (
         _YES[changes.loads],
         *(known.get(clause, _UNKNOWN) for clause in near),

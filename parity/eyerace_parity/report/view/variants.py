@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.compatibility.versions import Version
+from eyerace_parity.core.numbers import format_quantity
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.flips import FlipLedger
 from eyerace_parity.evidence.quality import LoadPrediction, Quality, TimeQuantiles
-from eyerace_parity.report.view.words import format_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

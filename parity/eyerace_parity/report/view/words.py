@@ -8,29 +8,17 @@ gets plain ones.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import without_control_characters
+from eyerace_parity.core.numbers import SIGNIFICANT, format_quantity, shown_unit
 from eyerace_parity.core.result import HOST, Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from eyerace_parity.record.rows import VerdictEntry
-
-SIGNIFICANT: Final = 4
-"""Digits of a number, unless more are needed to tell it from its limit."""
-
-_WHOLE: Final = 1e15
-_SCALES: Final[Mapping[str, tuple[str, ...]]] = {
-    "bytes": ("B", "kB", "MB", "GB", "TB"),
-    "instructions": ("", "k", "M", "G", "T"),
-}
-"""Units that are written with the prefix that fits a value."""
-
-_KILO: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +81,6 @@ def signs_for(encoding: str | None) -> StatusSigns:
     return RICH
 
 
-def format_quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT) -> str:
-    """Write a value; bytes and instructions with the prefix that fits them, everything else without its unit.
-
-    Args:
-        value: A number, or a text that stands for itself.
-        unit: Its unit.
-        digits: Significant digits of a number that is not whole.
-    """
-    if isinstance(value, str) or not math.isfinite(value):
-        return str(value)
-    if (names := _SCALES.get(unit)) is not None:
-        size, name = float(value), 0
-        while abs(size) >= _KILO and name < len(names) - 1:
-            size, name = size / _KILO, name + 1
-        return f"{_number(size, digits)} {names[name]}".rstrip()
-    return _number(value, digits)
-
-
 def comparison(row: VerdictEntry, signs: StatusSigns) -> str:
     """Write value against limit, e.g. ``0.921 ≥ 0.875``; what is said is true: a broken one reads ``0.81 < 0.875``."""
     return " ".join(filter(None, compared(row, signs)))
@@ -168,11 +138,6 @@ def verdict_row(row: VerdictEntry) -> VerdictLine:
     return VerdictLine(row, RICH.status[row.status], number, demanded, "" if row.target == HOST else row.target)
 
 
-def shown_unit(unit: str) -> str:
-    """The unit as it stands beside a number; bytes carry theirs already, instructions are the name of their clause."""
-    return "" if unit in _SCALES else unit
-
-
 def outcome_sign(outcome: str, signs: StatusSigns = RICH) -> str:
     """The sign of a whole contract; of one that was not judged in full, that of what is not proven."""
     return signs.status[Status.UNPROVEN if outcome == "unjudged" else Status(outcome)]
@@ -196,9 +161,3 @@ def account(row: VerdictEntry, signs: StatusSigns) -> str:
         lines.append(f"  next: {row.next}")
     lines += [f"  {line}" for detail in row.details for line in detail.splitlines()]
     return signs.text("\n".join(lines))
-
-
-def _number(value: float, digits: int) -> str:
-    if float(value).is_integer() and abs(value) < _WHOLE:
-        return str(int(value))
-    return f"{value:.{digits}g}"
