@@ -18,9 +18,9 @@ from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Footprint, Preflight, Timing
 from eyerace_parity.measure.cache import EvidenceCache, get
+from eyerace_parity.measure.context import content_key
 from eyerace_parity.measure.kinds import files, footprint, outputs
 from eyerace_parity.measure.providers import MeasuredHere
-from eyerace_parity.measure.context import content_key
 from tests.laboratories import change, laboratory
 
 CONTENT = [Need(kind, "fp32") for kind in (Outputs, Repeats, Graph, Files, Preflight)]
@@ -140,9 +140,9 @@ def test_a_broken_golden_set_is_opened_once(image_bundle: Path) -> None:
     """Every clause that needs it gets the same error; evidence that does not need it is still to be had."""
     (image_bundle / "labels.csv").unlink()
     place = laboratory(image_bundle)
-    for kind in (Golden, Outputs, Preflight):
+    for kind in (GoldenFacts, Outputs, Preflight):
         with pytest.raises(GoldenError):
-            place.obtain(Need(kind, "" if kind is Golden else "fp32"))
+            place.obtain(Need(kind, "" if kind is GoldenFacts else "fp32"))
     with pytest.raises(GoldenError):
         place.key(Need(GoldenFacts))
     assert place.obtain(Need(Files, "fp32")).bytes > 0
@@ -217,7 +217,7 @@ def test_golden_facts_are_kept_for_judging_again(image_bundle: Path) -> None:
     """Labels stand in the store under their key, so a record can be judged without the images."""
     place = laboratory(image_bundle)
     facts = place.obtain(Need(GoldenFacts))
-    kept = get(EvidenceCache(image_bundle.parent / "store"), Golden, place.key(Need(GoldenFacts)))
+    kept = get(EvidenceCache(image_bundle.parent / "store"), GoldenFacts, place.key(Need(GoldenFacts)))
     assert kept is not None
     np.testing.assert_array_equal(kept.labels, facts.labels)
     assert kept.ids == facts.ids
@@ -259,7 +259,7 @@ import sys
 from pathlib import Path
 from typing import Any
 from tests.laboratories import laboratory
-from eyerace_parity.evidence.answers import Golden, Outputs, Repeats
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs, Repeats
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Preflight
