@@ -29,6 +29,7 @@ MAX_BYTES: Final = 4 << 30
 """Most that evidence may hold once unpacked: no golden set has more answers, and a small file may claim any number."""
 
 _FACTS: Final = "facts.json"
+_NAMES: Final = "names"
 
 
 def encode(evidence: Any) -> bytes:
@@ -117,6 +118,9 @@ def _forms(kind: Any) -> dict[str, _Arrays | TypeAdapter[Any]]:
     if not is_dataclass(kind):
         message = f"{kind.__name__} is neither a Fact nor a dataclass"
         raise TypeError(message)
+    if any(field.name == _NAMES for field in fields(kind)):
+        message = f"{kind}: no field may be called {_NAMES!r}, under which the names of arrays are written"
+        raise TypeError(message)
     hints = get_type_hints(kind)
     return {field.name: _arrays(hints[field.name]) or TypeAdapter(hints[field.name]) for field in fields(kind)}
 
@@ -140,7 +144,7 @@ def _pack(facts: Mapping[str, Any], groups: Mapping[str, Mapping[str, Array]]) -
     """Write groups of arrays with their facts. Members are numbered: an output may have any name, a file may not."""
     names = {group: list(arrays) for group, arrays in groups.items()}
     members: dict[str, Array | bytes] = {
-        _FACTS: json.dumps({**facts, "names": names}, ensure_ascii=False).encode("utf-8")
+        _FACTS: json.dumps({**facts, _NAMES: names}, ensure_ascii=False).encode("utf-8")
     }
     for group, arrays in groups.items():
         members |= {_member(group, number): array for number, array in enumerate(arrays.values())}
@@ -152,7 +156,7 @@ def _unpack(body: bytes) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
     facts = parse_json(others[_FACTS])
     groups = {
         group: {name: arrays[_member(group, number)] for number, name in enumerate(names)}
-        for group, names in facts.pop("names").items()
+        for group, names in facts.pop(_NAMES).items()
     }
     return facts, groups
 
