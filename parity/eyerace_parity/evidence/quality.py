@@ -16,7 +16,8 @@ class ClassF1(Fact):
     Attributes:
         name: The class.
         value: Its F1; ``None`` for a class that is neither labelled nor decided.
-        low: One-sided lower bound of the true F1, ``None`` where there is no value.
+        low: One-sided lower bound of the true F1; ``None`` where there is no value, or there are too many classes to
+            bound each.
         high: One-sided upper bound.
         demanded: The F1 that the contract demands of the class, where it does.
     """

@@ -83,6 +83,13 @@ def test_a_class_that_does_not_occur_has_no_f1() -> None:
     assert (found.by_class[1].value, found.by_class[1].low) == (None, None)
 
 
+def test_of_very_many_classes_none_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would cost a bootstrap; the F1 itself costs nothing."""
+    monkeypatch.setattr(quality, "MOST_BOUNDED", 1)
+    found = compute_quality(contract(), golden(LABELS), outputs(DECIDED), SOURCE)
+    assert [(one.value, one.low, one.high) for one in found.by_class] == [(pytest.approx(0.9), None, None)] * 2
+
+
 def test_without_labels_there_is_no_quality() -> None:
     """Nobody knows what is right."""
     with pytest.raises(MeasurementError, match="no labels"):

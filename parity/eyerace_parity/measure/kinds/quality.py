@@ -53,6 +53,9 @@ MOST_ROWS: Final = 2000
 MOST_MOVED: Final = 12
 """Samples named whose probabilities moved the most, their decision apart."""
 
+MOST_BOUNDED: Final = 30
+"""Classes whose F1 gets bounds, which cost a bootstrap each; with more of them no class does."""
+
 _MOVED: Final = 0.01
 _CURVE: Final = 21
 _DIGITS: Final = 6
@@ -151,7 +154,8 @@ def _class_f1(
     name = known.classes[index]
     if not math.isfinite(value):
         return ClassF1(name=name, demanded=demanded)
-    found = _bounds(known, measures.class_f1(len(known.classes), index), stated)
+    bounded = len(known.classes) <= MOST_BOUNDED
+    found = _bounds(known, measures.class_f1(len(known.classes), index), stated) if bounded else None
     low, high = (None, None) if found is None else (found.lower, found.upper)
     return ClassF1(name=name, value=value, low=low, high=high, demanded=demanded)
 

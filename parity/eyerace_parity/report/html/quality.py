@@ -113,10 +113,12 @@ def classes_picture(data: PictureData) -> Picture | None:
     values: list[dict[str, Any]] = []
     for name in reversed(pair):
         for one in known[name].by_class:
-            if one.value is not None and one.low is not None and one.high is not None:
-                told = f"{one.name} in {name}: F1 {one.value:.3f}, from {one.low:.3f} to {one.high:.3f}"
+            if one.value is not None:
+                bounds = "" if one.low is None else f", from {one.low:.3f} to {one.high:.3f}"
+                told = f"{one.name} in {name}: F1 {one.value:.3f}{bounds}"
                 told += "" if one.demanded is None else f", at least {one.demanded:g} is demanded"
-                value = {"class": one.name, "variant": name, "f1": one.value, "low": one.low, "high": one.high}
+                low, high = (one.value, one.value) if one.low is None else (one.low, one.high)
+                value = {"class": one.name, "variant": name, "f1": one.value, "low": low, "high": high}
                 values.append(value | {"floor": one.demanded, "told": told})
     if not values:
         return None
