@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import configparser
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.selftest.conditions import CONDITIONS
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = re.compile(r"ort\{([^}]*)\}")
@@ -44,3 +46,36 @@ def test_whatever_a_contract_declares_has_an_environment(tox: configparser.RawCo
     """A version that is declared and never run would be red in every merge."""
     declared = open_contract(ROOT / "golden" / name).matrix.versions
     assert set(declared) <= set(versions(tox["tox"]["labels"]))
+
+
+def test_ci_runs_the_commands_of_lint_in_an_environment_that_holds_the_same(tox: configparser.RawConfigParser) -> None:
+    """``.ci/run`` makes one environment for lint and the tests, and one for the gate and the self-test."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in tox["testenv:lint"]["commands"].split("\n")[1:]:
+        assert f"in_env tests {command}\n" in script
+    for own, shared in (("lint", "tests"), ("selftest", "parity"), ("artefacts", "parity")):
+        assert requirements(tox, own) <= requirements(tox, shared)
+
+
+def test_what_ci_leaves_out_runs_at_night(tox: configparser.RawConfigParser) -> None:
+    """The label names environments that exist, and every condition of the self-test is in one of them."""
+    (line,) = (line for line in tox["tox"]["labels"].split("\n") if line.startswith("nightly"))
+    names = [name.strip() for name in line.partition("=")[2].split(",")]
+    commands = [shlex.split(tox[f"testenv:{name}"]["commands"]) for name in names]
+    assert ["eyerace-parity", "selftest", "--clean", str(len(CONDITIONS))] in commands
+    assert f"| `{'`, `'.join(names)}` |" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def requirements(tox: configparser.RawConfigParser, name: str) -> set[str]:
+    """What an environment installs: requirements, references resolved, and extras of the package."""
+    section = tox[f"testenv:{name}"]
+    found = {f"[{extra}]" for extra in section.get("extras", "").split()}
+    waiting = section.get("deps", tox["testenv"]["deps"]).split("\n")
+    while waiting:
+        line = waiting.pop().strip()
+        reference = re.fullmatch(r"\{\[(.*)\](.*)\}", line)
+        if reference:
+            waiting += tox[reference[1]][reference[2]].split("\n")
+        elif line:
+            found.add(line)
+    return found

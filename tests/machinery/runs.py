@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from eyerace_parity.record.document import Record
 
 MARK = "EYERACE_PARITY_TEST_MARK"
-PATIENCE = 60.0
+PATIENCE = 300.0
+"""Seconds until a run counts as hanging: a dozen times what the slowest takes while another job has all cores."""
+
+_LAST_BREATH = 30.0
+"""Seconds that a process may take to end once its run has; an orphan stays for good."""
 
 
 @dataclass(slots=True)
@@ -55,7 +60,8 @@ class Run:
         """Start pytest as the leader of a session, as a terminal does, with ``more`` in its environment."""
         command = [sys.executable, "-m", "pytest", "--eyerace-parity", "golden/contract.toml", "-p", "no:cacheprovider"]
         command += ["--eyerace-parity-cache", str(self.cache), *arguments]
-        environment = {**os.environ, MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1", **(more or {})}
+        environment = {**os.environ, MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1"}
+        environment |= more or {}
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -72,12 +78,27 @@ class Run:
     ) -> tuple[int, str]:
         """Run to the end; returns exit code and output."""
         process = self.start(*arguments, before=before, more=more)
-        said, _ = process.communicate(timeout=PATIENCE)
-        return process.returncode, said.decode()
+        said = self.said(process)
+        return process.returncode, said
+
+    def said(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait for the end of a run; returns its output.
+
+        Raises:
+            AssertionError: It hangs. The stacks of all of its processes stand in the message.
+        """
+        try:
+            return process.communicate(timeout=PATIENCE)[0].decode()
+        except subprocess.TimeoutExpired:
+            for pid in self._alive():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGABRT)
+            said, _ = process.communicate(timeout=PATIENCE)
+            raise AssertionError(f"it did not end within {PATIENCE:.0f} s:\n{said.decode()}") from None
 
     def left_behind(self) -> list[int]:
         """Processes of this run that are still there, after they had a moment to end."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + _LAST_BREATH
         while (found := self._alive()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return found
@@ -109,7 +130,13 @@ def run_of(bundle: Path, folder: Path) -> Run:
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    """Wait until something is so, or the process has ended."""
+    """Wait until something is so.
+
+    Raises:
+        AssertionError: The process ended before, or it never came to be.
+    """
     deadline = time.monotonic() + PATIENCE
-    while not condition() and process.poll() is None and time.monotonic() < deadline:
+    while not condition():
+        assert process.poll() is None, f"it ended with {process.returncode} before the event"
+        assert time.monotonic() < deadline, f"no such event within {PATIENCE:.0f} s"
         time.sleep(0.01)

@@ -102,9 +102,9 @@ def test_two_runs_share_one_cache(run: Run, built: Path, tmp_path: Path) -> None
     other = run_of(built, tmp_path / "other")
     other.cache = run.cache
     first, second = run.start(), other.start()
-    for process in (first, second):
-        said, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, said.decode()
+    for each, process in ((run, first), (other, second)):
+        said = each.said(process)
+        assert process.returncode == 0, said
     numbers = [
         {str(row.identity): row.value for row in each.record.verdicts if row.check in {"quality", "closeness", "size"}}
         for each in (run, other)
@@ -118,7 +118,7 @@ def test_a_run_that_is_killed_leaves_nothing_that_is_believed(run: Run) -> None:
     process = run.start()
     time.sleep(1.5)
     process.kill()
-    process.communicate(timeout=30)
+    run.said(process)
     assert run.left_behind() == []
     code, said = run.finish()
     assert code == 0, said

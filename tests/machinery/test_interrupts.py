@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machinery.runs import PATIENCE, run_of, wait_for
+from tests.machinery.runs import run_of, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,9 +75,9 @@ def test_an_interrupt_at_any_moment(run: Run, moment: str) -> None:
     process = run.start()
     wait_for((run.folder / "reached").exists, process)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=PATIENCE)
-    check(run, process.returncode, said.decode())
-    assert process.returncode == expected, said.decode()
+    said = run.said(process)
+    check(run, process.returncode, said)
+    assert process.returncode == expected, said
 
 
 def test_an_interrupt_after_the_record_was_written(run: Run) -> None:
@@ -86,8 +86,8 @@ def test_an_interrupt_after_the_record_was_written(run: Run) -> None:
     process = run.start()
     wait_for((run.folder / "reached").exists, process)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == -signal.SIGINT, said.decode()
+    said = run.said(process)
+    assert process.returncode == -signal.SIGINT, said
     assert run.left_behind() == [], said
     assert run.half_written() == []
     assert run.record.contracts[0].outcome == "held"
@@ -99,9 +99,9 @@ def test_the_run_after_an_interrupt_is_whole(run: Run) -> None:
     process = run.start()
     wait_for(lambda: any(run.cache.glob("outputs/*.evidence")), process)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == INTERRUPTED, said.decode()
-    check(run, process.returncode, said.decode())
+    said = run.said(process)
+    assert process.returncode == INTERRUPTED, said
+    check(run, process.returncode, said)
     record = run.record
     assert record.interrupted
     assert {row.why for row in record.unjudged} == {"not reached"}
@@ -134,11 +134,11 @@ def pytest_keyboard_interrupt():
         wait_for((run.folder / event).exists, process)
         os.killpg(process.pid, signal.SIGINT)
     (run.folder / "pressed").touch()
-    said, _ = process.communicate(timeout=PATIENCE)
-    check(run, process.returncode, said.decode())
-    assert process.returncode == INTERRUPTED, said.decode()
-    assert "interrupt once more to end at once" in said.decode()
-    assert "Traceback" not in said.decode()
+    said = run.said(process)
+    check(run, process.returncode, said)
+    assert process.returncode == INTERRUPTED, said
+    assert "interrupt once more to end at once" in said
+    assert "Traceback" not in said
 
 
 def test_an_interrupt_under_xdist(run: Run) -> None:
@@ -148,9 +148,9 @@ def test_an_interrupt_under_xdist(run: Run) -> None:
     process = run.start("-n", "2")
     wait_for(lambda: any(run.cache.glob("outputs/*.evidence")), process)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=PATIENCE)
-    check(run, process.returncode, said.decode())
-    assert process.returncode == INTERRUPTED, said.decode()
+    said = run.said(process)
+    check(run, process.returncode, said)
+    assert process.returncode == INTERRUPTED, said
 
 
 def test_an_interrupt_while_an_artefact_is_built(unbuilt: Path, tmp_path: Path) -> None:
@@ -164,9 +164,9 @@ def test_an_interrupt_while_an_artefact_is_built(unbuilt: Path, tmp_path: Path) 
     process = run.start()
     wait_for((run.folder / "reached").exists, process)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=PATIENCE)
-    check(run, process.returncode, said.decode())
-    assert process.returncode == INTERRUPTED, said.decode()
+    said = run.said(process)
+    check(run, process.returncode, said)
+    assert process.returncode == INTERRUPTED, said
     assert not (run.folder / "golden" / "build" / "tiny.int8.onnx").exists()
     calibration.write_text(whole, encoding="utf-8")
     code, text = run.finish()

@@ -59,8 +59,8 @@ def test_a_bad_file_is_never_held_whenever_it_came(run: Run) -> None:
         time.sleep(0.3)  # a run that was writing its record had looked at the files for the last time
         in_time = not run.record_file.exists()
         met += in_time
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 1 or not in_time, said.decode()
+        said = run.said(process)
+        assert process.returncode == 1 or not in_time, said
         assert run.finish(*F1)[0] == 1
         assert [row.status for row in run.record.verdicts if row.clause == "f1"] == [Status.BROKEN]
     assert met, "no moment lay within a run"
@@ -78,7 +78,7 @@ def test_a_photograph_that_is_replaced_for_a_moment(run: Run) -> None:
     replaced(ours, other.read_bytes() + bytes(1))
     time.sleep(1.0)
     replaced(ours, first)
-    process.communicate(timeout=60)
+    run.said(process)
     code, said = run.finish("-k", "int8")
     assert code == 0, said
 

@@ -27,7 +27,7 @@ from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
 _lock = threading.RLock()
@@ -153,7 +153,7 @@ def _imports(source: bytes, file: Path, root: Path) -> tuple[str, ...]:
         ) from None
     package = file.parent.relative_to(root).parts
     names: list[str] = []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -162,6 +162,16 @@ def _imports(source: bytes, file: Path, root: Path) -> tuple[str, ...]:
             names += [base] if base else []
             names += (f"{base}.{alias.name}".lstrip(".") for alias in node.names if alias.name != "*")
     return tuple(names)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every statement, however deep; no expression, which holds no import and is most of a tree."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting += getattr(node, name, ())
 
 
 def _foreign_source(name: str) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,16 @@ def fingerprint() -> str:
     telling = next((word for flag, word in _TELLING.get(architecture, ()) if flag in features), "")
     digest = hashlib.sha256(" ".join(sorted(features)).encode()).hexdigest()[:8]
     return " ".join(part for part in (architecture, telling, digest) if part)
+
+
+@cache
+def installed_version(distribution: str) -> str:
+    """Version of an installed distribution. ``importlib.metadata`` reads its whole description each time.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: It is not installed.
+    """
+    return metadata.version(distribution)
 
 
 def load_average() -> float | None:

@@ -144,4 +144,4 @@ def _decisions(array: Array) -> str:
         return ""
     scores = np.asarray(array, np.float64)
     best = np.where(np.isfinite(scores).all(axis=1), scores.argmax(axis=1), -1)
-    return " ".join("-" if place < 0 else str(place) for place in best.tolist())
+    return " ".join(map(str, best.tolist())).replace("-1", "-")

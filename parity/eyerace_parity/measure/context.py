@@ -12,7 +12,6 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +22,7 @@ from eyerace_parity.contract.variants import TORCH_KINDS, TorchVariant
 from eyerace_parity.core import machine
 from eyerace_parity.core.digests import bytes_digest, file_digest, json_digest
 from eyerace_parity.core.errors import GoldenError, MeasurementError, ParityError
+from eyerace_parity.core.machine import installed_version
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.evidence.base import Provenance
@@ -225,7 +225,7 @@ class MeasurementContext:
     def decoding_settings(self) -> dict[str, str]:
         """Versions of what turns golden samples into tensors, as they stand in a provenance."""
         libraries = ["numpy", "pillow"] if isinstance(self.contract.golden, ImageSet) else ["numpy"]
-        return {name: metadata.version(name) for name in libraries}
+        return {name: installed_version(name) for name in libraries}
 
 
 def artefact_digest(contract: Contract, variant: str) -> str:

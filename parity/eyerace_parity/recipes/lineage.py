@@ -28,6 +28,7 @@ from eyerace_parity.contract.variants import OnnxVariant, QuantiseStaticRecipe, 
 from eyerace_parity.core.digests import file_digest, json_digest
 from eyerace_parity.core.errors import ArtefactError
 from eyerace_parity.core.files import display_path
+from eyerace_parity.core.machine import installed_version
 from eyerace_parity.recipes import RECIPES
 from eyerace_parity.recipes.calibrate import tensor_files
 from eyerace_parity.runners.artefact_files import metadata_of
@@ -129,7 +130,7 @@ def _tools(names: tuple[str, ...]) -> dict[str, str]:
     found = {"tool.eyerace-parity": RECIPES}
     for name in names:
         try:
-            found[f"tool.{name}"] = metadata.version(name)
+            found[f"tool.{name}"] = installed_version(name)
         except metadata.PackageNotFoundError:
             continue  # a machine without torch judges as well
     return found

@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.core.errors import ArtefactError, MeasurementError
+from eyerace_parity.core.machine import installed_version
 from eyerace_parity.evidence.artefacts import PortFact
 from eyerace_parity.isolation import worker
 from eyerace_parity.runners.artefact_files import artefact, contents, external_locations, lies_inside, locations_in
@@ -28,7 +29,7 @@ def runtime() -> str:
     """``onnxruntime VERSION`` of this Python, without importing it."""
     for name in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"):
         try:
-            return f"onnxruntime {metadata.version(name)}"
+            return f"onnxruntime {installed_version(name)}"
         except metadata.PackageNotFoundError:
             continue
     return "onnxruntime (of no known distribution)"

@@ -21,9 +21,9 @@ E. J. Feuer (Statistics in Medicine 16, 1997), for bounded means the bound of N.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -31,7 +31,7 @@ import numpy as np
 from eyerace_parity.stats.measures import DECIDED, HITS, LABELLED, Floats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from eyerace_parity.stats.classification import Indices
 
@@ -43,6 +43,11 @@ BEYOND: Final = 50
 
 _CELLS: Final = 1 << 22
 """Numbers held in memory at once: 32 MiB."""
+
+_KEPT_CELLS: Final = 1 << 20
+"""Numbers of a draw that is kept for the next question about the same clusters: 8 MiB, and as much for each class."""
+
+_KEPT_SETS: Final = 3
 
 _TRIED: Final = 24
 """Classes among which the costliest answer is looked for."""
@@ -174,29 +179,91 @@ def _gains(
     clusters: Clusters, gain: Gain, signs: Sequence[int], *, draws: int, seed: int, times: float
 ) -> tuple[Floats, Floats]:
     """The gain of every resampled set, with a further worst cluster, and with a further best: float64 [draws] each."""
-    random = np.random.default_rng(seed)
-    strata, place = np.unique(clusters.strata, return_inverse=True)
-    members = np.zeros((len(place), len(strata)))
-    members[np.arange(len(place)), place] = 1.0
-    whole = clusters.sizes @ members  # clusters a stratum
-    flat = clusters.tallies.reshape(len(place), -1)
     extremes = [_extreme(clusters, gain, signs, side) for side in (-1, 1)]
+    strata = np.unique(clusters.strata)
     found = np.empty((2, draws))
-    step = max(1, _CELLS // max(len(place), flat.shape[1]))
-    for start in range(0, draws, step):
-        stop = min(start + step, draws)
-        weights = random.standard_gamma(clusters.sizes * times, (stop - start, len(place)))
-        further = random.standard_exponential(stop - start)
-        sums = weights @ members
+    start = 0
+    for sets in _resampled(clusters, draws, seed, times):
+        stop = start + len(sets.further)
         for side, (tallies, stratum) in enumerate(extremes):
-            at = int(np.searchsorted(strata, stratum))
-            scale = sums.copy()
-            scale[:, at] += further
-            # Each stratum keeps its number of clusters: a draw is as large as the set.
-            scale = whole / scale
-            drawn = (weights * scale[:, place]) @ flat + (further * scale[:, at])[:, None] * tallies.ravel()
+            drawn, weight = sets.with_further(int(np.searchsorted(strata, stratum)))
+            drawn = drawn + weight[:, None] * tallies.ravel()
             found[side, start:stop] = gain(drawn.reshape(-1, *clusters.tallies.shape[1:]))
+        start = stop
     return found[0], found[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _ResampledSets:
+    """Sets drawn from the same clusters, before it is known which cluster is added to each.
+
+    Attributes:
+        weights: float64 [draws, kinds].
+        further: float64 [draws]: the weight of the further cluster.
+        flat: float64 [kinds, cells]: the tally of a cluster of each kind.
+        place: int64 [kinds]: the stratum's number.
+        whole: float64 [strata]: clusters a stratum.
+        made: What :meth:`with_further` made, by stratum.
+    """
+
+    weights: Floats
+    further: Floats
+    flat: Floats
+    place: Indices
+    whole: Floats
+    made: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
+
+    def with_further(self, stratum: int) -> tuple[Floats, Floats]:
+        """Leave room for one more cluster in a stratum.
+
+        Args:
+            stratum: The stratum's number.
+
+        Returns:
+            The tally of each set without it, float64 [draws, cells], and how much it weighs in each, [draws].
+        """
+        if stratum not in self.made:
+            scale = self.weights @ _members(self.place)
+            scale[:, stratum] += self.further
+            # Each stratum keeps its number of clusters: a draw is as large as the set.
+            scale = self.whole / scale
+            tallies = (self.weights * scale[:, self.place]) @ self.flat
+            self.made[stratum] = (tallies, self.further * scale[:, stratum])
+        return self.made[stratum]
+
+
+_remembered: Final[OrderedDict[tuple[object, ...], _ResampledSets]] = OrderedDict()
+"""The last sets that were drawn. F1 and each class's F1 ask about the same draws, and drawing is most of the work."""
+
+
+def _resampled(clusters: Clusters, draws: int, seed: int, times: float) -> Iterator[_ResampledSets]:
+    """Draw sets: as many at once as memory allows, and the same ones again where they are small enough to be kept."""
+    flat = clusters.tallies.reshape(len(clusters.sizes), -1)
+    key = (clusters.sizes.tobytes(), clusters.strata.tobytes(), flat.tobytes(), flat.shape, draws, seed, times)
+    if key in _remembered:
+        _remembered.move_to_end(key)
+        yield _remembered[key]
+        return
+    random = np.random.default_rng(seed)
+    place: Indices = np.unique(clusters.strata, return_inverse=True)[1]
+    whole = clusters.sizes @ _members(place)
+    step = max(1, _CELLS // max(flat.shape))
+    for start in range(0, draws, step):
+        number = min(step, draws - start)
+        weights = random.standard_gamma(clusters.sizes * times, (number, len(place)))
+        sets = _ResampledSets(weights, random.standard_exponential(number), flat, place, whole)
+        if draws * sum(flat.shape) <= _KEPT_CELLS:
+            _remembered[key] = sets
+            if len(_remembered) > _KEPT_SETS:
+                _remembered.popitem(last=False)
+        yield sets
+
+
+def _members(place: Indices) -> Floats:
+    """Which kinds belong to which stratum: 1.0 or 0.0, [kinds, strata]."""
+    members = np.zeros((len(place), int(place.max()) + 1))
+    members[np.arange(len(place)), place] = 1.0
+    return members
 
 
 def _extreme(clusters: Clusters, gain: Gain, signs: Sequence[int], side: int) -> tuple[Floats, int]:
