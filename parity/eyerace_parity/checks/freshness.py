@@ -39,7 +39,7 @@ def _made_by_recipe(case: Case, _limits: FreshnessLimits) -> bool:
 
 
 @freshness.clause("fresh", needs=_needs, applies=_made_by_recipe)
-def fresh(case: Case, _limits: FreshnessLimits, findings: ClauseEvidence) -> Judgement:
+def fresh(case: Case, findings: ClauseEvidence) -> Judgement:
     """The artefact carries the digests of what it would be made from now.
 
     Versions of tools are told, not judged: another version need not make another model, and the other clauses see it
@@ -50,7 +50,7 @@ def fresh(case: Case, _limits: FreshnessLimits, findings: ClauseEvidence) -> Jud
     then = {key: value for key, value in lineage.stamped.items() if not key.startswith(_TOOL)}
     again = f"make it again: eyerace-parity export {case.name}"
     if not now:
-        return cannot_judge(
+        raise cannot_judge(
             f"nothing is known of what {case.name} would be made from now",
             "look whether its source and recipe are there",
         )

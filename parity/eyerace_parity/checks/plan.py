@@ -178,9 +178,9 @@ def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tupl
     golden = contract.golden
     labelled = bool(contract.classes) and (not isinstance(golden, TensorSet) or golden.labels is not None)
     bearers: list[tuple[Case, dict[str, Limits]]] = []
-    for name, variant in contract.variants.items():
-        limits = {family.name: variant.limits.get(family.name) or family.limits() for family in families}
-        bearers.append((Case(contract, name, labelled), limits))
+    for name in contract.variants:
+        case = Case(contract, name, labelled)
+        bearers.append((case, {family.name: family.limits_of(case) for family in families}))
     reject_unjudgeable(families, bearers)
     refuse_unknown_targets(contract)
     planned = tuple(

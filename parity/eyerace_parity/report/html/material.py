@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.errors import GoldenError, MeasurementError, ParityError, RecordError
 from eyerace_parity.core.result import HOST
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import SCORES_NDIM, Golden, Outputs
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode
 from eyerace_parity.golden.dataset import open_golden
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from eyerace_parity.report.html import Chronicle
 
 F = TypeVar("F", bound=Fact)
-
-_TABLE = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +104,8 @@ class PageInput:
             return None
         wanted = self.contract.scores_output if self.contract is not None else None
         for name, array in outputs.arrays.items():
-            if name == wanted or (wanted is None and array.ndim == _TABLE and array.shape[1] == len(self.classes)):
-                usable = array.ndim == _TABLE and bool(array.size) and bool(np.isfinite(array).all())
+            if name == wanted or (wanted is None and array.ndim == SCORES_NDIM and array.shape[1] == len(self.classes)):
+                usable = array.ndim == SCORES_NDIM and bool(array.size) and bool(np.isfinite(array).all())
                 return array if usable else None
         return None
 
