@@ -13,6 +13,7 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import needs, undecided, unlabelled, unreferenced
 from eyerace_parity.checks.guards import (
     GOLDEN,
     chosen,
@@ -30,7 +31,7 @@ from eyerace_parity.contract.base import Share
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Execution, Outputs
+from eyerace_parity.evidence.answers import Execution, Golden, Outputs
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.stats import differences
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import Golden
 
 _MOST_NAMED = 5
 _PASSING = "tightest limit"
@@ -79,10 +79,6 @@ class Arm64Limits(InstructionLimits):
 arm64 = Family("arm64", Arm64Limits, elsewhere=True)
 
 
-def _executed(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Execution))
-
-
 def _beside_host(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
     return (GOLDEN, case.need(Execution), on_host(case))
 
@@ -104,23 +100,7 @@ def _graph(case: Case) -> Need[Graph]:
     return Need(Graph, case.name)
 
 
-def _undecided(case: Case, _limits: Arm64Limits) -> str:
-    if not case.contract.classes and case.contract.golden.scores is None:
-        return "the contract names neither classes nor golden.scores, so no output decides"
-    return ""
-
-
-def _unlabelled(case: Case, _limits: Arm64Limits) -> str:
-    if not case.contract.classes:
-        return "the contract names no classes"
-    return "" if case.labelled else "the golden set has no labels"
-
-
-def _alone(case: Case, _limits: Arm64Limits) -> str:
-    return "" if case.reference else f"{case.name} has no reference to be close to"
-
-
-@arm64.clause("executes", needs=_executed)
+@arm64.clause("executes", needs=needs(Golden, Execution))
 def executes(case: Case, findings: ClauseEvidence) -> Judgement:
     """The file loads on the target, runs every chosen sample, and answers in finite numbers."""
     golden, there = findings[GOLDEN], findings[case.need(Execution)]
@@ -181,7 +161,7 @@ def _exact(case: Case, findings: ClauseEvidence) -> bool:
     Relation.AT_MOST,
     unit="samples",
     needs=_beside_host,
-    unfit=_undecided,
+    unfit=undecided,
     next_step="look at the parity of the target first: a decision flips because numbers differ",
 )
 def flips(case: Case, findings: ClauseEvidence) -> Number:
@@ -210,7 +190,7 @@ def flips(case: Case, findings: ClauseEvidence) -> Number:
     "f1",
     Relation.AT_LEAST,
     needs=_f1_needs,
-    unfit=_unlabelled,
+    unfit=unlabelled,
     next_step="look at the samples that flip on this target",
     passing=_PASSING,
 )
@@ -258,7 +238,7 @@ def _labels(case: Case, there: Execution, host: Outputs, golden: Golden) -> NDAr
     Relation.AT_LEAST,
     unit="dB",
     needs=_reference_needs,
-    unfit=_alone,
+    unfit=unreferenced("to be close to"),
     next_step="quantise with reduce_range if only x86 is below, where products of unsigned and signed bytes"
     " saturate without VNNI; else calibrate on more images",
     passing=_PASSING,

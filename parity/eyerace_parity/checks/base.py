@@ -167,7 +167,15 @@ class Clause(Generic[L]):
 
 
 class ClauseOptions(TypedDict, Generic[L]):
-    """What every form of a clause may state beside its name and its limit, as :meth:`Family.add` takes it."""
+    """What every form of a clause may state beside its name and its limit.
+
+    Attributes:
+        needs: Evidence that it reads, from the case and its limits.
+        applies: A further condition on the case, or the only one where there is no limit.
+        unfit: Why the demand can never be judged of a case, or an empty string; see :mod:`eyerace_parity.checks.plan`
+            for what becomes of such a demand.
+        rests: What its answer rests on, where it can be wrong by chance.
+    """
 
     needs: Callable[[Case, L], tuple[Need[Any], ...]]
     applies: NotRequired[Callable[[Case, L], bool] | None]
@@ -219,11 +227,8 @@ class Family(Generic[L]):
         judge: Callable[[Case, ClauseEvidence], Judgement],
         *,
         summary: str,
-        needs: Callable[[Case, L], tuple[Need[Any], ...]],
         limit: str | None = None,
-        applies: Callable[[Case, L], bool] | None = None,
-        unfit: Callable[[Case, L], str] = _fits,
-        rests: SignificanceSource = SignificanceSource.ON_NO_SAMPLE,
+        **options: Unpack[ClauseOptions[L]],
     ) -> None:
         """Register a clause.
 
@@ -231,13 +236,11 @@ class Family(Generic[L]):
             name: Name of the clause.
             judge: The pure function.
             summary: One line that says what holds when the clause holds.
-            needs: Evidence that it reads, from the case and its limits.
             limit: Field of the limits that states the demand. The clause is planned when it holds one.
-            applies: A further condition on the case, or the only one where there is no ``limit``.
-            unfit: Why the demand can never be judged of a case, or an empty string; see
-                :mod:`eyerace_parity.checks.plan` for what becomes of such a demand.
-            rests: What its answer rests on, where it can be wrong by chance.
+            options: See :class:`ClauseOptions`.
         """
+        applies, unfit = options.get("applies"), options.get("unfit", _fits)
+        rests = options.get("rests", SignificanceSource.ON_NO_SAMPLE)
 
         def unfitting(case: Case, limits: L) -> str:
             return (_unexecuted(case) if self.elsewhere else "") or unfit(case, limits)
@@ -253,12 +256,14 @@ class Family(Generic[L]):
                 return refusal.judgement
 
         keys = ("limits", self.name, limit) if limit else ("limits", self.name)
-        self.clauses.append(Clause(name, self.name, summary, judged, needs, wanted, keys, limit, unfitting, rests))
+        self.clauses.append(
+            Clause(name, self.name, summary, judged, options["needs"], wanted, keys, limit, unfitting, rests)
+        )
 
     def clause(self, name: str, **options: Unpack[ClauseOptions[L]]) -> Callable[[Clausal], Clausal]:
         """Register the decorated function as a clause without a limit of its own: the rest of the contract implies it.
 
-        The options are those of :meth:`add`; the summary is the first line of the function's docstring.
+        The options are those of :class:`ClauseOptions`; the summary is the first line of the function's docstring.
         """
 
         def register(judge: Clausal) -> Clausal:
@@ -284,39 +289,29 @@ class Family(Generic[L]):
             to: The limit of a case where it is not simply the value of that field. ``None`` demands nothing of the
                 case, and the clause is not planned for it.
             summary: One line that says what holds when the clause holds; by default the first of the docstring.
-            options: As of :meth:`add`.
+            options: See :class:`ClauseOptions`.
         """
-        demanded = self.value_of(limit, to)
-        options["applies"] = self._demanding(to, options.get("applies"))
+        applies = options.get("applies")
+
+        def wanted(case: Case, limits: L) -> bool:
+            return (applies is None or applies(case, limits)) and (to is None or to(case) is not None)
+
+        options["applies"] = wanted
 
         def register(
             judge: Callable[[Case, V, ClauseEvidence], Judgement],
         ) -> Callable[[Case, V, ClauseEvidence], Judgement]:
             def judged(case: Case, evidence: ClauseEvidence) -> Judgement:
-                return judge(case, demanded(case), evidence)
+                value = to(case) if to is not None else getattr(self.limits_of(case), limit or "")
+                if value is None:  # never planned
+                    message = f"{name} is not demanded of {case.name}"
+                    raise LookupError(message)
+                return judge(case, value, evidence)
 
             self.add(name, judged, summary=summary or summary_of(judge), limit=limit, **options)
             return judge
 
         return register
-
-    def value_of(self, limit: str | None, to: Callable[[Case], V | None] | None) -> Callable[[Case], V]:
-        """How the limit of a case is found, which is there whenever the clause is planned."""
-
-        def value(case: Case) -> V:
-            found: V | None = to(case) if to is not None else getattr(self.limits_of(case), limit or "")
-            if found is None:
-                message = f"{self.name}.{limit} is not demanded of {case.name}"
-                raise LookupError(message)
-            return found
-
-        return value
-
-    def _demanding(
-        self, to: Callable[[Case], V | None] | None, applies: Callable[[Case, L], bool] | None
-    ) -> Callable[[Case, L], bool]:
-        """Whether a clause is planned for a case: its further condition holds, and there is a limit."""
-        return lambda case, limits: (applies is None or applies(case, limits)) and (to is None or to(case) is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import either, needs, undecided, unreferenced
 from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
 from eyerace_parity.checks.phrases import class_name, unknown
 from eyerace_parity.contract.base import Limits, Model, Share
 from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant
 from eyerace_parity.core.numbers import format_number
 from eyerace_parity.core.result import Judgement, Relation
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.stats import differences
 from eyerace_parity.stats.classification import decisions
 
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import Golden
-    from eyerace_parity.evidence.base import Array, Need
+    from eyerace_parity.evidence.base import Array
 
 Tolerance = Annotated[float, Field(ge=0.0)]
 Cosine = Annotated[float, Field(ge=-1.0, le=1.0)]
@@ -86,22 +86,12 @@ class ClosenessLimits(OutputLimits, Limits):
 closeness = Family("closeness", ClosenessLimits)
 
 
-def _needs(case: Case, _limits: ClosenessLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs), case.need(Outputs, case.reference))
-
-
 def _unfit(case: Case, limits: ClosenessLimits) -> str:
     outputs = [port.name for port in case.contract.interface.outputs]
     for name in limits.per_output:
         if name not in outputs:
             return unknown(f"per_output.{name}", outputs, name, "output")
-    return "" if case.reference else f"{case.name} has no reference to be close to"
-
-
-def _unfit_scores(case: Case, limits: ClosenessLimits) -> str:
-    if not case.contract.classes and case.contract.golden.scores is None:
-        return "the contract names neither classes nor golden.scores, so no output decides"
-    return _unfit(case, limits)
+    return unreferenced("to be close to")(case, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,12 +261,24 @@ _DISTANCES = (
 )
 
 for each in _DISTANCES:
-    closeness.demand(each.key, limit=each.key, to=each.tolerances, summary=each.summary, needs=_needs, unfit=_unfit)(
-        each.judge
-    )
+    closeness.demand(
+        each.key,
+        limit=each.key,
+        to=each.tolerances,
+        summary=each.summary,
+        needs=needs(Golden, Outputs, reference=Outputs),
+        unfit=_unfit,
+    )(each.judge)
 
 
-@compares(closeness, "top1_agreement", Relation.AT_LEAST, needs=_needs, unfit=_unfit_scores, passing=_PASSING)
+@compares(
+    closeness,
+    "top1_agreement",
+    Relation.AT_LEAST,
+    needs=needs(Golden, Outputs, reference=Outputs),
+    unfit=either(undecided, _unfit),
+    passing=_PASSING,
+)
 def top1_agreement(case: Case, findings: ClauseEvidence) -> Number:
     """Both decide for the same class."""
     golden, candidate, reference = _pair(case, findings, require_scores)
@@ -294,7 +296,15 @@ def top1_agreement(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@compares(closeness, "mean_kl", Relation.AT_MOST, unit="nats", needs=_needs, unfit=_unfit_scores, passing=_PASSING)
+@compares(
+    closeness,
+    "mean_kl",
+    Relation.AT_MOST,
+    unit="nats",
+    needs=needs(Golden, Outputs, reference=Outputs),
+    unfit=either(undecided, _unfit),
+    passing=_PASSING,
+)
 def mean_kl(case: Case, findings: ClauseEvidence) -> Number:
     """The distribution of the scores stays near the reference's."""
     golden, candidate, reference = _pair(case, findings, require_scores)

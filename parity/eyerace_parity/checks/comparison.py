@@ -95,7 +95,7 @@ def compares(
         next_step: What to do when the limit does not hold.
         passing: What a limit is called in the line that tells the tightest one that would have passed; without it there
             is no such line.
-        options: As of :meth:`.Family.add`.
+        options: See :class:`.ClauseOptions`.
     """
 
     def register(number: NumberOf) -> NumberOf:
@@ -151,7 +151,7 @@ def decides(
         limit: Field of the limits that states the demand; by default the one that is called as the clause is.
         next_step: What to do when the limit is broken.
         undefined: What to do where the statistic is no number.
-        options: As of :meth:`.Family.add`.
+        options: See :class:`.ClauseOptions`.
     """
     decide = decide_floor if relation is Relation.AT_LEAST else decide_drop
     options["rests"] = SignificanceSource.ON_STATISTICS
@@ -207,7 +207,7 @@ def decides_per_class(
         limit: Field of the limits that states the demand.
         to: The limit of each class that has one.
         undefined: What to do where an F1 is no number.
-        options: As of :meth:`.Family.add`.
+        options: See :class:`.ClauseOptions`.
     """
     decide = decide_floor if relation is Relation.AT_LEAST else decide_drop
     options["rests"] = SignificanceSource.ON_STATISTICS

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
 from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal
 from eyerace_parity.compatibility.flutter import minimum_runtime, resolve
 from eyerace_parity.compatibility.predict import LoadOutcome, predict
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.compatibility.predict import Forecast, Prediction
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.base import Need
 
 
 def _version(text: str) -> str:
@@ -70,25 +70,17 @@ def demanded_runtime(contract: Contract, variant: str) -> Version | None:
     return minimum_runtime(limits.min_onnxruntime, limits.flutter)
 
 
-def _graph(case: Case, _limits: CompatibilityLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Graph),)
-
-
-def _graph_and_preflight(case: Case, _limits: CompatibilityLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Graph), case.need(Preflight))
-
-
 def _unfit(case: Case, _limits: CompatibilityLimits) -> str:
     return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so nobody can see what it needs"
 
 
-@compatibility.demand("oldest_runtime", limit="min_onnxruntime", needs=_graph, unfit=_unfit)
+@compatibility.demand("oldest_runtime", limit="min_onnxruntime", needs=needs(Graph), unfit=_unfit)
 def oldest_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgement:
     """The oldest runtime that can load the file, as its contents foretell, is no newer than the app's."""
     return _no_newer(case, findings[case.need(Graph)], Version.parse(limit), "")
 
 
-@compatibility.demand("flutter_runtime", limit="flutter", needs=_graph, unfit=_unfit)
+@compatibility.demand("flutter_runtime", limit="flutter", needs=needs(Graph), unfit=_unfit)
 def flutter_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgement:
     """The oldest runtime that can load the file is no newer than the one that the app's Flutter package bundles."""
     bundle = resolve(limit)
@@ -96,7 +88,9 @@ def flutter_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgeme
     return _no_newer(case, findings[case.need(Graph)], bundle.oldest, board)
 
 
-@compatibility.clause("prediction", needs=_graph_and_preflight, applies=lambda case, limits: not _unfit(case, limits))
+@compatibility.clause(
+    "prediction", needs=needs(Graph, Preflight), applies=lambda case, limits: not _unfit(case, limits)
+)
 def prediction(case: Case, findings: ClauseEvidence) -> Judgement:
     """What the file foretells of the runtime of this run is what happens: the table of runtimes is right about it."""
     graph, preflight = findings[case.need(Graph)], findings[case.need(Preflight)]

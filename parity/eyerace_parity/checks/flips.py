@@ -12,6 +12,7 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import either, undecided, unreferenced
 from eyerace_parity.checks.guards import GOLDEN, require_scores
 from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits
@@ -51,6 +52,14 @@ class FlipLimits(Limits):
 flips = Family("flips", FlipLimits)
 
 
+_unreferenced = unreferenced("to differ from")
+
+
+def unjudged(case: Case, _limits: Limits) -> str:
+    """Why it is not known who was right."""
+    return "" if case.labelled else "the golden set has no labels, so nobody knows who errs"
+
+
 def flip_needs(case: Case, other: str, *, baseline: bool = False) -> tuple[Need[Any], ...]:
     """What a clause about flips reads: both variants' answers, the ledger of their flips, and what is accepted."""
     return (
@@ -60,18 +69,6 @@ def flip_needs(case: Case, other: str, *, baseline: bool = False) -> tuple[Need[
         case.need(FlipLedger, versus=other, baseline=baseline),
         KNOWN,
     )
-
-
-def unfit_decisions(case: Case) -> str:
-    """Why nothing decides for a class, or an empty string."""
-    if not case.contract.classes and case.contract.golden.scores is None:
-        return "the contract names neither classes nor golden.scores, so no output decides"
-    return ""
-
-
-def unfit_harm(case: Case) -> str:
-    """Why it is not known who was right, or an empty string."""
-    return unfit_decisions(case) or ("" if case.labelled else "the golden set has no labels, so nobody knows who errs")
 
 
 def flip_number(case: Case, findings: ClauseEvidence, other: str, *, harmful: bool, baseline: bool = False) -> Number:
@@ -172,16 +169,14 @@ def _needs(case: Case, _limits: FlipLimits) -> tuple[Need[Any], ...]:
     return flip_needs(case, case.reference or "")
 
 
-def _unfit(case: Case, _limits: FlipLimits) -> str:
-    return unfit_decisions(case) or ("" if case.reference else f"{case.name} has no reference to differ from")
-
-
-def _unfit_harmful(case: Case, limits: FlipLimits) -> str:
-    return unfit_harm(case) or _unfit(case, limits)
-
-
 @compares(
-    flips, "decision_flips", Relation.AT_MOST, unit="flips", needs=_needs, unfit=_unfit, next_step=NEXT_STEP_FLIPS
+    flips,
+    "decision_flips",
+    Relation.AT_MOST,
+    unit="flips",
+    needs=_needs,
+    unfit=either(undecided, _unreferenced),
+    next_step=NEXT_STEP_FLIPS,
 )
 def decision_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed are decided otherwise than by the reference."""
@@ -194,7 +189,7 @@ def decision_flips(case: Case, findings: ClauseEvidence) -> Number:
     Relation.AT_MOST,
     unit="flips",
     needs=_needs,
-    unfit=_unfit_harmful,
+    unfit=either(undecided, unjudged, _unreferenced),
     next_step=NEXT_STEP_FLIPS,
 )
 def harmful_flips(case: Case, findings: ClauseEvidence) -> Number:

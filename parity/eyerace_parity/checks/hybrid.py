@@ -16,6 +16,7 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, SampleStatistic, compares, decides
+from eyerace_parity.checks.fits import either, undecided
 from eyerace_parity.checks.guards import GOLDEN, require_scores, require_whole
 from eyerace_parity.checks.phrases import broken, class_name
 from eyerace_parity.contract.base import Limits, Share
@@ -122,20 +123,21 @@ def _needs(case: Case, _limits: HybridLimits) -> tuple[Need[Any], ...]:
     return (GOLDEN, case.need(Outputs), case.need(Outputs, _cloud(case)))
 
 
-def _unfit(case: Case, _limits: HybridLimits) -> str:
+def _unfit(case: Case, limits: HybridLimits) -> str:
     stated = case.contract.hybrid
     if stated is None:
         return "the contract has no [hybrid] that says which tiers answer, and how often"
     device = stated.of("device", case.contract.variants)
     if case.name != device:
         return f"{case.name} is not the phone's variant of [hybrid], which is {device}"
-    if not case.contract.classes and case.contract.golden.scores is None:
-        return "the contract names neither classes nor golden.scores, so no output decides"
-    return ""
+    return undecided(case, limits)
 
 
-def _unfit_labels(case: Case, limits: HybridLimits) -> str:
-    return _unfit(case, limits) or ("" if case.labelled else "the golden set has no labels")
+def _unlabelled(case: Case, _limits: HybridLimits) -> str:
+    return "" if case.labelled else "the golden set has no labels"
+
+
+_unfit_labels = either(_unfit, _unlabelled)
 
 
 def _unfit_confidence(case: Case, limits: HybridLimits) -> str:
@@ -143,10 +145,6 @@ def _unfit_confidence(case: Case, limits: HybridLimits) -> str:
         return reason
     stated = case.contract.hybrid
     return "" if stated and stated.confidence is not None else "[hybrid] states no confidence below which to wait"
-
-
-def _unfit_waiting(case: Case, limits: HybridLimits) -> str:
-    return _unfit_labels(case, limits) or _unfit_confidence(case, limits)
 
 
 def _tiers(case: Case, findings: ClauseEvidence) -> _Tiers:
@@ -304,7 +302,7 @@ def waiting(case: Case, findings: ClauseEvidence) -> Number:
     "waiting_f1",
     Relation.AT_LEAST,
     needs=_needs,
-    unfit=_unfit_waiting,
+    unfit=either(_unfit_labels, _unfit_confidence),
     next_step=_SAME_NETWORK,
     undefined=_EVERY_CLASS,
 )

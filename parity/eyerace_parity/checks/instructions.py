@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.arm64 import arm64
 from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.limits import other_variant
 from eyerace_parity.checks.phrases import Refusal, cannot_judge, unknown, unproven
 from eyerace_parity.contract.variants import TORCH_KINDS
@@ -33,17 +34,9 @@ _UNIT: Final = "instructions"
 _FEWER: Final = "quantise statically, take a smaller network or input, or raise the budget"
 
 
-def _needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    return (case.need(Instructions),)
-
-
 def _ratio_needs(case: Case, limits: Arm64Limits) -> tuple[Need[Any], ...]:
     versus = limits.instructions_ratio.versus if limits.instructions_ratio else None
     return (case.need(Instructions), case.need(Instructions, versus))
-
-
-def _growth_needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    return (case.need(Instructions), case.need(Instructions, baseline=True))
 
 
 def _in_torch(case: Case, _limits: Arm64Limits) -> str:
@@ -93,7 +86,7 @@ def _budget(key: str) -> Callable[[Case], int | None]:
     limit="instructions",
     to=_budget("instructions"),
     unit=_UNIT,
-    needs=_needs,
+    needs=needs(Instructions),
     unfit=_unfit_budget("instructions"),
     next_step=_FEWER,
 )
@@ -113,7 +106,7 @@ def instructions(case: Case, findings: ClauseEvidence) -> Number:
     limit="load_instructions",
     to=_budget("load_instructions"),
     unit=_UNIT,
-    needs=_needs,
+    needs=needs(Instructions),
     unfit=_unfit_budget("load_instructions"),
     next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
 )
@@ -150,7 +143,7 @@ def _whole(case: Case, _limits: Arm64Limits) -> bool:
     arm64,
     "instructions_growth",
     Relation.AT_MOST,
-    needs=_growth_needs,
+    needs=needs(Instructions, baseline=Instructions),
     applies=_whole,
     unfit=_in_torch,
     next_step="look for what was added to the graph, or is no longer fused; or accept it as a new release",

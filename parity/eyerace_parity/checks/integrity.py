@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares, constant
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, require_usable
 from eyerace_parity.checks.phrases import Refusal, compare_equal, unproven
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import SCORES_NDIM, Outputs
+from eyerace_parity.evidence.answers import SCORES_NDIM, Golden, Outputs
 from eyerace_parity.stats.classification import decisions
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import Golden
-    from eyerace_parity.evidence.base import Array, Need
+    from eyerace_parity.evidence.base import Array
 
 
 class IntegrityLimits(Limits):
@@ -37,11 +37,7 @@ class IntegrityLimits(Limits):
 integrity = Family("integrity", IntegrityLimits)
 
 
-def _needs(case: Case, _limits: IntegrityLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs))
-
-
-@integrity.clause("complete", needs=_needs)
+@integrity.clause("complete", needs=needs(Golden, Outputs))
 def complete(case: Case, findings: ClauseEvidence) -> Judgement:
     """All outputs are there, a row for every sample, in the contract's element types."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
@@ -63,7 +59,7 @@ def complete(case: Case, findings: ClauseEvidence) -> Judgement:
     )
 
 
-@compares(integrity, "finite", Relation.EQUAL, to=constant(0), unit="elements", needs=_needs)
+@compares(integrity, "finite", Relation.EQUAL, to=constant(0), unit="elements", needs=needs(Golden, Outputs))
 def finite(case: Case, findings: ClauseEvidence) -> Number:
     """No answer is NaN or infinite."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
@@ -80,7 +76,7 @@ def finite(case: Case, findings: ClauseEvidence) -> Number:
     "varied",
     Relation.AT_LEAST,
     to=lambda case: integrity.limits_of(case).least_variation,
-    needs=_needs,
+    needs=needs(Golden, Outputs),
     next_step="an output that does not depend on the sample is a broken export, a wrong input or a collapsed "
     "quantisation: compare the layers with the reference",
 )

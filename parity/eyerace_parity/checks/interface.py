@@ -9,6 +9,7 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Case, ClauseEvidence, Family
 from eyerace_parity.checks.comparison import Number, compares, constant
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.guards import GOLDEN, absent_rows
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal, compare_to_limit
 from eyerace_parity.checks.ports import differences_of_ports, faults_of_answers, faults_of_ports, spelled
@@ -18,7 +19,7 @@ from eyerace_parity.core.errors import signal_in_words
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Graph, PortFact
 from eyerace_parity.evidence.costs import Preflight
 
@@ -61,22 +62,10 @@ def _declares_ports(case: Case, _limits: InterfaceLimits) -> bool:
     return not _is_torch(case)
 
 
-def _graph(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Graph),)
-
-
-def _preflight(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Preflight),)
-
-
 def _declared(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
     if _is_torch(case):
         return (GOLDEN, case.need(Outputs))
     return (case.need(Graph),) if case.variant.kind == "onnx" else (case.need(Preflight),)
-
-
-def _answered(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs))
 
 
 def _unfit_integers(case: Case, _limits: InterfaceLimits) -> str:
@@ -118,7 +107,7 @@ def _spelled(ports: Sequence[Port | PortFact]) -> str:
     return join_names(map(spelled, ports)) or "none"
 
 
-@interface.clause("valid", needs=_graph, applies=_is_onnx)
+@interface.clause("valid", needs=needs(Graph), applies=_is_onnx)
 def valid(case: Case, findings: ClauseEvidence) -> Judgement:
     """The file can be read, and onnx.checker finds nothing wrong."""
     graph = findings[case.need(Graph)]
@@ -168,7 +157,7 @@ def outputs(case: Case, findings: ClauseEvidence) -> Number:
     Relation.EQUAL,
     to=lambda case: len(case.contract.classes) or None,
     unit="scores",
-    needs=_answered,
+    needs=needs(Golden, Outputs),
     next_step="train and export with the contract's classes, or name the right output in golden.scores",
 )
 def classes(case: Case, findings: ClauseEvidence) -> Number:
@@ -183,16 +172,12 @@ def classes(case: Case, findings: ClauseEvidence) -> Number:
     return Number(found, told)
 
 
-def _same_ports_needs(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Graph), case.need(Graph, case.reference))
-
-
 def _both_onnx(case: Case, limits: InterfaceLimits) -> bool:
     reference = case.reference
     return _is_onnx(case, limits) and reference is not None and case.contract.variants[reference].kind == "onnx"
 
 
-@_none("same_ports", unit="differences", needs=_same_ports_needs, applies=_both_onnx)
+@_none("same_ports", unit="differences", needs=needs(Graph, reference=Graph), applies=_both_onnx)
 def same_ports(case: Case, findings: ClauseEvidence) -> Number:
     """Inputs and outputs equal those of the reference, so that one can stand in for the other."""
     ours, theirs = findings[case.need(Graph)], findings[case.need(Graph, case.reference)]
@@ -215,7 +200,7 @@ def _missing(what: str, limit: int) -> Judgement:
     return compare_equal(False, "none", str(limit), found=found, next_step="export the file again")
 
 
-@interface.demand("opset", to=lambda case: case.contract.interface.opset, needs=_graph, applies=_is_onnx)
+@interface.demand("opset", to=lambda case: case.contract.interface.opset, needs=needs(Graph), applies=_is_onnx)
 def opset(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file is written at exactly the opset that was asked for."""
     graph = findings[case.need(Graph)]
@@ -233,7 +218,9 @@ def opset(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     )
 
 
-@interface.demand("ir_version", to=lambda case: case.contract.interface.max_ir_version, needs=_graph, applies=_is_onnx)
+@interface.demand(
+    "ir_version", to=lambda case: case.contract.interface.max_ir_version, needs=needs(Graph), applies=_is_onnx
+)
 def ir_version(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file's IR version is no newer than the app's runtime reads."""
     graph = findings[case.need(Graph)]
@@ -252,7 +239,7 @@ def ir_version(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
 @_none(
     "domains",
     unit="unfit domains",
-    needs=_graph,
+    needs=needs(Graph),
     applies=_is_onnx,
     next_step="strip unused imports, as eyerace-parity export does, and allow the others in interface.domains",
 )
@@ -284,7 +271,7 @@ def domains(case: Case, findings: ClauseEvidence) -> Number:
 @_none(
     "single_file",
     unit="external files",
-    needs=_graph,
+    needs=needs(Graph),
     applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.single_file,
     next_step="save the model with its weights inside (onnx.save without save_as_external_data)",
 )
@@ -300,7 +287,7 @@ def single_file(case: Case, findings: ClauseEvidence) -> Number:
 @_none(
     "external_data",
     unit="files outside",
-    needs=_graph,
+    needs=needs(Graph),
     applies=lambda c, x: _is_onnx(c, x) and not c.contract.interface.single_file,
     next_step="do not run this file before you know where it comes from; save its data beside it",
 )
@@ -314,7 +301,7 @@ def external_data(case: Case, findings: ClauseEvidence) -> Number:
 
 
 @interface.clause(
-    "from_bytes", needs=_preflight, applies=lambda c, _: not _is_torch(c) and c.contract.interface.single_file
+    "from_bytes", needs=needs(Preflight), applies=lambda c, _: not _is_torch(c) and c.contract.interface.single_file
 )
 def from_bytes(case: Case, findings: ClauseEvidence) -> Judgement:
     """A session made from the file's bytes, in a process of its own, lives and answers."""
@@ -335,7 +322,7 @@ def from_bytes(case: Case, findings: ClauseEvidence) -> Judgement:
 @_none(
     "inference_mode",
     unit="nodes",
-    needs=_graph,
+    needs=needs(Graph),
     applies=_is_onnx,
     next_step="call module.eval() before the export, and export with training=TrainingMode.EVAL",
 )
@@ -357,7 +344,7 @@ def _share_in_integers(case: Case, graph: Graph, part: int, whole: int, *, what:
     return Number(share, told, next_step=_QUANTISED)
 
 
-@compares(interface, "integer_weights", Relation.AT_LEAST, needs=_graph, unfit=_unfit_integers)
+@compares(interface, "integer_weights", Relation.AT_LEAST, needs=needs(Graph), unfit=_unfit_integers)
 def integer_weights(case: Case, findings: ClauseEvidence) -> Number:
     """The weights are really held in integers."""
     graph = findings[case.need(Graph)]
@@ -366,7 +353,7 @@ def integer_weights(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@compares(interface, "integer_macs", Relation.AT_LEAST, needs=_graph, unfit=_unfit_integers)
+@compares(interface, "integer_macs", Relation.AT_LEAST, needs=needs(Graph), unfit=_unfit_integers)
 def integer_macs(case: Case, findings: ClauseEvidence) -> Number:
     """The multiply-accumulates are really done on integers."""
     graph = findings[case.need(Graph)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.checks.size import Bytes
 from eyerace_parity.contract.base import Limits, Positive
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.base import Need
 
 
 class MemoryLimits(Limits):
@@ -54,10 +54,6 @@ class MemoryLimits(Limits):
 memory = Family("memory", MemoryLimits)
 
 
-def _needs(case: Case, _limits: MemoryLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Footprint),)
-
-
 def _unfit(case: Case, _limits: MemoryLimits) -> str:
     if case.variant.kind in TORCH_KINDS:
         return f"{case.name} is a torch variant, which no app loads from bytes"
@@ -69,7 +65,7 @@ def _unfit(case: Case, _limits: MemoryLimits) -> str:
     "peak_memory",
     Relation.AT_MOST,
     unit="bytes",
-    needs=_needs,
+    needs=needs(Footprint),
     unfit=_unfit,
     next_step="take a smaller network, quantise it, or lower the optimisation level that unpacks its weights",
 )
@@ -91,7 +87,7 @@ def peak_memory(case: Case, findings: ClauseEvidence) -> Number:
     "cold_start_ms",
     Relation.AT_MOST,
     unit="ms",
-    needs=_needs,
+    needs=needs(Footprint),
     unfit=_unfit,
     next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
 )
@@ -111,11 +107,7 @@ def cold_start_ms(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-def _soak_needs(case: Case, _limits: MemoryLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Soak),)
-
-
-@memory.demand("memory_leak", limit="memory_leak", needs=_soak_needs, unfit=_unfit)
+@memory.demand("memory_leak", limit="memory_leak", needs=needs(Soak), unfit=_unfit)
 def memory_leak(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """Run after run, memory grows no further than allowed."""
     soak = findings[case.need(Soak)]

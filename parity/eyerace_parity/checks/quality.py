@@ -7,7 +7,7 @@ words.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from eyerace_parity.checks.comparison import (
     decides_per_class,
     unfit_classes,
 )
+from eyerace_parity.checks.fits import either, needs, unlabelled, unreferenced
 from eyerace_parity.checks.guards import GOLDEN, require_samples, require_scores
 from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits, Share
@@ -27,7 +28,7 @@ from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.stats import classification, measures
 from eyerace_parity.stats.decisions import Labelled
 
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.answers import Golden
-    from eyerace_parity.evidence.base import Array, Need
+    from eyerace_parity.evidence.base import Array
     from eyerace_parity.stats.decisions import Decision, Statistic
 
     Unfit = Callable[[Case, "QualityLimits"], str]
@@ -52,6 +52,8 @@ _MOST_NAMED = 5
 
 class QualityLimits(Limits):
     """Floors of a variant on the labelled golden set, and drops against its reference. F1 and accuracy are shares."""
+
+    renamed = {"micro_f1": "accuracy", "micro_f1_drop": "accuracy_drop"}
 
     f1: Share | None = Field(
         default=None, description="Least macro-F1: the mean over the classes, each of equal weight."
@@ -72,39 +74,19 @@ class QualityLimits(Limits):
 
 quality = Family("quality", QualityLimits)
 
-
-def _needs(case: Case, _limits: QualityLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs))
-
-
-def _paired_needs(case: Case, _limits: QualityLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs), case.need(Outputs, case.reference))
-
-
-def _unfit(case: Case, _limits: QualityLimits) -> str:
-    if not case.contract.classes:
-        return "the contract names no classes"
-    return "" if case.labelled else "the golden set has no labels"
-
-
-def _unfit_drop(case: Case, limits: QualityLimits) -> str:
-    return _unfit(case, limits) or ("" if case.reference else f"{case.name} has no reference to drop below")
+_undropped = either(unlabelled, unreferenced("to drop below"))
 
 
 def _unfit_metric(case: Case, limits: QualityLimits) -> str:
-    return _unfit(case, limits) or ("" if case.contract.metric else "the contract names no metric")
-
-
-def _unfit_metric_drop(case: Case, limits: QualityLimits) -> str:
-    return _unfit_metric(case, limits) or _unfit_drop(case, limits)
+    return unlabelled(case, limits) or ("" if case.contract.metric else "the contract names no metric")
 
 
 def _unfit_per_class(case: Case, limits: QualityLimits) -> str:
-    return unfit_classes(case, "f1_per_class", limits.f1_per_class) or _unfit(case, limits)
+    return unfit_classes(case, "f1_per_class", limits.f1_per_class) or unlabelled(case, limits)
 
 
 def _unfit_drop_per_class(case: Case, limits: QualityLimits) -> str:
-    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or _unfit_drop(case, limits)
+    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or _undropped(case, limits)
 
 
 def _gather(case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled:
@@ -146,7 +128,7 @@ class _Measure:
         return found
 
 
-def _floor(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _unfit) -> None:
+def _floor(name: str, measure: _Measure, summary: str, *, unfit: Unfit = unlabelled) -> None:
     """Declare the clause that a measure reaches its floor."""
 
     def statistic(case: Case, findings: ClauseEvidence) -> SampleStatistic:
@@ -161,10 +143,10 @@ def _floor(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _unfit)
 
     statistic.__doc__ = summary
     step = "train or calibrate on more of the classes that it mistakes, or keep more layers in float"
-    decides(quality, name, Relation.AT_LEAST, needs=_needs, unfit=unfit, next_step=step)(statistic)
+    decides(quality, name, Relation.AT_LEAST, needs=needs(Golden, Outputs), unfit=unfit, next_step=step)(statistic)
 
 
-def _drop(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _unfit_drop) -> None:
+def _drop(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _undropped) -> None:
     """Declare the clause that a measure lies no further below the reference's than a margin."""
 
     def statistic(case: Case, findings: ClauseEvidence) -> SampleStatistic:
@@ -179,7 +161,9 @@ def _drop(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _unfit_d
 
     statistic.__doc__ = summary
     step = "look at the flipped samples; calibrate on more such images, or keep the last layers in float"
-    decides(quality, name, Relation.AT_MOST, needs=_paired_needs, unfit=unfit, next_step=step)(statistic)
+    decides(
+        quality, name, Relation.AT_MOST, needs=needs(Golden, Outputs, reference=Outputs), unfit=unfit, next_step=step
+    )(statistic)
 
 
 def _changed(case: Case, decision: Decision) -> str:
@@ -258,7 +242,7 @@ _drop(
     "metric_drop",
     _METRIC,
     "The contract's own metric lies no further below the reference's than the margin.",
-    unfit=_unfit_metric_drop,
+    unfit=either(_unfit_metric, _undropped),
 )
 
 
@@ -268,7 +252,7 @@ _drop(
     Relation.AT_MOST,
     limit="f1_drop_per_class",
     to=lambda case: by_class(case, quality.limits_of(case).f1_drop_per_class),
-    needs=_paired_needs,
+    needs=needs(Golden, Outputs, reference=Outputs),
     unfit=_unfit_drop_per_class,
 )
 def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
@@ -289,7 +273,7 @@ def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: Clause
     Relation.AT_LEAST,
     limit="f1_per_class",
     to=lambda case: by_class(case, quality.limits_of(case).f1_per_class),
-    needs=_needs,
+    needs=needs(Golden, Outputs),
     unfit=_unfit_per_class,
 )
 def f1_per_class(case: Case, floors: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:

@@ -25,7 +25,8 @@ from eyerace_parity.checks.comparison import (
     decides_per_class,
     unfit_classes,
 )
-from eyerace_parity.checks.flips import NEXT_STEP_FLIPS, Count, flip_needs, flip_number, unfit_decisions, unfit_harm
+from eyerace_parity.checks.fits import either, needs, undecided, unlabelled
+from eyerace_parity.checks.flips import NEXT_STEP_FLIPS, Count, flip_needs, flip_number, unjudged
 from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
 from eyerace_parity.checks.phrases import INFINITE, cannot_judge
 from eyerace_parity.contract.base import Limits
@@ -33,7 +34,7 @@ from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.stats import differences, measures
@@ -100,42 +101,16 @@ class ReleaseLimits(Limits):
 release = Family("release", ReleaseLimits, in_cells=False)
 
 
-def _answers(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs), case.need(Outputs, baseline=True))
-
-
 def _flip_needs(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
     return flip_needs(case, case.name, baseline=True)
-
-
-def _file_needs(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Files), case.need(Files, baseline=True))
 
 
 def _timing(case: Case) -> Need[Timing]:
     return case.need(Timing, versus=case.name, baseline=True)
 
 
-def _timing_needs(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
-    return (_timing(case),)
-
-
-def _unfit_f1(case: Case, _limits: ReleaseLimits) -> str:
-    if not case.contract.classes:
-        return "the contract names no classes"
-    return "" if case.labelled else "the golden set has no labels"
-
-
 def _unfit_per_class(case: Case, limits: ReleaseLimits) -> str:
-    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or _unfit_f1(case, limits)
-
-
-def _unfit_flips(case: Case, _limits: ReleaseLimits) -> str:
-    return unfit_decisions(case)
-
-
-def _unfit_harm(case: Case, _limits: ReleaseLimits) -> str:
-    return unfit_harm(case)
+    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or unlabelled(case, limits)
 
 
 def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
@@ -166,8 +141,8 @@ def _gather(case: Case, findings: ClauseEvidence) -> Labelled:
     "release_f1_drop",
     Relation.AT_MOST,
     limit="f1_drop",
-    needs=_answers,
-    unfit=_unfit_f1,
+    needs=needs(Golden, Outputs, baseline=Outputs),
+    unfit=unlabelled,
     next_step="look at the images that flipped",
     undefined=_UNDEFINED,
 )
@@ -190,7 +165,7 @@ def release_f1_drop(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     Relation.AT_MOST,
     limit="f1_drop_per_class",
     to=lambda case: by_class(case, release.limits_of(case).f1_drop_per_class),
-    needs=_answers,
+    needs=needs(Golden, Outputs, baseline=Outputs),
     unfit=_unfit_per_class,
     undefined=_UNDEFINED,
 )
@@ -214,13 +189,13 @@ def _known(value: float | None) -> str:
 _flips = partial(compares, release, relation=Relation.AT_MOST, unit="flips", next_step=NEXT_STEP_FLIPS)
 
 
-@_flips("release_flips", limit="flips", needs=_flip_needs, unfit=_unfit_flips)
+@_flips("release_flips", limit="flips", needs=_flip_needs, unfit=undecided)
 def release_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed are decided otherwise than by the accepted release."""
     return flip_number(case, findings, case.name, harmful=False, baseline=True)
 
 
-@_flips("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, unfit=_unfit_harm)
+@_flips("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, unfit=either(undecided, unjudged))
 def release_harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed turn from right in the accepted release to wrong."""
     return flip_number(case, findings, case.name, harmful=True, baseline=True)
@@ -242,7 +217,7 @@ def _answered(case: Case, findings: ClauseEvidence) -> dict[str, tuple[Array, Ar
     "release_max_abs",
     Relation.AT_MOST,
     limit="max_abs",
-    needs=_answers,
+    needs=needs(Golden, Outputs, baseline=Outputs),
     next_step=_MEANT,
     passing="smallest tolerance",
 )
@@ -264,7 +239,15 @@ def release_max_abs(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@compares(release, "release_sqnr_db", Relation.AT_LEAST, limit="sqnr_db", unit="dB", needs=_answers, next_step=_MEANT)
+@compares(
+    release,
+    "release_sqnr_db",
+    Relation.AT_LEAST,
+    limit="sqnr_db",
+    unit="dB",
+    needs=needs(Golden, Outputs, baseline=Outputs),
+    next_step=_MEANT,
+)
 def release_sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
     """The accepted release's signal stands far enough above its difference from the candidate."""
     pairs = _answered(case, findings)
@@ -283,7 +266,7 @@ def release_sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
     "release_size_growth",
     Relation.AT_MOST,
     limit="size_growth",
-    needs=_file_needs,
+    needs=needs(Files, baseline=Files),
     next_step="find what was added to the graph, or accept the new release",
 )
 def release_size_growth(case: Case, findings: ClauseEvidence) -> Number:
@@ -300,7 +283,7 @@ def release_size_growth(case: Case, findings: ClauseEvidence) -> Number:
 @release.demand(
     "release_latency_growth",
     limit="latency_growth",
-    needs=_timing_needs,
+    needs=lambda case, _: (_timing(case),),
     unfit=_unfit_latency,
     rests=SignificanceSource.ON_OWN_CONFIDENCE,
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.variants import TORCH_KINDS
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.core.result import Judgement
-    from eyerace_parity.evidence.base import Need
     from eyerace_parity.evidence.costs import Series
 
 _MEDIAN = 0.5
@@ -42,10 +42,6 @@ class RuntimeLimits(Limits):
 runtime = Family("runtime", RuntimeLimits)
 
 
-def _needs(case: Case, _limits: RuntimeLimits) -> tuple[Need[Any], ...]:
-    return (case.need(PeerTiming),)
-
-
 def _in_matrix(case: Case, _limits: RuntimeLimits) -> bool:
     return case.contract.cell
 
@@ -54,7 +50,7 @@ def _unfit(case: Case, _limits: RuntimeLimits) -> str:
     return f"{case.name} is a torch variant" if case.variant.kind in TORCH_KINDS else ""
 
 
-@runtime.demand("runtime_ratio", limit="runtime_ratio", needs=_needs, applies=_in_matrix, unfit=_unfit)
+@runtime.demand("runtime_ratio", limit="runtime_ratio", needs=needs(PeerTiming), applies=_in_matrix, unfit=_unfit)
 def runtime_ratio(case: Case, limit: float, findings: ClauseEvidence) -> Judgement:
     """An inference takes not much longer in this runtime than in the newest (in a run of the matrix)."""
     timing = findings[case.need(PeerTiming)]

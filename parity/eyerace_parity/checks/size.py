@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ByteSize, Field
 
 from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.limits import RatioLimit, other_variant
 from eyerace_parity.checks.phrases import broken, cannot_judge, compare_to_limit
 from eyerace_parity.contract.base import Limits
@@ -42,10 +43,6 @@ class SizeLimits(Limits):
 size = Family("size", SizeLimits)
 
 
-def _needs(case: Case, _limits: SizeLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Files),)
-
-
 def _ratio_needs(case: Case, limits: SizeLimits) -> tuple[Need[Any], ...]:
     versus = limits.size_ratio.versus if limits.size_ratio else None
     return (case.need(Files), case.need(Files, versus))
@@ -71,7 +68,7 @@ def _judge(name: str, value: int, limit: int, *, told: str, details: tuple[str, 
     )
 
 
-@size.demand("file_size", limit="file_size", needs=_needs)
+@size.demand("file_size", limit="file_size", needs=needs(Files))
 def file_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file, with its external data, is no bigger than allowed."""
     files = findings[case.need(Files)]
@@ -79,7 +76,7 @@ def file_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     return _judge(case.name, files.bytes, int(limit), told="on disk", details=details)
 
 
-@size.demand("download_size", limit="download_size", needs=_needs)
+@size.demand("download_size", limit="download_size", needs=needs(Files))
 def download_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file, deflated as a store packs it, is no bigger than allowed."""
     files = findings[case.need(Files)]

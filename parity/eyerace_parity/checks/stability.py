@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.guards import GOLDEN, not_finite, worst_place
 from eyerace_parity.checks.phrases import broken, cannot_judge, passing_limit
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Repeats
+from eyerace_parity.evidence.answers import Golden, Repeats
 from eyerace_parity.stats.differences import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import Golden
-    from eyerace_parity.evidence.base import Array, Need
+    from eyerace_parity.evidence.base import Array
 
 Tolerance = Annotated[float, Field(ge=0.0)]
 
@@ -42,10 +42,6 @@ class StabilityLimits(Limits):
 stability = Family("stability", StabilityLimits)
 
 
-def _needs(case: Case, _limits: StabilityLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Repeats))
-
-
 def _fixed_batch(case: Case, _limits: StabilityLimits) -> str:
     for port in case.contract.interface.inputs:
         if not port.shape or isinstance(port.shape[0], int):
@@ -57,7 +53,7 @@ def _fixed_batch(case: Case, _limits: StabilityLimits) -> str:
     stability,
     "repeatable",
     Relation.AT_MOST,
-    needs=_needs,
+    needs=needs(Golden, Repeats),
     next_step="look for randomness left in the graph (dropout, noise, random operators), or for sums whose order "
     "changes with the threads",
 )
@@ -67,7 +63,7 @@ def repeatable(case: Case, findings: ClauseEvidence) -> Number:
     return _apart(case, repeats, findings[GOLDEN], repeats.again, second="a second run")
 
 
-@stability.demand("batch_invariant", limit="batch_invariant", needs=_needs, unfit=_fixed_batch)
+@stability.demand("batch_invariant", limit="batch_invariant", needs=needs(Golden, Repeats), unfit=_fixed_batch)
 def batch_invariant(case: Case, limit: float, findings: ClauseEvidence) -> Judgement:
     """A sample gets the same answer alone and as one of a batch."""
     repeats, golden = findings[case.need(Repeats)], findings[GOLDEN]
