@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.base import Family, Refusal
 from eyerace_parity.checks.comparison import Number, compares
 from eyerace_parity.checks.fits import needs, undecided, unlabelled, unreferenced
 from eyerace_parity.checks.guards import (
@@ -26,7 +26,7 @@ from eyerace_parity.checks.guards import (
     worst_place,
 )
 from eyerace_parity.checks.limits import InstructionLimits
-from eyerace_parity.checks.phrases import Refusal, cannot_judge, class_name, compare_to_limit, passing_limit, unproven
+from eyerace_parity.checks.phrases import cannot_judge, class_name, compare_to_limit, passing_limit, unproven
 from eyerace_parity.contract.base import Share
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status

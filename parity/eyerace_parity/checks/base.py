@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, NotRequired, TypedDict, TypeVar, Unpack, cast
 
-from eyerace_parity.checks.phrases import Refusal
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.core.result import HOST, Identity, Judgement
 from eyerace_parity.core.text import join_names
@@ -37,6 +36,18 @@ L = TypeVar("L", bound=Limits)
 E = TypeVar("E")
 V = TypeVar("V")
 Clausal = TypeVar("Clausal", bound="Callable[[Case, ClauseEvidence], Judgement]")
+
+
+class Refusal(Exception):  # noqa: N818 - an answer of its own, no error of the program
+    """Ends a clause before its number is compared, with the judgement that it comes to.
+
+    Attributes:
+        judgement: The answer.
+    """
+
+    def __init__(self, judgement: Judgement) -> None:
+        super().__init__(judgement.reason)
+        self.judgement = judgement
 
 
 class SignificanceSource(Enum):

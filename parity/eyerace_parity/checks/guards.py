@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eyerace_parity.checks.phrases import Refusal, broken, cannot_judge
+from eyerace_parity.checks.base import Refusal
+from eyerace_parity.checks.phrases import broken, cannot_judge
 from eyerace_parity.core.numbers import pluralise
 from eyerace_parity.core.result import Judgement, Status
 from eyerace_parity.core.text import join_names

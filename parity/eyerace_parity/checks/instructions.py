@@ -12,7 +12,7 @@ from eyerace_parity.checks.arm64 import arm64
 from eyerace_parity.checks.comparison import Number, compares
 from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.limits import other_variant
-from eyerace_parity.checks.phrases import Refusal, cannot_judge, unknown, unproven
+from eyerace_parity.checks.phrases import cannot_judge, unknown, unproven
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.numbers import format_count, format_number
 from eyerace_parity.core.result import Judgement, Relation
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eyerace_parity.checks.arm64 import Arm64Limits
-    from eyerace_parity.checks.base import Case, ClauseEvidence
+    from eyerace_parity.checks.base import Case, ClauseEvidence, Refusal
     from eyerace_parity.checks.limits import Budget, RatioLimit
     from eyerace_parity.evidence.base import Need
 

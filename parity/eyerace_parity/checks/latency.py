@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family, SignificanceSource
+from eyerace_parity.checks.base import Family, Refusal, SignificanceSource
 from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.disturbance import disturbances
 from eyerace_parity.checks.limits import RatioLimit, other_variant
-from eyerace_parity.checks.phrases import Refusal, cannot_judge, decided_quantile
+from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.data import TensorSet
 from eyerace_parity.core.numbers import format_number, pluralise
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Need
-    from eyerace_parity.evidence.costs import Disturbance, Series
+    from eyerace_parity.evidence.costs import Series
     from eyerace_parity.stats.stopping_rules import Part
 
 Confidence = Annotated[float, Field(ge=0.5, lt=1.0)]
@@ -44,9 +45,6 @@ _FASTER = "quantise statically, take a smaller network or input, or raise the bu
 _QUIET = "run it again while nothing else works on the machine"
 _MEDIAN = 0.5
 _P95 = 0.95
-_FEW_CORES, _MANY_CORES = 0.25, 0.1  # processors that others may keep busy: so many, or this share of all
-_STEAL = 0.01
-_CLOCK = 0.8
 _ROOM = 1.2  # what is proposed as a cap goes this much beyond what is projected
 
 
@@ -283,30 +281,6 @@ def _in_doubt(judgement: Judgement, limits: LatencyLimits, timing: Timing, own: 
     doubt = f"{judgement.reason}; but the machine was disturbed, which wall time does not forgive: {'; '.join(seen)}"
     step = f'{_QUIET}, or let CPU time decide with clock = "cpu"'
     return replace(judgement, status=Status.UNPROVEN, reason=doubt, next_step=step)
-
-
-def disturbances(seen: Disturbance | None) -> list[str]:
-    """Say what disturbed the machine while times were taken; nothing where nothing did, or nothing is known."""
-    if seen is None:
-        return []
-    found = []
-    if seen.others > max(_FEW_CORES, _MANY_CORES * seen.cores):
-        found.append(
-            f"other processes kept {format_number(seen.others)} of {pluralise(seen.cores, 'processor')} busy, "
-            "on average"
-        )
-    if seen.steal is not None and seen.steal > _STEAL:
-        found.append(
-            f"the host of this virtual machine took {format_number(100 * seen.steal)} % of its time for others"
-        )
-    if seen.throttled:
-        found.append(f"the control group was held back in {pluralise(seen.throttled, 'period')}")
-    if seen.thermal:
-        found.append(f"processors were slowed down for their heat {pluralise(seen.thermal, 'time')}")
-    slow, fast = seen.slowest_mhz, seen.fastest_mhz
-    if slow is not None and fast is not None and slow < _CLOCK * fast:
-        found.append(f"the processor's clock moved between {format_number(slow)} and {format_number(fast)} MHz")
-    return found
 
 
 def _too_coarse(what: str) -> Refusal:

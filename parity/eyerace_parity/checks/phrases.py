@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from numbers import Integral
 from typing import TYPE_CHECKING
 
+from eyerace_parity.checks.base import Refusal
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import did_you_mean, join_names
@@ -226,18 +227,6 @@ def compare_equal(
     """Hold a text against a text: names, shapes, versions."""
     status = Status.HELD if held else Status.BROKEN
     return Judgement(status, value, limit, relation, "", found, "" if held else next_step, tuple(details))
-
-
-class Refusal(Exception):  # noqa: N818 - an answer of its own, no error of the program
-    """Ends a clause before its number is compared, with the judgement that it comes to.
-
-    Attributes:
-        judgement: The answer.
-    """
-
-    def __init__(self, judgement: Judgement) -> None:
-        super().__init__(judgement.reason)
-        self.judgement = judgement
 
 
 def cannot_judge(reason: str, next_step: str, details: Iterable[str] = ()) -> Refusal:
