@@ -55,7 +55,7 @@ def planned(judgement: Callable[..., Judgement]) -> PlannedClause:
 
 def test_evidence_reaches_the_check_and_its_key_the_verdict() -> None:
     """The good way."""
-    verdict = judge(planned(lambda _c, _l, found: Judgement(Status.HELD, found[NEED].bytes, 12)), Shelf())
+    verdict = judge(planned(lambda _c, found: Judgement(Status.HELD, found[NEED].bytes, 12)), Shelf())
     assert verdict.judgement.value == 10
     assert verdict.evidence == ("key of Files",)
     assert str(verdict.identity) == "int8 file_size"
@@ -96,7 +96,7 @@ def test_a_fault_in_the_measurement_names_the_measurement() -> None:
 def test_a_fault_in_the_check_names_the_check() -> None:
     """Reading what was not declared is such a fault."""
 
-    def careless(_case: object, _limits: object, found: Any) -> Judgement:
+    def careless(_case: object, found: Any) -> Judgement:
         found[Need(Files, "fp32")]
         return Judgement(Status.HELD)
 

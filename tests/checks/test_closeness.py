@@ -161,4 +161,4 @@ def test_limits_know_what_single_outputs_demand():
     limits = ClosenessLimits(per_output={"norm": {"cosine": 0.9}})
     assert {"cosine"} <= limits.demanded()
     assert "max_abs" not in limits.demanded()
-    assert (limits.of("cosine", "norm"), limits.of("cosine", "rank")) == (0.9, None)
+    assert limits.by_output("cosine", ("norm", "rank")) == {"norm": 0.9}

@@ -11,34 +11,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.base import Family, Refusal
+from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import needs, undecided, unlabelled, unreferenced
 from eyerace_parity.checks.guards import (
     GOLDEN,
     chosen,
-    incomparable,
     on_host,
-    output_defect,
-    target_defect,
-    undecisive,
+    require_comparable,
+    require_decisive,
+    require_samples,
+    require_target,
+    require_whole,
     worst_place,
 )
 from eyerace_parity.checks.limits import InstructionLimits
-from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
+from eyerace_parity.checks.phrases import cannot_judge, class_name, compare_to_limit, unproven
 from eyerace_parity.contract.base import Share
 from eyerace_parity.core.numbers import format_number, passing_limit, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Execution, Outputs
+from eyerace_parity.evidence.answers import Execution, GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.stats import differences
 from eyerace_parity.stats.classification import decisions, macro_f1, projected_confusion, uncovered
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import GoldenFacts
 
 _MOST_NAMED = 5
+_PASSING = "tightest limit"
 _FLOATING = "DynamicQuantizeLinear"
 """Operator whose scales are computed in floating point from each input, so that they differ in their last bits."""
 
@@ -74,10 +79,6 @@ class Arm64Limits(InstructionLimits):
 arm64 = Family("arm64", Arm64Limits, elsewhere=True)
 
 
-def _executed(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Execution))
-
-
 def _beside_host(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
     return (GOLDEN, case.need(Execution), on_host(case))
 
@@ -99,44 +100,20 @@ def _graph(case: Case) -> Need[Graph]:
     return Need(Graph, case.name)
 
 
-def _undecided(case: Case, _limits: Arm64Limits) -> str:
-    if not case.contract.classes and case.contract.golden.scores is None:
-        return "the contract names neither classes nor golden.scores, so no output decides"
-    return ""
-
-
-def _unlabelled(case: Case, _limits: Arm64Limits) -> str:
-    if not case.contract.classes:
-        return "the contract names no classes"
-    return "" if case.labelled else "the golden set has no labels"
-
-
-def _alone(case: Case, _limits: Arm64Limits) -> str:
-    return "" if case.reference else f"{case.name} has no reference to be close to"
-
-
-@arm64.clause("executes", needs=_executed)
-def executes(case: Case, _limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
+@arm64.clause("executes", needs=needs(GoldenFacts, Execution))
+def executes(case: Case, findings: ClauseEvidence) -> Judgement:
     """The file loads on the target, runs every chosen sample, and answers in finite numbers."""
     golden, there = findings[GOLDEN], findings[case.need(Execution)]
-    if refused := target_defect(case, there, golden, accused=True):
-        return refused
-    return compare_to_limit(
-        Relation.EQUAL,
-        len(there.samples),
-        len(there.samples),
-        unit="samples",
-        found=f"{case.name} loads and runs on {case.target}",
-        next_step="",
-        details=[chosen(case, there, golden)],
-    )
+    require_target(case, there, golden, accused=True)
+    run = Number(len(there.samples), f"{case.name} loads and runs on {case.target}", [chosen(case, there, golden)])
+    return run.against(Relation.EQUAL, len(there.samples), unit="samples")
 
 
-@arm64.clause("parity", limit="parity", needs=_parity_needs)
+# Given all limits: where the contract leaves the tolerance out, the file decides whether there is any.
+@arm64.demand("parity", limit="parity", to=arm64.limits_of, needs=_parity_needs)
 def parity(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """The target's answers are the host's, exactly or within the tolerance."""
-    if refused := incomparable(case, findings):
-        return refused
+    require_comparable(case, findings)
     golden, there, here = findings[GOLDEN], findings[case.need(Execution)], findings[on_host(case)]
     apart = {name: differences.absolute(array, here.arrays[name]) for name, array in there.arrays.items()}
     value, where = worst_place(apart, golden, there.samples)
@@ -148,9 +125,8 @@ def parity(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgeme
             f"{pluralise(differing, 'row')} of {len(there.samples) * len(apart)} differ at all",
             f"smallest tolerance that would have passed: {passing_limit(value, Relation.AT_MOST)}",
         ]
-    tolerance = limits.parity if limits.parity is not None else _exact(case, findings)
-    if tolerance is None and value:
-        return Judgement(
+    if limits.parity is None and value and not _exact(case, findings):
+        answer = Judgement(
             Status.UNPROVEN,
             value,
             reason=f"{found}; {case.name} computes in floating point, whose last bits differ between processors,"
@@ -158,9 +134,10 @@ def parity(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgeme
             next_step=f"state what is small enough: variants.{case.name}.limits.arm64.parity",
             details=tuple(details),
         )
+        raise Refusal(answer)
     return compare_to_limit(
         Relation.AT_MOST,
-        tolerance or 0.0,
+        0.0 if limits.parity is None else limits.parity,
         value,
         found=found if value else f"{case.target} answers as the host does, in every bit that counts",
         next_step="if x86 is at fault, quantise with reduce_range; else keep the layers that differ in float, or state"
@@ -169,41 +146,38 @@ def parity(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgeme
     )
 
 
-def _exact(case: Case, findings: ClauseEvidence) -> float | None:
-    """Zero for a file that is quantised statically: its integers are the same everywhere. ``None`` for any other."""
+def _exact(case: Case, findings: ClauseEvidence) -> bool:
+    """Whether a file is quantised statically: its integers are the same on every processor."""
     if case.variant.kind != "onnx":
-        return None
+        return False
     operators = {name.rpartition("::")[2] for name in findings[_graph(case)].operators}
     static = "QuantizeLinear" in operators or any(name.startswith("QLinear") for name in operators)
-    return 0.0 if static and _FLOATING not in operators else None
+    return static and _FLOATING not in operators
 
 
-@arm64.clause("flips", limit="flips", needs=_beside_host, unfit=_undecided)
-def flips(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    arm64,
+    "flips",
+    Relation.AT_MOST,
+    unit="samples",
+    needs=_beside_host,
+    unfit=undecided,
+    next_step="look at the parity of the target first: a decision flips because numbers differ",
+)
+def flips(case: Case, findings: ClauseEvidence) -> Number:
     """The target decides as the host does."""
-    if refused := incomparable(case, findings):
-        return refused
+    require_comparable(case, findings)
     golden, there, here = findings[GOLDEN], findings[case.need(Execution)], findings[on_host(case)]
     output = case.contract.scores_output
-    if refused := undecisive(case, there.arrays[output]):
-        return refused
+    require_decisive(case, there.arrays[output])
     ours, theirs = decisions(there.arrays[output]), decisions(here.arrays[output])
     differ = np.flatnonzero(ours != theirs)
-    names = case.contract.classes
-
-    def called(index: int) -> str:
-        return names[index] if names else f"class {index}"
-
-    return compare_to_limit(
-        Relation.AT_MOST,
-        limits.flips or 0,
+    return Number(
         len(differ),
-        unit="samples",
-        found=f"{pluralise(len(differ), 'decision')} of {len(ours)} differ between the host and {case.target}",
-        next_step="look at the parity of the target first: a decision flips because numbers differ",
-        details=[
+        f"{pluralise(len(differ), 'decision')} of {len(ours)} differ between the host and {case.target}",
+        [
             *(
-                f"{golden.ids[there.samples[int(i)]]}: {called(int(ours[i]))}, host {called(int(theirs[i]))}"
+                f"{golden.ids[there.samples[int(i)]]}: {class_name(case, ours[i])}, host {class_name(case, theirs[i])}"
                 for i in differ[:_MOST_NAMED]
             ),
             chosen(case, there, golden),
@@ -211,90 +185,83 @@ def flips(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgemen
     )
 
 
-@arm64.clause("f1", limit="f1", needs=_f1_needs, unfit=_unlabelled)
-def f1(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    arm64,
+    "f1",
+    Relation.AT_LEAST,
+    needs=_f1_needs,
+    unfit=unlabelled,
+    next_step="look at the samples that flip on this target",
+    passing=_PASSING,
+)
+def f1(case: Case, findings: ClauseEvidence) -> Number:
     """Macro-F1 reaches its floor on the target."""
     golden, there, host = findings[GOLDEN], findings[case.need(Execution)], findings[Need(Outputs, case.name)]
-    if refused := _unestimable(case, there, host, golden):
-        return refused
-    output, classes, labels = case.contract.scores_output, len(case.contract.classes), golden.labels
-    if labels is None or len(labels) != len(golden.ids):
-        return cannot_judge("the golden set's labels do not fit its samples", "measure the golden set again")
+    labels = _labels(case, there, host, golden)
+    output, classes = case.contract.scores_output, len(case.contract.classes)
     found = dict(zip(there.samples, (int(i) for i in decisions(there.arrays[output])), strict=True))
     if unknown := uncovered(labels, found, near=there.near, classes=classes):
-        return Judgement(
-            Status.UNPROVEN,
+        raise unproven(
             reason=f"no sample of {join_names(case.contract.classes[i] for i in unknown)} was drawn for {case.target}",
             next_step="raise targets.images, or run all samples with --eyerace-parity-arm64=all",
         )
     known = decisions(host.arrays[output])
-    counts = projected_confusion(labels, known, found, near=there.near, classes=classes)
-    value = macro_f1(counts)
+    value = macro_f1(projected_confusion(labels, known, found, near=there.near, classes=classes))
     whole = len(there.samples) == len(golden.ids)
     how = "on" if whole else "estimated for"
-    return compare_to_limit(
-        Relation.AT_LEAST,
-        limits.f1 or 0.0,
+    return Number(
         value,
-        found=f"macro-F1 of {case.name} on {case.target} is {format_number(value)}, {how} "
-        f"{pluralise(len(known), 'sample')}",
-        next_step="look at the samples that flip on this target",
-        details=[
+        f"macro-F1 of {case.name} on {case.target} is {format_number(value)}, {how} {pluralise(len(known), 'sample')}",
+        [
             *(() if whole else ("estimated: the host's decisions, corrected by those that differ on the target",)),
             chosen(case, there, golden),
-            f"tightest limit that would have passed: {passing_limit(value, Relation.AT_LEAST)}",
         ],
     )
 
 
-def _unestimable(case: Case, there: Execution, host: Outputs, golden: GoldenFacts) -> Judgement | None:
-    """Judge answers from which no F1 can be estimated; ``None`` where one can."""
-    if refused := target_defect(case, there, golden, accused=True):
-        return refused
-    if fault := output_defect(case, host, golden):
-        return fault.judgement(accused=False)
-    output, classes = case.contract.scores_output, case.contract.classes
-    if refused := undecisive(case, there.arrays[output]) or undecisive(case, host.arrays[output]):
-        return refused
-    support = np.bincount(golden.labels if golden.labels is not None else [], minlength=len(classes))
-    if absent := [name for name, number in zip(classes, support, strict=False) if not number]:
-        return cannot_judge(
-            f"the golden set has no sample of {join_names(absent)}, so its F1 is not defined",
-            "add golden samples of every class, or take the class out of the contract",
-        )
-    return None
+def _labels(case: Case, there: Execution, host: Outputs, golden: GoldenFacts) -> NDArray[np.int64]:
+    """The labels, once it is certain that an F1 can be estimated with them."""
+    require_target(case, there, golden, accused=True)
+    require_whole(case, host, golden, accused=False)
+    output = case.contract.scores_output
+    require_decisive(case, there.arrays[output])
+    require_decisive(case, host.arrays[output])
+    if golden.labels is None or len(golden.labels) != len(golden.ids):
+        raise cannot_judge("the golden set's labels do not fit its samples", "measure the golden set again")
+    require_samples(case.contract, golden.labels)
+    return golden.labels
 
 
-@arm64.clause("sqnr_db", limit="sqnr_db", needs=_reference_needs, unfit=_alone)
-def sqnr_db(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    arm64,
+    "sqnr_db",
+    Relation.AT_LEAST,
+    unit="dB",
+    needs=_reference_needs,
+    unfit=unreferenced("to be close to"),
+    next_step="quantise with reduce_range if only x86 is below, where products of unsigned and signed bytes"
+    " saturate without VNNI; else calibrate on more images",
+    passing=_PASSING,
+)
+def sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
     """On the target, too, the reference's signal stands far enough above the noise that the variant adds."""
     golden, there = findings[GOLDEN], findings[case.need(Execution)]
     reference = findings[Need(Outputs, case.reference or "")]
-    if refused := target_defect(case, there, golden, accused=True):
-        return refused
-    if fault := output_defect(case, reference, golden):
-        return fault.judgement(accused=False)
+    require_target(case, there, golden, accused=True)
+    require_whole(case, reference, golden, accused=False)
     rows = list(there.samples)
     ratios: dict[str, float] = {}
     for name, array in there.arrays.items():
         other = reference.arrays[name][rows]
         if array.shape != other.shape:
-            return cannot_judge(f"{name} has another shape in {case.reference}", "export both from the same network")
+            raise cannot_judge(f"{name} has another shape in {case.reference}", "export both from the same network")
         ratios[name] = differences.sqnr_db(array, other)
     worst = min(ratios, key=lambda name: ratios[name])
     value = ratios[worst]
     told = f"{format_number(value)} dB" if np.isfinite(value) else "without bound" if value > 0 else "nothing"
-    return compare_to_limit(
-        Relation.AT_LEAST,
-        limits.sqnr_db or 0.0,
+    return Number(
         value,
-        unit="dB",
-        found=f"the ratio of signal to quantisation noise of {worst} is {told} on {case.target},"
+        f"the ratio of signal to quantisation noise of {worst} is {told} on {case.target},"
         f" against {case.reference} on the host",
-        next_step="quantise with reduce_range if only x86 is below, where products of unsigned and signed bytes"
-        " saturate without VNNI; else calibrate on more images",
-        details=[
-            chosen(case, there, golden),
-            f"tightest limit that would have passed: {passing_limit(value, Relation.AT_LEAST)}",
-        ],
+        [chosen(case, there, golden)],
     )

@@ -1,21 +1,23 @@
 """How a family of checks is written: limits, clauses, and what each clause needs.
 
-A clause is a pure function of a case, its limits and the evidence it asked for::
+A clause is a pure function of a case and the evidence it asked for; one that holds something against a limit is given
+the limit, too::
 
-    quality = Family("quality", QualityLimits)
+    size = Family("size", SizeLimits)
 
-    @quality.clause("f1", limit="f1", needs=golden_and_outputs)
-    def f1(case: Case, limits: QualityLimits, evidence: Findings) -> Judgement:
+    @size.demand("file_size", limit="file_size", needs=files)
+    def file_size(case: Case, limit: int, evidence: ClauseEvidence) -> Judgement:
         ...
 
-It never measures, never reads a file, never asks where its numbers were executed.
+It never measures, never reads a file, never asks where its numbers were executed. A clause that only compares a number
+with its limit is declared in a shorter form: see :mod:`eyerace_parity.checks.comparison`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NotRequired, TypedDict, TypeVar, Unpack, cast
 
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.core.result import HOST, Identity, Judgement
@@ -31,6 +33,20 @@ if TYPE_CHECKING:
 
 L = TypeVar("L", bound=Limits)
 E = TypeVar("E")
+V = TypeVar("V")
+Clausal = TypeVar("Clausal", bound="Callable[[Case, ClauseEvidence], Judgement]")
+
+
+class Refusal(Exception):  # noqa: N818 - an answer of its own, no error of the program
+    """Ends a clause before its number is compared, with the judgement that it comes to.
+
+    Attributes:
+        judgement: The answer.
+    """
+
+    def __init__(self, judgement: Judgement) -> None:
+        super().__init__(judgement.reason)
+        self.judgement = judgement
 
 
 class SignificanceSource(Enum):
@@ -133,7 +149,7 @@ class Clause(Generic[L]):
             target the last part of an item's id.
         check: Name of its family.
         summary: One line for help texts, the first line of the function's docstring.
-        judge: The pure function.
+        judge: The pure function, which knows its limit from the case.
         needs: Evidence that it reads.
         applies: Whether it is planned for this case: the contract demands it, and it can be judged.
         keys: Where the contract states its limit, as keys below ``variants.NAME``; the contract's line of the item.
@@ -145,7 +161,7 @@ class Clause(Generic[L]):
     name: str
     check: str
     summary: str
-    judge: Callable[[Case, L, ClauseEvidence], Judgement]
+    judge: Callable[[Case, ClauseEvidence], Judgement]
     needs: Callable[[Case, L], tuple[Need[Any], ...]]
     applies: Callable[[Case, L], bool]
     keys: tuple[str, ...] = ()
@@ -158,6 +174,28 @@ class Clause(Generic[L]):
         if self.limit in limits.model_fields_set and getattr(limits, self.limit) is not None:
             return True
         return self.limit in limits.demanded() - type(limits)().demanded()
+
+
+class ClauseOptions(TypedDict, Generic[L]):
+    """What every form of a clause may state beside its name and its limit.
+
+    Attributes:
+        needs: Evidence that it reads, from the case and its limits.
+        applies: A further condition on the case, or the only one where there is no limit.
+        unfit: Why the demand can never be judged of a case, or an empty string; see :mod:`eyerace_parity.checks.plan`
+            for what becomes of such a demand.
+        rests: What its answer rests on, where it can be wrong by chance.
+    """
+
+    needs: Callable[[Case, L], tuple[Need[Any], ...]]
+    applies: NotRequired[Callable[[Case, L], bool] | None]
+    unfit: NotRequired[Callable[[Case, L], str]]
+    rests: NotRequired[SignificanceSource]
+
+
+def summary_of(function: Callable[..., object]) -> str:
+    """The first line of a function's docstring."""
+    return (function.__doc__ or "").strip().partition("\n")[0]
 
 
 @dataclass(slots=True)
@@ -188,27 +226,31 @@ class Family(Generic[L]):
         executed = case.name in contract.targets.executed(contract.variants)
         return tuple(replace(case, target=target) for target in contract.targets.run) if executed else ()
 
-    def clause(
+    def limits_of(self, case: Case) -> L:
+        """The limits in force for a case: those of its variant, or this family's defaults."""
+        stated = case.variant.limits.get(self.name)
+        return stated if isinstance(stated, self.limits) else self.limits()
+
+    def add(
         self,
         name: str,
+        judge: Callable[[Case, ClauseEvidence], Judgement],
         *,
-        needs: Callable[[Case, L], tuple[Need[Any], ...]],
+        summary: str,
         limit: str | None = None,
-        applies: Callable[[Case, L], bool] | None = None,
-        unfit: Callable[[Case, L], str] = _fits,
-        rests: SignificanceSource = SignificanceSource.ON_NO_SAMPLE,
-    ) -> Callable[[Callable[[Case, L, ClauseEvidence], Judgement]], Callable[[Case, L, ClauseEvidence], Judgement]]:
-        """Register the decorated function as a clause.
+        **options: Unpack[ClauseOptions[L]],
+    ) -> None:
+        """Register a clause.
 
         Args:
             name: Name of the clause.
-            needs: Evidence that it reads, from the case and its limits.
+            judge: The pure function.
+            summary: One line that says what holds when the clause holds.
             limit: Field of the limits that states the demand. The clause is planned when it holds one.
-            applies: A further condition on the case, or the only one where there is no ``limit``.
-            unfit: Why the demand can never be judged of a case, or an empty string; see
-                :mod:`eyerace_parity.checks.plan` for what becomes of such a demand.
-            rests: What its answer rests on, where it can be wrong by chance.
+            options: See :class:`ClauseOptions`.
         """
+        applies, unfit = options.get("applies"), options.get("unfit", _fits)
+        rests = options.get("rests", SignificanceSource.ON_NO_SAMPLE)
 
         def unfitting(case: Case, limits: L) -> str:
             return (_unexecuted(case) if self.elsewhere else "") or unfit(case, limits)
@@ -217,12 +259,66 @@ class Family(Generic[L]):
             demanded = limit is None or limit in limits.demanded()
             return demanded and (applies is None or applies(case, limits)) and not unfit(case, limits)
 
+        def judged(case: Case, evidence: ClauseEvidence) -> Judgement:
+            try:
+                return judge(case, evidence)
+            except Refusal as refusal:
+                return refusal.judgement
+
+        keys = ("limits", self.name, limit) if limit else ("limits", self.name)
+        self.clauses.append(
+            Clause(name, self.name, summary, judged, options["needs"], wanted, keys, limit, unfitting, rests)
+        )
+
+    def clause(self, name: str, **options: Unpack[ClauseOptions[L]]) -> Callable[[Clausal], Clausal]:
+        """Register the decorated function as a clause without a limit of its own: the rest of the contract implies it.
+
+        The options are those of :class:`ClauseOptions`; the summary is the first line of the function's docstring.
+        """
+
+        def register(judge: Clausal) -> Clausal:
+            self.add(name, judge, summary=summary_of(judge), **options)
+            return judge
+
+        return register
+
+    def demand(
+        self,
+        name: str,
+        *,
+        limit: str | None = None,
+        to: Callable[[Case], V | None] | None = None,
+        summary: str = "",
+        **options: Unpack[ClauseOptions[L]],
+    ) -> Callable[[Callable[[Case, V, ClauseEvidence], Judgement]], Callable[[Case, V, ClauseEvidence], Judgement]]:
+        """Register the decorated function as a clause that is given its limit.
+
+        Args:
+            name: Name of the clause.
+            limit: Field of the limits that states the demand.
+            to: The limit of a case where it is not simply the value of that field. ``None`` demands nothing of the
+                case, and the clause is not planned for it.
+            summary: One line that says what holds when the clause holds; by default the first of the docstring.
+            options: See :class:`ClauseOptions`.
+        """
+        applies = options.get("applies")
+
+        def wanted(case: Case, limits: L) -> bool:
+            return (applies is None or applies(case, limits)) and (to is None or to(case) is not None)
+
+        options["applies"] = wanted
+
         def register(
-            judge: Callable[[Case, L, ClauseEvidence], Judgement],
-        ) -> Callable[[Case, L, ClauseEvidence], Judgement]:
-            summary = (judge.__doc__ or "").strip().partition("\n")[0]
-            keys = ("limits", self.name, limit) if limit else ("limits", self.name)
-            self.clauses.append(Clause(name, self.name, summary, judge, needs, wanted, keys, limit, unfitting, rests))
+            judge: Callable[[Case, V, ClauseEvidence], Judgement],
+        ) -> Callable[[Case, V, ClauseEvidence], Judgement]:
+            def judged(case: Case, evidence: ClauseEvidence) -> Judgement:
+                value = to(case) if to is not None else getattr(self.limits_of(case), limit or "")
+                if value is None:  # never planned
+                    message = f"{name} is not demanded of {case.name}"
+                    raise LookupError(message)
+                return judge(case, value, evidence)
+
+            self.add(name, judged, summary=summary or summary_of(judge), limit=limit, **options)
             return judge
 
         return register
@@ -254,4 +350,4 @@ class PlannedClause:
 
     def judge(self, findings: ClauseEvidence) -> Judgement:
         """Judge the evidence."""
-        return self.clause.judge(self.case, self.limits, findings)
+        return self.clause.judge(self.case, findings)

@@ -8,33 +8,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_scores
-from eyerace_parity.checks.phrases import compare_to_limit, unknown
+from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import either, needs, undecided, unreferenced
+from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
+from eyerace_parity.checks.phrases import class_name, unknown
 from eyerace_parity.contract.base import Limits, Model, Share
 from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant
-from eyerace_parity.core.numbers import format_number, passing_limit
+from eyerace_parity.core.numbers import format_number
 from eyerace_parity.core.result import Judgement, Relation
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.stats import differences
 from eyerace_parity.stats.classification import decisions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import GoldenFacts
-    from eyerace_parity.evidence.base import Array, Need
+    from eyerace_parity.evidence.base import Array
 
 Tolerance = Annotated[float, Field(ge=0.0)]
 Cosine = Annotated[float, Field(ge=-1.0, le=1.0)]
 
 _MOST_NAMED = 5
+_PASSING = "smallest tolerance"
 
 
 class OutputLimits(Model):
@@ -74,18 +76,14 @@ class ClosenessLimits(OutputLimits, Limits):
         single = {key for limits in self.per_output.values() for key, value in limits if value is not None}
         return Limits.demanded(self) | single
 
-    def of(self, key: str, output: str) -> float | None:
-        """Tolerance of one output: its own, else the general one."""
-        own = getattr(self.per_output.get(output), key, None)
-        found: float | None = getattr(self, key) if own is None else own
-        return found
+    def by_output(self, key: str, outputs: Iterable[str]) -> dict[str, float]:
+        """Tolerance of each output that has one: its own, else the general one."""
+        stated = {name: getattr(self.per_output.get(name), key, None) for name in outputs}
+        found = {name: getattr(self, key) if own is None else own for name, own in stated.items()}
+        return {name: tolerance for name, tolerance in found.items() if tolerance is not None}
 
 
 closeness = Family("closeness", ClosenessLimits)
-
-
-def _needs(case: Case, _limits: ClosenessLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs), case.need(Outputs, case.reference))
 
 
 def _unfit(case: Case, limits: ClosenessLimits) -> str:
@@ -93,33 +91,31 @@ def _unfit(case: Case, limits: ClosenessLimits) -> str:
     for name in limits.per_output:
         if name not in outputs:
             return unknown(f"per_output.{name}", outputs, name, "output")
-    return "" if case.reference else f"{case.name} has no reference to be close to"
-
-
-def _unfit_scores(case: Case, limits: ClosenessLimits) -> str:
-    if not case.contract.classes and case.contract.golden.scores is None:
-        return "the contract names neither classes nor golden.scores, so no output decides"
-    return _unfit(case, limits)
+    return unreferenced("to be close to")(case, limits)
 
 
 @dataclass(frozen=True, slots=True)
 class _Distance:
-    """A number that says how far two arrays are apart, and the place where they are furthest.
+    """A clause about how far two arrays are apart: the number, its words, and the place where they are furthest.
 
     Attributes:
-        key: Field of the limits.
+        key: Name of the clause, and field of the limits.
         relation: How the number must stand to its limit.
-        unit: Its unit.
         reckon: From candidate and reference to the number.
         told: What the number is, in words.
+        summary: What holds when the clause holds.
+        unit: Unit of the number.
+        perfect: The number of two arrays that are alike.
         spread: From candidate and reference to one number an element, the largest the worst.
     """
 
     key: str
     relation: Relation
-    unit: str
     reckon: Callable[[Array, Array], float]
     told: str
+    summary: str
+    unit: str = ""
+    perfect: float = 0.0
     spread: Callable[[Array, Array], differences.Floats] = differences.absolute
 
     def excess(self, value: float, limit: float) -> float:
@@ -129,45 +125,42 @@ class _Distance:
             return beyond
         return beyond / abs(limit) if limit else math.copysign(math.inf, beyond)
 
+    def tolerances(self, case: Case) -> dict[str, float]:
+        """The limit of each output that has one."""
+        outputs = [port.name for port in case.contract.interface.outputs]
+        return closeness.limits_of(case).by_output(self.key, outputs)
 
-def _judge(case: Case, limits: ClosenessLimits, findings: ClauseEvidence, measure: _Distance) -> Judgement:
-    """Judge every output that has a limit, and answer with the worst."""
+    def judge(self, case: Case, tolerances: Mapping[str, float], findings: ClauseEvidence) -> Judgement:
+        """Judge every output that has a limit, and answer with the worst."""
+        golden, candidate, reference = _pair(case, findings, require_usable)
+        found = [
+            (name, tolerances[name], self.reckon(ours, reference.arrays[name]))
+            for name, ours in candidate.arrays.items()
+            if name in tolerances
+        ]
+        name, limit, value = max(found, key=lambda entry: self.excess(entry[2], entry[1]))
+        ours, theirs = candidate.arrays[name], reference.arrays[name]
+        details = [] if value == self.perfect else _worst(golden, name, ours, theirs, self)
+        if len(found) > 1:
+            details += [f"{other}: {_in_words(v, self)} (limit {format_number(most)})" for other, most, v in found]
+        said = f"{self.told} of {name} is {_in_words(value, self)}, {_lineage(case)}"
+        return Number(value, said, details).against(
+            self.relation, limit, unit=self.unit, next_step=_next_step(case), passing=_PASSING
+        )
+
+
+def _pair(
+    case: Case, findings: ClauseEvidence, require: Callable[[Case, Outputs, GoldenFacts, Outputs], None]
+) -> tuple[GoldenFacts, Outputs, Outputs]:
+    """The golden set with the answers of variant and reference."""
     golden, candidate = findings[GOLDEN], findings[case.need(Outputs)]
     reference = findings[case.need(Outputs, case.reference)]
-    if refused := unusable(case, candidate, golden, reference):
-        return refused
-    demands = {name: limits.of(measure.key, name) for name in candidate.arrays}
-    found = [
-        (name, limit, measure.reckon(candidate.arrays[name], reference.arrays[name]))
-        for name, limit in demands.items()
-        if limit is not None
-    ]
-    name, limit, value = max(found, key=lambda entry: measure.excess(entry[2], entry[1]))
-    ours, theirs = candidate.arrays[name], reference.arrays[name]
-    details = [] if value == _perfect(measure) else _worst(golden, name, ours, theirs, measure)
-    if len(found) > 1:
-        details += [f"{other}: {_in_words(v, measure)} (limit {format_number(most)})" for other, most, v in found]
-    return compare_to_limit(
-        measure.relation,
-        limit,
-        value,
-        unit=measure.unit,
-        found=f"{measure.told} of {name} is {_in_words(value, measure)}, {_lineage(case)}",
-        next_step=_next_step(case),
-        details=[*details, _passing(value, measure.relation)],
-    )
-
-
-def _perfect(measure: _Distance) -> float:
-    return {"sqnr_db": math.inf, "cosine": 1.0}.get(measure.key, 0.0)
+    require(case, candidate, golden, reference)
+    return golden, candidate, reference
 
 
 def _in_words(value: float, measure: _Distance) -> str:
     return f"{format_number(value)} {measure.unit}".rstrip() if math.isfinite(value) else f"{'-' * (value < 0)}∞"
-
-
-def _passing(value: float, relation: Relation) -> str:
-    return f"smallest tolerance that would have passed: {passing_limit(value, relation)}"
 
 
 def _worst(golden: GoldenFacts, name: str, ours: Array, theirs: Array, measure: _Distance) -> list[str]:
@@ -225,119 +218,104 @@ def _next_step(case: Case) -> str:
             return f"find the first layer in which {case.name} leaves {case.reference}"
 
 
-_MAX_ABS = _Distance(
-    "max_abs",
-    Relation.AT_MOST,
-    "",
-    lambda ours, theirs: float(differences.absolute(ours, theirs).max()),
-    "the largest absolute difference",
+_DISTANCES = (
+    _Distance(
+        "max_abs",
+        Relation.AT_MOST,
+        lambda ours, theirs: float(differences.absolute(ours, theirs).max()),
+        "the largest absolute difference",
+        "No element differs from the reference by more than the tolerance.",
+    ),
+    _Distance(
+        "p999_abs",
+        Relation.AT_MOST,
+        lambda ours, theirs: differences.quantile_at_least(differences.absolute(ours, theirs), 0.999),
+        "the 99.9th percentile of the absolute differences",
+        "All but a thousandth of the elements stay within the tolerance.",
+    ),
+    _Distance(
+        "max_rel",
+        Relation.AT_MOST,
+        lambda ours, theirs: float(differences.relative(ours, theirs).max()),
+        "the largest relative difference",
+        "No element differs by more than the tolerance in proportion to the reference.",
+        spread=differences.relative,
+    ),
+    _Distance(
+        "sqnr_db",
+        Relation.AT_LEAST,
+        differences.sqnr_db,
+        "the ratio of signal to quantisation noise",
+        "The reference's signal stands far enough above the noise that the variant adds.",
+        unit="dB",
+        perfect=math.inf,
+    ),
+    _Distance(
+        "cosine",
+        Relation.AT_LEAST,
+        lambda ours, theirs: float(differences.cosines(ours, theirs).min()),
+        "the least cosine over the samples",
+        "Every sample's answer points the same way as the reference's.",
+        perfect=1.0,
+    ),
 )
-_P999_ABS = _Distance(
-    "p999_abs",
-    Relation.AT_MOST,
-    "",
-    lambda ours, theirs: differences.quantile_at_least(differences.absolute(ours, theirs), 0.999),
-    "the 99.9th percentile of the absolute differences",
-)
-_MAX_REL = _Distance(
-    "max_rel",
-    Relation.AT_MOST,
-    "",
-    lambda ours, theirs: float(differences.relative(ours, theirs).max()),
-    "the largest relative difference",
-    differences.relative,
-)
-_SQNR_DB = _Distance(
-    "sqnr_db", Relation.AT_LEAST, "dB", differences.sqnr_db, "the ratio of signal to quantisation noise"
-)
-_COSINE = _Distance(
-    "cosine",
+
+for each in _DISTANCES:
+    closeness.demand(
+        each.key,
+        limit=each.key,
+        to=each.tolerances,
+        summary=each.summary,
+        needs=needs(GoldenFacts, Outputs, reference=Outputs),
+        unfit=_unfit,
+    )(each.judge)
+
+
+@compares(
+    closeness,
+    "top1_agreement",
     Relation.AT_LEAST,
-    "",
-    lambda ours, theirs: float(differences.cosines(ours, theirs).min()),
-    "the least cosine over the samples",
+    needs=needs(GoldenFacts, Outputs, reference=Outputs),
+    unfit=either(undecided, _unfit),
+    passing=_PASSING,
 )
-
-
-@closeness.clause("max_abs", limit="max_abs", needs=_needs, unfit=_unfit)
-def max_abs(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
-    """No element differs from the reference by more than the tolerance."""
-    return _judge(case, limits, findings, _MAX_ABS)
-
-
-@closeness.clause("p999_abs", limit="p999_abs", needs=_needs, unfit=_unfit)
-def p999_abs(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
-    """All but a thousandth of the elements stay within the tolerance."""
-    return _judge(case, limits, findings, _P999_ABS)
-
-
-@closeness.clause("max_rel", limit="max_rel", needs=_needs, unfit=_unfit)
-def max_rel(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
-    """No element differs by more than the tolerance in proportion to the reference."""
-    return _judge(case, limits, findings, _MAX_REL)
-
-
-@closeness.clause("sqnr_db", limit="sqnr_db", needs=_needs, unfit=_unfit)
-def sqnr_db(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
-    """The reference's signal stands far enough above the noise that the variant adds."""
-    return _judge(case, limits, findings, _SQNR_DB)
-
-
-@closeness.clause("cosine", limit="cosine", needs=_needs, unfit=_unfit)
-def cosine(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
-    """Every sample's answer points the same way as the reference's."""
-    return _judge(case, limits, findings, _COSINE)
-
-
-@closeness.clause("top1_agreement", limit="top1_agreement", needs=_needs, unfit=_unfit_scores)
-def top1_agreement(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
+def top1_agreement(case: Case, findings: ClauseEvidence) -> Number:
     """Both decide for the same class."""
-    golden, candidate = findings[GOLDEN], findings[case.need(Outputs)]
-    reference = findings[case.need(Outputs, case.reference)]
-    if refused := unusable_scores(case, candidate, golden, reference):
-        return refused
+    golden, candidate, reference = _pair(case, findings, require_scores)
     name = case.contract.scores_output
     ours, theirs = decisions(candidate.arrays[name]), decisions(reference.arrays[name])
     differ = np.flatnonzero(ours != theirs)
-    classes = case.contract.classes
-    value = (len(ours) - len(differ)) / len(ours)
-
-    def called(index: int) -> str:
-        return classes[index] if classes else f"class {index}"
-
-    return compare_to_limit(
-        Relation.AT_LEAST,
-        limits.top1_agreement or 0.0,
-        value,
-        found=f"{len(differ)} of {len(ours)} decisions differ, {_lineage(case)}",
-        next_step=_next_step(case),
-        details=[
-            f"{golden.ids[int(i)]}: {called(int(ours[i]))}, reference {called(int(theirs[i]))}"
+    return Number(
+        (len(ours) - len(differ)) / len(ours),
+        f"{len(differ)} of {len(ours)} decisions differ, {_lineage(case)}",
+        [
+            f"{golden.ids[int(i)]}: {class_name(case, ours[i])}, reference {class_name(case, theirs[i])}"
             for i in differ[:_MOST_NAMED]
-        ]
-        + [_passing(value, Relation.AT_LEAST)],
+        ],
+        next_step=_next_step(case),
     )
 
 
-@closeness.clause("mean_kl", limit="mean_kl", needs=_needs, unfit=_unfit_scores)
-def mean_kl(case: Case, limits: ClosenessLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    closeness,
+    "mean_kl",
+    Relation.AT_MOST,
+    unit="nats",
+    needs=needs(GoldenFacts, Outputs, reference=Outputs),
+    unfit=either(undecided, _unfit),
+    passing=_PASSING,
+)
+def mean_kl(case: Case, findings: ClauseEvidence) -> Number:
     """The distribution of the scores stays near the reference's."""
-    golden, candidate = findings[GOLDEN], findings[case.need(Outputs)]
-    reference = findings[case.need(Outputs, case.reference)]
-    if refused := unusable_scores(case, candidate, golden, reference):
-        return refused
-    name = case.contract.scores_output
-    logarithms = differences.log_softmax if limits.scores == "logits" else differences.log_probabilities
+    golden, candidate, reference = _pair(case, findings, require_scores)
+    name, logits = case.contract.scores_output, closeness.limits_of(case).scores == "logits"
+    logarithms = differences.log_softmax if logits else differences.log_probabilities
     apart = differences.kl_divergences(logarithms(reference.arrays[name]), logarithms(candidate.arrays[name]))
     value = float(apart.mean())
     order = [int(i) for i in np.argsort(-apart, kind="stable")[:_MOST_NAMED] if apart[i] > 0]
-    return compare_to_limit(
-        Relation.AT_MOST,
-        limits.mean_kl or 0.0,
+    return Number(
         value,
-        unit="nats",
-        found=f"the mean divergence of {name} is {format_number(value)} nats, {_lineage(case)}",
+        f"the mean divergence of {name} is {format_number(value)} nats, {_lineage(case)}",
+        [f"{golden.ids[i]}: {format_number(float(apart[i]))} nats" for i in order],
         next_step=_next_step(case),
-        details=[f"{golden.ids[i]}: {format_number(float(apart[i]))} nats" for i in order]
-        + [_passing(value, Relation.AT_MOST)],
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
 from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal
 from eyerace_parity.compatibility.flutter import minimum_runtime, resolve
 from eyerace_parity.compatibility.predict import LoadOutcome, predict
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.compatibility.predict import Forecast, Prediction
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.base import Need
 
 
 def _version(text: str) -> str:
@@ -70,46 +70,39 @@ def demanded_runtime(contract: Contract, variant: str) -> Version | None:
     return minimum_runtime(limits.min_onnxruntime, limits.flutter)
 
 
-def _graph(case: Case, _limits: CompatibilityLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Graph),)
-
-
-def _graph_and_preflight(case: Case, _limits: CompatibilityLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Graph), case.need(Preflight))
-
-
 def _unfit(case: Case, _limits: CompatibilityLimits) -> str:
     return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so nobody can see what it needs"
 
 
-@compatibility.clause("oldest_runtime", limit="min_onnxruntime", needs=_graph, unfit=_unfit)
-def oldest_runtime(case: Case, limits: CompatibilityLimits, findings: ClauseEvidence) -> Judgement:
+@compatibility.demand("oldest_runtime", limit="min_onnxruntime", needs=needs(Graph), unfit=_unfit)
+def oldest_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgement:
     """The oldest runtime that can load the file, as its contents foretell, is no newer than the app's."""
-    return _no_newer(case, findings[case.need(Graph)], Version.parse(limits.min_onnxruntime or ""), "")
+    return _no_newer(case, findings[case.need(Graph)], Version.parse(limit), "")
 
 
-@compatibility.clause("flutter_runtime", limit="flutter", needs=_graph, unfit=_unfit)
-def flutter_runtime(case: Case, limits: CompatibilityLimits, findings: ClauseEvidence) -> Judgement:
+@compatibility.demand("flutter_runtime", limit="flutter", needs=needs(Graph), unfit=_unfit)
+def flutter_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgement:
     """The oldest runtime that can load the file is no newer than the one that the app's Flutter package bundles."""
-    bundle = resolve(limits.flutter or "")
-    board = f"{limits.flutter} bundles onnxruntime {bundle.described}"
+    bundle = resolve(limit)
+    board = f"{limit} bundles onnxruntime {bundle.described}"
     return _no_newer(case, findings[case.need(Graph)], bundle.oldest, board)
 
 
-@compatibility.clause("prediction", needs=_graph_and_preflight, applies=lambda case, limits: not _unfit(case, limits))
-def prediction(case: Case, _limits: CompatibilityLimits, findings: ClauseEvidence) -> Judgement:
+@compatibility.clause(
+    "prediction", needs=needs(Graph, Preflight), applies=lambda case, limits: not _unfit(case, limits)
+)
+def prediction(case: Case, findings: ClauseEvidence) -> Judgement:
     """What the file foretells of the runtime of this run is what happens: the table of runtimes is right about it."""
     graph, preflight = findings[case.need(Graph)], findings[case.need(Preflight)]
-    if refused := _unread(graph, case):
-        return refused
+    _require_read(graph, case)
     runtime = preflight.provenance.runtime
     try:
         version = Version.parse(runtime.rpartition(" ")[2])
     except ValueError:
-        return cannot_judge(
+        raise cannot_judge(
             f"the runtime of this run is {runtime or 'unknown'}, which has no version",
             "install onnxruntime from a released wheel",
-        )
+        ) from None
     forecast = _predicted(case, graph).of(version)
     loaded = bool(preflight.inputs or preflight.outputs) or not preflight.failure
     observed = LoadOutcome.LOADS if loaded else LoadOutcome.REFUSED
@@ -144,8 +137,7 @@ def prediction(case: Case, _limits: CompatibilityLimits, findings: ClauseEvidenc
 
 def _no_newer(case: Case, graph: Graph, board: Version, said: str) -> Judgement:
     """Hold the oldest runtime that is foretold to load a file against the app's."""
-    if refused := _unread(graph, case):
-        return refused
+    _require_read(graph, case)
     foretold = _predicted(case, graph)
     hindering = [f for f in foretold.since(board) if f.outcome is not LoadOutcome.LOADS]
     refusing = [f for f in hindering if f.outcome is LoadOutcome.REFUSED]
@@ -173,19 +165,18 @@ def _predicted(case: Case, graph: Graph) -> Prediction:
     return predict(graph, providers=case.contract.session_of(case.name).providers)
 
 
-def _unread(graph: Graph, case: Case) -> Judgement | None:
-    """Judge a file of which nothing can be foretold."""
+def _require_read(graph: Graph, case: Case) -> None:
+    """Refuse a file of which nothing can be foretold."""
     wrong = graph.failure or graph.checker
     if wrong:
-        return cannot_judge(
+        raise cannot_judge(
             f"nothing can be foretold of {case.name}: {wrong}", "mend what the clause valid says of the file"
         )
     if graph.external and case.contract.interface.single_file:
-        return cannot_judge(
+        raise cannot_judge(
             f"{case.name} keeps weights in another file, so no app loads it whatever its runtime",
             "mend what the clause single_file says of the file",
         )
-    return None
 
 
 def _died(preflight: Preflight) -> str:

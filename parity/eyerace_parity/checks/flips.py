@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.guards import GOLDEN, unusable_scores
-from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
+from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import either, undecided, unreferenced
+from eyerace_parity.checks.guards import GOLDEN, require_scores
+from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.core.numbers import format_number, pluralise
-from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
@@ -29,6 +31,8 @@ Count = Annotated[int, Field(ge=0)]
 
 KNOWN: Final[Need[KnownFlips]] = Need(KnownFlips)
 """What the bundle says of flips that are known, whichever variant is judged."""
+
+NEXT_STEP_FLIPS: Final = "look at these images; accept what is meant with `eyerace-parity flips accept`, with a reason"
 
 _MOST_NAMED = 10
 _ARROWS = {"harmed": "right→wrong", "mended": "wrong→right", "moved": "wrong→wrong", "unlabelled": "no label"}
@@ -48,6 +52,14 @@ class FlipLimits(Limits):
 flips = Family("flips", FlipLimits)
 
 
+_unreferenced = unreferenced("to differ from")
+
+
+def unjudged(case: Case, _limits: Limits) -> str:
+    """Why it is not known who was right."""
+    return "" if case.labelled else "the golden set has no labels, so nobody knows who errs"
+
+
 def flip_needs(case: Case, other: str, *, baseline: bool = False) -> tuple[Need[Any], ...]:
     """What a clause about flips reads: both variants' answers, the ledger of their flips, and what is accepted."""
     return (
@@ -59,40 +71,24 @@ def flip_needs(case: Case, other: str, *, baseline: bool = False) -> tuple[Need[
     )
 
 
-def unfit_decisions(case: Case) -> str:
-    """Why nothing decides for a class, or an empty string."""
-    if not case.contract.classes and case.contract.golden.scores is None:
-        return "the contract names neither classes nor golden.scores, so no output decides"
-    return ""
-
-
-def unfit_harm(case: Case) -> str:
-    """Why it is not known who was right, or an empty string."""
-    return unfit_decisions(case) or ("" if case.labelled else "the golden set has no labels, so nobody knows who errs")
-
-
-def judge_flips(
-    case: Case, findings: ClauseEvidence, other: str, most: int, *, harmful: bool, baseline: bool = False
-) -> Judgement:
-    """Hold the flips that are not accepted against a limit.
+def flip_number(case: Case, findings: ClauseEvidence, other: str, *, harmful: bool, baseline: bool = False) -> Number:
+    """Count the flips that are not accepted.
 
     Args:
         case: Who is judged.
         findings: What :func:`flip_needs` asks for.
         other: The variant that is compared to.
-        most: How many may flip.
         harmful: Whether only right→wrong counts.
         baseline: Whether ``other`` is that of the accepted release.
     """
     golden, candidate, reference = (findings[need] for need in flip_needs(case, other, baseline=baseline)[:3])
-    if refused := unusable_scores(case, candidate, golden, reference):
-        return refused
+    require_scores(case, candidate, golden, reference)
     ledger = findings[case.need(FlipLedger, versus=other, baseline=baseline)]
     known = findings[KNOWN]
     if ledger.failure:
-        return cannot_judge(f"decisions cannot be compared: {ledger.failure}", "measure both variants again")
+        raise cannot_judge(f"decisions cannot be compared: {ledger.failure}", "measure both variants again")
     if known.failure:
-        return cannot_judge(known.failure, "correct the file, or take the entry out")
+        raise cannot_judge(known.failure, "correct the file, or take the entry out")
     whom = f"the release's {other}" if baseline else other
     stated = [
         entry
@@ -104,15 +100,10 @@ def judge_flips(
     fresh = total - len(sorted_out.accepted)
     kind = "harmful flip" if harmful else "flip"
     apart = f", {pluralise(len(sorted_out.accepted), 'further one')} accepted" if sorted_out.accepted else ""
-    return compare_to_limit(
-        Relation.AT_MOST,
-        most,
+    return Number(
         fresh,
-        unit="flips",
-        found=f"{pluralise(fresh, kind)} between {whom} and {case.name} on "
-        f"{pluralise(ledger.samples, 'sample')}{apart}",
-        next_step="look at these images; accept what is meant with `eyerace-parity flips accept`, with a reason",
-        details=_details(case, ledger, sorted_out, whom),
+        f"{pluralise(fresh, kind)} between {whom} and {case.name} on {pluralise(ledger.samples, 'sample')}{apart}",
+        _details(case, ledger, sorted_out, whom),
     )
 
 
@@ -178,21 +169,29 @@ def _needs(case: Case, _limits: FlipLimits) -> tuple[Need[Any], ...]:
     return flip_needs(case, case.reference or "")
 
 
-def _unfit(case: Case, _limits: FlipLimits) -> str:
-    return unfit_decisions(case) or ("" if case.reference else f"{case.name} has no reference to differ from")
-
-
-def _unfit_harmful(case: Case, limits: FlipLimits) -> str:
-    return unfit_harm(case) or _unfit(case, limits)
-
-
-@flips.clause("decision_flips", limit="decision_flips", needs=_needs, unfit=_unfit)
-def decision_flips(case: Case, limits: FlipLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    flips,
+    "decision_flips",
+    Relation.AT_MOST,
+    unit="flips",
+    needs=_needs,
+    unfit=either(undecided, _unreferenced),
+    next_step=NEXT_STEP_FLIPS,
+)
+def decision_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed are decided otherwise than by the reference."""
-    return judge_flips(case, findings, case.reference or "", limits.decision_flips or 0, harmful=False)
+    return flip_number(case, findings, case.reference or "", harmful=False)
 
 
-@flips.clause("harmful_flips", limit="harmful_flips", needs=_needs, unfit=_unfit_harmful)
-def harmful_flips(case: Case, limits: FlipLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    flips,
+    "harmful_flips",
+    Relation.AT_MOST,
+    unit="flips",
+    needs=_needs,
+    unfit=either(undecided, unjudged, _unreferenced),
+    next_step=NEXT_STEP_FLIPS,
+)
+def harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed turn from right in the reference to wrong."""
-    return judge_flips(case, findings, case.reference or "", limits.harmful_flips or 0, harmful=True)
+    return flip_number(case, findings, case.reference or "", harmful=True)

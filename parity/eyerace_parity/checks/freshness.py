@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import OnnxVariant
@@ -14,7 +15,6 @@ from eyerace_parity.evidence.artefacts import Lineage
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.core.result import Judgement
-    from eyerace_parity.evidence.base import Need
 
 _TOOL = "tool."
 _MEANS = {
@@ -30,16 +30,12 @@ class FreshnessLimits(Limits):
 freshness = Family("freshness", FreshnessLimits)
 
 
-def _needs(case: Case, _limits: FreshnessLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Lineage),)
-
-
 def _made_by_recipe(case: Case, _limits: FreshnessLimits) -> bool:
     return isinstance(case.variant, OnnxVariant) and case.variant.recipe is not None
 
 
-@freshness.clause("fresh", needs=_needs, applies=_made_by_recipe)
-def fresh(case: Case, _limits: FreshnessLimits, findings: ClauseEvidence) -> Judgement:
+@freshness.clause("fresh", needs=needs(Lineage), applies=_made_by_recipe)
+def fresh(case: Case, findings: ClauseEvidence) -> Judgement:
     """The artefact carries the digests of what it would be made from now.
 
     Versions of tools are told, not judged: another version need not make another model, and the other clauses see it
@@ -50,7 +46,7 @@ def fresh(case: Case, _limits: FreshnessLimits, findings: ClauseEvidence) -> Jud
     then = {key: value for key, value in lineage.stamped.items() if not key.startswith(_TOOL)}
     again = f"make it again: eyerace-parity export {case.name}"
     if not now:
-        return cannot_judge(
+        raise cannot_judge(
             f"nothing is known of what {case.name} would be made from now",
             "look whether its source and recipe are there",
         )

@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eyerace_parity.checks.phrases import cannot_judge
+from eyerace_parity.checks.base import Refusal
+from eyerace_parity.checks.phrases import broken, cannot_judge
 from eyerace_parity.core.numbers import pluralise
 from eyerace_parity.core.result import Judgement, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Execution, GoldenFacts, Outputs
+from eyerace_parity.evidence.answers import SCORES_NDIM, Execution, GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Need
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
+    from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array
     from eyerace_parity.stats.differences import Floats
 
@@ -44,10 +48,10 @@ class OutputDefect:
     next_step: str
     in_variant: bool = True
 
-    def judgement(self, *, accused: bool) -> Judgement:
-        """Turn the fault into a judgement; ``accused`` says whether the variant is the one under judgement."""
+    def refusal(self, *, accused: bool) -> Refusal:
+        """Turn the fault into an answer; ``accused`` says whether the variant is the one under judgement."""
         status = Status.BROKEN if accused and self.in_variant else Status.ERROR
-        return Judgement(status, reason=self.reason, next_step=self.next_step)
+        return Refusal(Judgement(status, reason=self.reason, next_step=self.next_step))
 
 
 def element(output: str, index: tuple[Any, ...]) -> str:
@@ -133,50 +137,49 @@ def output_defect(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDe
     )
 
 
-def unusable(case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None) -> Judgement | None:
-    """Judge outputs of which no number can be made; ``None`` where all is well.
+def require_whole(case: Case, outputs: Outputs, golden: GoldenFacts, *, accused: bool) -> None:
+    """Refuse one variant's outputs of which no number can be made; ``accused`` says whether it is judged itself."""
+    if defect := output_defect(case, outputs, golden):
+        raise defect.refusal(accused=accused)
+
+
+def require_usable(case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None) -> None:
+    """Refuse outputs of which no number can be made.
 
     Args:
         case: Who is judged.
         outputs: Its outputs.
         golden: The golden set's facts.
         reference: The outputs that it is compared to.
+
+    Raises:
+        Refusal: No number can be made of them.
     """
-    if fault := output_defect(case, outputs, golden):
-        return fault.judgement(accused=True)
+    require_whole(case, outputs, golden, accused=True)
     if reference is None:
-        return None
-    if fault := output_defect(case, reference, golden):
-        return fault.judgement(accused=False)
+        return
+    require_whole(case, reference, golden, accused=False)
     for output, array in outputs.arrays.items():
         other = reference.arrays[output]
         if array.shape != other.shape:
-            return Judgement(
-                Status.BROKEN,
+            raise broken(
                 reason=f"{output} has the shape {list(array.shape[1:])} a sample in {case.name},"
                 f" but {list(other.shape[1:])} in {case.reference}",
                 next_step="export both variants from the same network",
             )
-    return None
 
 
-def unusable_scores(
-    case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None
-) -> Judgement | None:
-    """Judge outputs whose scores decide for no class; ``None`` where they do."""
-    if refused := unusable(case, outputs, golden, reference):
-        return refused
+def require_scores(case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None) -> None:
+    """Refuse outputs whose scores decide for no class."""
+    require_usable(case, outputs, golden, reference)
     name = case.contract.scores_output
     shape, classes = outputs.arrays[name].shape, case.contract.classes
-    flat = 2
-    if len(shape) != flat or (classes and shape[1] != len(classes)):
+    if len(shape) != SCORES_NDIM or (classes and shape[1] != len(classes)):
         wanted = f"one score for each of {len(classes)} classes" if classes else "one row of scores"
-        return Judgement(
-            Status.BROKEN,
+        raise broken(
             reason=f"{name} has the shape {list(shape[1:])} a sample, but must be {wanted}",
             next_step="name the right output in golden.scores, or the right classes in classes",
         )
-    return None
 
 
 def on_host(case: Case) -> Need[Execution]:
@@ -184,55 +187,60 @@ def on_host(case: Case) -> Need[Execution]:
     return Need(Execution, case.name)
 
 
-def target_defect(case: Case, execution: Execution, golden: GoldenFacts, *, accused: bool) -> Judgement | None:
-    """Judge an execution of which no number can be made; ``None`` where all is well."""
+def require_target(case: Case, execution: Execution, golden: GoldenFacts, *, accused: bool) -> None:
+    """Refuse an execution of which no number can be made."""
     where = execution.provenance.target
     if not golden.ids or not execution.samples:
-        return cannot_judge("no golden sample was run", "add golden samples: nothing is held by an empty set")
+        raise cannot_judge("no golden sample was run", "add golden samples: nothing is held by an empty set")
     if execution.samples[-1] >= len(golden.ids):
-        return cannot_judge(f"{where} ran samples of another golden set", "measure again on this golden set")
+        raise cannot_judge(f"{where} ran samples of another golden set", "measure again on this golden set")
     if execution.failure:
         status = Status.BROKEN if accused else Status.ERROR
         next_step = execution.next_step or f"the file must not ship for {where}; another recipe or runtime may live"
-        return Judgement(status, reason=f"{case.name} on {where}: {execution.failure}", next_step=next_step)
+        raise Refusal(Judgement(status, reason=f"{case.name} on {where}: {execution.failure}", next_step=next_step))
     rows = list(execution.samples)
     part = GoldenFacts(golden.digest, tuple(golden.ids[row] for row in rows), golden.classes)
     answers = Outputs(execution.provenance, execution.arrays, len(rows))
-    if fault := output_defect(case, answers, part):
-        return fault.judgement(accused=accused)
-    return None
+    require_whole(case, answers, part, accused=accused)
 
 
-def incomparable(case: Case, findings: ClauseEvidence) -> Judgement | None:
-    """Judge a target's answers that cannot be compared with the host's; ``None`` where they can."""
+def require_comparable(case: Case, findings: ClauseEvidence) -> None:
+    """Refuse a target's answers that cannot be compared with the host's."""
     golden, there, here = findings[GOLDEN], findings[case.need(Execution)], findings[on_host(case)]
-    if refused := target_defect(case, there, golden, accused=True) or target_defect(case, here, golden, accused=False):
-        return refused
+    require_target(case, there, golden, accused=True)
+    require_target(case, here, golden, accused=False)
     if there.samples != here.samples:
-        return cannot_judge(f"{case.target} ran other samples than the host", "measure both again")
+        raise cannot_judge(f"{case.target} ran other samples than the host", "measure both again")
     for output, array in there.arrays.items():
         other = here.arrays[output]
         if array.shape != other.shape:
-            return Judgement(
-                Status.BROKEN,
+            raise broken(
                 reason=f"{output} has the shape {list(array.shape[1:])} a sample on {case.target},"
                 f" but {list(other.shape[1:])} on the host",
                 next_step="fix the shape in the exported graph",
             )
-    return None
 
 
-def undecisive(case: Case, scores: Array) -> Judgement | None:
-    """Judge scores that decide for no class; ``None`` where they do."""
-    flat = 2
-    if scores.ndim == flat and (not case.contract.classes or scores.shape[1] == len(case.contract.classes)):
-        return None
-    return Judgement(
-        Status.BROKEN,
+def require_decisive(case: Case, scores: Array) -> None:
+    """Refuse scores that decide for no class."""
+    if scores.ndim == SCORES_NDIM and (not case.contract.classes or scores.shape[1] == len(case.contract.classes)):
+        return
+    raise broken(
         reason=f"{case.contract.scores_output} has the shape {list(scores.shape[1:])} a sample, but must be one row of"
         " scores",
         next_step="name the right output in golden.scores, or the right classes in classes",
     )
+
+
+def require_samples(contract: Contract, labels: NDArray[np.int64], classes: Iterable[str] | None = None) -> None:
+    """Refuse a set without samples of a class, of all or of some: an F1 that is not defined must not be averaged."""
+    support = np.bincount(labels, minlength=len(contract.classes))
+    there = {name for name, number in zip(contract.classes, support, strict=False) if number}
+    if absent := [name for name in classes or contract.classes if name not in there]:
+        raise cannot_judge(
+            f"the golden set has no sample of {join_names(absent)}, so its F1 is not defined",
+            "add golden samples of every class, or take the class out of the contract",
+        )
 
 
 def chosen(case: Case, execution: Execution, golden: GoldenFacts) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.arm64 import arm64
+from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.limits import other_variant
-from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit, unknown
+from eyerace_parity.checks.phrases import cannot_judge, unknown, unproven
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.numbers import format_count, format_number
-from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.costs import InstructionCounts
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eyerace_parity.checks.arm64 import Arm64Limits
-    from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.checks.limits import Budget
+    from eyerace_parity.checks.base import Case, ClauseEvidence, Refusal
+    from eyerace_parity.checks.limits import Budget, RatioLimit
     from eyerace_parity.evidence.base import Need
 
 AGREEMENT: Final = 0.005
@@ -32,17 +34,9 @@ _UNIT: Final = "instructions"
 _FEWER: Final = "quantise statically, take a smaller network or input, or raise the budget"
 
 
-def _needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    return (case.need(InstructionCounts),)
-
-
 def _ratio_needs(case: Case, limits: Arm64Limits) -> tuple[Need[Any], ...]:
     versus = limits.instructions_ratio.versus if limits.instructions_ratio else None
     return (case.need(InstructionCounts), case.need(InstructionCounts, versus))
-
-
-def _growth_needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    return (case.need(InstructionCounts), case.need(InstructionCounts, baseline=True))
 
 
 def _in_torch(case: Case, _limits: Arm64Limits) -> str:
@@ -75,85 +69,69 @@ def _unfit_budget(key: str) -> Callable[[Case, Arm64Limits], str]:
     return unfit
 
 
-def _applies(key: str) -> Callable[[Case, Arm64Limits], bool]:
-    return lambda case, limits: _budget(case, getattr(limits, key)) is not None
-
-
-def _budget(case: Case, budget: Budget | None) -> int | None:
+def _budget(key: str) -> Callable[[Case], int | None]:
     """The number that holds on a case's target, if there is one."""
-    return budget.get(case.target) if isinstance(budget, dict) else budget
+
+    def budget(case: Case) -> int | None:
+        stated: Budget | None = getattr(arm64.limits_of(case), key)
+        return stated.get(case.target) if isinstance(stated, dict) else stated
+
+    return budget
 
 
-@arm64.clause(
+@compares(
+    arm64,
     "instructions",
+    Relation.AT_MOST,
     limit="instructions",
-    needs=_needs,
-    applies=_applies("instructions"),
+    to=_budget("instructions"),
+    unit=_UNIT,
+    needs=needs(InstructionCounts),
     unfit=_unfit_budget("instructions"),
+    next_step=_FEWER,
 )
-def instructions(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
+def instructions(case: Case, findings: ClauseEvidence) -> Number:
     """A steady inference takes no more instructions on the target than allowed."""
     found = findings[case.need(InstructionCounts)]
-    if refused := _uncounted(case.name, found, found.steady, "inference"):
-        return refused
+    _require_counted(case.name, found, found.steady, "inference")
     value = max(found.steady)
-    return compare_to_limit(
-        Relation.AT_MOST,
-        _budget(case, limits.instructions) or 0,
-        value,
-        unit=_UNIT,
-        found=f"an inference of {case.name} takes {format_count(value)} instructions on {case.target}, in one thread",
-        next_step=_FEWER,
-        details=_told(found),
-    )
+    told = f"an inference of {case.name} takes {format_count(value)} instructions on {case.target}, in one thread"
+    return Number(value, told, _told(found))
 
 
-@arm64.clause(
+@compares(
+    arm64,
     "load_instructions",
+    Relation.AT_MOST,
     limit="load_instructions",
-    needs=_needs,
-    applies=_applies("load_instructions"),
+    to=_budget("load_instructions"),
+    unit=_UNIT,
+    needs=needs(InstructionCounts),
     unfit=_unfit_budget("load_instructions"),
+    next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
 )
-def load_instructions(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
+def load_instructions(case: Case, findings: ClauseEvidence) -> Number:
     """Making a session takes no more instructions on the target than allowed."""
     found = findings[case.need(InstructionCounts)]
-    if refused := _uncounted(case.name, found, found.load, "loading"):
-        return refused
+    _require_counted(case.name, found, found.load, "loading")
     value = max(found.load)
-    return compare_to_limit(
-        Relation.AT_MOST,
-        _budget(case, limits.load_instructions) or 0,
-        value,
-        unit=_UNIT,
-        found=f"to make a session of {case.name} takes {format_count(value)} instructions on {case.target}",
-        next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
-        details=_told(found),
-    )
+    told = f"to make a session of {case.name} takes {format_count(value)} instructions on {case.target}"
+    return Number(value, told, _told(found))
 
 
-@arm64.clause("instructions_ratio", limit="instructions_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
-def instructions_ratio(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
+@arm64.demand("instructions_ratio", limit="instructions_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
+def instructions_ratio(case: Case, limit: RatioLimit, findings: ClauseEvidence) -> Judgement:
     """An inference takes few enough instructions beside another variant's on the same target."""
-    demand = limits.instructions_ratio
-    if demand is None:
-        raise LookupError("instructions_ratio was not demanded")
-    ours, theirs = findings[case.need(InstructionCounts)], findings[case.need(InstructionCounts, demand.versus)]
-    if refused := _uncounted(case.name, ours, ours.steady, "inference"):
-        return refused
-    if refused := _uncounted(demand.versus, theirs, theirs.steady, "inference"):
-        return refused
+    ours, theirs = findings[case.need(InstructionCounts)], findings[case.need(InstructionCounts, limit.versus)]
+    _require_counted(case.name, ours, ours.steady, "inference")
+    _require_counted(limit.versus, theirs, theirs.steady, "inference")
     value = max(ours.steady) / max(theirs.steady)
-    return compare_to_limit(
-        Relation.AT_MOST,
-        demand.at_most,
-        value,
-        unit=f"of {demand.versus}",
-        found=f"an inference of {case.name} takes {format_number(value)} times the instructions of {demand.versus} on"
-        f" {case.target} ({format_count(max(ours.steady))} of {format_count(max(theirs.steady))})",
-        next_step=_FEWER,
-        details=_told(ours),
+    told = (
+        f"an inference of {case.name} takes {format_number(value)} times the instructions of {limit.versus} on"
+        f" {case.target} ({format_count(max(ours.steady))} of {format_count(max(theirs.steady))})"
     )
+    number = Number(value, told, _told(ours))
+    return number.against(Relation.AT_MOST, limit.at_most, unit=f"of {limit.versus}", next_step=_FEWER)
 
 
 def _whole(case: Case, _limits: Arm64Limits) -> bool:
@@ -161,62 +139,63 @@ def _whole(case: Case, _limits: Arm64Limits) -> bool:
     return not case.contract.cell
 
 
-@arm64.clause("instructions_growth", limit="instructions_growth", needs=_growth_needs, applies=_whole, unfit=_in_torch)
-def instructions_growth(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    arm64,
+    "instructions_growth",
+    Relation.AT_MOST,
+    needs=needs(InstructionCounts, baseline=InstructionCounts),
+    applies=_whole,
+    unfit=_in_torch,
+    next_step="look for what was added to the graph, or is no longer fused; or accept it as a new release",
+)
+def instructions_growth(case: Case, findings: ClauseEvidence) -> Number:
     """An inference takes hardly more instructions on the target than that of the accepted release."""
     ours, theirs = findings[case.need(InstructionCounts)], findings[case.need(InstructionCounts, baseline=True)]
-    if refused := _uncounted(case.name, ours, ours.steady, "inference"):
-        return refused
+    _require_counted(case.name, ours, ours.steady, "inference")
     then, now = theirs.provenance.runtime, ours.provenance.runtime
     if then != now:
         if theirs.provenance.artefact != ours.provenance.artefact:
-            return _another_runtime(case, then, now)
+            raise _another_runtime(case, then, now)
         theirs = ours  # the same file, so the release would be counted the same here
-    if refused := _uncounted(f"the release's {case.name}", theirs, theirs.steady, "inference"):
-        return refused
+    _require_counted(f"the release's {case.name}", theirs, theirs.steady, "inference")
     value = (max(ours.steady) - max(theirs.steady)) / max(theirs.steady)
     more = f"{format_number(abs(value) * 100)} % {'more' if value > 0 else 'less'}" if value else "exactly as many"
-    return compare_to_limit(
-        Relation.AT_MOST,
-        limits.instructions_growth or 0.0,
+    return Number(
         value,
-        found=f"an inference of {case.name} takes {format_count(max(ours.steady))} instructions on {case.target}, the"
+        f"an inference of {case.name} takes {format_count(max(ours.steady))} instructions on {case.target}, the"
         f" release's {format_count(max(theirs.steady))}: {more}",
-        next_step="look for what was added to the graph, or is no longer fused; or accept it as a new release",
-        details=[
+        [
             *_told(ours),
             *((f"it is the release's own file, which was counted with {then}; this is {now}",) if then != now else ()),
         ],
     )
 
 
-def _another_runtime(case: Case, then: str, now: str) -> Judgement:
+def _another_runtime(case: Case, then: str, now: str) -> Refusal:
     """A runtime's kernels take several per cent more or fewer than another's: between two, nothing is proven."""
-    return Judgement(
-        Status.UNPROVEN,
+    return unproven(
         reason=f"the release's {case.name} was counted with {then}, this one with {now}: counts of two runtimes"
         " do not compare",
         next_step=f"judge with {then}, or accept a new release with --eyerace-parity-accept NAME",
     )
 
 
-def _uncounted(name: str, found: InstructionCounts, counts: Sequence[int], what: str) -> Judgement | None:
-    """Judge counts of which nothing can be said; ``None`` where they can be believed."""
+def _require_counted(name: str, found: InstructionCounts, counts: Sequence[int], what: str) -> None:
+    """Refuse counts that cannot be believed."""
     target = found.provenance.target
     if found.unavailable:
         next_step = found.next_step or "judge on a machine whose emulator counts instructions"
-        return Judgement(Status.UNPROVEN, reason=found.unavailable, next_step=next_step)
+        raise unproven(reason=found.unavailable, next_step=next_step)
     if found.failure:
-        return cannot_judge(
+        raise cannot_judge(
             f"nothing could be counted of {name} on {target}: {found.failure}",
             "mend what the clause executes says of it",
         )
     if not counts or min(counts) <= 0:
-        return cannot_judge(f"no {what} of {name} was counted on {target}", "measure again")
+        raise cannot_judge(f"no {what} of {name} was counted on {target}", "measure again")
     spread = (max(counts) - min(counts)) / min(counts)
     if len(counts) < 2 or spread > AGREEMENT:  # noqa: PLR2004 - one count cannot agree with another
-        return Judgement(
-            Status.UNPROVEN,
+        raise unproven(
             reason=f"repeated counts of {name} on {target} differ by {format_number(spread * 100)} %, more than the"
             f" {format_number(AGREEMENT * 100)} % at which a count is believed"
             if len(counts) > 1
@@ -224,7 +203,6 @@ def _uncounted(name: str, found: InstructionCounts, counts: Sequence[int], what:
             next_step="run again; if they still differ, the model's work depends on chance: look for a random operator",
             details=_told(found),
         )
-    return None
 
 
 def _told(found: InstructionCounts) -> tuple[str, ...]:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, unusable
-from eyerace_parity.checks.phrases import compare_equal, compare_to_limit
+from eyerace_parity.checks.base import Family, Refusal
+from eyerace_parity.checks.comparison import Number, compares, constant
+from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, require_usable
+from eyerace_parity.checks.phrases import compare_equal, unproven
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import SCORES_NDIM, GoldenFacts, Outputs
 from eyerace_parity.stats.classification import decisions
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import GoldenFacts
-    from eyerace_parity.evidence.base import Array, Need
+    from eyerace_parity.evidence.base import Array
 
 
 class IntegrityLimits(Limits):
@@ -36,16 +37,12 @@ class IntegrityLimits(Limits):
 integrity = Family("integrity", IntegrityLimits)
 
 
-def _needs(case: Case, _limits: IntegrityLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs))
-
-
-@integrity.clause("complete", needs=_needs)
-def complete(case: Case, _limits: IntegrityLimits, findings: ClauseEvidence) -> Judgement:
+@integrity.clause("complete", needs=needs(GoldenFacts, Outputs))
+def complete(case: Case, findings: ClauseEvidence) -> Judgement:
     """All outputs are there, a row for every sample, in the contract's element types."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
     if fault := absent_rows(case, outputs, golden) or hollow(outputs):
-        return fault.judgement(accused=True)
+        raise fault.refusal(accused=True)
     wanted = {port.name: port.dtype for port in case.contract.interface.outputs}
     wrong = [
         f"{name} is {array.dtype.name}, not {wanted[name]}"
@@ -62,48 +59,43 @@ def complete(case: Case, _limits: IntegrityLimits, findings: ClauseEvidence) -> 
     )
 
 
-@integrity.clause("finite", needs=_needs)
-def finite(case: Case, _limits: IntegrityLimits, findings: ClauseEvidence) -> Judgement:
+@compares(integrity, "finite", Relation.EQUAL, to=constant(0), unit="elements", needs=needs(GoldenFacts, Outputs))
+def finite(case: Case, findings: ClauseEvidence) -> Number:
     """No answer is NaN or infinite."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
     if fault := absent_rows(case, outputs, golden) or hollow(outputs):
-        return fault.judgement(accused=True)
+        raise fault.refusal(accused=True)
     bad = sum(int((~np.isfinite(a)).sum()) for a in outputs.arrays.values() if a.dtype.kind in "fc")
-    fault = not_finite(outputs.arrays, golden.ids, case.name)
-    return compare_to_limit(
-        Relation.EQUAL,
-        0,
-        bad,
-        unit="elements",
-        found=fault.reason if fault else f"all {sum(a.size for a in outputs.arrays.values())} elements are finite",
-        next_step=fault.next_step if fault else "",
-    )
+    if fault := not_finite(outputs.arrays, golden.ids, case.name):
+        return Number(bad, fault.reason, next_step=fault.next_step)
+    return Number(bad, f"all {sum(a.size for a in outputs.arrays.values())} elements are finite")
 
 
-@integrity.clause("varied", needs=_needs)
-def varied(case: Case, limits: IntegrityLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    integrity,
+    "varied",
+    Relation.AT_LEAST,
+    to=lambda case: integrity.limits_of(case).least_variation,
+    needs=needs(GoldenFacts, Outputs),
+    next_step="an output that does not depend on the sample is a broken export, a wrong input or a collapsed "
+    "quantisation: compare the layers with the reference",
+)
+def varied(case: Case, findings: ClauseEvidence) -> Number:
     """The answers change with the sample: no output is all but constant, and not every decision is the same."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
-    if refused := unusable(case, outputs, golden):
-        return refused
+    require_usable(case, outputs, golden)
     if outputs.expected == 1:
-        return Judgement(
-            Status.UNPROVEN,
+        raise unproven(
             reason="one sample cannot show whether the answer changes with the sample",
             next_step="add golden samples",
         )
-    if same := _one_decision(case, outputs, golden):
-        return same
+    _require_decisions(case, outputs, golden)
     spreads = {name: _liveliest(array) for name, array in outputs.arrays.items()}
     name = min(spreads, key=lambda output: spreads[output])
-    return compare_to_limit(
-        Relation.AT_LEAST,
-        limits.least_variation,
+    return Number(
         spreads[name],
-        found=f"{name} of {case.name} varies over the samples by {format_number(spreads[name])} of its magnitude",
-        next_step="an output that does not depend on the sample is a broken export, a wrong input or a collapsed "
-        "quantisation: compare the layers with the reference",
-        details=[f"{output}: {format_number(spread)} of its magnitude" for output, spread in spreads.items()],
+        f"{name} of {case.name} varies over the samples by {format_number(spreads[name])} of its magnitude",
+        [f"{output}: {format_number(spread)} of its magnitude" for output, spread in spreads.items()],
     )
 
 
@@ -116,17 +108,16 @@ def _liveliest(array: Array) -> float:
     return float(np.max(np.std(scaled, axis=0)))
 
 
-def _one_decision(case: Case, outputs: Outputs, golden: GoldenFacts) -> Judgement | None:
-    """Judge a classifier that decides alike for samples of different classes."""
+def _require_decisions(case: Case, outputs: Outputs, golden: GoldenFacts) -> None:
+    """Refuse a classifier that decides alike for samples of different classes."""
     scores = outputs.arrays[case.contract.scores_output]
-    flat = 2
-    if golden.labels is None or scores.ndim != flat or scores.shape[1] != len(golden.classes):
-        return None
+    if golden.labels is None or scores.ndim != SCORES_NDIM or scores.shape[1] != len(golden.classes):
+        return
     decided, there = np.unique(decisions(scores)), len(np.unique(golden.labels))
     if there == 1 or len(decided) > 1:
-        return None
+        return
     only = golden.classes[int(decided[0])]
-    return Judgement(
+    answer = Judgement(
         Status.BROKEN,
         "1 decision",
         "2 decisions",
@@ -134,3 +125,4 @@ def _one_decision(case: Case, outputs: Outputs, golden: GoldenFacts) -> Judgemen
         reason=f"{case.name} decides for {only!r} on all {outputs.expected} samples, which bear {there} labels",
         next_step="check the preprocessing profile and the quantisation of the last layers: they ignore the input",
     )
+    raise Refusal(answer)

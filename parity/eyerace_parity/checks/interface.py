@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Case, ClauseEvidence, Family
+from eyerace_parity.checks.comparison import Number, compares, constant
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.guards import GOLDEN, absent_rows
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal, compare_to_limit
 from eyerace_parity.checks.ports import differences_of_ports, faults_of_answers, faults_of_ports, spelled
@@ -16,7 +19,7 @@ from eyerace_parity.core.errors import signal_in_words
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Graph, PortFact
 from eyerace_parity.evidence.costs import Preflight
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Need
 
 _DEFAULT_DOMAIN = "ai.onnx"
+_QUANTISED = "see what the quantisation left in float (op_types, exclude), and whether it ran at all"
 
 
 class InterfaceLimits(Limits):
@@ -42,6 +46,9 @@ class InterfaceLimits(Limits):
 
 interface = Family("interface", InterfaceLimits)
 
+_none = partial(compares, interface, relation=Relation.EQUAL, to=constant(0))
+"""Declares a clause that counts what must not be there."""
+
 
 def _is_onnx(case: Case, _limits: InterfaceLimits) -> bool:
     return case.variant.kind == "onnx"
@@ -55,66 +62,44 @@ def _declares_ports(case: Case, _limits: InterfaceLimits) -> bool:
     return not _is_torch(case)
 
 
-def _graph(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Graph),)
-
-
-def _preflight(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Preflight),)
-
-
 def _declared(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
     if _is_torch(case):
         return (GOLDEN, case.need(Outputs))
     return (case.need(Graph),) if case.variant.kind == "onnx" else (case.need(Preflight),)
 
 
-def _answered(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs))
-
-
 def _unfit_integers(case: Case, _limits: InterfaceLimits) -> str:
     return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so nobody can see what is in integers"
 
 
-def _unread(graph: Graph) -> Judgement | None:
-    """Judge a graph that could not be read; the clause ``valid`` is the one that accuses."""
-    if not graph.failure:
-        return None
-    return cannot_judge(f"the file could not be read: {graph.failure}", "mend what the clause valid says of it")
+def _require_read(graph: Graph) -> None:
+    """Refuse a graph that could not be read; the clause ``valid`` is the one that accuses."""
+    if graph.failure:
+        raise cannot_judge(f"the file could not be read: {graph.failure}", "mend what the clause valid says of it")
 
 
-def _ports(case: Case, findings: ClauseEvidence) -> tuple[Sequence[PortFact], Sequence[PortFact]] | Judgement:
+def _ports(case: Case, findings: ClauseEvidence) -> tuple[Sequence[PortFact], Sequence[PortFact]]:
     """Inputs and outputs as the artefact declares them."""
     if case.variant.kind == "onnx":
         graph = findings[case.need(Graph)]
-        return _unread(graph) or (graph.inputs, graph.outputs)
+        _require_read(graph)
+        return graph.inputs, graph.outputs
     preflight = findings[case.need(Preflight)]
     if preflight.failure:
-        return cannot_judge(
+        raise cannot_judge(
             f"{case.name} does not load: {preflight.failure}", "mend what the clause from_bytes says of it"
         )
     return preflight.inputs, preflight.outputs
 
 
-def _compare(case: Case, wanted: Sequence[Port], found: Sequence[PortFact]) -> Judgement:
-    return _differences(
-        faults_of_ports(wanted, found),
-        alike=f"{case.name} declares what the contract states",
-        next_step="export with the names, types and dynamic axes of [[interface.inputs]] and [[interface.outputs]]",
-        details=(f"declared: {_spelled(found)}", f"stated:   {_spelled(wanted)}"),
-    )
-
-
-def _differences(faults: Sequence[str], *, alike: str, next_step: str, details: tuple[str, ...]) -> Judgement:
-    return compare_to_limit(
-        Relation.EQUAL,
-        0,
+def _stated(wanted: Sequence[Port], found: Sequence[PortFact], case: Case) -> Number:
+    """How declared ports differ from the contract's."""
+    faults = faults_of_ports(wanted, found)
+    return Number(
         len(faults),
-        unit="differences",
-        found="; ".join(faults) or alike,
-        next_step=next_step,
-        details=details,
+        "; ".join(faults) or f"{case.name} declares what the contract states",
+        (f"declared: {_spelled(found)}", f"stated:   {_spelled(wanted)}"),
+        next_step="export with the names, types and dynamic axes of [[interface.inputs]] and [[interface.outputs]]",
     )
 
 
@@ -122,8 +107,8 @@ def _spelled(ports: Sequence[Port | PortFact]) -> str:
     return join_names(map(spelled, ports)) or "none"
 
 
-@interface.clause("valid", needs=_graph, applies=_is_onnx)
-def valid(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@interface.clause("valid", needs=needs(Graph), applies=_is_onnx)
+def valid(case: Case, findings: ClauseEvidence) -> Judgement:
     """The file can be read, and onnx.checker finds nothing wrong."""
     graph = findings[case.need(Graph)]
     wrong = graph.failure or graph.checker
@@ -136,57 +121,55 @@ def valid(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Jud
     )
 
 
-@interface.clause("inputs", needs=_declared, applies=_declares_ports)
-def inputs(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@_none("inputs", unit="differences", needs=_declared, applies=_declares_ports)
+def inputs(case: Case, findings: ClauseEvidence) -> Number:
     """The inputs have the contract's names, types, extents and dynamic axes."""
     ports = _ports(case, findings)
-    return ports if isinstance(ports, Judgement) else _compare(case, case.contract.interface.inputs, ports[0])
+    return _stated(case.contract.interface.inputs, ports[0], case)
 
 
-@interface.clause("outputs", needs=_declared)
-def outputs(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@_none("outputs", unit="differences", needs=_declared)
+def outputs(case: Case, findings: ClauseEvidence) -> Number:
     """The outputs have the contract's names, types, extents and dynamic axes."""
     wanted = case.contract.interface.outputs
     if not _is_torch(case):
         ports = _ports(case, findings)
-        return ports if isinstance(ports, Judgement) else _compare(case, wanted, ports[1])
+        return _stated(wanted, ports[1], case)
     answered, golden = findings[case.need(Outputs)], findings[GOLDEN]
     # Names are told below, in the words of this clause.
     if not answered.arrays or answered.expected == 0 or not golden.ids:
         fault = absent_rows(case, answered, golden)
         if fault is not None:
-            return fault.judgement(accused=True)
+            raise fault.refusal(accused=True)
     faults = faults_of_answers(wanted, answered.arrays)
     shapes = (f"{name} {array.dtype.name} {[*array.shape[1:]]} a sample" for name, array in answered.arrays.items())
-    return _differences(
-        faults,
-        alike=f"{case.name} answers what the contract states",
+    return Number(
+        len(faults),
+        "; ".join(faults) or f"{case.name} answers what the contract states",
+        (f"answered: {join_names(shapes) or 'nothing'}", f"stated:   {_spelled(wanted)}"),
         next_step="make the module return the contract's outputs, in the order of [[interface.outputs]]",
-        details=(f"answered: {join_names(shapes) or 'nothing'}", f"stated:   {_spelled(wanted)}"),
     )
 
 
-@interface.clause("classes", needs=_answered, applies=lambda case, _: bool(case.contract.classes))
-def classes(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    interface,
+    "classes",
+    Relation.EQUAL,
+    to=lambda case: len(case.contract.classes) or None,
+    unit="scores",
+    needs=needs(GoldenFacts, Outputs),
+    next_step="train and export with the contract's classes, or name the right output in golden.scores",
+)
+def classes(case: Case, findings: ClauseEvidence) -> Number:
     """There is one score for every class."""
     answered, golden = findings[case.need(Outputs)], findings[GOLDEN]
     name, wanted = case.contract.scores_output, len(case.contract.classes)
     if fault := absent_rows(case, answered, golden):
-        return fault.judgement(accused=True)
+        raise fault.refusal(accused=True)
     array = answered.arrays[name]
     found = array.shape[-1] if array.ndim > 1 else 1
-    return compare_to_limit(
-        Relation.EQUAL,
-        wanted,
-        found,
-        unit="scores",
-        found=f"{name} of {case.name} holds {pluralise(found, 'score')} a sample, the contract names {wanted} classes",
-        next_step="train and export with the contract's classes, or name the right output in golden.scores",
-    )
-
-
-def _same_ports_needs(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Graph), case.need(Graph, case.reference))
+    told = f"{name} of {case.name} holds {pluralise(found, 'score')} a sample, the contract names {wanted} classes"
+    return Number(found, told)
 
 
 def _both_onnx(case: Case, limits: InterfaceLimits) -> bool:
@@ -194,72 +177,76 @@ def _both_onnx(case: Case, limits: InterfaceLimits) -> bool:
     return _is_onnx(case, limits) and reference is not None and case.contract.variants[reference].kind == "onnx"
 
 
-@interface.clause("same_ports", needs=_same_ports_needs, applies=_both_onnx)
-def same_ports(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@_none("same_ports", unit="differences", needs=needs(Graph, reference=Graph), applies=_both_onnx)
+def same_ports(case: Case, findings: ClauseEvidence) -> Number:
     """Inputs and outputs equal those of the reference, so that one can stand in for the other."""
     ours, theirs = findings[case.need(Graph)], findings[case.need(Graph, case.reference)]
-    if refused := _unread(ours) or _unread(theirs):
-        return refused
+    _require_read(ours)
+    _require_read(theirs)
     faults = differences_of_ports(ours.inputs, theirs.inputs) + differences_of_ports(ours.outputs, theirs.outputs)
-    return _differences(
-        faults,
-        alike=f"{case.name} has the inputs and outputs of {case.reference}",
-        next_step=f"make both from the same export; the app feeds {case.name} as it feeds {case.reference}",
-        details=(
+    return Number(
+        len(faults),
+        "; ".join(faults) or f"{case.name} has the inputs and outputs of {case.reference}",
+        (
             f"{case.name}: {_spelled((*ours.inputs, *ours.outputs))}",
             f"{case.reference}: {_spelled((*theirs.inputs, *theirs.outputs))}",
         ),
+        next_step=f"make both from the same export; the app feeds {case.name} as it feeds {case.reference}",
     )
 
 
-@interface.clause("opset", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.opset is not None)
-def opset(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+def _missing(what: str, limit: int) -> Judgement:
+    found = f"the file {what}"
+    return compare_equal(False, "none", str(limit), found=found, next_step="export the file again")
+
+
+@interface.demand("opset", to=lambda case: case.contract.interface.opset, needs=needs(Graph), applies=_is_onnx)
+def opset(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file is written at exactly the opset that was asked for."""
-    graph, wanted = findings[case.need(Graph)], case.contract.interface.opset or 0
-    if refused := _unread(graph):
-        return refused
+    graph = findings[case.need(Graph)]
+    _require_read(graph)
     found = graph.opsets.get(_DEFAULT_DOMAIN)
     if found is None:
-        return compare_equal(
-            False, "none", str(wanted), found="the file imports no ai.onnx opset", next_step="export the file again"
-        )
+        return _missing("imports no ai.onnx opset", limit)
     return compare_to_limit(
         Relation.EQUAL,
-        wanted,
+        limit,
         found,
-        found=f"the file is written at opset {found}, asked for was {wanted}",
-        next_step=f"export with opset_version={wanted}; torch's newer exporter may write a later one without failing: "
+        found=f"the file is written at opset {found}, asked for was {limit}",
+        next_step=f"export with opset_version={limit}; torch's newer exporter may write a later one without failing: "
         "eyerace-parity export verifies it",
     )
 
 
-@interface.clause(
-    "ir_version", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.max_ir_version is not None
+@interface.demand(
+    "ir_version", to=lambda case: case.contract.interface.max_ir_version, needs=needs(Graph), applies=_is_onnx
 )
-def ir_version(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+def ir_version(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file's IR version is no newer than the app's runtime reads."""
-    graph, newest = findings[case.need(Graph)], case.contract.interface.max_ir_version or 0
-    if refused := _unread(graph):
-        return refused
+    graph = findings[case.need(Graph)]
+    _require_read(graph)
     if graph.ir_version <= 0:
-        return compare_equal(
-            False, "none", str(newest), found="the file states no IR version", next_step="export the file again"
-        )
+        return _missing("states no IR version", limit)
     return compare_to_limit(
         Relation.AT_MOST,
-        newest,
+        limit,
         graph.ir_version,
-        found=f"the file is written at IR version {graph.ir_version}, the newest allowed is {newest}",
+        found=f"the file is written at IR version {graph.ir_version}, the newest allowed is {limit}",
         next_step="set the model's ir_version to the newest that the app's runtime reads, and save it again",
     )
 
 
-@interface.clause("domains", needs=_graph, applies=_is_onnx)
-def domains(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@_none(
+    "domains",
+    unit="unfit domains",
+    needs=needs(Graph),
+    applies=_is_onnx,
+    next_step="strip unused imports, as eyerace-parity export does, and allow the others in interface.domains",
+)
+def domains(case: Case, findings: ClauseEvidence) -> Number:
     """Every imported operator domain is allowed and used: a version too new for a runtime is refused, used or not."""
     graph, allowed = findings[case.need(Graph)], case.contract.interface.domains
-    if refused := _unread(graph):
-        return refused
+    _require_read(graph)
     imported = [domain for domain in graph.opsets if domain != _DEFAULT_DOMAIN]
     foreign = [domain for domain in imported if domain not in allowed]
     idle = [domain for domain in graph.unused_domains if domain != _DEFAULT_DOMAIN]
@@ -271,64 +258,52 @@ def domains(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> J
         faults.append(
             f"{versions} is imported, but no operator is of it; a runtime that knows only earlier ones refuses it"
         )
-    return compare_to_limit(
-        Relation.EQUAL,
-        0,
+    return Number(
         len({*foreign, *idle}),
-        unit="unfit domains",
-        found="; ".join(faults) or "every imported domain is allowed and used",
-        next_step="strip unused imports, as eyerace-parity export does, and allow the others in interface.domains",
-        details=(
+        "; ".join(faults) or "every imported domain is allowed and used",
+        (
             f"imported: {join_names(graph.opsets) or 'none'}",
             f"allowed: {join_names((_DEFAULT_DOMAIN, *allowed))}",
         ),
     )
 
 
-@interface.clause("single_file", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.single_file)
-def single_file(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@_none(
+    "single_file",
+    unit="external files",
+    needs=needs(Graph),
+    applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.single_file,
+    next_step="save the model with its weights inside (onnx.save without save_as_external_data)",
+)
+def single_file(case: Case, findings: ClauseEvidence) -> Number:
     """The file holds its weights itself: an app that loads from bytes finds no other file."""
     graph = findings[case.need(Graph)]
-    if refused := _unread(graph):
-        return refused
+    _require_read(graph)
     outside = ", outside the bundle's folder" if graph.external_outside else ""
-    return compare_to_limit(
-        Relation.EQUAL,
-        0,
-        len(graph.external),
-        unit="external files",
-        found=f"weights lie in {join_names(graph.external)}{outside}"
-        if graph.external
-        else "all weights lie in the file",
-        next_step="save the model with its weights inside (onnx.save without save_as_external_data)",
-    )
+    told = f"weights lie in {join_names(graph.external)}{outside}" if graph.external else "all weights lie in the file"
+    return Number(len(graph.external), told)
 
 
-@interface.clause(
-    "external_data", needs=_graph, applies=lambda c, x: _is_onnx(c, x) and not c.contract.interface.single_file
+@_none(
+    "external_data",
+    unit="files outside",
+    needs=needs(Graph),
+    applies=lambda c, x: _is_onnx(c, x) and not c.contract.interface.single_file,
+    next_step="do not run this file before you know where it comes from; save its data beside it",
 )
-def external_data(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+def external_data(case: Case, findings: ClauseEvidence) -> Number:
     """External data lie inside the bundle's folder, never anywhere else on the machine."""
     graph = findings[case.need(Graph)]
-    if refused := _unread(graph):
-        return refused
+    _require_read(graph)
     outside = graph.external_outside
-    return compare_to_limit(
-        Relation.EQUAL,
-        0,
-        len(outside),
-        unit="files outside",
-        found=f"the file refers to {join_names(outside)}, outside the bundle"
-        if outside
-        else "all data lie in the bundle",
-        next_step="do not run this file before you know where it comes from; save its data beside it",
-    )
+    told = f"the file refers to {join_names(outside)}, outside the bundle" if outside else "all data lie in the bundle"
+    return Number(len(outside), told)
 
 
 @interface.clause(
-    "from_bytes", needs=_preflight, applies=lambda c, _: not _is_torch(c) and c.contract.interface.single_file
+    "from_bytes", needs=needs(Preflight), applies=lambda c, _: not _is_torch(c) and c.contract.interface.single_file
 )
-def from_bytes(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+def from_bytes(case: Case, findings: ClauseEvidence) -> Judgement:
     """A session made from the file's bytes, in a process of its own, lives and answers."""
     preflight = findings[case.need(Preflight)]
     died = preflight.signal is not None
@@ -344,58 +319,49 @@ def from_bytes(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -
     )
 
 
-@interface.clause("inference_mode", needs=_graph, applies=_is_onnx)
-def inference_mode(case: Case, _limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@_none(
+    "inference_mode",
+    unit="nodes",
+    needs=needs(Graph),
+    applies=_is_onnx,
+    next_step="call module.eval() before the export, and export with training=TrainingMode.EVAL",
+)
+def inference_mode(case: Case, findings: ClauseEvidence) -> Number:
     """No operator is left in training mode."""
     graph = findings[case.need(Graph)]
-    if refused := _unread(graph):
-        return refused
+    _require_read(graph)
     left = graph.training_nodes
-    return compare_to_limit(
-        Relation.EQUAL,
-        0,
-        len(left),
-        unit="nodes",
-        found=f"left in training mode: {join_names(left)}" if left else "no operator is left in training mode",
-        next_step="call module.eval() before the export, and export with training=TrainingMode.EVAL",
-    )
+    told = f"left in training mode: {join_names(left)}" if left else "no operator is left in training mode"
+    return Number(len(left), told)
 
 
-def _share_in_integers(case: Case, part: int, whole: int, least: float, *, what: str, uncounted: str) -> Judgement:
+def _share_in_integers(case: Case, graph: Graph, part: int, whole: int, *, what: str, uncounted: str) -> Number:
+    _require_read(graph)
     if whole <= 0 or not 0 <= part <= whole:
-        return cannot_judge(f"no {what} could be counted in {case.name}: {uncounted}", "export the file again")
-    return compare_to_limit(
-        Relation.AT_LEAST,
-        least,
-        part / whole,
-        found=f"{format_number(100 * part / whole)} % of the {what} of {case.name} are in integers ({part} of {whole})",
-        next_step="see what the quantisation left in float (op_types, exclude), and whether it ran at all",
-    )
+        raise cannot_judge(f"no {what} could be counted in {case.name}: {uncounted}", "export the file again")
+    share = part / whole
+    told = f"{format_number(100 * share)} % of the {what} of {case.name} are in integers ({part} of {whole})"
+    return Number(share, told, next_step=_QUANTISED)
 
 
-@interface.clause("integer_weights", limit="integer_weights", needs=_graph, unfit=_unfit_integers)
-def integer_weights(case: Case, limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@compares(interface, "integer_weights", Relation.AT_LEAST, needs=needs(Graph), unfit=_unfit_integers)
+def integer_weights(case: Case, findings: ClauseEvidence) -> Number:
     """The weights are really held in integers."""
     graph = findings[case.need(Graph)]
-    return _unread(graph) or _share_in_integers(
-        case,
-        graph.weights_integer,
-        graph.weights,
-        limits.integer_weights or 0.0,
-        what="weights",
-        uncounted="no matrix operator has any",
+    return _share_in_integers(
+        case, graph, graph.weights_integer, graph.weights, what="weights", uncounted="no matrix operator has any"
     )
 
 
-@interface.clause("integer_macs", limit="integer_macs", needs=_graph, unfit=_unfit_integers)
-def integer_macs(case: Case, limits: InterfaceLimits, findings: ClauseEvidence) -> Judgement:
+@compares(interface, "integer_macs", Relation.AT_LEAST, needs=needs(Graph), unfit=_unfit_integers)
+def integer_macs(case: Case, findings: ClauseEvidence) -> Number:
     """The multiply-accumulates are really done on integers."""
     graph = findings[case.need(Graph)]
-    return _unread(graph) or _share_in_integers(
+    return _share_in_integers(
         case,
+        graph,
         graph.macs_integer,
         graph.macs,
-        limits.integer_macs or 0.0,
         what="multiply-accumulates",
         uncounted="the shapes inside the graph are not known",
     )

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family, SignificanceSource
+from eyerace_parity.checks.base import Family, Refusal, SignificanceSource
+from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.disturbance import disturbances
 from eyerace_parity.checks.limits import RatioLimit, other_variant
-from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
+from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.data import TensorSet
 from eyerace_parity.core.numbers import format_number, pluralise
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Need
-    from eyerace_parity.evidence.costs import Disturbance, Series
+    from eyerace_parity.evidence.costs import Series
     from eyerace_parity.stats.stopping_rules import Part
 
 Confidence = Annotated[float, Field(ge=0.5, lt=1.0)]
@@ -43,10 +45,50 @@ _FASTER = "quantise statically, take a smaller network or input, or raise the bu
 _QUIET = "run it again while nothing else works on the machine"
 _MEDIAN = 0.5
 _P95 = 0.95
-_FEW_CORES, _MANY_CORES = 0.25, 0.1  # processors that others may keep busy: so many, or this share of all
-_STEAL = 0.01
-_CLOCK = 0.8
 _ROOM = 1.2  # what is proposed as a cap goes this much beyond what is projected
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """A clause about a quantile of one series, and what it asks of the measurement.
+
+    Attributes:
+        name: Name of the clause.
+        part: The series.
+        quantile: The quantile.
+        summary: What holds when the clause holds.
+    """
+
+    name: str
+    part: Part
+    quantile: float
+    summary: str
+
+    @property
+    def limit(self) -> str:
+        """Field of the limits."""
+        return f"{self.name}_ms"
+
+    def unfit(self, case: Case, _limits: LatencyLimits) -> str:
+        """Why the series can never be measured, or an empty string."""
+        given = self.part == "preprocessing" and isinstance(case.contract.golden, TensorSet)
+        return "a set of tensors is not preprocessed" if given else ""
+
+    def judge(self, case: Case, budget: float, findings: ClauseEvidence) -> Judgement:
+        """Judge the quantile against its budget in ms."""
+        return _quantile(case, self, budget, findings)
+
+
+_INFERENCE: Final = (
+    _Budget("p50", "inference", _MEDIAN, "The median inference stays within its budget."),
+    _Budget("p90", "inference", 0.9, "Nine of ten inferences stay within the budget."),
+    _Budget("p95", "inference", _P95, "Nineteen of twenty inferences stay within the budget."),
+    _Budget("p99", "inference", 0.99, "Ninety-nine of a hundred inferences stay within the budget."),
+)
+_AROUND: Final = (
+    _Budget("preprocess_p95", "preprocessing", _P95, "Turning a photograph into a tensor stays within its budget."),
+    _Budget("postprocess_p95", "postprocessing", _P95, "Turning an answer into a decision stays within its budget."),
+)
 
 
 class LatencyLimits(Limits):
@@ -88,12 +130,7 @@ class LatencyLimits(Limits):
         if versus not in {"", other}:
             return None
         asked: list[tuple[Part, float | None, float]] = [
-            ("inference", self.p50_ms, _MEDIAN),
-            ("inference", self.p90_ms, 0.9),
-            ("inference", self.p95_ms, _P95),
-            ("inference", self.p99_ms, 0.99),
-            ("preprocessing", self.preprocess_p95_ms, _P95),
-            ("postprocessing", self.postprocess_p95_ms, _P95),
+            (budget.part, getattr(self, budget.limit), budget.quantile) for budget in (*_INFERENCE, *_AROUND)
         ]
         if versus and self.latency_ratio is not None:
             asked.append(("ratio", self.latency_ratio.at_most, _MEDIAN))
@@ -122,10 +159,6 @@ def _unfit_ratio(case: Case, limits: LatencyLimits) -> str:
     return other_variant(case, limits.latency_ratio)
 
 
-def _unfit_preprocess(case: Case, _limits: LatencyLimits) -> str:
-    return "a set of tensors is not preprocessed" if isinstance(case.contract.golden, TensorSet) else ""
-
-
 def _torn(series: Series | None) -> bool:
     """Whether times are missing, unequal in number, or no times at all."""
     if series is None or not series.wall_ms or len(series.wall_ms) != len(series.cpu_ms):
@@ -133,40 +166,35 @@ def _torn(series: Series | None) -> bool:
     return not all(math.isfinite(ms) and ms >= 0 for ms in (*series.wall_ms, *series.cpu_ms))
 
 
-def _nothing_measured(what: str) -> Judgement:
+def _nothing_measured(what: str) -> Refusal:
     return cannot_judge(f"there are no usable times of {what}", "measure again")
 
 
-def _quantile(
-    case: Case,
-    limits: LatencyLimits,
-    findings: ClauseEvidence,
-    *,
-    budget: float,
-    quantile: float,
-    part: str = "inference",
-) -> Judgement:
+def _quantile(case: Case, asked: _Budget, budget: float, findings: ClauseEvidence) -> Judgement:
     """Judge one quantile of one series against its budget in ms."""
+    limits = latency.limits_of(case)
     timing = findings[_timing(case, limits)]
-    series = {"inference": timing.runs, "preprocessing": timing.preprocess, "postprocessing": timing.postprocess}[part]
+    of_part = {"inference": timing.runs, "preprocessing": timing.preprocess, "postprocessing": timing.postprocess}
+    series, whose = of_part[asked.part], f"{asked.part} of {case.name}"
     if series is None or _torn(series):
-        return _nothing_measured(f"{part} of {case.name}")
+        raise _nothing_measured(whose)
     values = series.cpu_ms if limits.clock == "cpu" else series.wall_ms
     if not any(values):
-        return _too_coarse(f"{part} of {case.name}")
-    decision = decide_in_looks(values, budget, quantile=quantile, confidence=_confidence(case, limits))
+        raise _too_coarse(whose)
+    decision = decide_in_looks(values, budget, quantile=asked.quantile, confidence=_confidence(case, limits))
     details = [
         _spread("process CPU time", series.cpu_ms, "ms"),
         _spread("wall time", series.wall_ms, "ms"),
         f"the first run, apart: {format_number(timing.first_wall_ms)} ms of wall time",
         *_conditions(case, timing),
     ]
-    told = f"p{round(100 * quantile)} of {part} is {format_number(decision.quantile)} ms of {_clock(limits)}"
+    value = format_number(decision.quantile)
+    told = f"p{round(100 * asked.quantile)} of {asked.part} is {value} ms of {_clock(limits)}"
     judgement = _in_words(case, limits, timing, decision, budget, unit="ms", told=told, details=details)
     if timing.threads != 1:
         return _in_doubt(judgement, limits, timing)
     # With one thread a run's CPU time is a part of its wall time: what that alone breaks, no disturbance breaks.
-    return _in_doubt(judgement, limits, timing, _Own(series.cpu_ms, budget, quantile, _confidence(case, limits)))
+    return _in_doubt(judgement, limits, timing, _Own(series.cpu_ms, budget, asked.quantile, _confidence(case, limits)))
 
 
 def _in_words(
@@ -180,22 +208,20 @@ def _in_words(
     told: str,
     details: list[str],
 ) -> Judgement:
-    sure = f"{format_number(100 * _confidence(case, limits))} % confidence"
-    over = f"{decision.over} of {pluralise(decision.looked, 'run')} over {format_number(budget)} {unit}"
     if decision.looked < decision.runs and decision.status is not Status.UNPROVEN:
         details = [*details, f"proven after {decision.looked} of {decision.runs} runs; the rest answer other limits"]
     if decision.bound is not None:
         details = [*details, f"smallest budget that these runs would have held: {decision.bound:.6g} {unit}"]
-    match decision.status:
-        case Status.HELD:
-            reason, next_step = f"{told}; {over} prove the budget held with {sure}", ""
-        case Status.BROKEN:
-            reason, next_step = f"{told}; {over} prove the budget broken with {sure}", _FASTER
-        case _:
-            reason = f"{told}; {over} prove neither held nor broken with {sure}"
-            next_step = _what_settles(decision, limits, timing)
-    return Judgement(
-        decision.status, decision.quantile, budget, Relation.AT_MOST, unit, reason, next_step, tuple(details)
+    return decided_quantile(
+        decision,
+        budget,
+        _confidence(case, limits),
+        unit=unit,
+        noun="budget",
+        found=f"{told}; {decision.over} of {pluralise(decision.looked, 'run')} over {format_number(budget)} {unit}",
+        next_step=_FASTER,
+        settles=_what_settles(decision, limits, timing),
+        details=details,
     )
 
 
@@ -257,31 +283,7 @@ def _in_doubt(judgement: Judgement, limits: LatencyLimits, timing: Timing, own: 
     return replace(judgement, status=Status.UNPROVEN, reason=doubt, next_step=step)
 
 
-def disturbances(seen: Disturbance | None) -> list[str]:
-    """Say what disturbed the machine while times were taken; nothing where nothing did, or nothing is known."""
-    if seen is None:
-        return []
-    found = []
-    if seen.others > max(_FEW_CORES, _MANY_CORES * seen.cores):
-        found.append(
-            f"other processes kept {format_number(seen.others)} of {pluralise(seen.cores, 'processor')} busy, "
-            "on average"
-        )
-    if seen.steal is not None and seen.steal > _STEAL:
-        found.append(
-            f"the host of this virtual machine took {format_number(100 * seen.steal)} % of its time for others"
-        )
-    if seen.throttled:
-        found.append(f"the control group was held back in {pluralise(seen.throttled, 'period')}")
-    if seen.thermal:
-        found.append(f"processors were slowed down for their heat {pluralise(seen.thermal, 'time')}")
-    slow, fast = seen.slowest_mhz, seen.fastest_mhz
-    if slow is not None and fast is not None and slow < _CLOCK * fast:
-        found.append(f"the processor's clock moved between {format_number(slow)} and {format_number(fast)} MHz")
-    return found
-
-
-def _too_coarse(what: str) -> Judgement:
+def _too_coarse(what: str) -> Refusal:
     return cannot_judge(
         f"the CPU clock of this machine is too coarse for {what}: it shows no time at all", 'set clock = "wall"'
     )
@@ -319,47 +321,37 @@ def _conditions(case: Case, timing: Timing) -> list[str]:
     return lines
 
 
-@latency.clause("p50", limit="p50_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
-def p50(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
-    """The median inference stays within its budget."""
-    return _quantile(case, limits, findings, budget=limits.p50_ms or 0.0, quantile=_MEDIAN)
+def _declare(budgets: Sequence[_Budget]) -> None:
+    for each in budgets:
+        latency.demand(
+            each.name,
+            limit=each.limit,
+            summary=each.summary,
+            needs=_needs,
+            unfit=each.unfit,
+            rests=SignificanceSource.ON_OWN_CONFIDENCE,
+        )(each.judge)
 
 
-@latency.clause("p90", limit="p90_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
-def p90(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
-    """Nine of ten inferences stay within the budget."""
-    return _quantile(case, limits, findings, budget=limits.p90_ms or 0.0, quantile=0.9)
+_declare(_INFERENCE)
 
 
-@latency.clause("p95", limit="p95_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
-def p95(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
-    """Nineteen of twenty inferences stay within the budget."""
-    return _quantile(case, limits, findings, budget=limits.p95_ms or 0.0, quantile=_P95)
-
-
-@latency.clause("p99", limit="p99_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
-def p99(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
-    """Ninety-nine of a hundred inferences stay within the budget."""
-    return _quantile(case, limits, findings, budget=limits.p99_ms or 0.0, quantile=0.99)
-
-
-@latency.clause(
+@latency.demand(
     "latency_ratio", limit="latency_ratio", needs=_needs, unfit=_unfit_ratio, rests=SignificanceSource.ON_OWN_CONFIDENCE
 )
-def latency_ratio(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
+def latency_ratio(case: Case, demand: RatioLimit, findings: ClauseEvidence) -> Judgement:
     """An inference takes no longer than so many of another variant's, measured in turns in the same run."""
-    demand, timing = limits.latency_ratio, findings[_timing(case, limits)]
-    if demand is None:
-        raise LookupError("latency_ratio was not demanded")
+    limits = latency.limits_of(case)
+    timing = findings[_timing(case, limits)]
     other = timing.versus_runs
     if timing.versus != demand.versus or other is None or _torn(timing.runs) or _torn(other):
-        return _nothing_measured(f"{case.name} in turns with {demand.versus}")
+        raise _nothing_measured(f"{case.name} in turns with {demand.versus}")
     cpu = limits.clock == "cpu"
     ours, theirs = (timing.runs.cpu_ms, other.cpu_ms) if cpu else (timing.runs.wall_ms, other.wall_ms)
     if len(ours) != len(theirs):
-        return _nothing_measured(f"{case.name} in turns with {demand.versus}: {len(ours)} runs against {len(theirs)}")
+        raise _nothing_measured(f"{case.name} in turns with {demand.versus}: {len(ours)} runs against {len(theirs)}")
     if not all(theirs):
-        return _too_coarse(f"{demand.versus}")
+        raise _too_coarse(f"{demand.versus}")
     ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
     sure = _confidence(case, limits)
     decision = decide_in_looks(ratios, demand.at_most, quantile=_MEDIAN, confidence=sure)
@@ -378,39 +370,23 @@ def latency_ratio(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -
     return _in_doubt(judgement, limits, timing, _Own(own, demand.at_most, _MEDIAN, sure))
 
 
-@latency.clause("first_run", limit="first_run_ms", needs=_needs)
-def first_run(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    latency,
+    "first_run",
+    Relation.AT_MOST,
+    limit="first_run_ms",
+    unit="ms",
+    needs=_needs,
+    next_step="warm the session up when the app starts, or take a smaller network",
+)
+def first_run(case: Case, findings: ClauseEvidence) -> Number:
     """The first run after loading stays within its budget; one observation, in wall time."""
-    timing = findings[_timing(case, limits)]
+    timing = findings[_timing(case, latency.limits_of(case))]
     value = timing.first_wall_ms
     if not math.isfinite(value) or value < 0:
-        return _nothing_measured(f"the first run of {case.name}")
-    return compare_to_limit(
-        Relation.AT_MOST,
-        limits.first_run_ms or 0.0,
-        value,
-        unit="ms",
-        found=f"the first run took {format_number(value)} ms of wall time, observed once",
-        next_step="warm the session up when the app starts, or take a smaller network",
-        details=_conditions(case, timing),
-    )
+        raise _nothing_measured(f"the first run of {case.name}")
+    told = f"the first run took {format_number(value)} ms of wall time, observed once"
+    return Number(value, told, _conditions(case, timing))
 
 
-@latency.clause(
-    "preprocess_p95",
-    limit="preprocess_p95_ms",
-    needs=_needs,
-    unfit=_unfit_preprocess,
-    rests=SignificanceSource.ON_OWN_CONFIDENCE,
-)
-def preprocess_p95(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
-    """Turning a photograph into a tensor stays within its budget."""
-    budget = limits.preprocess_p95_ms or 0.0
-    return _quantile(case, limits, findings, budget=budget, quantile=_P95, part="preprocessing")
-
-
-@latency.clause("postprocess_p95", limit="postprocess_p95_ms", needs=_needs, rests=SignificanceSource.ON_OWN_CONFIDENCE)
-def postprocess_p95(case: Case, limits: LatencyLimits, findings: ClauseEvidence) -> Judgement:
-    """Turning an answer into a decision stays within its budget."""
-    budget = limits.postprocess_p95_ms or 0.0
-    return _quantile(case, limits, findings, budget=budget, quantile=_P95, part="postprocessing")
+_declare(_AROUND)

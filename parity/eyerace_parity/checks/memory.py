@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.comparison import Number, compares
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.checks.size import Bytes
 from eyerace_parity.contract.base import Limits, Positive
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.base import Need
 
 
 class MemoryLimits(Limits):
@@ -53,78 +54,76 @@ class MemoryLimits(Limits):
 memory = Family("memory", MemoryLimits)
 
 
-def _needs(case: Case, _limits: MemoryLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Footprint),)
-
-
 def _unfit(case: Case, _limits: MemoryLimits) -> str:
     if case.variant.kind in TORCH_KINDS:
         return f"{case.name} is a torch variant, which no app loads from bytes"
     return ""
 
 
-@memory.clause("peak_memory", limit="peak_memory", needs=_needs, unfit=_unfit)
-def peak_memory(case: Case, limits: MemoryLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    memory,
+    "peak_memory",
+    Relation.AT_MOST,
+    unit="bytes",
+    needs=needs(Footprint),
+    unfit=_unfit,
+    next_step="take a smaller network, quantise it, or lower the optimisation level that unpacks its weights",
+)
+def peak_memory(case: Case, findings: ClauseEvidence) -> Number:
     """Loading and running once takes no more memory than allowed."""
     footprint = findings[case.need(Footprint)]
-    if refused := _dead(case, footprint, footprint.peak_bytes):
-        return refused
+    _dead(case, footprint, footprint.peak_bytes)
     value = max(footprint.peak_bytes)
-    return compare_to_limit(
-        Relation.AT_MOST,
-        int(limits.peak_memory or 0),
+    return Number(
         value,
-        unit="bytes",
-        found=f"{case.name} takes up to {format_bytes(value)} of memory,"
+        f"{case.name} takes up to {format_bytes(value)} of memory,"
         f" the worst of {pluralise(len(footprint.peak_bytes), 'process', 'processes')}",
-        next_step="take a smaller network, quantise it, or lower the optimisation level that unpacks its weights",
-        details=[f"processes: {join_names(map(str, footprint.peak_bytes))} bytes"],
+        [f"processes: {join_names(map(str, footprint.peak_bytes))} bytes"],
     )
 
 
-@memory.clause("cold_start_ms", limit="cold_start_ms", needs=_needs, unfit=_unfit)
-def cold_start_ms(case: Case, limits: MemoryLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    memory,
+    "cold_start_ms",
+    Relation.AT_MOST,
+    unit="ms",
+    needs=needs(Footprint),
+    unfit=_unfit,
+    next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
+)
+def cold_start_ms(case: Case, findings: ClauseEvidence) -> Number:
     """Creating a session takes no longer than allowed."""
     footprint = findings[case.need(Footprint)]
-    if refused := _dead(case, footprint, footprint.create_ms):
-        return refused
+    _dead(case, footprint, footprint.create_ms)
     value = max(footprint.create_ms)
-    return compare_to_limit(
-        Relation.AT_MOST,
-        limits.cold_start_ms or 0.0,
+    return Number(
         value,
-        unit="ms",
-        found=f"{case.name} takes up to {format_number(value)} ms of wall time to create a session,"
+        f"{case.name} takes up to {format_number(value)} ms of wall time to create a session,"
         f" the worst of {len(footprint.create_ms)} fresh starts",
-        next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
-        details=[
+        [
             f"sessions created in {join_names([format_number(ms) for ms in footprint.create_ms])} ms",
             f"first runs after it in {join_names([format_number(ms) for ms in footprint.first_ms])} ms",
         ],
     )
 
 
-def _soak_needs(case: Case, _limits: MemoryLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Soak),)
-
-
-@memory.clause("memory_leak", limit="memory_leak", needs=_soak_needs, unfit=_unfit)
-def memory_leak(case: Case, limits: MemoryLimits, findings: ClauseEvidence) -> Judgement:
+@memory.demand("memory_leak", limit="memory_leak", needs=needs(Soak), unfit=_unfit)
+def memory_leak(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """Run after run, memory grows no further than allowed."""
     soak = findings[case.need(Soak)]
     held = soak.resident_bytes
     few = len(held) < 2  # noqa: PLR2004 - growth lies between two readings
     if few or min(held) <= 0 or soak.runs <= 0:
-        return cannot_judge(f"no process told what {case.name} holds run after run", "measure again")
-    limit = int(limits.memory_leak or 0)
-    if soak.runs < limits.leak_runs:
+        raise cannot_judge(f"no process told what {case.name} holds run after run", "measure again")
+    asked = memory.limits_of(case).leak_runs
+    if soak.runs < asked:
         return Judgement(
             Status.UNPROVEN,
             None,
-            limit,
+            int(limit),
             Relation.AT_MOST,
             "bytes",
-            f"{case.name} was run {pluralise(soak.runs, 'time')} only, and {limits.leak_runs} are asked for",
+            f"{case.name} was run {pluralise(soak.runs, 'time')} only, and {asked} are asked for",
             "measure again",
         )
     grown = held[-1] - held[0]
@@ -132,7 +131,7 @@ def memory_leak(case: Case, limits: MemoryLimits, findings: ClauseEvidence) -> J
     each = f", {format_bytes(grown / soak.runs)} a run" if grown > 0 else ""
     return compare_to_limit(
         Relation.AT_MOST,
-        limit,
+        int(limit),
         max(0, grown),
         unit="bytes",
         found=f"{case.name} holds {format_bytes(max(0, grown))} more memory after "
@@ -144,13 +143,12 @@ def memory_leak(case: Case, limits: MemoryLimits, findings: ClauseEvidence) -> J
     )
 
 
-def _dead(case: Case, footprint: Footprint, numbers: Sequence[float]) -> Judgement | None:
-    """Judge a process that left no number."""
+def _dead(case: Case, footprint: Footprint, numbers: Sequence[float]) -> None:
+    """Refuse a process that left no number."""
     if footprint.failure:
-        return cannot_judge(
+        raise cannot_judge(
             f"{case.name} was never loaded, so nothing could be measured: {footprint.failure}",
             "mend what the clause from_bytes says of it",
         )
     if not numbers or min(numbers) < 0:
-        return cannot_judge(f"no process measured {case.name}", "measure again")
-    return None
+        raise cannot_judge(f"no process measured {case.name}", "measure again")

@@ -6,6 +6,7 @@ import math
 from numbers import Integral
 from typing import TYPE_CHECKING
 
+from eyerace_parity.checks.base import Refusal
 from eyerace_parity.core.numbers import INFINITE, format_number, passing_limit, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import did_you_mean, join_names
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import Case
     from eyerace_parity.stats.decisions import Decision
+    from eyerace_parity.stats.quantiles import QuantileDecision
 
 _FIRST = (Status.BROKEN, Status.ERROR, Status.UNPROVEN, Status.HELD)
 """What is certain comes first: one class that is proven worse settles it."""
@@ -46,13 +48,45 @@ def decided(
         undefined: What to do where the value is no number.
     """
     if decision.status is Status.ERROR:
-        return cannot_judge(f"{found}, which is no number to compare", undefined, details)
+        raise cannot_judge(f"{found}, which is no number to compare", undefined, details)
     lines = [*details, *_proof(case, decision, relation)]
     if decision.status is Status.UNPROVEN and decision.bounds is not None:
         low, high = format_number(decision.bounds.lower), format_number(decision.bounds.upper)
         found = f"{found}; the samples prove it neither way, the truth may be anything from {low} to {high}"
     settles = {Status.HELD: "", Status.UNPROVEN: decision.settles}.get(decision.status, next_step)
     return Judgement(decision.status, decision.value, limit, relation, "", found, settles, tuple(lines))
+
+
+def decided_quantile(
+    decision: QuantileDecision,
+    limit: float,
+    confidence: float,
+    *,
+    unit: str,
+    noun: str,
+    found: str,
+    next_step: str,
+    settles: str,
+    details: Iterable[str] = (),
+) -> Judgement:
+    """Put a decision about a quantile into a judgement.
+
+    Args:
+        decision: The decision.
+        limit: The largest quantile that is allowed.
+        confidence: Of the proof.
+        unit: Unit of quantile and limit.
+        noun: What the limit is called.
+        found: What the runs show, up to how many of them are over the limit.
+        next_step: What to do where the limit is broken.
+        settles: What would settle it where nothing is proven.
+        details: Further lines.
+    """
+    proven = {Status.HELD: f"the {noun} held", Status.BROKEN: f"the {noun} broken"}
+    answer = proven.get(decision.status, "neither held nor broken")
+    reason = f"{found} prove {answer} with {format_number(100 * confidence)} % confidence"
+    step = {Status.HELD: "", Status.BROKEN: next_step}.get(decision.status, settles)
+    return Judgement(decision.status, decision.quantile, limit, Relation.AT_MOST, unit, reason, step, tuple(details))
 
 
 def _proof(case: Case, decision: Decision, relation: Relation) -> list[str]:
@@ -119,6 +153,11 @@ def unknown(key: str, known: Sequence[str], given: str, what: str) -> str:
     )
 
 
+def class_name(case: Case, index: int) -> str:
+    """Name a class by its place among the scores, also where the contract names none."""
+    return case.contract.classes[index] if case.contract.classes else f"class {index}"
+
+
 def compare_to_limit(
     relation: Relation,
     limit: float,
@@ -171,6 +210,16 @@ def compare_equal(
     return Judgement(status, value, limit, relation, "", found, "" if held else next_step, tuple(details))
 
 
-def cannot_judge(reason: str, next_step: str, details: Iterable[str] = ()) -> Judgement:
+def cannot_judge(reason: str, next_step: str, details: Iterable[str] = ()) -> Refusal:
     """The evidence is there, but no number can be had from it."""
-    return Judgement(Status.ERROR, reason=reason, next_step=next_step, details=tuple(details))
+    return Refusal(Judgement(Status.ERROR, reason=reason, next_step=next_step, details=tuple(details)))
+
+
+def broken(reason: str, next_step: str) -> Refusal:
+    """The variant itself is the reason why no number can be had."""
+    return Refusal(Judgement(Status.BROKEN, reason=reason, next_step=next_step))
+
+
+def unproven(reason: str, next_step: str, details: Iterable[str] = ()) -> Refusal:
+    """The evidence cannot decide."""
+    return Refusal(Judgement(Status.UNPROVEN, reason=reason, next_step=next_step, details=tuple(details)))

@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import eyerace_parity.checks.instructions  # noqa: F401 - its clauses join the family arm64
 from eyerace_parity.checks.base import Case, Family, PlannedClause, SignificanceSource
 from eyerace_parity.checks.registry import FAMILIES
 from eyerace_parity.contract.data import TensorSet
@@ -54,10 +53,9 @@ def reject_unjudgeable(families: Sequence[Family[Any]], bearers: Sequence[Bearer
     if faults:
         # One mistake that keeps several limits from being judged is told once, at the first of them.
         faults = list({(keys[:-1], sentence): (keys, sentence) for keys, sentence in reversed(faults)}.values())[::-1]
-        file = bearers[0][0].contract.file
-        text = _text(file)
+        contract = bearers[0][0].contract
         raise ContractError(
-            "\n".join(_told(file, text, keys, sentence) for keys, sentence in faults),
+            "\n".join(_told(contract, keys, sentence) for keys, sentence in faults),
             next_step="take the limit out, or state it only for variants that it can be judged of",
         )
 
@@ -94,9 +92,8 @@ def refuse_unknown_targets(contract: Contract) -> None:
         except ContractError as error:
             faults[keys] = error
     if faults:
-        text = _text(contract.file)
         raise ContractError(
-            "\n".join(_told(contract.file, text, keys, error.reason) for keys, error in faults.items()),
+            "\n".join(_told(contract, keys, error.reason) for keys, error in faults.items()),
             next_step="; ".join(dict.fromkeys(error.next_step for error in faults.values())),
         )
 
@@ -109,7 +106,8 @@ def demand_line(planned: PlannedClause) -> int | None:
     case, keys = planned.case, planned.clause.keys
     known = lines(_text(case.contract.file))
     variant = ("variants", case.name)
-    return next((known[wanted] for wanted in (variant + keys, keys, variant) if wanted in known), None)
+    stated = [case.contract.as_written(wanted) for wanted in (variant + keys, keys, variant)]
+    return next((known[wanted] for wanted in stated if wanted in known), None)
 
 
 def _text(file: Path) -> str:
@@ -120,13 +118,15 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _told(file: Path, text: str, keys: tuple[str, ...], sentence: str) -> str:
+def _told(contract: Contract, keys: tuple[str, ...], sentence: str) -> str:
+    text = _text(contract.file)
     known = lines(text)
-    if keys not in known:
-        # What all variants bear may have been written for each of them.
-        keys = next((place for place in known if place[0] == "variants" and place[2:] == keys), keys)
+    # What all variants bear may have been written for each of them.
+    places = (keys, *(("variants", name, *keys) for name in contract.variants))
+    stated = [contract.as_written(place) for place in places]
+    keys = next((place for place in stated if place in known), stated[0])
     line = line_of(text, keys)
-    return f"{display_path(file)}{f':{line}' if line else ''}: {'.'.join(keys)}: {sentence}"
+    return f"{display_path(contract.file)}{f':{line}' if line else ''}: {'.'.join(keys)}: {sentence}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +178,9 @@ def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tupl
     golden = contract.golden
     labelled = bool(contract.classes) and (not isinstance(golden, TensorSet) or golden.labels is not None)
     bearers: list[tuple[Case, dict[str, Limits]]] = []
-    for name, variant in contract.variants.items():
-        limits = {family.name: variant.limits.get(family.name) or family.limits() for family in families}
-        bearers.append((Case(contract, name, labelled), limits))
+    for name in contract.variants:
+        case = Case(contract, name, labelled)
+        bearers.append((case, {family.name: family.limits_of(case) for family in families}))
     reject_unjudgeable(families, bearers)
     refuse_unknown_targets(contract)
     planned = tuple(

@@ -6,34 +6,44 @@ words.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import Field
 
-from eyerace_parity.checks.base import Family, SignificanceSource
-from eyerace_parity.checks.guards import GOLDEN, unusable_scores
-from eyerace_parity.checks.phrases import cannot_judge, decided, first_ids, sentence_for, unknown
+from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.comparison import (
+    SamplesOfClasses,
+    SampleStatistic,
+    by_class,
+    decides,
+    decides_per_class,
+    unfit_classes,
+)
+from eyerace_parity.checks.fits import either, needs, unlabelled, unreferenced
+from eyerace_parity.checks.guards import GOLDEN, require_samples, require_scores
+from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.contract.callables import load_callable
-from eyerace_parity.core.errors import ParityError
 from eyerace_parity.core.numbers import format_number, pluralise
-from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.stats import classification, measures
-from eyerace_parity.stats.decisions import Labelled, Statistic, decide_drop, decide_floor
+from eyerace_parity.stats.decisions import Labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.answers import GoldenFacts
-    from eyerace_parity.evidence.base import Array, Need
-    from eyerace_parity.stats.decisions import Decision
+    from eyerace_parity.evidence.base import Array
+    from eyerace_parity.stats.decisions import Decision, Statistic
+
+    Unfit = Callable[[Case, "QualityLimits"], str]
 
 Drop = Annotated[float, Field(ge=-1.0, le=1.0)]
 
@@ -43,14 +53,14 @@ _MOST_NAMED = 5
 class QualityLimits(Limits):
     """Floors of a variant on the labelled golden set, and drops against its reference. F1 and accuracy are shares."""
 
+    renamed = {"micro_f1": "accuracy", "micro_f1_drop": "accuracy_drop"}
+
     f1: Share | None = Field(
         default=None, description="Least macro-F1: the mean over the classes, each of equal weight."
     )
-    micro_f1: Share | None = Field(default=None, description="Least micro-F1: all decisions pooled.")
     accuracy: Share | None = Field(default=None, description="Least share of right decisions.")
     metric: float | None = Field(default=None, description="Least value of the contract's own metric.")
     f1_drop: Drop | None = Field(default=None, description="Largest macro-F1 of the reference minus the variant's.")
-    micro_f1_drop: Drop | None = Field(default=None, description="Largest drop of micro-F1 against the reference.")
     accuracy_drop: Drop | None = Field(default=None, description="Largest drop of accuracy against the reference.")
     metric_drop: float | None = Field(default=None, description="Largest drop of the contract's own metric.")
     f1_drop_per_class: Drop | dict[str, Drop] | None = Field(
@@ -64,124 +74,101 @@ class QualityLimits(Limits):
 
 quality = Family("quality", QualityLimits)
 
-
-def _needs(case: Case, _limits: QualityLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs))
-
-
-def _paired_needs(case: Case, _limits: QualityLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs), case.need(Outputs, case.reference))
-
-
-def _unfit(case: Case, _limits: QualityLimits) -> str:
-    if not case.contract.classes:
-        return "the contract names no classes"
-    return "" if case.labelled else "the golden set has no labels"
-
-
-def _unfit_drop(case: Case, limits: QualityLimits) -> str:
-    return _unfit(case, limits) or ("" if case.reference else f"{case.name} has no reference to drop below")
+_undropped = either(unlabelled, unreferenced("to drop below"))
 
 
 def _unfit_metric(case: Case, limits: QualityLimits) -> str:
-    return _unfit(case, limits) or ("" if case.contract.metric else "the contract names no metric")
-
-
-def _unfit_metric_drop(case: Case, limits: QualityLimits) -> str:
-    return _unfit_metric(case, limits) or _unfit_drop(case, limits)
-
-
-def _unfit_classes(case: Case, key: str, demand: object) -> str:
-    if isinstance(demand, dict):
-        if not demand:
-            return f"{key} names no class"
-        for name in demand:
-            if name not in case.contract.classes:
-                return unknown(f"{key}.{name}", case.contract.classes, name, "class")
-    return ""
+    return unlabelled(case, limits) or ("" if case.contract.metric else "the contract names no metric")
 
 
 def _unfit_per_class(case: Case, limits: QualityLimits) -> str:
-    return _unfit_classes(case, "f1_per_class", limits.f1_per_class) or _unfit(case, limits)
+    return unfit_classes(case, "f1_per_class", limits.f1_per_class) or unlabelled(case, limits)
 
 
 def _unfit_drop_per_class(case: Case, limits: QualityLimits) -> str:
-    return _unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or _unfit_drop(case, limits)
+    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or _undropped(case, limits)
 
 
-def _gather(case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled | Judgement:
-    """Bring labels and scores together, or judge why they do not come together."""
+def _gather(case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled:
+    """Bring labels and scores together."""
     golden, outputs = findings[GOLDEN], findings[case.need(Outputs)]
     reference = findings[case.need(Outputs, case.reference)] if paired else None
-    if refused := unusable_scores(case, outputs, golden, reference):
-        return refused
+    require_scores(case, outputs, golden, reference)
     labels = golden.labels
     if labels is None or len(labels) != outputs.expected or golden.classes != case.contract.classes:
-        return cannot_judge(
+        raise cannot_judge(
             "the golden set's labels do not fit its samples and the contract's classes", "measure the golden set again"
         )
     if labels.min() < 0 or labels.max() >= len(golden.classes):
-        return cannot_judge("a label lies outside the contract's classes", "correct the labels, or the classes")
+        raise cannot_judge("a label lies outside the contract's classes", "correct the labels, or the classes")
     name = case.contract.scores_output
     other = reference.arrays[name] if reference is not None else None
     return Labelled(labels, outputs.arrays[name], other, golden.clusters)
 
 
-def _without_samples(
-    contract: Contract, labels: NDArray[np.int64], classes: Iterable[str] | None = None
-) -> Judgement | None:
-    """Judge a set on which the F1 of one of some classes, or of any, is not defined: it must not be averaged away."""
-    support = np.bincount(labels, minlength=len(contract.classes))
-    there = {name for name, number in zip(contract.classes, support, strict=True) if number}
-    absent = [name for name in classes or contract.classes if name not in there]
-    if not absent:
-        return None
-    return cannot_judge(
-        f"the golden set has no sample of {join_names(absent)}, so its F1 is not defined",
-        "add golden samples of every class, or take the class out of the contract",
-    )
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A statistic that a contract may limit.
+
+    Attributes:
+        name: What it is called, from the contract.
+        of: The statistic, from the case.
+        every_class: Whether it is not defined on a set without samples of a class.
+    """
+
+    name: Callable[[Contract], str]
+    of: Callable[[Case], Statistic]
+    every_class: bool = False
+
+    def samples(self, case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled:
+        """The samples that it is reckoned of."""
+        found = _gather(case, findings, paired=paired)
+        if self.every_class:
+            require_samples(case.contract, found.labels)
+        return found
 
 
-def _floor(
-    case: Case, findings: ClauseEvidence, name: str, statistic: Statistic, least: float, *, every_class: bool = False
-) -> Judgement:
-    """Judge a statistic against its floor."""
-    samples = _gather(case, findings, paired=False)
-    if isinstance(samples, Judgement):
-        return samples
-    if every_class and (refused := _without_samples(case.contract, samples.labels)):
-        return refused
-    decision = decide_floor(statistic, samples, least, case.rules)
-    return decided(
-        case,
-        decision,
-        Relation.AT_LEAST,
-        least,
-        found=f"{name} of {case.name} is {format_number(decision.value)} on {pluralise(len(samples.labels), 'sample')}",
-        next_step="train or calibrate on more of the classes that it mistakes, or keep more layers in float",
-        details=_by_class(case.contract, samples),
-    )
+def _floor(name: str, measure: _Measure, summary: str, *, unfit: Unfit = unlabelled) -> None:
+    """Declare the clause that a measure reaches its floor."""
+
+    def statistic(case: Case, findings: ClauseEvidence) -> SampleStatistic:
+        samples = measure.samples(case, findings, paired=False)
+        called, number = measure.name(case.contract), pluralise(len(samples.labels), "sample")
+        return SampleStatistic(
+            measure.of(case),
+            samples,
+            lambda decision: f"{called} of {case.name} is {format_number(decision.value)} on {number}",
+            _by_class(case.contract, samples),
+        )
+
+    statistic.__doc__ = summary
+    step = "train or calibrate on more of the classes that it mistakes, or keep more layers in float"
+    decides(quality, name, Relation.AT_LEAST, needs=needs(GoldenFacts, Outputs), unfit=unfit, next_step=step)(statistic)
 
 
-def _drop(
-    case: Case, findings: ClauseEvidence, name: str, statistic: Statistic, margin: float, *, every_class: bool = False
-) -> Judgement:
-    """Judge how far a statistic lies below the reference's."""
-    samples = _gather(case, findings, paired=True)
-    if isinstance(samples, Judgement):
-        return samples
-    if every_class and (refused := _without_samples(case.contract, samples.labels)):
-        return refused
-    decision = decide_drop(statistic, samples, margin, case.rules)
-    return decided(
-        case,
-        decision,
+def _drop(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _undropped) -> None:
+    """Declare the clause that a measure lies no further below the reference's than a margin."""
+
+    def statistic(case: Case, findings: ClauseEvidence) -> SampleStatistic:
+        samples = measure.samples(case, findings, paired=True)
+        called = measure.name(case.contract)
+        return SampleStatistic(
+            measure.of(case),
+            samples,
+            lambda decision: f"{called} {_changed(case, decision)}",
+            _flips(case, findings[GOLDEN], samples),
+        )
+
+    statistic.__doc__ = summary
+    step = "look at the flipped samples; calibrate on more such images, or keep the last layers in float"
+    decides(
+        quality,
+        name,
         Relation.AT_MOST,
-        margin,
-        found=f"{name} {_changed(case, decision)}",
-        next_step="look at the flipped samples; calibrate on more such images, or keep the last layers in float",
-        details=_flips(case, findings[GOLDEN], samples),
-    )
+        needs=needs(GoldenFacts, Outputs, reference=Outputs),
+        unfit=unfit,
+        next_step=step,
+    )(statistic)
 
 
 def _changed(case: Case, decision: Decision) -> str:
@@ -229,7 +216,7 @@ def _own_metric(case: Case) -> Statistic:
     """Load the contract's own metric as a statistic.
 
     Raises:
-        ParityError: It cannot be loaded, fails, or returns no number.
+        ParityError: It cannot be loaded.
     """
     spec = case.contract.metric or ""
     metric = load_callable(case.contract.root, spec)
@@ -239,163 +226,75 @@ def _own_metric(case: Case) -> Statistic:
             # Copies, so that a metric that sorts in place cannot spoil what other clauses read.
             return float(metric(labels.copy(), scores.copy()))
         except (Exception, SystemExit) as error:
-            raise ParityError(
+            raise cannot_judge(
                 f"the metric {spec} failed: {type(error).__name__}: {error}",
-                next_step="it is called with labels int64 [n] and scores [n, classes], and must return one number",
+                "it is called with labels int64 [n] and scores [n, classes], and must return one number",
             ) from error
 
     return statistic
 
 
-def _judge_metric(
-    case: Case, findings: ClauseEvidence, *, least: float | None = None, margin: float = 0.0
-) -> Judgement:
-    name = f"metric {case.contract.metric}"
-    try:
-        statistic = _own_metric(case)
-        if least is not None:
-            return _floor(case, findings, name, statistic, least)
-        return _drop(case, findings, name, statistic, margin)
-    except ParityError as error:
-        return cannot_judge(error.reason, error.next_step)
+_MACRO_F1 = _Measure(lambda _: "macro-F1", lambda case: measures.macro_f1(len(case.contract.classes)), every_class=True)
+_ACCURACY = _Measure(lambda _: "accuracy", lambda case: measures.accuracy(len(case.contract.classes)))
+_METRIC = _Measure(lambda contract: f"metric {contract.metric}", _own_metric)
 
-
-@quality.clause("f1", limit="f1", needs=_needs, unfit=_unfit, rests=SignificanceSource.ON_STATISTICS)
-def f1(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
-    """Macro-F1 reaches its floor."""
-    statistic = measures.macro_f1(len(case.contract.classes))
-    return _floor(case, findings, "macro-F1", statistic, limits.f1 or 0.0, every_class=True)
-
-
-@quality.clause("micro_f1", limit="micro_f1", needs=_needs, unfit=_unfit, rests=SignificanceSource.ON_STATISTICS)
-def micro_f1(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
-    """Micro-F1 reaches its floor."""
-    statistic = measures.accuracy(len(case.contract.classes))
-    return _floor(case, findings, "micro-F1", statistic, limits.micro_f1 or 0.0)
-
-
-@quality.clause("accuracy", limit="accuracy", needs=_needs, unfit=_unfit, rests=SignificanceSource.ON_STATISTICS)
-def accuracy(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
-    """The share of right decisions reaches its floor."""
-    statistic = measures.accuracy(len(case.contract.classes))
-    return _floor(case, findings, "accuracy", statistic, limits.accuracy or 0.0)
-
-
-@quality.clause("metric", limit="metric", needs=_needs, unfit=_unfit_metric, rests=SignificanceSource.ON_STATISTICS)
-def metric(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
-    """The contract's own metric reaches its floor."""
-    return _judge_metric(case, findings, least=limits.metric)
-
-
-@quality.clause(
-    "f1_drop", limit="f1_drop", needs=_paired_needs, unfit=_unfit_drop, rests=SignificanceSource.ON_STATISTICS
-)
-def f1_drop(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
-    """Macro-F1 lies no further below the reference's than the margin."""
-    statistic = measures.macro_f1(len(case.contract.classes))
-    return _drop(case, findings, "macro-F1", statistic, limits.f1_drop or 0.0, every_class=True)
-
-
-@quality.clause(
-    "micro_f1_drop",
-    limit="micro_f1_drop",
-    needs=_paired_needs,
-    unfit=_unfit_drop,
-    rests=SignificanceSource.ON_STATISTICS,
-)
-def micro_f1_drop(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
-    """Micro-F1 lies no further below the reference's than the margin."""
-    statistic = measures.accuracy(len(case.contract.classes))
-    return _drop(case, findings, "micro-F1", statistic, limits.micro_f1_drop or 0.0)
-
-
-@quality.clause(
-    "accuracy_drop",
-    limit="accuracy_drop",
-    needs=_paired_needs,
-    unfit=_unfit_drop,
-    rests=SignificanceSource.ON_STATISTICS,
-)
-def accuracy_drop(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
-    """The share of right decisions lies no further below the reference's than the margin."""
-    statistic = measures.accuracy(len(case.contract.classes))
-    return _drop(case, findings, "accuracy", statistic, limits.accuracy_drop or 0.0)
-
-
-@quality.clause(
+_floor("f1", _MACRO_F1, "Macro-F1 reaches its floor.")
+_floor("accuracy", _ACCURACY, "The share of right decisions reaches its floor.")
+_floor("metric", _METRIC, "The contract's own metric reaches its floor.", unfit=_unfit_metric)
+_drop("f1_drop", _MACRO_F1, "Macro-F1 lies no further below the reference's than the margin.")
+_drop("accuracy_drop", _ACCURACY, "The share of right decisions lies no further below the reference's than the margin.")
+_drop(
     "metric_drop",
-    limit="metric_drop",
-    needs=_paired_needs,
-    unfit=_unfit_metric_drop,
-    rests=SignificanceSource.ON_STATISTICS,
+    _METRIC,
+    "The contract's own metric lies no further below the reference's than the margin.",
+    unfit=either(_unfit_metric, _undropped),
 )
-def metric_drop(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
-    """The contract's own metric lies no further below the reference's than the margin."""
-    return _judge_metric(case, findings, margin=limits.metric_drop or 0.0)
 
 
-@quality.clause(
+@decides_per_class(
+    quality,
     "f1_drop_per_class",
+    Relation.AT_MOST,
     limit="f1_drop_per_class",
-    needs=_paired_needs,
+    to=lambda case: by_class(case, quality.limits_of(case).f1_drop_per_class),
+    needs=needs(GoldenFacts, Outputs, reference=Outputs),
     unfit=_unfit_drop_per_class,
-    rests=SignificanceSource.ON_STATISTICS,
 )
-def f1_drop_per_class(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
+def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of no single class lies further below the reference's than the margin."""
     samples = _gather(case, findings, paired=True)
-    if isinstance(samples, Judgement):
-        return samples
-    margins = _by_name(case, limits.f1_drop_per_class)
-    if refused := _without_samples(case.contract, samples.labels, margins):
-        return refused
-    classes, rules = case.contract.classes, case.rules.among(len(margins))
-    found = {
-        name: decide_drop(measures.class_f1(len(classes), classes.index(name)), samples, margin, rules)
-        for name, margin in margins.items()
-    }
-    worst, others = first_ids(found, margins)
-    return decided(
-        case,
-        found[worst],
-        Relation.AT_MOST,
-        margins[worst],
-        found=f"F1 of {worst} {_changed(case, found[worst])}{others}",
-        next_step=f"look at the flipped samples of {worst}; calibrate on more of them",
-        details=[*sentence_for(found, margins, Relation.AT_MOST), *_flips(case, findings[GOLDEN], samples)],
+    require_samples(case.contract, samples.labels, margins)
+    return SamplesOfClasses(
+        samples,
+        found=lambda name, decision: f"F1 of {name} {_changed(case, decision)}",
+        next_step=lambda name: f"look at the flipped samples of {name}; calibrate on more of them",
+        details=_flips(case, findings[GOLDEN], samples),
     )
 
 
-@quality.clause(
-    "f1_per_class", limit="f1_per_class", needs=_needs, unfit=_unfit_per_class, rests=SignificanceSource.ON_STATISTICS
+@decides_per_class(
+    quality,
+    "f1_per_class",
+    Relation.AT_LEAST,
+    limit="f1_per_class",
+    to=lambda case: by_class(case, quality.limits_of(case).f1_per_class),
+    needs=needs(GoldenFacts, Outputs),
+    unfit=_unfit_per_class,
 )
-def f1_per_class(case: Case, limits: QualityLimits, findings: ClauseEvidence) -> Judgement:
+def f1_per_class(case: Case, floors: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of every single class reaches its floor."""
     samples = _gather(case, findings, paired=False)
-    if isinstance(samples, Judgement):
-        return samples
-    floors = _by_name(case, limits.f1_per_class)
-    if refused := _without_samples(case.contract, samples.labels, floors):
-        return refused
-    classes, rules = case.contract.classes, case.rules.among(len(floors))
-    found = {
-        name: decide_floor(measures.class_f1(len(classes), classes.index(name)), samples, floor, rules)
-        for name, floor in floors.items()
-    }
-    worst, others = first_ids(found, floors)
+    require_samples(case.contract, samples.labels, floors)
+    classes = case.contract.classes
     counts = classification.confusion(samples.labels, classification.decisions(samples.scores), len(classes))
-    confusions = _taken_for(case.contract, counts, classes.index(worst))
-    return decided(
-        case,
-        found[worst],
-        Relation.AT_LEAST,
-        floors[worst],
-        found=f"F1 of {worst} is {format_number(found[worst].value)}{confusions}{others}",
-        next_step=f"train or calibrate on more samples of {worst} and of what it is taken for",
-        details=[*sentence_for(found, floors, Relation.AT_LEAST), *_by_class(case.contract, samples)],
+
+    def found(name: str, decision: Decision) -> str:
+        confusions = _taken_for(case.contract, counts, classes.index(name))
+        return f"F1 of {name} is {format_number(decision.value)}{confusions}"
+
+    return SamplesOfClasses(
+        samples,
+        found=found,
+        next_step=lambda name: f"train or calibrate on more samples of {name} and of what it is taken for",
+        details=_by_class(case.contract, samples),
     )
-
-
-def _by_name(case: Case, demand: float | dict[str, float] | None) -> dict[str, float]:
-    """The limit of each class that has one."""
-    return demand if isinstance(demand, dict) else dict.fromkeys(case.contract.classes, demand or 0.0)

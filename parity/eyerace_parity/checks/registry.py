@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin
 
 from pydantic import ByteSize
 
-import eyerace_parity.checks.instructions  # noqa: F401 - its clauses join the family arm64
-from eyerace_parity.checks.arm64 import arm64
-from eyerace_parity.checks.closeness import closeness
-from eyerace_parity.checks.compatibility import compatibility
-from eyerace_parity.checks.flips import flips
-from eyerace_parity.checks.freshness import freshness
-from eyerace_parity.checks.hybrid import hybrid
-from eyerace_parity.checks.integrity import integrity
-from eyerace_parity.checks.interface import interface
-from eyerace_parity.checks.latency import latency
+from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.limits import RatioLimit
-from eyerace_parity.checks.memory import memory
-from eyerace_parity.checks.quality import quality
-from eyerace_parity.checks.release import release
-from eyerace_parity.checks.runtime import runtime
-from eyerace_parity.checks.size import size
-from eyerace_parity.checks.stability import stability
 from eyerace_parity.contract.load import load_contract
 
 if TYPE_CHECKING:
@@ -32,28 +18,50 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-    from eyerace_parity.checks.base import Family
     from eyerace_parity.contract.base import Limits
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
 
-FAMILIES: tuple[Family[Any], ...] = (
-    interface,
-    compatibility,
-    freshness,
-    integrity,
-    stability,
-    closeness,
-    quality,
-    flips,
-    hybrid,
-    latency,
-    runtime,
-    size,
-    memory,
-    arm64,
-    release,
+_MODULES: Final = (
+    "interface",
+    "compatibility",
+    "freshness",
+    "integrity",
+    "stability",
+    "closeness",
+    "quality",
+    "flips",
+    "hybrid",
+    "latency",
+    "runtime",
+    "size",
+    "memory",
+    "arm64",
+    "instructions",
+    "release",
 )
+"""Files of this room that declare a family of their own name, or add to one, in the order of the report's rows."""
+
+FAMILIES: Final[list[Family[Any]]] = []
+"""All families, in the order of the report's rows."""
+
+
+def register(family: Family[Any]) -> None:
+    """Add a family: its keys, help, plan, items and rows follow.
+
+    Raises:
+        ValueError: There is one of its name.
+    """
+    if any(family.name == known.name for known in FAMILIES):
+        message = f"there is a family called {family.name} already"
+        raise ValueError(message)
+    FAMILIES.append(family)
+
+
+for each in _MODULES:
+    declared = getattr(import_module(f"eyerace_parity.checks.{each}"), each)
+    if isinstance(declared, Family):
+        register(declared)
 
 
 def limits_by_family() -> Mapping[str, type[Limits]]:

@@ -8,29 +8,43 @@ A cell of the matrix judges none of it: what differs there is the runtime, and n
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family, SignificanceSource
-from eyerace_parity.checks.flips import Count, flip_needs, judge_flips, unfit_decisions, unfit_harm
-from eyerace_parity.checks.guards import GOLDEN, element, unusable, unusable_scores
-from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit, decided, first_ids, sentence_for, unknown
+from eyerace_parity.checks.comparison import (
+    Number,
+    SamplesOfClasses,
+    SampleStatistic,
+    by_class,
+    compares,
+    decides,
+    decides_per_class,
+    unfit_classes,
+)
+from eyerace_parity.checks.fits import either, needs, undecided, unlabelled
+from eyerace_parity.checks.flips import NEXT_STEP_FLIPS, Count, flip_needs, flip_number, unjudged
+from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
+from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import TORCH_KINDS
-from eyerace_parity.core.numbers import INFINITE, format_bytes, format_number, passing_limit, pluralise
+from eyerace_parity.core.numbers import INFINITE, format_bytes, format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.stats import differences, measures
-from eyerace_parity.stats.decisions import Labelled, decide_drop
+from eyerace_parity.stats.decisions import Labelled
 from eyerace_parity.stats.quantiles import decide_in_looks
 from eyerace_parity.stats.stopping_rules import StoppingRule, StoppingRules
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Array, Need
     from eyerace_parity.evidence.costs import Series
@@ -40,6 +54,8 @@ Growth = Annotated[float, Field(ge=-1.0)]
 
 _MOST_NAMED = 5
 _MEDIAN = 0.5
+_UNDEFINED = "look at the outputs of both"
+_MEANT = "if the model was meant to change, accept the new release; else find what changed in its making"
 
 
 class ReleaseLimits(Limits):
@@ -85,48 +101,16 @@ class ReleaseLimits(Limits):
 release = Family("release", ReleaseLimits, in_cells=False)
 
 
-def _answers(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
-    return (GOLDEN, case.need(Outputs), case.need(Outputs, baseline=True))
-
-
 def _flip_needs(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
     return flip_needs(case, case.name, baseline=True)
-
-
-def _file_needs(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Files), case.need(Files, baseline=True))
 
 
 def _timing(case: Case) -> Need[Timing]:
     return case.need(Timing, versus=case.name, baseline=True)
 
 
-def _timing_needs(case: Case, _limits: ReleaseLimits) -> tuple[Need[Any], ...]:
-    return (_timing(case),)
-
-
-def _unfit_f1(case: Case, _limits: ReleaseLimits) -> str:
-    if not case.contract.classes:
-        return "the contract names no classes"
-    return "" if case.labelled else "the golden set has no labels"
-
-
 def _unfit_per_class(case: Case, limits: ReleaseLimits) -> str:
-    if isinstance(limits.f1_drop_per_class, dict):
-        if not limits.f1_drop_per_class:
-            return "f1_drop_per_class names no class"
-        for name in limits.f1_drop_per_class:
-            if name not in case.contract.classes:
-                return unknown(f"f1_drop_per_class.{name}", case.contract.classes, name, "class")
-    return _unfit_f1(case, limits)
-
-
-def _unfit_flips(case: Case, _limits: ReleaseLimits) -> str:
-    return unfit_decisions(case)
-
-
-def _unfit_harm(case: Case, _limits: ReleaseLimits) -> str:
-    return unfit_harm(case)
+    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or unlabelled(case, limits)
 
 
 def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
@@ -136,76 +120,65 @@ def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
 # ---- quality ---------------------------------------------------------------------------------------------------------
 
 
-def _gather(case: Case, findings: ClauseEvidence) -> Labelled | Judgement:
-    """Bring labels and both variants' scores together, or judge why they do not come together."""
+def _gather(case: Case, findings: ClauseEvidence) -> Labelled:
+    """Bring labels and both variants' scores together."""
     golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
     theirs = findings[case.need(Outputs, baseline=True)]
-    if refused := unusable_scores(case, ours, golden, theirs):
-        return refused
+    require_scores(case, ours, golden, theirs)
     labels, classes = golden.labels, case.contract.classes
     if labels is None or len(labels) != ours.expected or golden.classes != classes:
-        return cannot_judge("the golden set's labels do not fit its samples", "measure the golden set again")
+        raise cannot_judge("the golden set's labels do not fit its samples", "measure the golden set again")
     support = np.bincount(labels, minlength=len(classes))
     if absent := [name for name, number in zip(classes, support, strict=True) if not number]:
         reason = f"the golden set has no sample of {join_names(absent)}, so its F1 is not defined"
-        return cannot_judge(reason, "add golden samples of every class")
+        raise cannot_judge(reason, "add golden samples of every class")
     name = case.contract.scores_output
     return Labelled(labels, ours.arrays[name], theirs.arrays[name], golden.clusters)
 
 
-@release.clause(
-    "release_f1_drop", limit="f1_drop", needs=_answers, unfit=_unfit_f1, rests=SignificanceSource.ON_STATISTICS
+@decides(
+    release,
+    "release_f1_drop",
+    Relation.AT_MOST,
+    limit="f1_drop",
+    needs=needs(GoldenFacts, Outputs, baseline=Outputs),
+    unfit=unlabelled,
+    next_step="look at the images that flipped",
+    undefined=_UNDEFINED,
 )
-def release_f1_drop(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
+def release_f1_drop(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     """Macro-F1 lies no further below the accepted release's than the margin."""
     samples = _gather(case, findings)
-    if isinstance(samples, Judgement):
-        return samples
-    margin = limits.f1_drop or 0.0
-    decision = decide_drop(measures.macro_f1(len(case.contract.classes)), samples, margin, case.rules)
-    return decided(
-        case,
-        decision,
-        Relation.AT_MOST,
-        margin,
-        found=f"macro-F1 of {case.name} is {format_number(decision.candidate)}, of the release "
-        f"{_known(decision.reference)}",
-        next_step="look at the images that flipped",
-        undefined="look at the outputs of both",
+    return SampleStatistic(
+        measures.macro_f1(len(case.contract.classes)),
+        samples,
+        lambda decision: (
+            f"macro-F1 of {case.name} is {format_number(decision.candidate)}, of the release "
+            f"{_known(decision.reference)}"
+        ),
     )
 
 
-@release.clause(
+@decides_per_class(
+    release,
     "release_f1_drop_per_class",
+    Relation.AT_MOST,
     limit="f1_drop_per_class",
-    needs=_answers,
+    to=lambda case: by_class(case, release.limits_of(case).f1_drop_per_class),
+    needs=needs(GoldenFacts, Outputs, baseline=Outputs),
     unfit=_unfit_per_class,
-    rests=SignificanceSource.ON_STATISTICS,
+    undefined=_UNDEFINED,
 )
-def release_f1_drop_per_class(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
+def release_f1_drop_per_class(case: Case, _margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of no class lies further below the accepted release's than the margin."""
     samples = _gather(case, findings)
-    if isinstance(samples, Judgement):
-        return samples
-    classes, stated = case.contract.classes, limits.f1_drop_per_class
-    margins = stated if isinstance(stated, dict) else dict.fromkeys(classes, stated or 0.0)
-    rules = case.rules.among(len(margins))
-    found = {
-        name: decide_drop(measures.class_f1(len(classes), classes.index(name)), samples, margin, rules)
-        for name, margin in margins.items()
-    }
-    name, others = first_ids(found, margins)
-    worst = found[name]
-    return decided(
-        case,
-        worst,
-        Relation.AT_MOST,
-        margins[name],
-        found=f"the F1 of {name} drops by {format_number(worst.value)}: {_known(worst.reference)} in the release,"
-        f" {format_number(worst.candidate)} in {case.name}{others}",
-        next_step=f"look at the flipped images of {name}",
-        details=sentence_for(found, margins, Relation.AT_MOST),
-        undefined="look at the outputs of both",
+    return SamplesOfClasses(
+        samples,
+        found=lambda name, worst: (
+            f"the F1 of {name} drops by {format_number(worst.value)}: {_known(worst.reference)}"
+            f" in the release, {format_number(worst.candidate)} in {case.name}"
+        ),
+        next_step=lambda name: f"look at the flipped images of {name}",
     )
 
 
@@ -213,36 +186,44 @@ def _known(value: float | None) -> str:
     return "not known" if value is None else format_number(value)
 
 
-@release.clause("release_flips", limit="flips", needs=_flip_needs, unfit=_unfit_flips)
-def release_flips(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
+_flips = partial(compares, release, relation=Relation.AT_MOST, unit="flips", next_step=NEXT_STEP_FLIPS)
+
+
+@_flips("release_flips", limit="flips", needs=_flip_needs, unfit=undecided)
+def release_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed are decided otherwise than by the accepted release."""
-    return judge_flips(case, findings, case.name, limits.flips or 0, harmful=False, baseline=True)
+    return flip_number(case, findings, case.name, harmful=False, baseline=True)
 
 
-@release.clause("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, unfit=_unfit_harm)
-def release_harmful_flips(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
+@_flips("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, unfit=either(undecided, unjudged))
+def release_harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed turn from right in the accepted release to wrong."""
-    return judge_flips(case, findings, case.name, limits.harmful_flips or 0, harmful=True, baseline=True)
+    return flip_number(case, findings, case.name, harmful=True, baseline=True)
 
 
 # ---- closeness -------------------------------------------------------------------------------------------------------
 
 
-def _answered(case: Case, findings: ClauseEvidence) -> dict[str, tuple[Array, Array]] | Judgement:
+def _answered(case: Case, findings: ClauseEvidence) -> dict[str, tuple[Array, Array]]:
     """Bring the candidate's and the release's answers together, output by output."""
     golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
     theirs = findings[case.need(Outputs, baseline=True)]
-    if refused := unusable(case, ours, golden, theirs):
-        return refused
+    require_usable(case, ours, golden, theirs)
     return {name: (array, theirs.arrays[name]) for name, array in ours.arrays.items()}
 
 
-@release.clause("release_max_abs", limit="max_abs", needs=_answers)
-def release_max_abs(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    release,
+    "release_max_abs",
+    Relation.AT_MOST,
+    limit="max_abs",
+    needs=needs(GoldenFacts, Outputs, baseline=Outputs),
+    next_step=_MEANT,
+    passing="smallest tolerance",
+)
+def release_max_abs(case: Case, findings: ClauseEvidence) -> Number:
     """No element differs from the accepted release's by more than the tolerance."""
     pairs = _answered(case, findings)
-    if isinstance(pairs, Judgement):
-        return pairs
     apart = {name: differences.absolute(ours, theirs) for name, (ours, theirs) in pairs.items()}
     name = max(apart, key=lambda each: float(apart[each].max()))
     value = float(apart[name].max())
@@ -253,70 +234,67 @@ def release_max_abs(case: Case, limits: ReleaseLimits, findings: ClauseEvidence)
         if rows[row].max() > 0:
             place = tuple(int(i) for i in np.unravel_index(int(rows[row].argmax()), apart[name].shape[1:]))
             details.append(f"{ids[row]}: {element(name, place)} is apart by {format_number(float(rows[row].max()))}")
-    return compare_to_limit(
-        Relation.AT_MOST,
-        limits.max_abs or 0.0,
-        value,
-        found=f"the largest absolute difference of {name} from the release's is {format_number(value)}",
-        next_step="if the model was meant to change, accept the new release; else find what changed in its making",
-        details=[*details, f"smallest tolerance that would have passed: {passing_limit(value, Relation.AT_MOST)}"],
+    return Number(
+        value, f"the largest absolute difference of {name} from the release's is {format_number(value)}", details
     )
 
 
-@release.clause("release_sqnr_db", limit="sqnr_db", needs=_answers)
-def release_sqnr_db(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    release,
+    "release_sqnr_db",
+    Relation.AT_LEAST,
+    limit="sqnr_db",
+    unit="dB",
+    needs=needs(GoldenFacts, Outputs, baseline=Outputs),
+    next_step=_MEANT,
+)
+def release_sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
     """The accepted release's signal stands far enough above its difference from the candidate."""
     pairs = _answered(case, findings)
-    if isinstance(pairs, Judgement):
-        return pairs
     found = {name: differences.sqnr_db(ours, theirs) for name, (ours, theirs) in pairs.items()}
     name = min(found, key=lambda each: found[each])
     value = found[name]
     told = f"{format_number(value)} dB" if math.isfinite(value) else f"{'-' * (value < 0)}{INFINITE}"
-    return compare_to_limit(
-        Relation.AT_LEAST,
-        limits.sqnr_db or 0.0,
-        value,
-        unit="dB",
-        found=f"the ratio of the release's {name} to its difference from {case.name} is {told}",
-        next_step="if the model was meant to change, accept the new release; else find what changed in its making",
-    )
+    return Number(value, f"the ratio of the release's {name} to its difference from {case.name} is {told}")
 
 
 # ---- cost ------------------------------------------------------------------------------------------------------------
 
 
-@release.clause("release_size_growth", limit="size_growth", needs=_file_needs)
-def release_size_growth(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
+@compares(
+    release,
+    "release_size_growth",
+    Relation.AT_MOST,
+    limit="size_growth",
+    needs=needs(Files, baseline=Files),
+    next_step="find what was added to the graph, or accept the new release",
+)
+def release_size_growth(case: Case, findings: ClauseEvidence) -> Number:
     """The file grows by no more than allowed."""
-    ours, theirs = (findings[need].bytes for need in _file_needs(case, limits))
+    ours, theirs = findings[case.need(Files)].bytes, findings[case.need(Files, baseline=True)].bytes
     if ours <= 0 or theirs <= 0:
-        return cannot_judge(f"a file of {case.name} is empty", "make it again")
+        raise cannot_judge(f"a file of {case.name} is empty", "make it again")
     value = (ours - theirs) / theirs  # 2 % of growth is exactly 0.02
-    return compare_to_limit(
-        Relation.AT_MOST,
-        limits.size_growth or 0.0,
-        value,
-        found=f"{case.name} takes {format_bytes(ours)}, in the release {format_bytes(theirs)}: {100 * value:+.2f} %",
-        next_step="find what was added to the graph, or accept the new release",
+    return Number(
+        value, f"{case.name} takes {format_bytes(ours)}, in the release {format_bytes(theirs)}: {100 * value:+.2f} %"
     )
 
 
-@release.clause(
+@release.demand(
     "release_latency_growth",
     limit="latency_growth",
-    needs=_timing_needs,
+    needs=lambda case, _: (_timing(case),),
     unfit=_unfit_latency,
     rests=SignificanceSource.ON_OWN_CONFIDENCE,
 )
-def release_latency_growth(case: Case, limits: ReleaseLimits, findings: ClauseEvidence) -> Judgement:
+def release_latency_growth(case: Case, most: float, findings: ClauseEvidence) -> Judgement:
     """The median inference takes no longer than allowed beside the accepted release's, run by run."""
     timing = findings[_timing(case)]
     ours, theirs = _cpu(timing.runs), _cpu(timing.versus_runs)
     if not ours or len(ours) != len(theirs) or not all(theirs):
-        return cannot_judge(f"there are no usable times of {case.name} in turns with the release", "measure again")
+        raise cannot_judge(f"there are no usable times of {case.name} in turns with the release", "measure again")
     ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
-    most, sure = limits.latency_growth or 0.0, limits.confidence or case.contract.statistics.confidence
+    sure = release.limits_of(case).confidence or case.contract.statistics.confidence
     decision = decide_in_looks(ratios, 1.0 + most, quantile=_MEDIAN, confidence=sure)
     growth = decision.quantile - 1.0
     found = (

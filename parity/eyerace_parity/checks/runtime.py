@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.phrases import cannot_judge
+from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.numbers import format_number
-from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.costs import PeerTiming
 from eyerace_parity.stats.quantiles import decide_quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.base import Need
+    from eyerace_parity.core.result import Judgement
     from eyerace_parity.evidence.costs import Series
 
 _MEDIAN = 0.5
@@ -40,10 +42,6 @@ class RuntimeLimits(Limits):
 runtime = Family("runtime", RuntimeLimits)
 
 
-def _needs(case: Case, _limits: RuntimeLimits) -> tuple[Need[Any], ...]:
-    return (case.need(PeerTiming),)
-
-
 def _in_matrix(case: Case, _limits: RuntimeLimits) -> bool:
     return case.contract.cell
 
@@ -52,42 +50,37 @@ def _unfit(case: Case, _limits: RuntimeLimits) -> str:
     return f"{case.name} is a torch variant" if case.variant.kind in TORCH_KINDS else ""
 
 
-@runtime.clause("runtime_ratio", limit="runtime_ratio", needs=_needs, applies=_in_matrix, unfit=_unfit)
-def runtime_ratio(case: Case, limits: RuntimeLimits, findings: ClauseEvidence) -> Judgement:
+@runtime.demand("runtime_ratio", limit="runtime_ratio", needs=needs(PeerTiming), applies=_in_matrix, unfit=_unfit)
+def runtime_ratio(case: Case, limit: float, findings: ClauseEvidence) -> Judgement:
     """An inference takes not much longer in this runtime than in the newest (in a run of the matrix)."""
     timing = findings[case.need(PeerTiming)]
     ours, theirs = timing.runs.cpu_ms, timing.peer_runs.cpu_ms
     if not _usable(timing.runs) or not _usable(timing.peer_runs) or len(ours) != len(theirs):
-        return cannot_judge(f"there are no usable times of {case.name} in both runtimes", "measure again")
-    limit = limits.runtime_ratio or 0.0
-    decision = decide_quantile(
-        [mine / its for mine, its in zip(ours, theirs, strict=True)],
-        limit,
-        quantile=_MEDIAN,
-        confidence=limits.confidence,
-    )
+        raise cannot_judge(f"there are no usable times of {case.name} in both runtimes", "measure again")
+    sure = runtime.limits_of(case).confidence
+    ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
+    decision = decide_quantile(ratios, limit, quantile=_MEDIAN, confidence=sure)
     unit = f"of {timing.peer_runtime}"
-    sure = f"{format_number(100 * limits.confidence)} % confidence"
-    told = (
-        f"the median inference takes {format_number(decision.quantile)} {unit}'s process CPU time in "
-        f"{timing.runtime}, in "
-        f"turns with it; {decision.over} of {decision.runs} runs over {format_number(limit)}"
+    return decided_quantile(
+        decision,
+        limit,
+        sure,
+        unit=unit,
+        noun="limit",
+        found=f"the median inference takes {format_number(decision.quantile)} {unit}'s process CPU time in "
+        f"{timing.runtime}, in turns with it; {decision.over} of {decision.runs} runs over {format_number(limit)}",
+        next_step="let the app bundle a newer runtime, or take a recipe that this one has fast kernels for",
+        settles="run it again on a machine with nothing else to do, or move the limit away from the ratio",
+        details=(
+            f"{timing.runtime}: median {_middle(ours)} ms of process CPU time",
+            f"{timing.peer_runtime} (Python {timing.peer_python}): {_middle(theirs)} ms",
+            f"threads: {timing.threads}",
+        ),
     )
-    match decision.status:
-        case Status.HELD:
-            reason, next_step = f"{told} prove the limit held with {sure}", ""
-        case Status.BROKEN:
-            reason = f"{told} prove the limit broken with {sure}"
-            next_step = "let the app bundle a newer runtime, or take a recipe that this one has fast kernels for"
-        case _:
-            reason = f"{told} prove neither held nor broken with {sure}"
-            next_step = "run it again on a machine with nothing else to do, or move the limit away from the ratio"
-    details = (
-        f"{timing.runtime}: median {format_number(sorted(ours)[len(ours) // 2])} ms of process CPU time",
-        f"{timing.peer_runtime} (Python {timing.peer_python}): {format_number(sorted(theirs)[len(theirs) // 2])} ms",
-        f"threads: {timing.threads}",
-    )
-    return Judgement(decision.status, decision.quantile, limit, Relation.AT_MOST, unit, reason, next_step, details)
+
+
+def _middle(times: Sequence[float]) -> str:
+    return format_number(sorted(times)[len(times) // 2])
 
 
 def _usable(series: Series) -> bool:

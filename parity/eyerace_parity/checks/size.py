@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ByteSize, Field
 
 from eyerace_parity.checks.base import Family
+from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.limits import RatioLimit, other_variant
-from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
+from eyerace_parity.checks.phrases import broken, cannot_judge, compare_to_limit
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.core.numbers import format_bytes, format_number
 from eyerace_parity.core.result import Judgement, Relation, Status
@@ -42,10 +43,6 @@ class SizeLimits(Limits):
 size = Family("size", SizeLimits)
 
 
-def _needs(case: Case, _limits: SizeLimits) -> tuple[Need[Any], ...]:
-    return (case.need(Files),)
-
-
 def _ratio_needs(case: Case, limits: SizeLimits) -> tuple[Need[Any], ...]:
     versus = limits.size_ratio.versus if limits.size_ratio else None
     return (case.need(Files), case.need(Files, versus))
@@ -71,39 +68,36 @@ def _judge(name: str, value: int, limit: int, *, told: str, details: tuple[str, 
     )
 
 
-@size.clause("file_size", limit="file_size", needs=_needs)
-def file_size(case: Case, limits: SizeLimits, findings: ClauseEvidence) -> Judgement:
+@size.demand("file_size", limit="file_size", needs=needs(Files))
+def file_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file, with its external data, is no bigger than allowed."""
     files = findings[case.need(Files)]
     details = (f"deflated: {files.deflated} bytes",)
-    return _judge(case.name, files.bytes, int(limits.file_size or 0), told="on disk", details=details)
+    return _judge(case.name, files.bytes, int(limit), told="on disk", details=details)
 
 
-@size.clause("download_size", limit="download_size", needs=_needs)
-def download_size(case: Case, limits: SizeLimits, findings: ClauseEvidence) -> Judgement:
+@size.demand("download_size", limit="download_size", needs=needs(Files))
+def download_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file, deflated as a store packs it, is no bigger than allowed."""
     files = findings[case.need(Files)]
     details = (f"on disk: {files.bytes} bytes",)
-    return _judge(case.name, files.deflated, int(limits.download_size or 0), told="deflated", details=details)
+    return _judge(case.name, files.deflated, int(limit), told="deflated", details=details)
 
 
-@size.clause("size_ratio", limit="size_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
-def size_ratio(case: Case, limits: SizeLimits, findings: ClauseEvidence) -> Judgement:
+@size.demand("size_ratio", limit="size_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
+def size_ratio(case: Case, limit: RatioLimit, findings: ClauseEvidence) -> Judgement:
     """The file is small enough beside another variant's."""
-    demand = limits.size_ratio
-    if demand is None:
-        raise LookupError("size_ratio was not demanded")
-    ours, theirs = findings[case.need(Files)].bytes, findings[case.need(Files, demand.versus)].bytes
+    ours, theirs = findings[case.need(Files)].bytes, findings[case.need(Files, limit.versus)].bytes
     if ours <= 0:
-        return Judgement(Status.BROKEN, reason=f"the file of {case.name} is empty", next_step="make it again")
+        raise broken(reason=f"the file of {case.name} is empty", next_step="make it again")
     if theirs <= 0:
-        return cannot_judge(f"the file of {demand.versus} is empty", f"make {demand.versus} again")
+        raise cannot_judge(f"the file of {limit.versus} is empty", f"make {limit.versus} again")
     return compare_to_limit(
         Relation.AT_MOST,
-        demand.at_most,
+        limit.at_most,
         ours / theirs,
-        unit=f"of {demand.versus}",
-        found=f"{case.name} is {format_number(ours / theirs)} times as big as {demand.versus} ({ours} of "
+        unit=f"of {limit.versus}",
+        found=f"{case.name} is {format_number(ours / theirs)} times as big as {limit.versus} ({ours} of "
         f"{theirs} bytes)",
         next_step=_SMALLER,
     )

@@ -54,7 +54,10 @@ def contract_of(options: argparse.Namespace) -> Contract:
             f"no contract: there is no {' or '.join(DEFAULT_CONTRACTS)} here",
             next_step="name one with --contract PATH, or write one with `eyerace-parity init MODEL.onnx`",
         )
-    return open_contract(path, settings_of(options).overrides())
+    contract = open_contract(path, settings_of(options).overrides())
+    for note in contract.notes:
+        say(note, sys.stderr)
+    return contract
 
 
 def say(line: str, stream: TextIO | None = None) -> None:

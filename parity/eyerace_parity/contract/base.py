@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -27,7 +27,12 @@ class Limits(Model):
 
     A family declares its limits beside its checks, one field a clause. ``None`` means that the contract does not demand
     it; such a clause is not planned.
+
+    Attributes:
+        renamed: Fields that had another name before, today's name by the old one.
     """
+
+    renamed: ClassVar[dict[str, str]] = {}
 
     def demanded(self) -> frozenset[str]:
         """Names of the fields that hold a demand."""

@@ -18,6 +18,7 @@ from eyerace_parity.contract.explain import Keys, Problem, explain, written
 from eyerace_parity.contract.locate import DEEPEST, line_of
 from eyerace_parity.contract.model import Contract
 from eyerace_parity.contract.overrides import apply_overrides
+from eyerace_parity.contract.renamed import as_written, renaming_notes, take_new_names
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.files import display_path
@@ -57,16 +58,20 @@ def load_contract(path: Path, limits: Mapping[str, type[Limits]], overrides: Seq
     document = _document(path, text)
     page = _Page(path, text, apply_overrides(document, overrides))
     page.refuse(list(_unspeakable(document, ())))
-    problems, taken_over = _share(document, limits)
+    problems, renamed = take_new_names(document, limits)
+    unshared, taken_over = _share(document, limits)
+    problems += unshared
     try:
         contract = Contract.model_validate_json(
             json.dumps(document), strict=True, context=limits_table(tuple(limits.items()))
         )
     except ValidationError as error:
-        problems += [_at_source(problem, taken_over) for problem in explain(error, Contract, limits)]
+        found = [_at_source(problem, taken_over) for problem in explain(error, Contract, limits)]
+        problems += [as_written(problem, renamed) for problem in found]
     page.refuse(problems)
     contract._file = path  # noqa: SLF001 - set once, here; the model itself is frozen
     contract._digest = json_digest(document)  # noqa: SLF001
+    contract._renamed, contract._notes = renamed, renaming_notes(renamed, page.place)  # noqa: SLF001
     return contract
 
 
@@ -141,6 +146,10 @@ class _Page:
         sentences = dict.fromkeys(f"{said}: {_dotted(p.keys)}{p.sentence}" for _, said, p in placed)
         if sentences:
             raise ContractError("\n".join(sentences))
+
+    def place(self, keys: Keys) -> str:
+        """Where a key was said, in words."""
+        return self._said(keys)[1]
 
     def _said(self, keys: Keys) -> tuple[int, str]:
         """Where a key was said: an override's origin, else line and file. What is missing everywhere is on line 1."""

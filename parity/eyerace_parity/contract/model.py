@@ -85,6 +85,8 @@ class Contract(Model):
     _file: Path = PrivateAttr(default=Path("contract.toml"))
     _digest: str = PrivateAttr(default="")
     _cell: bool = PrivateAttr(default=False)
+    _renamed: dict[tuple[str, ...], tuple[str, ...]] = PrivateAttr(default_factory=dict)
+    _notes: tuple[str, ...] = PrivateAttr(default=())
 
     @property
     def file(self) -> Path:
@@ -95,6 +97,15 @@ class Contract(Model):
     def digest(self) -> str:
         """``sha256:…`` of the contract with its overrides applied, independent of layout and comments."""
         return self._digest
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should change in it before long, a line each."""
+        return self._notes
+
+    def as_written(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The keys under which the file has a limit, which may be called otherwise now."""
+        return self._renamed.get(keys, keys)
 
     @property
     def root(self) -> Path:

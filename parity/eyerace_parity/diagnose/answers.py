@@ -9,6 +9,7 @@ import numpy as np
 
 from eyerace_parity.core.numbers import format_number
 from eyerace_parity.core.text import join_names
+from eyerace_parity.evidence.answers import SCORES_NDIM
 from eyerace_parity.stats.classification import confusion, decisions, dependence, macro_f1
 from eyerace_parity.stats.differences import log_softmax
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
-_TABLE: Final = 2
+_PAIR: Final = 2
 _CLOSE: Final = 0.02
 """Root mean square of what is left, as a share of the reference's, below which a relation is taken for true."""
 _APART: Final = 0.05
@@ -60,7 +61,7 @@ def causes(variant: str, scores: Array | None, reference: str, theirs: Array | N
         theirs: The reference's scores, [n, classes].
         golden: The golden set's facts.
     """
-    if scores is None or scores.ndim != _TABLE or not np.isfinite(scores.astype(np.float64)).all():
+    if scores is None or scores.ndim != SCORES_NDIM or not np.isfinite(scores.astype(np.float64)).all():
         return []
     ours = scores.astype(np.float64)
     found = []
@@ -112,7 +113,7 @@ def _relation(variant: str, ours: Floats, reference: str, theirs: Floats, classe
 
 def _reordered(variant: str, ours: Floats, reference: str, theirs: Floats, classes: Sequence[str]) -> list[str]:
     """The same columns in another order."""
-    if ours.shape[1] < _TABLE or min(ours.std(axis=0).min(), theirs.std(axis=0).min()) == 0:
+    if ours.shape[1] <= 1 or min(ours.std(axis=0).min(), theirs.std(axis=0).min()) == 0:
         return []
     count = ours.shape[1]
     alike = np.corrcoef(ours.T, theirs.T)[:count, count:]
@@ -162,7 +163,7 @@ def _labels(
 ) -> list[str]:
     """Whether another order of the classes would make the decisions right."""
     count = len(classes)
-    if count != scores.shape[1] or count < _TABLE:
+    if count != scores.shape[1] or count <= 1:
         return []
     decided = decisions(scores)
     counts = confusion(labels, decided, count)
@@ -224,7 +225,7 @@ def _order_in_words(variant: str, order: list[int], classes: Sequence[str], now:
     moved = [place for place, other in enumerate(order) if place != other]
     if order == list(range(len(order)))[::-1]:
         return f"the classes stand in reverse order: {gain}"
-    if len(moved) == _TABLE:
+    if len(moved) == _PAIR:
         return f"{classes[moved[0]]} and {classes[moved[1]]} are exchanged: undoing {gain}"
     told = [f"{classes[place]} is decided as {classes[order[place]]}" for place in moved]
     return f"the classes stand in another order ({join_names(told, most=6)}): undoing {gain}"

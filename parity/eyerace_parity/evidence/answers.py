@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.evidence.base import Array, Provenance  # noqa: TC001 - as above
 
+SCORES_NDIM: Final = 2
+"""Axes of an output that decides: samples, and one score a class."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
@@ -100,10 +103,6 @@ class GoldenFacts:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-_TABLE: Final = 2
-"""Axes of an output that decides: samples, and one score a class."""
-
-
 class ArrayDigest(BaseModel):
     """One output of a variant over the golden set.
 
@@ -140,7 +139,7 @@ def answers_of(outputs: Outputs) -> tuple[ArrayDigest, ...]:
 
 
 def _decisions(array: Array) -> str:
-    if array.ndim != _TABLE or array.shape[1] < _TABLE or array.dtype.kind not in "iuf":
+    if array.ndim != SCORES_NDIM or array.shape[1] <= 1 or array.dtype.kind not in "iuf":
         return ""
     scores = np.asarray(array, np.float64)
     best = np.where(np.isfinite(scores).all(axis=1), scores.argmax(axis=1), -1)

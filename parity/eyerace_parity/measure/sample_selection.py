@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from eyerace_parity.evidence.answers import SCORES_NDIM
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eyerace_parity.evidence.base import Array
-
-_FLAT = 2
-_TWO = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def margins(scores: Array) -> NDArray[np.float64] | None:
     Returns:
         float64 [n], or ``None`` where the scores are not one row of at least two a sample, so that nothing decides.
     """
-    if scores.ndim != _FLAT or scores.shape[1] < _TWO or scores.dtype.kind not in "biuf":
+    if scores.ndim != SCORES_NDIM or scores.shape[1] <= 1 or scores.dtype.kind not in "biuf":
         return None
     values = scores.astype(np.float64)
     two = np.partition(values, -2, axis=1)[:, -2:]

@@ -11,7 +11,7 @@ import numpy as np
 from eyerace_parity.core.errors import ParityError
 from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import GoldenFacts
+from eyerace_parity.evidence.answers import SCORES_NDIM, GoldenFacts
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.release.files import folder_of, history, names, read
 from eyerace_parity.stats import classification, differences
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     from eyerace_parity.release.files import Stored
     from eyerace_parity.release.model import Release
 
-_FLAT = 2
 _MOST_NAMED = 8
 
 
 def f1_of(stored: Stored, variant: str, golden: GoldenFacts | None) -> float | None:
     """Macro-F1 of a released variant; ``None`` without labels, answers, or a sample of every class."""
     scores = stored.release.answers_of(variant, stored.answers).get(stored.release.scores)
-    if golden is None or golden.labels is None or scores is None or scores.ndim != _FLAT:
+    if golden is None or golden.labels is None or scores is None or scores.ndim != SCORES_NDIM:
         return None
     if len(scores) != len(golden.labels) or scores.shape[1] != len(golden.classes):
         return None
@@ -79,7 +78,7 @@ def _of_variant(before: Stored, after: Stored, name: str, golden: GoldenFacts | 
     if shared:
         apart = max(float(differences.absolute(ours[output], theirs[output]).max(initial=0.0)) for output in shared)
         yield f"answers apart by at most {format_number(apart)}"
-    if now.scores in shared and ours[now.scores].ndim == _FLAT:
+    if now.scores in shared and ours[now.scores].ndim == SCORES_NDIM:
         yield _flipped(after, ours[now.scores], theirs[now.scores], golden)
 
 

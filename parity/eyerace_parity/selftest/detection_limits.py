@@ -17,7 +17,7 @@ import numpy as np
 from eyerace_parity.checks.base import SignificanceSource
 from eyerace_parity.core.result import HOST
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import GoldenFacts, Outputs
+from eyerace_parity.evidence.answers import SCORES_NDIM, GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Footprint, InstructionCounts, Series, Soak, Timing
@@ -215,7 +215,7 @@ def _clauses(examiner: Examiner, dose: Degradation, variant: str) -> list[Planne
 
 def _wrong(outputs: Outputs, share: float, random: np.random.Generator, golden: GoldenFacts) -> Outputs:
     """Decide a share of the rightly decided samples wrongly: the best score changes places with another."""
-    name = next(name for name, array in outputs.arrays.items() if array.ndim == 2)  # noqa: PLR2004 - one score a class
+    name = next(name for name, array in outputs.arrays.items() if array.ndim == SCORES_NDIM)
     scores = np.array(outputs.arrays[name])
     decided = decisions(scores)
     right = np.flatnonzero(decided == golden.labels) if golden.labels is not None else np.arange(len(scores))

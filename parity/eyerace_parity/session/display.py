@@ -94,6 +94,7 @@ class TerminalDisplay:
                 f"eyerace-parity: {display_path(contract.file)} ({contract.name}, {contract.digest[:19]}): "
                 f"{join_names(contract.variants)}; {clauses}"
             )
+            lines += [f"eyerace-parity: {note}" for note in contract.notes]
             if release := in_words(subject.baseline):
                 lines.append(f"eyerace-parity: {release}")
             if executed := targets.in_words(contract, subject.settings, self):

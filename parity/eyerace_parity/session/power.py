@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.stats.planning import SetResolution
 
-_DROPS: Final = frozenset({"f1_drop", "micro_f1_drop", "accuracy_drop"})
+_DROPS: Final = frozenset({"f1_drop", "accuracy_drop"})
 _SURE: Final = 0.99
 _CLASS_DROPS: Final = frozenset({"f1_drop_per_class"})
 

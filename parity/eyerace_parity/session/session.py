@@ -237,6 +237,8 @@ class GateSession:
         if self.judged:
             self._keep_record()
         self._notes += [f"eyerace-parity: {line}; {CHANGED_NEXT}" for line in self._withdrawn]
+        if self.config.getoption("verbose") < 0:  # then pytest shows no header, where it would stand
+            self._notes += [f"eyerace-parity: {note}" for each in self.judged.values() for note in each.contract.notes]
         self._explain(session)
 
     def _keep_record(self) -> None:

@@ -86,13 +86,6 @@ def macro_f1(counts: Indices | NDArray[np.float64]) -> float:
     return float(f1_by_class(counts).mean())
 
 
-def micro_f1(counts: Indices) -> float:
-    """F1 of all decisions pooled. With one label a sample it equals the accuracy; contracts ask for it by this name."""
-    hits, total = float(np.trace(counts)), float(counts.sum())
-    wrong = total - hits
-    return 2.0 * hits / (2.0 * hits + wrong + wrong)
-
-
 def accuracy(counts: Indices) -> float:
     """Share of right decisions."""
     return float(np.trace(counts)) / float(counts.sum())

@@ -87,7 +87,7 @@ def class_f1(classes: int, index: int) -> BootstrapMeasure:
 
 
 def accuracy(classes: int) -> BootstrapMeasure:
-    """The share of right decisions, which with one label a sample is also the micro-F1."""
+    """The share of right decisions; with one label a sample the micro-F1 is the same number."""
     return BootstrapMeasure(
         classes, lambda tallies: tallies[..., 0, HITS, :].sum(axis=-1) / tallies[..., 0, LABELLED, :].sum(axis=-1)
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from eyerace_parity.evidence.answers import SCORES_NDIM
 from eyerace_parity.evidence.flips import Flip, FlipLedger
 from eyerace_parity.stats.classification import decisions, flips
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 MOST_ROWS: Final = 1000
 """Flips that a ledger lists: beyond them a record would grow, and nobody reads on."""
 
-_FLAT: Final = 2
 
 Kind = Literal["harmed", "mended", "moved", "unlabelled"]
 
@@ -91,7 +91,7 @@ def _failure(ours: Array | None, theirs: Array | None, golden: GoldenFacts) -> s
     if ours is None or theirs is None:
         return "the output of scores is missing"
     samples = len(golden.ids)
-    if ours.ndim != _FLAT or ours.shape != theirs.shape or len(ours) != samples or not ours.size:
+    if ours.ndim != SCORES_NDIM or ours.shape != theirs.shape or len(ours) != samples or not ours.size:
         return f"the scores have the shapes {list(ours.shape)} and {list(theirs.shape)} for {samples} samples"
     if not (np.isfinite(ours.astype(np.float64)).all() and np.isfinite(theirs.astype(np.float64)).all()):
         return "some scores are not finite"

@@ -12,7 +12,7 @@ import numpy as np
 
 from eyerace_parity.contract.data import ImageSet, Preprocess
 from eyerace_parity.core.errors import MeasurementError, ParityError, is_transient
-from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.answers import SCORES_NDIM, Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.diagnostics import PreparationTrial, PreparationTrials
 from eyerace_parity.measure import recorded
@@ -37,7 +37,6 @@ SAMPLES: Final = 32
 SEED: Final = 32
 
 _PICTURE: Final = 3
-_TABLE: Final = 2
 
 
 def provenance(bench: MeasurementContext, need: Need[PreparationTrials]) -> Provenance:
@@ -84,7 +83,7 @@ def measure(bench: MeasurementContext, need: Need[PreparationTrials], source: Pr
 
 
 def _trial(told: str, found: Array, reference: Array | None) -> PreparationTrial:
-    decided = tuple(int(index) for index in decisions(found)) if found.ndim == _TABLE else ()
+    decided = tuple(int(index) for index in decisions(found)) if found.ndim == SCORES_NDIM else ()
     apart = None
     if reference is not None and reference.shape == found.shape:
         apart = _size(found.astype(np.float64) - reference.astype(np.float64))
