@@ -33,6 +33,7 @@ from eyerace_parity.measure.kinds import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eyerace_parity.core.errors import WorkerDied
     from eyerace_parity.evidence.base import Need, Provenance
 
 E = TypeVar("E")
@@ -50,6 +51,8 @@ class Measurer(Generic[E]):
         survival: Whether an ONNX variant must have survived in a worker first.
         apart: Whether an assistant measures it, where there is one; else a torch variant must have survived with it.
         alone: Whether nothing else may be measured on this machine meanwhile.
+        died: Makes evidence of the death of the process that measures, by a signal of its own; without it, such a death
+            is an error.
     """
 
     provenance: Callable[[MeasurementContext, Need[E]], Provenance]
@@ -59,6 +62,7 @@ class Measurer(Generic[E]):
     survival: bool = False
     apart: bool = False
     alone: bool = False
+    died: Callable[[Provenance, WorkerDied], E] | None = None
 
 
 def is_timed(kind: type[Any]) -> bool:
@@ -95,6 +99,10 @@ def _read_graph(bench: MeasurementContext, need: Need[Graph], source: Provenance
     return graph_of(bench.contract, need.variant).model_copy(update={"provenance": source})
 
 
+def _killed_its_reader(source: Provenance, error: WorkerDied) -> Graph:
+    return Graph(provenance=source, failure=error.reason)
+
+
 def _lineage_provenance(bench: MeasurementContext, need: Need[Lineage]) -> Provenance:
     return bench.provenance(need.variant, target=need.target, runtime="")
 
@@ -115,7 +123,7 @@ TABLE: dict[type[Any], Measurer[Any]] = {
     Instructions: Measurer(_by_the_lane, _by_the_lane, instructions.CODE),
     Outputs: Measurer(outputs.provenance, outputs.measure, outputs.CODE, survival=True, apart=True),
     Repeats: Measurer(repeats.provenance, repeats.measure, repeats.CODE, survival=True, apart=True),
-    Graph: Measurer(_graph_provenance, _read_graph, GRAPH_CODE),
+    Graph: Measurer(_graph_provenance, _read_graph, GRAPH_CODE, apart=True, died=_killed_its_reader),
     Files: Measurer(files.provenance, files.measure, files.CODE),
     Preflight: Measurer(footprint.preflight_provenance, footprint.measure_preflight, footprint.CODE),
     Footprint: Measurer(
