@@ -259,7 +259,10 @@ import sys
 from pathlib import Path
 from typing import Any
 from tests.laboratories import laboratory
-from eyerace_parity.evidence import *
+from eyerace_parity.evidence.answers import Golden, Outputs, Repeats
+from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Preflight
 bundle = Path(sys.argv[1])
 place = laboratory(bundle)
 for kind in (Outputs, Repeats, Files, Lineage):
