@@ -184,7 +184,7 @@ def test_a_contract_crosses_once(image_bundle: Path, isolated: IsolatedWorker, s
     isolated.make(lab.contract, "fp32", SilentProgress())
     opened = [header for header in sent if header["op"] == "open"]
     assert len(opened) == 1
-    others = [header for header in sent if header["op"] in {"measure", "feeds", "times", "make"}]
+    others = [header for header in sent if header["op"] in {"measure", "feeds", "make"}]
     assert {header["contract"] for header in others} == {opened[0]["digest"]}
     assert len(others) >= 7
     assert max(len(repr(header)) for header in others) < len(repr(opened[0]))

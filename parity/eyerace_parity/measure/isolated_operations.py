@@ -1,4 +1,4 @@
-"""What the isolated worker does when it is asked: measure, decode samples, time them, build a file."""
+"""What the isolated worker does when it is asked: measure, decode samples, build a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eyerace_parity.contract.wire import from_wire
 from eyerace_parity.core.errors import InputChanged
 from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.codec import encode
-from eyerace_parity.golden.base import GoldenSetProxy, preparation
+from eyerace_parity.golden.base import GoldenSetProxy
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.context import MeasurementContext
@@ -109,11 +109,6 @@ class IsolatedOperations:
         """Prepare one golden sample."""
         return {}, self._context(header).golden().feeds(int(header["index"]), _profile(header))
 
-    def times(self, header: dict[str, Any], _arrays: Arrays) -> Answer:
-        """Time the preparation of golden samples."""
-        golden, (begin, end) = self._context(header).golden(), header["samples"]
-        return {}, {"times": preparation(golden, int(begin), int(end), _profile(header))}
-
     def _opened(self, header: dict[str, Any]) -> _OpenContract:
         opened = self._contracts[header["contract"]]
         sys.path[:] = opened.path
@@ -143,7 +138,6 @@ def operations(progress: ProgressReporter, in_flight: SamplesInFlight) -> Mappin
         "measure": served.measure,
         "make": served.make,
         "feeds": served.feeds,
-        "times": served.times,
     }
 
 

@@ -17,6 +17,7 @@ from eyerace_parity.evidence.codec import decode
 from eyerace_parity.golden.base import GoldenSetProxy
 from eyerace_parity.isolation.client import SILENCE_SECONDS, PackageWorker, RemoteProgress, import_path
 from eyerace_parity.isolation.failures import RECIPE, SAMPLES, accused
+from eyerace_parity.measure.measurers import measurer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,12 +65,11 @@ class IsolatedWorker:
         try:
             results = self._ask("measure", header, context.contract, step=step, context=context, hear=context.progress)
         except WorkerDied as error:
-            from eyerace_parity.measure.measurers import measurer_of  # noqa: PLC0415 - measurers know of proxy golden sets
-
-            died = measurer_of(need.kind).died
-            if died is None or error.transient:  # what came from outside is no word about the file
+            # What came from outside is no word about the file.
+            evidence = None if error.transient else measurer_of(need.kind).died(source, error)
+            if evidence is None:
                 raise
-            return died(source, error)
+            return evidence
         return decode(need.kind, results["evidence"].tobytes())
 
     def feeds(self, context: MeasurementContext, index: int, profile: Preprocess | None) -> dict[str, Array]:
@@ -81,17 +81,6 @@ class IsolatedWorker:
         """
         header = {"index": index, "profile": _json(profile)}
         return self._ask("feeds", header, context.contract, step="preparing a golden sample", context=context)
-
-    def times(self, context: MeasurementContext, begin: int, end: int, profile: Preprocess | None) -> Array:
-        """Time the preparation of golden samples; see :func:`eyerace_parity.golden.base.preparation`.
-
-        Raises:
-            WorkerDied: The worker died of it.
-            GoldenError: A sample cannot be decoded.
-        """
-        header = {"samples": [begin, end], "profile": _json(profile)}
-        step = "timing the preparation of golden samples"
-        return self._ask("times", header, context.contract, step=step, context=context)["times"]
 
     def make(self, contract: Contract, variant: str, progress: Progress) -> bytes:
         """Make the content of a variant's file; see :func:`eyerace_parity.recipes.build.content_of`.
@@ -224,7 +213,3 @@ class ProxyGoldenSet(GoldenSetProxy):
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """One prepared sample; see :meth:`GoldenSet.feeds`."""
         return self._worker.feeds(self._context, index, profile)
-
-    def times(self, begin: int, end: int, profile: Preprocess | None) -> Array:
-        """What preparing samples takes; see :func:`eyerace_parity.golden.base.preparation`."""
-        return self._worker.times(self._context, begin, end, profile)

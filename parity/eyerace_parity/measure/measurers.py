@@ -51,8 +51,7 @@ class Measurer(Generic[E]):
         survival: Whether an ONNX variant must have survived in a worker first.
         apart: Whether an assistant measures it, where there is one; else a torch variant must have survived with it.
         alone: Whether nothing else may be measured on this machine meanwhile.
-        died: Makes evidence of the death of the process that measures, by a signal of its own; without it, such a death
-            is an error.
+        died: Makes evidence of the death of the process that measured; ``None`` where a death is no evidence.
     """
 
     provenance: Callable[[MeasurementContext, Need[E]], Provenance]
@@ -62,7 +61,7 @@ class Measurer(Generic[E]):
     survival: bool = False
     apart: bool = False
     alone: bool = False
-    died: Callable[[Provenance, WorkerDied], E] | None = None
+    died: Callable[[Provenance, WorkerDied], E | None] = lambda _source, _error: None
 
 
 def is_timed(kind: type[Any]) -> bool:
@@ -125,14 +124,14 @@ TABLE: dict[type[Any], Measurer[Any]] = {
     Repeats: Measurer(repeats.provenance, repeats.measure, repeats.CODE, survival=True, apart=True),
     Graph: Measurer(_graph_provenance, _read_graph, GRAPH_CODE, apart=True, died=_killed_its_reader),
     Files: Measurer(files.provenance, files.measure, files.CODE),
-    Preflight: Measurer(footprint.preflight_provenance, footprint.measure_preflight, footprint.CODE),
+    Preflight: Measurer(footprint.preflight_provenance, footprint.measure_preflight, footprint.CODE, apart=True),
     Footprint: Measurer(
-        footprint.footprint_provenance, footprint.measure_footprint, footprint.CODE, kept=False, alone=True
+        footprint.footprint_provenance, footprint.measure_footprint, footprint.CODE, kept=False, apart=True, alone=True
     ),
-    Soak: Measurer(soak.provenance, soak.measure, soak.CODE, kept=False, survival=True, alone=True),
-    Timing: Measurer(timing.provenance, timing.measure, timing.CODE, kept=False, survival=True, alone=True),
+    Soak: Measurer(soak.provenance, soak.measure, soak.CODE, kept=False, survival=True, apart=True, alone=True),
+    Timing: Measurer(timing.provenance, timing.measure, timing.CODE, kept=False, survival=True, apart=True, alone=True),
     PeerTiming: Measurer(
-        peer_timing.provenance, peer_timing.measure, peer_timing.CODE, kept=False, survival=True, alone=True
+        peer_timing.provenance, peer_timing.measure, peer_timing.CODE, kept=False, survival=True, apart=True, alone=True
     ),
     KnownFlips: Measurer(known_flips.provenance, known_flips.measure, known_flips.CODE, kept=False),
     Trials: Measurer(

@@ -26,7 +26,6 @@ from eyerace_parity.evidence.costs import Series, Timing
 from eyerace_parity.golden.base import preparation, timed
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.batching import batch_of
-from eyerace_parity.measure.isolated_worker import ProxyGoldenSet
 from eyerace_parity.measure.kinds.system_noise import NoiseWatch
 from eyerace_parity.runners.onnxruntime import model_of
 from eyerace_parity.runners.registry import open_runner
@@ -258,9 +257,6 @@ def _preprocessing(bench: MeasurementContext, variant: str, asked: StoppingRules
     golden = bench.golden()
 
     def take(begin: int, end: int) -> Array:
-        # Where another process prepares the samples, it takes the times, too.
-        if isinstance(golden, ProxyGoldenSet):
-            return golden.times(begin, end, profile)
         return preparation(golden, begin, end, profile)
 
     return _series(take, asked, "preprocessing")
