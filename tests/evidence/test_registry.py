@@ -85,7 +85,7 @@ def test_each_measurer_is_there_and_of_the_right_form(kind: EvidenceKind[Any]) -
     """A text that names nothing would be seen in the middle of a run."""
     forms = {Runs.DERIVED: Derivation, Runs.ON_TARGETS: TargetMeasurer}
     assert isinstance(load(kind.measurer), forms.get(kind.runs, Measurer))
-    assert all(KINDS.named(word) for word in kind.requires + kind.requires_of_torch)
+    assert all(KINDS.named(word) for word in kind.requires)
 
 
 # ---- the code that measures ------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import signal
 import struct
 import zipfile
 import zlib
@@ -23,25 +22,14 @@ from hypothesis import strategies as st
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.variants import TorchExportVariant
-from eyerace_parity.core.errors import (
-    ArtefactError,
-    GoldenError,
-    MeasurementError,
-    ParityError,
-    RecordError,
-    WorkerDied,
-)
+from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementError, ParityError, RecordError
 from eyerace_parity.core.result import Status
-from eyerace_parity.evidence.artefacts import Graph
-from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.npz import Bound, read_headers
 from eyerace_parity.isolation import worker
-from eyerace_parity.isolation.apart import read_apart
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.context import artefact_digest
-from eyerace_parity.measure.onnx_graph.reader import graph_of
 from eyerace_parity.record.files import read_record
 from eyerace_parity.runners import artefact_files
 from eyerace_parity.runners.onnxruntime import model_of
@@ -250,59 +238,6 @@ def test_an_error_cannot_steer_the_terminal() -> None:
     """Names in files stand in messages."""
     error = ParityError("no class \x1b[2J\u202e", next_step="look\x07")
     assert str(error) == "no class ?[2J?\n  next: look?"
-
-
-# ---- a crash is a verdict --------------------------------------------------------------------------------------------
-
-
-def test_a_death_of_a_reader_is_told_with_its_signal() -> None:
-    """The process that asked lives on."""
-    with pytest.raises(WorkerDied, match="SIGSEGV") as caught:
-        read_apart("timeit", ["-n1", "-r1", "import os; os.kill(os.getpid(), 11)"], name="model.onnx")
-    assert caught.value.signal == signal.SIGSEGV
-
-
-def test_a_reader_that_does_not_end_is_ended() -> None:
-    """After the time that it is given."""
-    with pytest.raises(WorkerDied, match="did not end within"):
-        read_apart("timeit", ["-n1", "-r1", "while True: pass"], name="model.onnx", seconds=0.5)
-
-
-def test_a_reader_that_fails_is_told_in_its_last_words() -> None:
-    """And not with its traceback."""
-    with pytest.raises(MeasurementError, match=r"exit code 1: .*ZeroDivisionError"):
-        read_apart("timeit", ["-n1", "-r1", "1 / 0"], name="model.onnx")
-
-
-@pytest.mark.parametrize(("number", "fact"), [(11, 1), (9, 0)])
-def test_only_a_death_of_its_own_is_kept_of_a_graph(
-    image_bundle: Path, monkeypatch: pytest.MonkeyPatch, number: int, fact: int
-) -> None:
-    """A reader that the system ended is no word about the file, today or tomorrow."""
-
-    def die(_module: str, _arguments: object, *, name: str) -> bytes:
-        return read_apart("timeit", ["-n1", "-r1", f"import os; os.kill(os.getpid(), {number})"], name=name)
-
-    need = Need(Graph, "fp32")
-    with monkeypatch.context() as patch:
-        patch.setattr("eyerace_parity.measure.onnx_graph.reader.read_apart", die)
-        if fact:
-            assert "SIGSEGV" in laboratory(image_bundle).obtain(need).failure
-        else:
-            with pytest.raises(WorkerDied, match="SIGKILL") as caught:
-                laboratory(image_bundle).obtain(need)
-            assert "with more memory" in caught.value.next_step
-    assert bool(laboratory(image_bundle).obtain(need).failure) == fact
-
-
-def test_a_graph_is_read_apart(image_bundle: Path) -> None:
-    """With the same facts as in this process, but for whom they are told."""
-    from eyerace_parity.measure.onnx_graph.reader import read_graph
-
-    contract = open_contract(image_bundle / "contract.toml")
-    apart, here = graph_of(contract, "int8"), read_graph(contract, "int8")
-    assert apart.model_copy(update={"provenance": here.provenance}) == here
-    assert not apart.failure
 
 
 # ---- guests ----------------------------------------------------------------------------------------------------------

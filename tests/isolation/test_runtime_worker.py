@@ -323,7 +323,7 @@ def test_a_guest_leaves_when_its_host_is_gone(plain: RuntimeWorker) -> None:
     read, write = os.pipe()
     os.close(write)
     with os.fdopen(read, "rb") as source:
-        assert worker.Worker(source, source).serve() == 0
+        assert worker.serve(source, source, worker.RuntimeOperations().operations) == 0
 
 
 def gone(process: int) -> bool:

@@ -132,17 +132,18 @@ def isolated() -> Iterator[IsolatedWorker]:
 
 def planned(lab: Laboratory, *needs: Need[Any]) -> PlannedClause:
     """A clause of a temporary check, which holds where the mean of all samples is below its limit."""
+    limits = BrightnessLimits()
 
-    def judged(_case: Case, limits: BrightnessLimits, findings: ClauseEvidence) -> Judgement:
+    def judged(_case: Case, findings: ClauseEvidence) -> Judgement:
         """Not too bright."""
         value = findings[needs[0]].mean
         assert [findings[need] is not None for need in needs]
         return Judgement(Status.HELD if value < limits.mean else Status.BROKEN, value=value, limit=limits.mean)
 
-    clause = Clause(
+    clause: Clause[Any] = Clause(
         "not_bright", "brightness", "Not too bright.", judged, lambda *_: needs, lambda *_: True
     )  # as a family registers it
-    return PlannedClause(Case(lab.contract, "fp32", labelled=True), clause, BrightnessLimits())
+    return PlannedClause(Case(lab.contract, "fp32", labelled=True), clause, limits)
 
 
 def test_a_new_kind_is_measured_kept_recorded_read_back_and_judged(
@@ -160,7 +161,7 @@ def test_a_new_kind_is_measured_kept_recorded_read_back_and_judged(
     assert brightness.mean == pytest.approx(means.by_input["x/y"].mean())
     assert spread.width == np.ptp(means.by_input["x/y"]) > 0
     # Isolation is the default of a kind.
-    assert brightness.process == means.process == isolated._talk._process.pid  # type: ignore[union-attr]
+    assert brightness.process == means.process == isolated._worker._process.pid  # type: ignore[union-attr]
 
     # kept: another run measures nothing, and has the same
     second = laboratory(image_bundle)

@@ -14,18 +14,16 @@ import pytest
 from eyerace_parity.core.digests import file_digest
 from eyerace_parity.core.errors import InputChanged, MeasurementError, WorkerDied, is_transient
 from eyerace_parity.evidence.answers import Outputs, Repeats
-from eyerace_parity.evidence.artefacts import Files, Graph
+from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.costs import Preflight
 from eyerace_parity.evidence.diagnostics import PreparationTrials
 from eyerace_parity.evidence.flips import KnownFlips
 from eyerace_parity.golden.images import ImageGolden
-from eyerace_parity.isolation.apart import read_apart
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure import recorded
 from eyerace_parity.measure.cache import EvidenceCache, get, put
 from eyerace_parity.measure.kinds import execution, footprint, known_flips, outputs, preparation_trials, repeats
-from eyerace_parity.measure.onnx_graph import reader
 from eyerace_parity.measure.seals import Seal
 from tests.equipment import misbehaving
 from tests.laboratories import bench, change, laboratory
@@ -312,16 +310,6 @@ def test_a_timeout_is_not_kept(image_bundle: Path, tmp_path: Path, monkeypatch: 
 
 def _impatient(*given: Any, **named: Any) -> RuntimeWorker:
     return RuntimeWorker(*given, answer_seconds=1.0, **named)
-
-
-def test_a_reader_that_took_too_long_is_not_kept(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor what a graph's reader did not finish."""
-    need = Need(Graph, "fp32")
-    with monkeypatch.context() as patch:
-        patch.setattr(reader, "read_apart", lambda *given, **named: read_apart(*given, seconds=0.01, **named))
-        with pytest.raises(WorkerDied, match="did not end within"):
-            laboratory(image_bundle).obtain(need)
-    assert not laboratory(image_bundle).obtain(need).failure
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eyerace_parity.checks.base import SignificanceSource, summary_of
-from eyerace_parity.checks.phrases import compare_to_limit, decided, first_ids, passing_limit, sentence_for, unknown
+from eyerace_parity.checks.phrases import compare_to_limit, decided, first_ids, sentence_for, unknown
+from eyerace_parity.core.numbers import passing_limit
 from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.stats.decisions import decide_drop, decide_floor
 from eyerace_parity.stats.measures import class_f1

@@ -4,7 +4,7 @@ Exit codes are pytest's, so that a release job needs to know one table only:
 
 ====  ===================================================================
 0     done; for ``judge`` and ``report``: every clause held
-1     a clause did not hold, or an artefact could not be built or measured
+1     a clause did not hold, an artefact could not be built or measured, a worker does not conform
 2     interrupted
 3     a fault of the program itself
 4     the contract, a file or an option is wrong
@@ -57,6 +57,7 @@ COMMANDS = {
     "flips": "list the images that two variants decide differently, and accept those that are known",
     "arm64": "bring, show or remove what the emulated processors need, without root",
     "selftest": "prove that the gate sees what it claims to see, by faults planted in a copy of the bundle",
+    "worker": "try a worker of any language against the worker protocol",
     "clauses": "list everything that a contract can demand",
     "doctor": "say what this machine can and cannot do, and how to get it",
 }

@@ -144,12 +144,8 @@ _OF_THE_FILE: Final = frozenset(
 """Signals that native code brings on itself, by what a file makes it do."""
 
 
-EXTERNAL_SIGNALS: Final = frozenset({signals.SIGTERM, signals.SIGINT, getattr(signals, "SIGKILL", 9)})
-"""Signals that say nothing about a file: somebody, or a system out of memory, ended the process."""
-
-
 NEXT_STEP_MEMORY: Final = "run again with more memory, with fewer jobs or with smaller batches (golden.batch)"
-"""What to do when one of these has ended a process."""
+"""What to do when something outside a process has ended it, most often a system that is short of memory."""
 
 
 def signal_in_words(number: int, *, processor: str = "processor") -> str:

@@ -36,7 +36,6 @@ class Runs(Enum):
     """Where a kind is measured."""
 
     ISOLATED = "in the isolated worker"
-    OWN_WORKERS = "in the run's process, which starts a process of its own for what may die"
     ON_TARGETS = "by target workers, many kinds together"
     READS_BYTES = "in the run's process: reads bytes with Python only, no decoder, no parser in native code"
     DERIVED = "computed from other evidence, never measured"
@@ -59,8 +58,6 @@ class EvidenceKind(Generic[E]):
         alone: Whether nothing else may be measured meanwhile; such numbers are times or memory of this machine.
         cheap: Whether reading files gives it: no sample is decoded and no model is run.
         requires: Kinds, in lower case, that an ONNX variant must have passed before it is run for this one.
-        requires_of_torch: The same for a torch variant that the run's own process is about to run, where there is an
-            isolated worker that could have run it first.
         digest: What a record keeps of its arrays.
         has_provenance: Whether it says where it came from. The golden set's own facts do not: their digest is their
             key.
@@ -75,7 +72,6 @@ class EvidenceKind(Generic[E]):
     alone: bool = False
     cheap: bool = False
     requires: tuple[str, ...] = ("preflight",)
-    requires_of_torch: tuple[str, ...] = ()
     digest: Callable[[E], tuple[ArrayDigest, ...]] | None = None
     has_provenance: bool = True
 
@@ -231,7 +227,6 @@ KINDS: Final = Kinds(
         type=Graph,
         measurer="eyerace_parity.measure.onnx_graph.reader:GRAPH",
         code=_GRAPH,
-        runs=Runs.OWN_WORKERS,
         cheap=True,
         requires=(),
     ),
@@ -249,7 +244,6 @@ KINDS: Final = Kinds(
         type=Preflight,
         measurer=f"{_KINDS}.footprint:PREFLIGHT",
         code=_WORKERS,
-        runs=Runs.OWN_WORKERS,
         requires=(),
     ),
     EvidenceKind(
@@ -257,7 +251,6 @@ KINDS: Final = Kinds(
         type=Footprint,
         measurer=f"{_KINDS}.footprint:FOOTPRINT",
         code=_WORKERS,
-        runs=Runs.OWN_WORKERS,
         keep=False,
         alone=True,
         requires=(),
@@ -267,10 +260,8 @@ KINDS: Final = Kinds(
         type=Soak,
         measurer=f"{_KINDS}.soak:SOAK",
         code=("measure/kinds/footprint.py", "stats/stopping_rules.py", *_WORKERS),
-        runs=Runs.OWN_WORKERS,
         keep=False,
         alone=True,
-        requires_of_torch=("outputs",),
     ),
     EvidenceKind(
         name="Timing",
@@ -284,20 +275,16 @@ KINDS: Final = Kinds(
             "runners/torch.py",
             *_WORKERS,
         ),
-        runs=Runs.OWN_WORKERS,
         keep=False,
         alone=True,
-        requires_of_torch=("outputs",),
     ),
     EvidenceKind(
         name="PeerTiming",
         type=PeerTiming,
         measurer=f"{_KINDS}.peer_timing:PEER_TIMING",
         code=_WORKERS,
-        runs=Runs.OWN_WORKERS,
         keep=False,
         alone=True,
-        requires_of_torch=("outputs",),
     ),
     EvidenceKind(
         name="Instructions",

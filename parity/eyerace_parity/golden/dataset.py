@@ -82,5 +82,4 @@ def columns_alone(contract: Contract) -> dict[str, tuple[str, ...]]:
         return {}
     from eyerace_parity.golden.labels import read_table  # noqa: PLC0415 - only what this kind of set takes
 
-    table = read_table(contract.path(golden.labels), contract.classes, golden.cluster)
-    return {name: table.column(place) for place, name in enumerate(table.header)}
+    return read_table(contract.path(golden.labels), contract.classes, golden.cluster).columns

@@ -15,10 +15,12 @@ import tempfile
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from eyerace_parity.core.errors import EXTERNAL_SIGNALS, NEXT_STEP_MEMORY, MeasurementError, WorkerDied, signal_in_words
-from eyerace_parity.isolation import worker
+from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.isolation import failures, worker
+from eyerace_parity.isolation.failures import FILE, Accusation
 from eyerace_parity.isolation.processes import end_group, new_group
 
 if TYPE_CHECKING:
@@ -39,12 +41,9 @@ _POLL_SECONDS: Final = 0.2
 _SIGNAL_NOTES: Final = ("qemu: uncaught target signal",)
 """What an emulator says of a signal, by which it then dies itself: nothing that is not told better already."""
 
-_SHELL_SIGNALS: Final = range(129, 193)
-"""Exit codes by which a shell, or whatever else stands in front, reports a signal (128 + number)."""
-
 
 class WorkerConnection:
-    """A process and the conversation with it.
+    """A process that speaks frames, and the conversation with it.
 
     Use it as a context manager. One request at a time: calls from several threads wait for one another.
 
@@ -52,6 +51,7 @@ class WorkerConnection:
         command: What to run; it must speak the frames of :mod:`eyerace_parity.isolation.worker`.
         name: What the process is called in messages.
         processor: What its processor is called in them, after "this".
+        accuse: What its death by a signal of its own is blamed on.
         env: The whole environment; this process's own by default.
         folder: Where it stands; an empty folder of its own by default.
         start_seconds: Longest wait for the first answer.
@@ -64,13 +64,14 @@ class WorkerConnection:
         *,
         name: str = "the worker process",
         processor: str = "processor",
+        accuse: Accusation = FILE,
         env: Mapping[str, str] | None = None,
         folder: Path | None = None,
         start_seconds: float = START_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self.name = name
-        self._processor = processor
+        self._accuse = replace(accuse, processor=processor)
         self._command = tuple(command)
         self._env = None if env is None else dict(env)
         self._stands = folder
@@ -86,11 +87,8 @@ class WorkerConnection:
 
     # ---- life --------------------------------------------------------------------------------------------------------
 
-    def greet(self, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def greet(self) -> dict[str, Any]:
         """Start the process and greet it.
-
-        Args:
-            told: What it is told with the greeting.
 
         Returns:
             What it says of itself.
@@ -101,16 +99,13 @@ class WorkerConnection:
         """
         try:
             self._start()
-            answer, _ = self._ask("hello", "starting", told, seconds=self._start_seconds)
-            self._check_protocol(answer)
+            answer, _ = self.ask("hello", step="starting", seconds=self._start_seconds)
+            if answer.get("protocol") != worker.PROTOCOL:
+                raise self._foreign(f"protocol version {answer.get('protocol')!r}", "starting")  # noqa: TRY301
         except BaseException:
             self.close()
             raise
         return answer
-
-    def _check_protocol(self, answer: Mapping[str, Any]) -> None:
-        if answer.get("protocol") != worker.PROTOCOL:
-            raise self._foreign(f"protocol version {answer.get('protocol')!r}", "starting")
 
     def _start(self) -> None:
         stands = self._stands
@@ -128,18 +123,16 @@ class WorkerConnection:
                 **new_group(),
             )
         except OSError as error:
-            raise MeasurementError(
-                f"{self.name} cannot be started: {self._command[0]}: {error.strerror or error}",
-                next_step="check the command that starts it",
-            ) from error
+            why = f"cannot be started: {self._command[0]}: {error.strerror or error}"
+            raise failures.unstarted(self.name, why, "check the command that starts it") from error
         streams = process.stdin, process.stdout, process.stderr
         for work, stream in zip((self._write, self._read, self._listen), streams, strict=True):
             thread = threading.Thread(target=work, args=(stream,), name=f"guest-{work.__name__}", daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:  # no memory for its stack, or too many threads
-                reason = f"{self.name} cannot be talked to: {error}"
-                raise MeasurementError(reason, next_step="free memory, or raise its limit") from error
+                why = f"cannot be talked to: {error}"
+                raise failures.unstarted(self.name, why, "free memory, or raise its limit") from error
             self._threads.append(thread)
 
     @property
@@ -171,21 +164,38 @@ class WorkerConnection:
 
     # ---- the conversation --------------------------------------------------------------------------------------------
 
-    def _ask(
+    def ask(
         self,
         operation: str,
-        step: str,
         header: Mapping[str, Any] | None = None,
         arrays: Mapping[str, Array] | None = None,
         *,
+        step: str,
         seconds: float | None = None,
         refused: type[MeasurementError] = MeasurementError,
         hear: Callable[[Any], None] | None = None,
     ) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Send a request and wait for its answer; ``hear`` is given what is told on the way to it."""
+        """Send a request and wait for its answer.
+
+        Args:
+            operation: Name of the operation.
+            header: Fields of the request.
+            arrays: Arrays of the request.
+            step: What the process is doing meanwhile, for messages: "loading int8".
+            seconds: Longest wait, where it is not the usual one.
+            refused: What the runtime's own refusal is raised as.
+            hear: Is given each report of progress on the way; each begins the wait anew.
+
+        Returns:
+            Fields and arrays of the answer.
+
+        Raises:
+            WorkerDied: The process ended before it answered, or did not answer in time.
+            MeasurementError: It refused, or does not speak the protocol.
+        """
         with self._turn:
             if self._process is None:
-                raise WorkerDied(f"{self.name} has ended before {step}", next_step="see why in the first verdict above")
+                raise failures.gone(self.name, step)
             self._requests.put(({**(header or {}), "op": operation}, arrays or {}))
             try:
                 answer = self._await(self._answer_seconds if seconds is None else seconds, step, hear)
@@ -201,14 +211,7 @@ class WorkerConnection:
 
     def _refusal(self, body: Mapping[str, Any], step: str, refused: type[MeasurementError]) -> Exception:
         """Say what an answer means that is no success."""
-        if body.get("kind") == "setup":
-            reason = f"{self.name} cannot work: {body.get('error')}"
-            step = "install numpy and onnxruntime for the Python that it runs on"
-            return MeasurementError(reason, next_step=step, transient=True)
-        if body.get("kind") == "refused":
-            return refused(str(body.get("error")))
-        reason = f"{self.name} failed while {step}: {body.get('error', 'no reason given')}"
-        return MeasurementError(reason, transient=True)  # only the runtime's own refusal speaks of the file
+        return failures.refusal(body, name=self.name, step=step, refused=refused)
 
     def _await(
         self, seconds: float, step: str, hear: Callable[[Any], None] | None
@@ -220,43 +223,26 @@ class WorkerConnection:
                 answer = self._answers.get(timeout=min(_POLL_SECONDS, left))
             except queue.Empty:
                 continue
-            if hear is None or isinstance(answer, Exception) or "told" not in answer[0]:
+            if isinstance(answer, Exception) or "progress" not in answer[0]:
                 return answer
-            hear(answer[0]["told"])
-            until = time.monotonic() + seconds
-        raise WorkerDied(
-            f"{self.name} gave no answer within {seconds:g} s while {step}, and was ended{self._last_words()}",
-            next_step="run the file alone to see whether it ever ends; a smaller model or fewer threads may help",
-        )
+            if hear is not None:  # whoever does not hear of progress does not wait longer for it
+                hear(answer[0]["progress"])
+                until = time.monotonic() + seconds
+        raise failures.silence(self.name, step, seconds, self._last_words())
 
     def _ended(self, ending: Exception, step: str) -> MeasurementError:
         """Say why there will be no more answers."""
-        process = self._process
-        if process is None or not isinstance(ending, worker.Closed | worker.TornFrameError | OSError):
-            self.close()
-            return self._foreign(str(ending), step)
-        end_group(process, patience=2.0)
-        code = process.returncode
+        process, code = self._process, None
+        if process is not None and failures.is_ending(ending):
+            end_group(process, patience=2.0)
+            code = process.returncode
         self.close()
-        if isinstance(ending, worker.TornFrameError) and code >= 0:
-            return self._foreign(str(ending), step)
-        number = -code if code < 0 else code - 128 if code in _SHELL_SIGNALS else None
-        if number is not None:
-            how = f"died of {signal_in_words(number, processor=self._processor)}"
-            next_step = "the file must not ship for this target; another runtime version or optimisation level may live"
-            if number in EXTERNAL_SIGNALS:
-                next_step = NEXT_STEP_MEMORY
-        else:
-            how = f"left with exit code {code}"
-            next_step = "run the command by hand to see what it says"
-        return WorkerDied(f"{self.name} {how} while {step}{self._last_words()}", signal=number, next_step=next_step)
+        return failures.failure(
+            ending, name=self.name, step=step, exit_code=code, accuse=self._accuse, last_words=self._last_words()
+        )
 
     def _foreign(self, what: str, step: str) -> MeasurementError:
-        return MeasurementError(
-            f"{self.name} does not speak the worker's protocol: {what}, while {step}{self._last_words()}",
-            next_step="let the command run parity's own worker.py, and let nothing else print to its standard output",
-            transient=True,
-        )
+        return failures.foreign(self.name, step, what, self._last_words())
 
     def _last_words(self) -> str:
         for thread in self._threads[-1:]:  # what it said last may still be on its way

@@ -94,7 +94,7 @@ class RuntimeWorker(WorkerConnection):
 
             arrays["model"] = np.frombuffer(model, np.uint8)
         step = f"loading {session}"
-        answer, _ = self._ask("load", step, header, arrays, refused=ArtefactError)
+        answer, _ = self.ask("load", header, arrays, step=step, refused=ArtefactError)
         with self._understood(step):
             inputs, outputs = (
                 tuple(PortFact.model_validate(port) for port in answer[s]) for s in ("inputs", "outputs")
@@ -118,7 +118,7 @@ class RuntimeWorker(WorkerConnection):
             WorkerDied: The guest died of it.
         """
         step = f"running {session}"
-        answer, outputs = self._ask("run", step, {"session": session, "count": count}, feeds)
+        answer, outputs = self.ask("run", {"session": session, "count": count}, feeds, step=step)
         with self._understood(step):
             counted = next(iter(self._counted(answer, step)), None)
             spent = (_whole(answer["wall_ns"]), _whole(answer["cpu_ns"]))
@@ -133,7 +133,7 @@ class RuntimeWorker(WorkerConnection):
         """
         step = f"counting {session}"
         header = {"session": session, "count": True, "runs": runs}
-        answer, _ = self._ask("run", step, header, feeds, seconds=runs * self._answer_seconds)
+        answer, _ = self.ask("run", header, feeds, step=step, seconds=runs * self._answer_seconds)
         with self._understood(step):
             return self._counted(answer, step)
 
@@ -150,7 +150,7 @@ class RuntimeWorker(WorkerConnection):
         """
         arrays = {f"{place}/{name}": value for place, fed in enumerate(feeds.values()) for name, value in fed.items()}
         step = f"timing {' and '.join(feeds)}"
-        _, times = self._ask("time", step, {"sessions": list(feeds), "runs": runs}, arrays)
+        _, times = self.ask("time", {"sessions": list(feeds), "runs": runs}, arrays, step=step)
         with self._understood(step):
             wall, cpu = times["wall_ns"], times["cpu_ns"]
             if any(taken.shape != (len(feeds), runs) or taken.dtype.kind not in "iu" for taken in (wall, cpu)):
@@ -161,13 +161,13 @@ class RuntimeWorker(WorkerConnection):
     def resident(self) -> int | None:
         """Resident memory of the process now, in bytes; ``None`` where the system does not tell."""
         step = "telling its memory"
-        answer, _ = self._ask("memory", step)
+        answer, _ = self.ask("memory", step=step)
         with self._understood(step):
             return None if answer["current"] is None else _whole(answer["current"])
 
     def drop(self, session: str) -> None:
         """Free a session."""
-        self._ask("drop", f"freeing {session}", {"session": session})
+        self.ask("drop", {"session": session}, step=f"freeing {session}")
 
     def _counted(self, answer: Mapping[str, Any], step: str) -> tuple[int, ...]:
         """What was counted, if it is one thread's work: others add to the same number, and not atomically."""

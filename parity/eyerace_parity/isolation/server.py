@@ -1,34 +1,39 @@
-"""The assistant's other side: it measures and makes what it is asked to, until it is told to leave or the gate is gone.
+"""Serves operations of the package in a process that may die, until it is told to leave or its host is gone.
 
-Requests and answers are the frames of :mod:`eyerace_parity.isolation.worker`. On the way to an answer it tells of
-progress; which samples its threads have begun stands on the slate, a file that outlives it.
+Requests and answers are the frames of :mod:`eyerace_parity.isolation.worker`, and its :func:`~worker.serve` answers
+them. What this process adds: it ends at once, with all that it started, when nobody is there to hear the answer; it
+reports progress on the way; and it notes which samples are begun in a file that outlives it. The client is
+:class:`eyerace_parity.isolation.client.PackageWorker`.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-import signal
 import sys
 import threading
 import time
+import traceback
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
-from eyerace_parity.contract.data import Preprocess
-from eyerace_parity.core.errors import MeasurementError, ParityError, RecipeError, WorkerDied
-from eyerace_parity.isolation.client import PLACE, SLOTS
+from eyerace_parity.core.machine import disable_telemetry
+from eyerace_parity.isolation import failures, worker
+from eyerace_parity.isolation.client import SLOT, SLOTS
+from eyerace_parity.isolation.processes import leave, stay_in_one_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
 
 _TELL_SECONDS: Final = 0.05
 
+_PIECE: Final = 1 << 16
+
 
 class SamplesInFlight:
-    """Where each thread notes the sample that it has begun; see :data:`eyerace_parity.isolation.client.PLACE`."""
+    """Where each thread notes the sample that it has begun; see :data:`eyerace_parity.isolation.client.SLOT`."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("r+b", buffering=0)
@@ -42,37 +47,37 @@ class SamplesInFlight:
         if slot is None:
             slot = self._own.slot = next(self._slots) % SLOTS
         with self._lock:
-            self._file.seek(slot * PLACE.size)
-            self._file.write(PLACE.pack(number))
+            self._file.seek(slot * SLOT.size)
+            self._file.write(SLOT.pack(number))
 
     def wipe(self) -> None:
         """Note that nothing is under way."""
         with self._lock:
             self._file.seek(0)
-            self._file.write(bytes(SLOTS * PLACE.size))
+            self._file.write(bytes(SLOTS * SLOT.size))
             self._slots = count()
             self._own = threading.local()
 
 
 class ProgressReporter:
-    """A progress that is told to the other side, not more often than anybody looks."""
+    """A progress that is reported to the host, not more often than anybody looks."""
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[dict[str, Any]], None]) -> None:
+        self._report = report
 
     @contextmanager
     def task(self, label: str, total: int | None) -> Iterator[_ReportedTask]:
-        """Open a task, and tell when it is done."""
-        self._tell({"task": label, "total": total})
-        task = _ReportedTask(self._tell)
+        """Open a task, and report when it is done."""
+        self._report({"task": label, "total": total})
+        task = _ReportedTask(self._report)
         yield task
         task.settle()
-        self._tell({"done": True})
+        self._report({"done": True})
 
 
 class _ReportedTask:
-    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[dict[str, Any]], None]) -> None:
+        self._report = report
         self._done = 0
         self._last = 0.0
 
@@ -83,29 +88,63 @@ class _ReportedTask:
             self.settle()
 
     def settle(self) -> None:
-        """Tell of all steps that were not told of."""
+        """Report all steps that were not reported yet."""
         if self._done:
-            self._tell({"advance": self._done})
+            self._report({"advance": self._done})
         self._done, self._last = 0, time.monotonic()
 
 
-def leave() -> NoReturn:
-    """End this process with all that it has started, at once: native code may be at work in it."""
-    if sys.platform != "win32" and os.getpgid(0) == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os._exit(0)
+def guarded(operation: worker.Operation, in_flight: SamplesInFlight) -> worker.Operation:
+    """Let an operation answer with what it raises, and leave no sample noted behind it."""
+
+    def answer(header: dict[str, Any], arrays: worker.Arrays) -> worker.Answer:
+        try:
+            return operation(header, arrays)
+        except Exception as error:  # noqa: BLE001 - raised again on the other side
+            return failures.to_answer(error, traceback.format_exc()), {}
+        finally:
+            in_flight.wipe()
+
+    return answer
 
 
-def _profile(header: Mapping[str, Any]) -> Preprocess | None:
-    return None if header["profile"] is None else Preprocess.model_validate(header["profile"])
+def watched(source: IO[bytes]) -> IO[bytes]:
+    """Read a stream through a thread that ends this process when the stream ends.
+
+    Without its host nobody wants an answer, however long it has been worked on.
+    """
+    read, write = os.pipe()
+
+    def pump() -> None:
+        try:
+            while piece := os.read(source.fileno(), _PIECE):
+                with memoryview(piece) as rest:
+                    done = 0
+                    while done < len(rest):
+                        done += os.write(write, rest[done:])
+        except OSError:
+            pass  # a stream that broke has ended, too
+        leave()
+
+    threading.Thread(target=pump, name="requests", daemon=True).start()
+    return os.fdopen(read, "rb")
 
 
-def _failure(error: ParityError) -> dict[str, Any]:
-    told: dict[str, Any] = {"error": error.reason, "next_step": error.next_step}
-    if isinstance(error, MeasurementError):
-        told["transient"] = error.transient
-    if isinstance(error, WorkerDied):
-        told["signal"] = error.signal
-    known = isinstance(error, MeasurementError | RecipeError)
-    kind = type(error).__name__ if known else MeasurementError.__name__
-    return {"ok": False, "kind": kind, **told}
+def main(operations: str, in_flight: str) -> NoReturn:
+    """Take the standard streams and serve.
+
+    Args:
+        operations: ``module:function`` of a function that is given a :class:`ProgressReporter` and a
+            :class:`SamplesInFlight` and returns its operations by name.
+        in_flight: The file of samples in flight.
+    """
+    source, sink = worker.claim_streams()
+    stay_in_one_group()
+    disable_telemetry()
+    module, _, name = operations.partition(":")
+    reporter = ProgressReporter(lambda reported: worker.write_frame(sink, {"progress": reported}, {}))
+    noted = SamplesInFlight(Path(in_flight))
+    served: Mapping[str, worker.Operation] = getattr(importlib.import_module(module), name)(reporter, noted)
+    table: dict[str, worker.Operation] = {name: guarded(operation, noted) for name, operation in served.items()}
+    table["hello"] = lambda _header, _arrays: ({"protocol": worker.PROTOCOL}, {})
+    sys.exit(worker.serve(watched(source), sink, table))

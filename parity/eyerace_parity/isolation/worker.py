@@ -4,14 +4,16 @@ One file that needs the standard library, numpy and onnxruntime only, written fo
 in another virtual environment, under ``qemu-aarch64`` with a guest's own Python, or behind ``ssh``. It is run by its
 path; only the command in front of it differs. :mod:`eyerace_parity.isolation.runtime_worker` is the host's side.
 
-A frame is a fixed prefix (magic, protocol version, two lengths, a checksum), a JSON header and the raw bytes of the
+A frame is a fixed prefix (magic, protocol version, two lengths, two checksums), a JSON header and the raw bytes of the
 arrays that the header describes. No pickle: neither side ever executes what the other one says. Native code that prints
 would tear the frames, so the worker keeps standard output to itself and gives everybody else standard error.
+``docs/protocol.md`` describes frames and operations for whoever writes a worker in another language.
 
 Requests are ``{"op": name, …}``; an answer is ``{"ok": true, …}``, or ``{"ok": false, "error": sentence, "kind": …}``
 where ``kind`` is ``refused`` (the runtime said no), ``request`` (the host asked for nonsense) or ``setup`` (numpy or
-onnxruntime cannot be imported here). The host's in-process runner builds its sessions with the functions of this file,
-so that a session is the same wherever it is made.
+onnxruntime cannot be imported here). The process that measures for a run, :mod:`eyerace_parity.isolation.server`,
+serves operations of its own with :func:`serve`. The host's in-process runner builds its sessions with the functions of
+this file, so that a session is the same wherever it is made.
 
 Under an emulator that has loaded the project's plugin (``emulation/icount.c``) the worker can say how many instructions
 a piece of its work took. It stays one file of more lines than others have, because it must reach a guest as one file.
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
     Answer = tuple[dict[str, Any], Arrays]
+    Operation = Callable[[dict[str, Any], Arrays], Answer]
 
 MAGIC = b"EYPF"
 PROTOCOL = 2
@@ -444,54 +447,65 @@ class InstructionProbe:
 # ---- operations ------------------------------------------------------------------------------------------------------
 
 
-class Worker:
-    """Answers requests until it is told to leave or the host is gone."""
+def serve(source: IO[bytes], sink: IO[bytes], operations: Mapping[str, Operation]) -> int:
+    """Answer one request after the other, until the host says ``bye`` or has closed its side.
 
-    def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
-        self._source = source
-        self._sink = sink
+    Args:
+        source: Where requests come from.
+        sink: Where answers go.
+        operations: What each operation does. It is given a request's header and arrays, and returns those of its
+            answer; an answer that says ``ok`` itself is a refusal of its own making.
+
+    Returns:
+        The exit code: 0, or 3 after bytes that are no frame, behind which no other frame can be found.
+    """
+    while True:
+        try:
+            header, arrays = read_frame(source)
+        except Closed:
+            return 0
+        except FrameError as error:
+            write_frame(sink, {"ok": False, "kind": "request", "error": f"the worker read {error}"}, {})
+            return 3
+        write_frame(sink, *_answer(operations, header, arrays))
+        if header.get("op") == "bye":
+            return 0
+
+
+def _answer(operations: Mapping[str, Operation], header: dict[str, Any], arrays: Arrays) -> Answer:
+    try:
+        name = header.get("op")
+        if name == "bye":
+            return {"ok": True}, {}
+        operation = operations.get(name) if isinstance(name, str) else None
+        if operation is None:
+            raise BadRequest(f"there is no operation {name!r}")  # noqa: TRY301 - one way to answer
+        body, results = operation(header, arrays)
+        for value in results.values():
+            sendable(value)  # an answer that cannot be sent is a refusal, not a torn frame
+    except Refused as error:
+        return {"ok": False, "kind": "refused", "error": str(error)}, {}
+    except ImportError as error:
+        return {"ok": False, "kind": "setup", "error": f"numpy and onnxruntime cannot be imported: {error}"}, {}
+    except Exception as error:  # noqa: BLE001 - whatever went wrong here is told to the host
+        return {"ok": False, "kind": "request", "error": f"{type(error).__name__}: {error}"}, {}
+    return {"ok": True, **body}, results
+
+
+class RuntimeOperations:
+    """What a runtime worker can do: load models, run and time them, tell of its memory, free them."""
+
+    def __init__(self) -> None:
         self._sessions: dict[str, Any] = {}
         self._counter = InstructionProbe()
-        self._operations: dict[str, Callable[[dict[str, Any], dict[str, Any]], Answer]] = {
+        self.operations: dict[str, Operation] = {
             "hello": self._hello,
             "load": self._load,
             "run": self._run,
             "time": self._time,
             "memory": lambda header, _: ({**memory(reset=bool(header.get("reset"))), **resident()}, {}),
             "drop": self._drop,
-            "bye": lambda _header, _arrays: ({}, {}),
         }
-
-    def serve(self) -> int:
-        """Serve one host; return the exit code."""
-        while True:
-            try:
-                header, arrays = read_frame(self._source)
-            except Closed:
-                return 0
-            except FrameError as error:
-                write_frame(self._sink, {"ok": False, "kind": "request", "error": f"the worker read {error}"}, {})
-                return 3
-            write_frame(self._sink, *self._answer(header, arrays))
-            if header.get("op") == "bye":
-                return 0
-
-    def _answer(self, header: dict[str, Any], arrays: dict[str, Any]) -> Answer:
-        try:
-            operation = self._operations.get(header.get("op", ""))
-            if operation is None:
-                message = f"there is no operation {header.get('op')!r}"
-                raise BadRequest(message)  # noqa: TRY301 - one way to answer
-            body, results = operation(header, arrays)
-            for value in results.values():
-                sendable(value)  # an answer that cannot be sent is a refusal, not a torn frame
-        except Refused as error:
-            return {"ok": False, "kind": "refused", "error": str(error)}, {}
-        except ImportError as error:
-            return {"ok": False, "kind": "setup", "error": f"numpy and onnxruntime cannot be imported: {error}"}, {}
-        except Exception as error:  # noqa: BLE001 - whatever went wrong here is told to the host
-            return {"ok": False, "kind": "request", "error": f"{type(error).__name__}: {error}"}, {}
-        return {"ok": True, **body}, results
 
     def _hello(self, _header: dict[str, Any], _arrays: dict[str, Any]) -> Answer:
         import numpy as np  # noqa: PLC0415
@@ -597,7 +611,7 @@ def claim_streams() -> tuple[IO[bytes], IO[bytes]]:
 def main() -> NoReturn:
     """Take the standard streams and serve."""
     os.environ.update(QUIET)
-    sys.exit(Worker(*claim_streams()).serve())
+    sys.exit(serve(*claim_streams(), RuntimeOperations().operations))
 
 
 if __name__ == "__main__":

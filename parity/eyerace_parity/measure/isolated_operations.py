@@ -1,165 +1,142 @@
-"""What the isolated worker does when it is asked: measure, decode samples, time them, build a file."""
+"""What the isolated worker does when it is asked: measure, decode samples, build a file."""
 
 from __future__ import annotations
 
 import sys
-import threading
-import traceback
 from pathlib import Path
-from queue import SimpleQueue
-from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from eyerace_parity.contract.data import Preprocess
 from eyerace_parity.contract.wire import from_wire
-from eyerace_parity.core.errors import InputChanged, MeasurementError, ParityError
-from eyerace_parity.core.machine import disable_telemetry
+from eyerace_parity.core.errors import InputChanged
 from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.codec import encode
-from eyerace_parity.golden.base import GoldenSetProxy, preparation
+from eyerace_parity.golden.base import GoldenSetProxy
 from eyerace_parity.golden.dataset import open_golden
-from eyerace_parity.isolation import worker
-from eyerace_parity.isolation.server import ProgressReporter, SamplesInFlight, _failure, _profile, leave
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.context import MeasurementContext
 from eyerace_parity.measure.measurer import load
 from eyerace_parity.recipes.build import content_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from eyerace_parity.contract.data import Preprocess
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array
     from eyerace_parity.golden.base import GoldenSet
+    from eyerace_parity.isolation.server import ProgressReporter, SamplesInFlight
+    from eyerace_parity.isolation.worker import Answer, Arrays, Operation
 
 
-BENCHES: Final = 8
-"""Contracts whose golden sets stay open; a run has one or two."""
+CONTRACTS: Final = 8
+"""Contracts that stay open, their golden sets with them; a run has one or two."""
 
 
 class TracingGoldenSet(GoldenSetProxy):
     """A golden set that notes which sample is begun."""
 
-    def __init__(self, golden: GoldenSet, slate: SamplesInFlight) -> None:
+    def __init__(self, golden: GoldenSet, in_flight: SamplesInFlight) -> None:
         super().__init__(golden)
-        self._slate = slate
+        self._in_flight = in_flight
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """One prepared sample; see :meth:`GoldenSet.feeds`."""
-        self._slate.note(index + 1)
+        self._in_flight.note(index + 1)
         return self._golden.feeds(index, profile)
 
     def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """The same as an app does it; see :meth:`GoldenSet.unchecked`."""
-        self._slate.note(index + 1)
+        self._in_flight.note(index + 1)
         return self._golden.unchecked(index, profile)
 
 
-class WorkerServer:
-    """Serves one gate.
+class _OpenContract:
+    """A contract that has crossed, where its modules are found, and what is open of it.
 
-    Args:
-        source: Where requests come from.
-        sink: Where answers go.
+    Attributes:
+        contract: The contract.
+        path: Where modules are looked for, as on the other side.
+        contexts: What measures it, by the options of the run that differ between requests.
     """
 
-    def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
-        self._source = source
-        self._sink = sink
-        self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
-        self._slate: SamplesInFlight | None = None
-        self._benches: dict[str, MeasurementContext] = {}
-        self._progress = ProgressReporter(lambda told: worker.write_frame(self._sink, {"told": told}, {}))
-        self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Array]]] = {
-            "hello": self._hello,
-            "measure": self._measure,
-            "make": self._make,
-            "feeds": lambda header: self._bench(header).golden().feeds(int(header["index"]), _profile(header)),
-            "times": lambda header: {
-                "times": preparation(
-                    self._bench(header).golden(), int(header["begin"]), int(header["end"]), _profile(header)
-                )
-            },
-        }
+    def __init__(self, contract: Contract, path: list[str]) -> None:
+        self.contract = contract
+        self.path = path
+        self.contexts: dict[tuple[int, bool, str | None], MeasurementContext] = {}
 
-    def serve(self) -> NoReturn:
-        """Answer one request after the other, for as long as there is somebody to answer."""
-        threading.Thread(target=self._read, name="requests", daemon=True).start()
-        while True:
-            body, arrays = self._answer(self._requests.get())
-            if self._slate is not None:
-                self._slate.wipe()
-            worker.write_frame(self._sink, body, arrays)
 
-    def _read(self) -> None:
-        """Read requests. Without the other side nobody wants an answer, however long it has been worked on."""
-        try:
-            while True:
-                self._requests.put(worker.read_frame(self._source)[0])
-        except (worker.Closed, worker.FrameError, OSError, ValueError):
-            leave()
+class IsolatedOperations:
+    """Serves one run.
 
-    def _answer(self, header: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
-        try:
-            arrays = self._operations[header["op"]](header)
-            for value in arrays.values():
-                worker.sendable(value)
-        except worker.Refused as error:
-            return _failure(MeasurementError(str(error))), {}
-        except ParityError as error:
-            return _failure(error), {}
-        except MemoryError:
-            return {"ok": False, "kind": MemoryError.__name__}, {}
-        except OSError as error:
-            return {
-                "ok": False,
-                "kind": OSError.__name__,
-                "errno": error.errno,
-                "error": error.strerror or str(error),
-            }, {}
-        except Exception:  # noqa: BLE001 - a fault of ours, told on the other side
-            return {"ok": False, "kind": "fault", "error": traceback.format_exc()}, {}
-        return {"ok": True, "protocol": worker.PROTOCOL}, arrays
+    Args:
+        progress: Reports to the other side.
+        in_flight: Where samples are noted that are begun.
+    """
 
-    def _hello(self, header: dict[str, Any]) -> dict[str, Array]:
-        self._slate = SamplesInFlight(Path(header["slate"]))
-        return {}
+    def __init__(self, progress: ProgressReporter, in_flight: SamplesInFlight) -> None:
+        self._progress = progress
+        self._in_flight = in_flight
+        self._contracts: dict[str, _OpenContract] = {}
 
-    def _measure(self, header: dict[str, Any]) -> dict[str, Array]:
-        bench, source = self._bench(header), Provenance.model_validate(header["source"])
+    def open(self, header: dict[str, Any], _arrays: Arrays) -> Answer:
+        """Take a contract in; later requests name it by its digest."""
+        if len(self._contracts) >= CONTRACTS:
+            self._contracts.clear()
+        self._contracts[header["digest"]] = _OpenContract(from_wire(header["contract"]), header["path"])
+        return {"contracts": list(self._contracts)}, {}
+
+    def measure(self, header: dict[str, Any], _arrays: Arrays) -> Answer:
+        """Measure what a need asks for."""
         # Named by where they are, not by their names in a registry: an extension need not be registered here.
         kind, measurer = load(header["kind"]), load(header["measurer"])
-        if source.golden and bench.golden().digest != source.golden:
+        context, source = self._context(header), Provenance.model_validate(header["source"])
+        if source.golden and context.golden().digest != source.golden:
             raise InputChanged("the golden set has changed since the run began")
-        evidence = measurer.measure(bench, Need(kind, **header["need"]), source)
-        return {"evidence": np.frombuffer(encode(evidence), np.uint8)}
+        evidence = measurer.measure(context, Need(kind, **header["need"]), source)
+        return {}, {"evidence": np.frombuffer(encode(evidence), np.uint8)}
 
-    def _make(self, header: dict[str, Any]) -> dict[str, Array]:
-        sys.path[:] = header["path"]
-        content = content_of(from_wire(header["contract"]), header["variant"], self._progress)
-        return {"content": np.frombuffer(content, np.uint8)}
+    def make(self, header: dict[str, Any], _arrays: Arrays) -> Answer:
+        """Make the content of a variant's file."""
+        content = content_of(self._opened(header).contract, header["variant"], self._progress)
+        return {}, {"content": np.frombuffer(content, np.uint8)}
 
-    def _bench(self, header: dict[str, Any]) -> MeasurementContext:
-        """The bench of a contract, with its golden set opened once."""
-        sys.path[:] = header["path"]
-        contract = from_wire(header["contract"])
-        known = f"{header['contract']} {header['jobs']} {header['recorded']}"
-        if known not in self._benches:
-            if len(self._benches) >= BENCHES:
-                self._benches.clear()
-            nowhere = EvidenceCache(contract.root)  # nothing is kept here: who asks keeps it
-            self._benches[known] = MeasurementContext(
-                contract, self._open, nowhere, int(header["jobs"]), self._progress, bool(header["recorded"])
+    def feeds(self, header: dict[str, Any], _arrays: Arrays) -> Answer:
+        """Prepare one golden sample."""
+        return {}, self._context(header).golden().feeds(int(header["index"]), _profile(header))
+
+    def _opened(self, header: dict[str, Any]) -> _OpenContract:
+        opened = self._contracts[header["contract"]]
+        sys.path[:] = opened.path
+        return opened
+
+    def _context(self, header: dict[str, Any]) -> MeasurementContext:
+        """What measures a contract, with its golden set opened once."""
+        opened = self._opened(header)
+        jobs, recorded, peer = header["options"]
+        if (jobs, recorded, peer) not in opened.contexts:
+            nowhere = EvidenceCache(opened.contract.root)  # nothing is kept here: who asks keeps it
+            place = None if peer is None else Path(peer)
+            opened.contexts[jobs, recorded, peer] = MeasurementContext(
+                opened.contract, self._open_golden, nowhere, jobs, self._progress, recorded, place
             )
-        return self._benches[known]
+        return opened.contexts[jobs, recorded, peer]
 
-    def _open(self, contract: Contract) -> GoldenSet:
-        golden = open_golden(contract)
-        return golden if self._slate is None else TracingGoldenSet(golden, self._slate)
+    def _open_golden(self, contract: Contract) -> GoldenSet:
+        return TracingGoldenSet(open_golden(contract), self._in_flight)
 
 
-def main() -> NoReturn:
-    """Take the standard streams and serve."""
-    disable_telemetry()
-    WorkerServer(*worker.claim_streams()).serve()
+def operations(progress: ProgressReporter, in_flight: SamplesInFlight) -> Mapping[str, Operation]:
+    """What the isolated worker serves, by the name of the operation."""
+    served = IsolatedOperations(progress, in_flight)
+    return {
+        "open": served.open,
+        "measure": served.measure,
+        "make": served.make,
+        "feeds": served.feeds,
+    }
+
+
+def _profile(header: dict[str, Any]) -> Preprocess | None:
+    return None if header["profile"] is None else Preprocess.model_validate(header["profile"])

@@ -1,28 +1,26 @@
-"""The client of the isolated worker, as the laboratory sees it."""
+"""The isolated worker, as the laboratory sees it: it measures, prepares samples and builds in a process that may die.
+
+It is started when it is first needed and serves the whole run. When it dies, the death is evidence that could not be
+obtained, or a file that could not be built, with its signal and the samples under way; the next request gets another
+process.
+"""
 
 from __future__ import annotations
 
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from eyerace_parity.contract.wire import to_wire
-from eyerace_parity.core.errors import EXTERNAL_SIGNALS, MeasurementError, WorkerDied
+from eyerace_parity.core.digests import json_digest
+from eyerace_parity.core.errors import MeasurementError, WorkerDied
 from eyerace_parity.evidence.codec import decode
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.golden.base import GoldenSetProxy
-from eyerace_parity.isolation.client import (
-    SILENCE_SECONDS,
-    E,
-    PackageWorker,
-    RemoteProgress,
-    _about,
-    _path,
-    _with_samples,
-    _written,
-)
+from eyerace_parity.isolation.client import SILENCE_SECONDS, PackageWorker, RemoteProgress, import_path
+from eyerace_parity.isolation.failures import RECIPE, SAMPLES, accused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from eyerace_parity.contract.data import Preprocess
     from eyerace_parity.contract.model import Contract
@@ -31,70 +29,69 @@ if TYPE_CHECKING:
     from eyerace_parity.golden.base import GoldenSet
     from eyerace_parity.measure.context import MeasurementContext
 
+E = TypeVar("E")
+
+OPERATIONS: Final = "eyerace_parity.measure.isolated_operations:operations"
+"""What its process serves."""
+
+_REMEMBERED: Final = 8
+"""Contracts whose form for the wire is remembered; a run has one or two."""
+
 
 class IsolatedWorker:
     """Measures in a process that may die. Calls from several threads are served one after the other.
 
     Args:
-        silence_seconds: Longest wait for an answer or a sign of progress.
+        silence_seconds: Longest wait for an answer or a report of progress.
     """
 
     def __init__(self, *, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._silence_seconds = silence_seconds
-        self._talk: PackageWorker | None = None
+        self._worker: PackageWorker | None = None
         self._lock = RLock()
         self._abandoned = 0
+        self._written: dict[tuple[int, tuple[str, ...]], _Written] = {}
 
-    def measure(self, bench: MeasurementContext, need: Need[E], source: Provenance) -> E:
+    def measure(self, context: MeasurementContext, need: Need[E], source: Provenance) -> E:
         """Measure what a need asks for; see the measurer of its kind for what else is raised.
 
         Raises:
-            WorkerDied: The assistant died of it, or fell silent.
+            WorkerDied: The worker died of it, or fell silent, and the kind has no evidence of that.
             MeasurementError: It cannot be measured.
         """
         asked = {"variant": need.variant, "target": need.target, "versus": need.versus, "baseline": need.baseline}
-        header = {"kind": f"{need.kind.__module__}:{need.kind.__qualname__}", "measurer": KINDS.of(need.kind).measurer}
-        header |= {"need": asked, "source": source.model_dump(mode="json")} | _about(bench)
-        results = self._ask("measure", f"measuring {need}", header, progress=bench.progress, golden=bench.golden)
+        header: dict[str, Any] = {
+            "kind": f"{need.kind.__module__}:{need.kind.__qualname__}",
+            "measurer": KINDS.of(need.kind).measurer,
+        }
+        header |= {"need": asked, "source": source.model_dump(mode="json")}
+        step = f"measuring {need}"
+        results = self._ask("measure", header, context.contract, step=step, context=context, hear=context.progress)
         return decode(need.kind, results["evidence"].tobytes())
 
-    def feeds(self, bench: MeasurementContext, index: int, profile: Preprocess | None) -> dict[str, Array]:
+    def feeds(self, context: MeasurementContext, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """Decode and preprocess a golden sample; see :meth:`GoldenSet.feeds`.
 
         Raises:
-            WorkerDied: The assistant died of it.
+            WorkerDied: The worker died of it.
             GoldenError: It cannot be decoded.
         """
-        header = {"index": index, "profile": _written(profile), **_about(bench)}
-        return self._ask("feeds", "preparing a golden sample", header, golden=bench.golden)
-
-    def times(self, bench: MeasurementContext, begin: int, end: int, profile: Preprocess | None) -> Array:
-        """Time the preparation of golden samples; see :func:`eyerace_parity.golden.base.preparation`.
-
-        Raises:
-            WorkerDied: The assistant died of it.
-            GoldenError: A sample cannot be decoded.
-        """
-        header = {"begin": begin, "end": end, "profile": _written(profile), **_about(bench)}
-        step = "timing the preparation of golden samples"
-        return self._ask("times", step, header, golden=bench.golden)["times"]
+        header = {"index": index, "profile": _json(profile)}
+        return self._ask("feeds", header, context.contract, step="preparing a golden sample", context=context)
 
     def make(self, contract: Contract, variant: str, progress: Progress) -> bytes:
         """Make the content of a variant's file; see :func:`eyerace_parity.recipes.build.content_of`.
 
         Raises:
             RecipeError: The recipe cannot be carried out.
-            WorkerDied: The assistant died of it, or fell silent.
+            WorkerDied: The worker died of it, or fell silent.
             MeasurementError: What it is made from cannot be opened or run.
         """
-        header = {"contract": to_wire(contract), "path": _path(), "variant": variant}
         try:
-            return self._ask("make", f"building {variant}", header, progress=progress)["content"].tobytes()
+            step = f"building {variant}"
+            return self._ask("make", {"variant": variant}, contract, step=step, hear=progress)["content"].tobytes()
         except WorkerDied as error:
-            if error.signal in EXTERNAL_SIGNALS:
-                raise
-            step = "look at the checkpoint and the factory: one of them ends what builds from them"
-            raise WorkerDied(error.reason, signal=error.signal, next_step=step) from error
+            raise accused(error, RECIPE) from error
 
     def abandon(self) -> None:
         """Fail whoever waits for an answer, or for his turn to ask, from any thread: the run is being ended.
@@ -102,75 +99,114 @@ class IsolatedWorker:
         A later call is served again, by another process.
         """
         self._abandoned += 1
-        if (talk := self._talk) is not None:
-            talk.close()
+        if (worker := self._worker) is not None:
+            worker.close()
 
     def close(self) -> None:
         """End the process, if there is one."""
         with self._lock:
-            talk, self._talk = self._talk, None
-            if talk is not None:
-                talk.dismiss()
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                worker.dismiss()
 
     def _ask(
         self,
         operation: str,
-        step: str,
         header: Mapping[str, Any],
+        contract: Contract,
         *,
-        progress: Progress | None = None,
-        golden: Callable[[], GoldenSet] | None = None,
+        step: str,
+        context: MeasurementContext | None = None,
+        hear: Progress | None = None,
     ) -> dict[str, Array]:
         before = self._abandoned
-        with self._lock, RemoteProgress(progress) as heard:
+        with self._lock, RemoteProgress(hear) as heard:
             self._refuse_abandoned(before)
-            talk = self._talking()
+            worker = self._living()
             self._refuse_abandoned(before)  # nobody may have been there to be ended
             try:
-                return talk.request(operation, step, header, heard.hear)
+                asked = {**header, "contract": self._opened(worker, contract)}
+                if context is not None:
+                    peer = None if context.peer is None else str(context.peer)
+                    asked["options"] = [context.jobs, context.recorded, peer]
+                return worker.ask(operation, asked, step=step, hear=heard.hear)[1]
             except MeasurementError as error:
                 self._refuse_abandoned(before)
-                if isinstance(error, WorkerDied) and golden is not None:
-                    raise _with_samples(error, talk.under_way(), golden()) from error
-                raise
+                if context is None or not isinstance(error, WorkerDied):
+                    raise
+                names, places = context.golden().ids, worker.samples_in_flight()
+                known = [names[place] for place in places if place < len(names)]
+                if not known:
+                    raise
+                raise accused(error, SAMPLES, known) from error
 
     def _refuse_abandoned(self, before: int) -> None:
         if self._abandoned != before:
             raise MeasurementError("the run was ended early", next_step="run again")
 
-    def _talking(self) -> PackageWorker:
-        """The conversation with the one that lives, or with a new one."""
-        if self._talk is not None and self._talk.ended:
+    def _opened(self, worker: PackageWorker, contract: Contract) -> str:
+        """Send a contract unless the worker holds it, and return the digest by which requests name it."""
+        path = import_path()
+        known = id(contract), tuple(path)
+        if known not in self._written:
+            if len(self._written) >= _REMEMBERED:
+                self._written.clear()
+            self._written[known] = _Written(contract, path)
+        written = self._written[known]
+        if written.digest not in worker.contracts:
+            header = {"digest": written.digest, **written.body}
+            answer, _ = worker.ask("open", header, step="opening the contract")
+            worker.contracts = frozenset(answer["contracts"])
+        return written.digest
+
+    def _living(self) -> PackageWorker:
+        """The worker that lives, or a new one."""
+        if self._worker is not None and self._worker.ended:
             self.close()
-        if self._talk is None:
-            talk = PackageWorker(self._silence_seconds)
+        if self._worker is None:
+            worker = PackageWorker(OPERATIONS, self._silence_seconds)
             try:
-                talk.greet({"slate": str(talk.slate)})
+                worker.greet()
             except BaseException:
-                talk.dismiss()
+                worker.dismiss()
                 raise
-            self._talk = talk
-        return self._talk
+            self._worker = worker
+        return self._worker
+
+
+class _Written:
+    """A contract as it crosses to the worker, with the path on which its modules are found.
+
+    Attributes:
+        contract: The contract; held, so that no other takes its identity.
+        body: What is sent.
+        digest: The digest of that.
+    """
+
+    def __init__(self, contract: Contract, path: list[str]) -> None:
+        self.contract = contract
+        self.body = {"contract": to_wire(contract), "path": path}
+        self.digest = json_digest(self.body)
+
+
+def _json(profile: Preprocess | None) -> dict[str, Any] | None:
+    return None if profile is None else profile.model_dump(mode="json")
 
 
 class ProxyGoldenSet(GoldenSetProxy):
-    """A golden set whose samples an assistant prepares.
+    """A golden set whose samples an isolated worker prepares.
 
     Args:
         golden: The set itself, opened and checked here.
-        bench: What it belongs to.
-        assistant: Who prepares them.
+        context: What it belongs to.
+        worker: Who prepares them.
     """
 
-    def __init__(self, golden: GoldenSet, bench: MeasurementContext, assistant: IsolatedWorker) -> None:
+    def __init__(self, golden: GoldenSet, context: MeasurementContext, worker: IsolatedWorker) -> None:
         super().__init__(golden)
-        self._bench = bench
-        self._assistant = assistant
+        self._context = context
+        self._worker = worker
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """One prepared sample; see :meth:`GoldenSet.feeds`."""
-        return self._assistant.feeds(self._bench, index, profile)
-
-    def times(self, begin: int, end: int, profile: Preprocess | None) -> Array:
-        """What preparing samples takes; see :func:`eyerace_parity.golden.base.preparation`."""
-        return self._assistant.times(self._bench, begin, end, profile)
+        return self._worker.feeds(self._context, index, profile)

@@ -297,13 +297,10 @@ class MeasuredHere:
             return evidence
 
     def _require(self, variant: str, need: Need[Any]) -> None:
-        """See a variant run elsewhere before it is run here, or in the isolated worker that others need, too."""
-        declared = KINDS.of(need.kind)
-        if not self._bench.is_torch(variant):
-            required = declared.requires
-        else:
-            required = declared.requires_of_torch if self._isolated is not None else ()
-        for word in required:
+        """See an ONNX variant run in a worker of its own before it is run in the isolated worker that others need."""
+        if self._bench.is_torch(variant):
+            return
+        for word in KINDS.of(need.kind).requires:
             kind = KINDS.named(word).type
             measurer_of(kind).require(self._bench, self._obtain(Need(kind, variant, need.target)))
 

@@ -33,12 +33,12 @@ worker = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(worker)
 
 
-class Misbehaving(worker.Worker):
+class Misbehaving(worker.RuntimeOperations):
     def _{step}(self, header, arrays):
         {body}
 
 
-worker.Worker = Misbehaving
+worker.RuntimeOperations = Misbehaving
 worker.main()
 """
 

@@ -51,7 +51,7 @@ def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -
         evidence(compute_quality(CONTRACT, golden, found, found.provenance), name)
         for name, found in (outputs.items() if labelled else ())
     ]
-    ledger = compute_flips(CONTRACT, golden, {}, outputs["int8"], outputs["fp32"], source=Provenance(variant="int8"))
+    ledger = compute_flips(CONTRACT, golden, outputs["int8"], outputs["fp32"], source=Provenance(variant="int8"))
     return material(*pieces, *facts, evidence(ledger).model_copy(update={"versus": "fp32"}))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
 from eyerace_parity.evidence.costs import Footprint, Preflight
+from eyerace_parity.isolation.failures import FILE, death
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.batching import batch_of
 from eyerace_parity.measure.measurer import Measurer
@@ -121,11 +122,7 @@ def require_preflight(bench: MeasurementContext, preflight: Preflight) -> None:
         return
     variant = preflight.provenance.variant
     if preflight.signal is not None:
-        raise WorkerDied(
-            f"{variant}: {preflight.failure}",
-            signal=preflight.signal,
-            next_step="the file must not ship for this target; another runtime version or optimisation level may live",
-        )
+        raise death(f"{variant}: {preflight.failure}", preflight.signal, FILE)
     model_of(bench.contract, variant)  # says it better where the file, not the runtime, is the reason
     raise refusal(bench.contract, variant, preflight.failure)
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.core.digests import bytes_digest
-from eyerace_parity.core.errors import ArtefactError, RecordError, WorkerDied, is_transient
+from eyerace_parity.core.errors import ArtefactError, is_transient
 from eyerace_parity.core.files import display_path
 from eyerace_parity.evidence.artefacts import Graph, PortFact
 from eyerace_parity.evidence.base import Provenance
-from eyerace_parity.evidence.codec import decode
-from eyerace_parity.isolation.apart import answer_stream, read_apart
 from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.measure.onnx_graph.layers import element_type, weigh_layers
 from eyerace_parity.measure.onnx_graph.macs import count_work
@@ -25,10 +21,12 @@ from eyerace_parity.runners.artefact_files import artefact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     import onnx
 
     from eyerace_parity.contract.model import Contract
+    from eyerace_parity.core.errors import WorkerDied
     from eyerace_parity.evidence.base import Need
     from eyerace_parity.measure.context import MeasurementContext
 
@@ -277,29 +275,14 @@ def _trains(node: onnx.NodeProto, opset: int, falsehoods: set[str]) -> bool:
 
 
 def graph_of(contract: Contract, variant: str) -> Graph:
-    """Read the facts of a variant's file in another process.
-
-    A file that kills its reader gives a :class:`Graph` whose ``failure`` says so.
+    """Read the facts of a variant's file, which must be there.
 
     Raises:
         ArtefactError: The file is missing or cannot be read.
-        MeasurementError: The reader could not be started, failed, took too long, or was ended from outside: that
-            says nothing of the file.
     """
-    stated = contract.variants[variant]
-    if stated.kind != "onnx":
-        return read_graph(contract, variant)
-    path = artefact(contract, variant)
-    provenance = Provenance(variant=variant)
-    try:
-        answer = read_apart(__name__, (str(path), str(contract.root)), name=stated.path.as_posix())
-        return decode(Graph, answer).model_copy(update={"provenance": provenance})
-    except WorkerDied as error:
-        if error.transient:
-            raise
-        return Graph(provenance=provenance, failure=error.reason)
-    except RecordError as error:
-        return Graph(provenance=provenance, failure=error.reason)
+    if contract.variants[variant].kind == "onnx":
+        artefact(contract, variant)  # says what is missing, and how to build it
+    return read_graph(contract, variant)
 
 
 def provenance(bench: MeasurementContext, need: Need[Graph]) -> Provenance:
@@ -312,16 +295,9 @@ def measure(bench: MeasurementContext, need: Need[Graph], source: Provenance) ->
     return graph_of(bench.contract, need.variant).model_copy(update={"provenance": source})
 
 
-GRAPH: Final = Measurer(provenance, measure)
+def killed_its_reader(source: Provenance, error: WorkerDied) -> Graph:
+    """The facts of a file whose reader died of it."""
+    return Graph(provenance=source, failure=error.reason)
 
 
-def main() -> None:
-    """Read one file and write down what it says."""
-    stream = answer_stream()
-    path, bundle = map(Path, sys.argv[1:])
-    with stream:
-        stream.write(read_file(path, bundle).model_dump_json().encode("utf-8"))
-
-
-if __name__ == "__main__":
-    main()
+GRAPH: Final = Measurer(provenance, measure, died=killed_its_reader)
