@@ -164,9 +164,9 @@ SELECTED = (
     Way("`-m EXPRESSION` selects some clauses", 0, IN_PART, ("-m", "parity", "--deselect", CLAUSE)),
     Way("ids select some clauses", 0, IN_PART, (CLAUSE,)),
     Way("`--deselect ID` leaves out some clauses", 0, IN_PART, ("--deselect", CLAUSE)),
-    Way("`--lf` after a red run that was mended", 0, IN_PART, ("--lf",), before=BROKEN),
-    Way("`--sw` after a red run that was mended", 0, IN_PART, ("--sw",), before=("--sw", *BROKEN)),
-    Way("`--lf` after a green run: all clauses run", 0, "tiny-colours: HELD", ("--lf",), before=("-q",)),
+    Way("`--lf` after a failed run that was fixed", 0, IN_PART, ("--lf",), before=BROKEN),
+    Way("`--sw` after a failed run that was fixed", 0, IN_PART, ("--sw",), before=("--sw", *BROKEN)),
+    Way("`--lf` after a run that passed: all clauses run", 0, "tiny-colours: HELD", ("--lf",), before=("-q",)),
     Way("`-k EXPRESSION` under xdist", 0, IN_PART, ("-n", "1", "-k", "sqnr_db"), apart=True),
     Way("`-k` replaces the one in `addopts`", 0, IN_PART, ("-k", "sqnr_db"), addopts="-k f1"),
 )
@@ -174,7 +174,7 @@ EMPTY = (
     Way("`-k` matches nothing", 5, NOTHING_RAN, ("-k", "no_such_clause")),
     Way("`--deselect` leaves out all clauses", 5, NOTHING_RAN, ("--deselect", "golden/contract.toml")),
     Way('`-m "not parity"`', 5, NOTHING_RAN, ("-m", "not parity")),
-    Way("`--lf --lfnf=none` after a green run", 5, NOTHING_RAN, ("--lf", "--lfnf=none"), before=(CLAUSE,)),
+    Way("`--lf --lfnf=none` after a run that passed", 5, NOTHING_RAN, ("--lf", "--lfnf=none"), before=(CLAUSE,)),
     Way("`pytest --eyerace-parity tests`, no test is marked", 5, NOTHING_RAN, ("tests",), test=OWN),
     Way("`pytest --eyerace-parity tests`, one is marked", 1, NO_CONTRACT, ("tests",), test=MARKED),
     Way("only tests that are marked are selected", 1, NO_CONTRACT, ("-k", "test_own"), test=MARKED),
@@ -192,9 +192,9 @@ SETTINGS = (
         addopts=f"--deselect {CLAUSE}",
     ),
     Way("an id in `addopts`", 1, BY_ADDOPTS, addopts=CLAUSE),
-    Way("`--lf` in `addopts`, after a red run that was mended", 1, BY_ADDOPTS, addopts="--lf", before=BROKEN),
+    Way("`--lf` in `addopts`, after a failed run that was fixed", 1, BY_ADDOPTS, addopts="--lf", before=BROKEN),
     Way(
-        "`--sw` in `addopts`, after a red run that was mended", 1, BY_ADDOPTS, addopts="--sw", before=("--sw", *BROKEN)
+        "`--sw` in `addopts`, after a failed run that was fixed", 1, BY_ADDOPTS, addopts="--sw", before=("--sw", *BROKEN)
     ),
     Way("`--collect-only` in `addopts`", 1, BY_ADDOPTS, addopts="--collect-only"),
     Way("`-k` in `addopts`, under xdist", 1, BY_ADDOPTS, ("-n", "1"), addopts="-k sqnr_db", apart=True),
