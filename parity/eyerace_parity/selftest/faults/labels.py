@@ -78,7 +78,7 @@ FAULTS = (
     ),
     PlantedFault(
         "labels-reversed",
-        "the classes stand in reverse order",
+        "the classes are in reverse order",
         _reversed,
         (),
         r"revers",
