@@ -194,7 +194,11 @@ SETTINGS = (
     Way("an id in `addopts`", 1, BY_ADDOPTS, addopts=CLAUSE),
     Way("`--lf` in `addopts`, after a failed run that was fixed", 1, BY_ADDOPTS, addopts="--lf", before=BROKEN),
     Way(
-        "`--sw` in `addopts`, after a failed run that was fixed", 1, BY_ADDOPTS, addopts="--sw", before=("--sw", *BROKEN)
+        "`--sw` in `addopts`, after a failed run that was fixed",
+        1,
+        BY_ADDOPTS,
+        addopts="--sw",
+        before=("--sw", *BROKEN),
     ),
     Way("`--collect-only` in `addopts`", 1, BY_ADDOPTS, addopts="--collect-only"),
     Way("`-k` in `addopts`, under xdist", 1, BY_ADDOPTS, ("-n", "1"), addopts="-k sqnr_db", apart=True),
