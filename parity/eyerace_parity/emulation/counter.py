@@ -129,9 +129,9 @@ def _compile(compiler: str, interface: int, plugin: Path) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CountingUnavailable(f"instructions cannot be counted: the compiler does not run: {error}") from error
     if done.returncode or not plugin.is_file():
-        error = next((line for line in done.stderr.splitlines() if "error" in line.lower()), "no reason given")
+        fault = next((line for line in done.stderr.splitlines() if "error" in line.lower()), "no reason given")
         raise CountingUnavailable(
-            f"instructions cannot be counted: {Path(compiler).name} cannot compile the counter: {error.strip()[:200]}",
+            f"instructions cannot be counted: {Path(compiler).name} cannot compile the counter: {fault.strip()[:200]}",
             next_step="install the C library's headers (Debian and Ubuntu: libc6-dev), or name another compiler in CC",
         )
 
