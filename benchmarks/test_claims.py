@@ -1,4 +1,4 @@
-"""Every claim about speed and memory, on the EyeRace bundle: ``tox run -e bench``."""
+"""Tests every claim about speed and memory on the EyeRace bundle: ``tox run -e bench``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 BUNDLE = Path(__file__).parent.parent / "golden"
 IMAGES = 600
 COMPILED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""The environment of a run that may keep what it has compiled, as everywhere but in some containers."""
+"""Environment of a run that may write compiled modules, as everywhere except in some containers."""
 MEASURED_EVERY_TIME = "not p50 and not p95 and not latency_ratio and not first_run and not cold_start and not memory"
 
 
@@ -51,7 +51,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def cut(folder: Path, images: int) -> Path:
-    """Copy the bundle with only its first photographs; without a digest, which would be that of all of them."""
+    """Copy the bundle with only its first photographs, and without the digest of the whole set."""
     (folder / "images").mkdir(parents=True)
     shutil.copytree(BUNDLE / "eyes", folder / "eyes")
     (folder / "build").mkdir()
@@ -69,17 +69,17 @@ def cut(folder: Path, images: int) -> Path:
     for row in rows[1:]:
         shutil.copy(BUNDLE / "images" / row[0], folder / "images" / row[0])
     text = (folder / "contract.toml").read_text(encoding="utf-8")
-    kept = [line for line in text.splitlines() if not line.startswith("digest = ")]
-    (folder / "contract.toml").write_text("\n".join(kept), encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("digest = ")]
+    (folder / "contract.toml").write_text("\n".join(lines), encoding="utf-8")
     return folder
 
 
 @contextmanager
 def on_cores(count: int) -> Iterator[None]:
-    """Hold this process, and all it starts, to so many cores."""
+    """Limit this process and its children to a number of cores."""
     before = os.sched_getaffinity(0)
     if len(before) < count:
-        pytest.skip(f"this machine lends {len(before)} cores, {count} are needed")
+        pytest.skip(f"this machine has {len(before)} cores, {count} are needed")
     os.sched_setaffinity(0, set(sorted(before)[:count]))
     try:
         yield
@@ -88,7 +88,7 @@ def on_cores(count: int) -> Iterator[None]:
 
 
 def bare_loop(bundle: Path) -> None:
-    """What a careful engineer writes in a script: Pillow, numpy, ONNX Runtime, one photograph after the other."""
+    """A plain script: Pillow, numpy, ONNX Runtime, one photograph after the other."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -109,14 +109,14 @@ def bare_loop(bundle: Path) -> None:
 
 
 def evaluate(bundle: Path, jobs: int, assistant: IsolatedWorker) -> Outputs:
-    """The gate's own golden evaluation, with an empty store."""
+    """The gate's own golden evaluation, with an empty cache."""
     with laboratory(bundle, jobs, assistant) as lab:
         return lab.obtain(Need(Outputs, "int8"))
 
 
 @contextmanager
 def laboratory(bundle: Path, jobs: int, assistant: IsolatedWorker) -> Iterator[Laboratory]:
-    """A laboratory with an empty store."""
+    """A laboratory with an empty cache."""
     with tempfile.TemporaryDirectory() as store:
         lab = Laboratory(
             open_contract(bundle / "contract.toml"),
@@ -132,7 +132,7 @@ def laboratory(bundle: Path, jobs: int, assistant: IsolatedWorker) -> Iterator[L
 
 @contextmanager
 def assisted(bundle: Path, cores: int) -> Iterator[IsolatedWorker]:
-    """An assistant on so many cores, at work already: a run has one, and starts it once."""
+    """An isolated worker on a number of cores that is already running: a run starts it only once."""
     assistant = IsolatedWorker()
     with on_cores(cores), laboratory(bundle, cores, assistant) as lab:
         lab.obtain(Need(Repeats, "int8"))
@@ -143,7 +143,7 @@ def assisted(bundle: Path, cores: int) -> Iterator[IsolatedWorker]:
 
 
 def test_golden_evaluation_on_one_core(benchmark: BenchmarkFixture, claims: Claims, bundle: Path) -> None:
-    """The gate's evaluation against the bare loop, on one core."""
+    """The gate's evaluation against the plain loop, on one core."""
     with assisted(bundle, 1) as assistant, on_cores(1):
         claims.paired(
             "golden evaluation / bare loop, one core",
@@ -168,9 +168,9 @@ def test_golden_evaluation_on_two_cores(benchmark: BenchmarkFixture, claims: Cla
 
 
 def test_unchanged_run(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Path) -> None:
-    """A run after no change, times and memory apart, against an empty pytest run that imports onnxruntime.
+    """A run after no change, without times and memory, against an empty pytest run that imports onnxruntime.
 
-    It judges more than ninety clauses again, those of five targets and of a release among them.
+    It judges more than ninety clauses, including those of five targets and of a release.
     """
     (tmp_path / "test_empty.py").write_text("import onnxruntime\n\ndef test_nothing():\n    pass\n", encoding="utf-8")
     gate = ["--eyerace-parity", str(BUNDLE / "contract.toml"), "-q", "-k", MEASURED_EVERY_TIME]
@@ -181,7 +181,7 @@ def test_unchanged_run(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Pa
         done = subprocess.run(command, cwd=folder, env=COMPILED, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    run(gate, BUNDLE.parent)  # fills the store
+    run(gate, BUNDLE.parent)  # fills the cache
     claims.paired(
         "unchanged run / empty pytest run with onnxruntime",
         lambda: run(gate, BUNDLE.parent),
@@ -193,7 +193,7 @@ def test_unchanged_run(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Pa
 
 
 def test_plugin_unused(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Path) -> None:
-    """``pytest --version`` with the plugin installed against the same with the plugin kept out."""
+    """``pytest --version`` with the plugin installed against the same without the plugin."""
 
     def version(*options: str) -> None:
         subprocess.run(

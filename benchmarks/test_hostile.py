@@ -1,6 +1,8 @@
-"""Fourteen thousand hostile files, none with another ending than a clear error: ``pytest benchmarks/test_hostile.py``.
+"""Feeds fourteen thousand mutated files to the readers: ``pytest benchmarks/test_hostile.py``.
 
-Each input has a number that draws it, so a failure names what it takes to see it again.
+Each file must be read or end in a clear error.
+
+The number of an input is its random seed, so a failure names what reproduces it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ SLOWEST = 20.0
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """Sound files of every kind."""
+    """Valid files of every kind."""
     root = tmp_path_factory.mktemp("yard")
     made = make_yard(
         make_image_bundle(root / "built-images", build=True),
@@ -42,52 +44,52 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     made.assistant.close()
 
 
-def lying_about(yard: Yard, own: Path) -> dict[Path, tuple[int, int]]:
-    """Size and time of change of the files that no input may touch: all that it could name, but its own folder.
+def protected_files(yard: Yard, own: Path) -> dict[Path, tuple[int, int]]:
+    """Size and modification time of the files that no input may change: all that it could name, except its own folder.
 
-    The sound files and the project, whole; the folders above the input's own as far as they are this run's, the home
-    and ``/etc``, by their entries.
+    These are the valid files and the project, with all subfolders; and the entries of this run's parent folders, the
+    home folder and ``/etc``.
     """
-    everybodys = Path(tempfile.gettempdir())
-    above = [*(folder for folder in own.parents if everybodys in folder.parents), Path.home(), Path("/etc")]
+    temporary = Path(tempfile.gettempdir())
+    above = [*(folder for folder in own.parents if temporary in folder.parents), Path.home(), Path("/etc")]
     found = [path for folder in above if folder.is_dir() for path in folder.iterdir() if path != own]
     found += [path for path in yard.root.rglob("*") if yard.store not in path.parents]
     found += [path for path in ROOT.rglob("*") if not {".git", "__pycache__", "build"} & {*path.parts}]
-    lying = {}
+    files = {}
     for path in found:
         with contextlib.suppress(OSError):
             if path.is_file():
                 state = path.stat()
-                lying[path] = (state.st_size, state.st_mtime_ns)
-    return lying
+                files[path] = (state.st_size, state.st_mtime_ns)
+    return files
 
 
 def test_there_are_ten_thousand() -> None:
-    """Counted over all readers."""
+    """All readers together get at least ten thousand inputs."""
     assert sum(reader.inputs for reader in READERS) >= INPUTS
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_no_input_ends_otherwise(reader: Reader, yard: Yard, tmp_path: Path) -> None:
-    """Read or refused; the counts are printed with ``-s``."""
+    """Each input is read or refused; ``-s`` prints the counts."""
     seeds = reader.seeds(yard)
     endings: Counter[str] = Counter()
     unclear: list[str] = []
     slowest = 0.0
-    before = lying_about(yard, tmp_path)
+    before = protected_files(yard, tmp_path)
     for number in range(reader.inputs):
         random = Random(f"{reader.name}/{number}")
         seed = random.choice(seeds)
         path = tmp_path / seed.name
         path.write_bytes(mutations.hostile(seed.read_bytes(), random, reader.mutations))
-        begin = time.perf_counter()
+        start = time.perf_counter()
         try:
             endings[ending(reader, yard, path)] += 1
         except Unclear as error:
             unclear.append(f"input {number}: {error}")
-        slowest = max(slowest, time.perf_counter() - begin)
+        slowest = max(slowest, time.perf_counter() - start)
     print(f"\n{reader.name}: {endings['refused']} refused, {endings['read']} read, slowest {slowest:.2f} s")
     assert not unclear, "\n".join(unclear[:10])
     assert slowest < SLOWEST
-    after = lying_about(yard, tmp_path)
+    after = protected_files(yard, tmp_path)
     assert [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)] == []

@@ -1,4 +1,4 @@
-"""The lane of emulated processors against the bare inferences that it needs: ``tox run -e bench``."""
+"""Compares the emulated targets with plain scripts that run the same inferences: ``tox run -e bench``."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 CONTRACT = Path(__file__).parent.parent / "golden" / "contract.toml"
 TARGETS = ("arm64/armv8.0", "arm64/armv8.2", "arm64/armv8.6", "x86/avx2")
 IMAGES = int(os.environ.get("EYERACE_PARITY_BENCH_IMAGES", "16"))
-"""A quarter of what the contract asks for: the start of a guest weighs four times as much here as it does there."""
+"""A quarter of the contract's images, so starting a guest weighs four times as much as in a real run."""
 
 WHOLE = 64
-"""Photographs a target of the whole lane, as the contract has it."""
+"""Photographs a target, as in the contract."""
 
 MOST_SECONDS = 360.0
 JOBS = 2
@@ -64,7 +64,7 @@ for batch in np.load(sys.argv[2]):
 
 
 class Bench:
-    """What both sides work on: the EyeRace bundle on four targets, with a store that knows the host's answers."""
+    """The common setup: the EyeRace bundle on four targets, and a cache with the host's answers."""
 
     def __init__(self, folder: Path, images: int) -> None:
         names = ", ".join(f'"{target}"' for target in TARGETS)
@@ -87,7 +87,7 @@ class Bench:
         (folder / "bare.py").write_text(SCRIPT, encoding="utf-8")
 
     def laboratory(self, store: Path) -> Laboratory:
-        """A laboratory over a store."""
+        """A laboratory with a cache folder."""
         return Laboratory(
             self.contract,
             open_golden,
@@ -98,16 +98,16 @@ class Bench:
         )
 
     def lane(self, clauses: tuple[str, ...] = (), *, counts: bool = False) -> None:
-        """The targets' clauses (all, where none is named), with a store that knows nothing of them."""
+        """Judge the targets' clauses (all if none is named), with a cache that has only the host's answers."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            # Other clauses need the host's answers to the golden set anyhow: they are no part of what the lane costs.
+            # Other clauses need the host's answers to the golden set anyway, so they are not a cost of the targets.
             store = Path(shutil.copytree(self.host, Path(folder) / "store", ignore=lambda *_: ["execution"]))
             lab = self.laboratory(store)
             kinds = (Execution, InstructionCounts) if counts else (Execution,)
             planned = [item for item in plan(self.contract) if item.case.target != HOST]
             named = [item for item in planned if not clauses or item.clause.name in clauses]
             needs = [need for item in named for need in item.needs if need.kind in kinds]
-            assert {need.kind for need in needs} == set(kinds), "the lane would do less than it is timed for"
+            assert {need.kind for need in needs} == set(kinds), "the targets would do less than is timed"
             lab.expect(needs)
             for need in needs:
                 found = lab.obtain(need)
@@ -115,12 +115,12 @@ class Bench:
                 assert not getattr(found, "unavailable", "")
 
     def a_guest_a_check(self) -> None:
-        """What each check would cost that starts its own guests: the same, clause by clause."""
+        """The cost if each check starts its own guests: the same work, clause by clause."""
         for clause in ("executes", "parity", "flips"):
             self.lane((clause,))
 
     def bare(self) -> None:
-        """One plain script a target, as many at once: no frames, no worker, no photographs to decode."""
+        """One plain script a target, in parallel: no frames, no worker, no photographs to decode."""
         with ThreadPoolExecutor(JOBS) as pool:
             list(pool.map(self._script, (*TARGETS, HOST)))
 
@@ -132,12 +132,12 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Both sides' common ground; what is missing of the emulation is installed first."""
+    """The common setup; missing parts of the emulation are installed first."""
     return Bench(tmp_path_factory.mktemp("lane"), IMAGES)
 
 
 def test_lane(claims: Claims, bench: Bench) -> None:
-    """The whole lane, without counts, against the bare scripts."""
+    """All targets, without counts, against the plain scripts."""
     claims.paired(
         f"lane of 4 targets, {IMAGES} photographs / bare emulated inferences",
         bench.lane,
@@ -148,7 +148,7 @@ def test_lane(claims: Claims, bench: Bench) -> None:
 
 
 def test_whole_lane(claims: Claims, tmp_path: Path) -> None:
-    """All that the contract asks of its targets, counts of instructions too, installed and with nothing kept."""
+    """All targets of the contract, with instruction counts, installed and with an empty cache."""
     bench = Bench(tmp_path, WHOLE)
     begin = time.perf_counter()
     bench.lane(counts=True)

@@ -1,7 +1,7 @@
-"""Calibration: how often the decision about a quantile is right, wrong or open, in 2,000 seeded trials each.
+"""How often the decision about a quantile is right, wrong or open, in 2,000 seeded trials each.
 
-``python -m pytest benchmarks/test_latency_calibration.py -s`` prints the table of docs/latency.md. The verdict on the
-shipped model beside busy processes is judged only with ``EYERACE_PARITY_BUSY=1``: it fills the machine for minutes.
+``python -m pytest benchmarks/test_latency_calibration.py -s`` prints the tables of docs/latency.md. The test with busy
+processes runs only with ``EYERACE_PARITY_BUSY=1``, because it loads the machine for minutes.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ REFERENCE = 4_000_000
 
 
 def jitter(random: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """A steady machine: lognormal, a tenth of spread."""
+    """A steady machine: lognormal with a spread of 0.1."""
     return random.lognormal(3.0, 0.1, size)
 
 
 def heavy(random: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """The same, and each fiftieth run up to three times as long: what a scheduler and a cold cache do."""
+    """The same, but one run in fifty takes 1.5 to 3 times as long, as with scheduling and a cold cache."""
     slow = np.where(random.random(size) < 0.02, random.uniform(1.5, 3.0, size), 1.0)
     return random.lognormal(3.0, 0.1, size) * slow
 
 
 def wide(random: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """A restless one: lognormal, three tenths of spread."""
+    """A restless machine: lognormal with a spread of 0.3."""
     return random.lognormal(3.0, 0.3, size)
 
 
@@ -53,7 +53,7 @@ def judged(draw: Draw, quantile: float, share: float, seed: int) -> tuple[dict[S
     """Judge trials whose quantile is ``share`` of the budget, as a run would: until proven, or the cap.
 
     Returns:
-        Share of the trials by verdict, and the mean number of runs that a trial took.
+        Share of the trials by verdict, and the mean number of runs a trial.
     """
     budget = float(np.quantile(draw(np.random.default_rng(0), REFERENCE), quantile)) / share
     random = np.random.default_rng(seed)
@@ -66,7 +66,7 @@ def judged(draw: Draw, quantile: float, share: float, seed: int) -> tuple[dict[S
 @pytest.mark.parametrize("quantile", [0.5, 0.95, 0.99])
 @pytest.mark.parametrize("draw", [jitter, heavy, wide], ids=lambda draw: draw.__name__)
 def test_a_proof_is_wrong_no_more_often_than_promised(draw: Draw, quantile: float) -> None:
-    """On the budget: held, and broken, in at most 5 % of the trials. 10 % below a p95: held in at least 95 %."""
+    """Exactly on the budget: at most 5 % held, and at most 5 % broken. 10 % below a p95: at least 95 % held."""
     allowed = 0.05 + 3 * (0.05 * 0.95 / TRIALS) ** 0.5
     for share in (1.0, 0.9, 0.5, 1.1):
         counted, runs = judged(draw, quantile, share, seed=2026)
@@ -76,7 +76,7 @@ def test_a_proof_is_wrong_no_more_often_than_promised(draw: Draw, quantile: floa
             f"| {100 * held:.1f} % | {100 * broken:.1f} % | {100 * unproven:.1f} % | {runs:.0f} |"
         )
         if share >= 1.0:
-            # The p95 is what contracts state: there, the seeded trials keep to the 5 % themselves.
+            # Contracts use the p95, so there the trials may not exceed 5 % even by chance.
             assert held <= (0.05 if quantile == 0.95 else allowed)
         if share <= 1.0:
             assert broken <= allowed
@@ -85,7 +85,7 @@ def test_a_proof_is_wrong_no_more_often_than_promised(draw: Draw, quantile: floa
 
 
 def test_the_exact_chances() -> None:
-    """The same, reckoned instead of drawn, by the true share of runs over the budget of a p95."""
+    """The same, computed instead of simulated, by the true share of runs over the budget of a p95."""
     edges = boundaries(0.05, 0.05)
     number = len(looks_until(MAX_RUNS))
     edges.until(MAX_RUNS)
@@ -109,11 +109,11 @@ def test_the_exact_chances() -> None:
             assert broken[-1] <= 0.05
 
 
-# ---- the shipped model beside busy processes -------------------------------------------------------------------------
+# ---- the shipped model on a loaded machine ---------------------------------------------------------------------------
 
 
 def run_of_int8(folder: Path, *options: str) -> dict[str, tuple[str, object]]:
-    """What a whole run says of the EyeRace int8 file: status and value by clause and target."""
+    """Judge the EyeRace int8 file: status and value by clause and target."""
     record = folder / "record.json"
     record.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "--eyerace-parity", "golden/contract.toml::int8", "-q"]
@@ -125,15 +125,15 @@ def run_of_int8(folder: Path, *options: str) -> dict[str, tuple[str, object]]:
 
 @pytest.fixture
 def quiet_p95(tmp_path: Path) -> float:
-    """The p95 of the int8 file in ms before anything keeps the machine busy; the run also fills the store."""
+    """The p95 of the int8 file in ms without load; the run also fills the cache."""
     value = run_of_int8(tmp_path)["p95 on host"][1]
     assert isinstance(value, float)
     return value
 
 
 @pytest.fixture
-def busy(quiet_p95: float) -> Iterator[None]:  # noqa: ARG001 - it must have been measured before
-    """Four processes that do nothing but work."""
+def busy(quiet_p95: float) -> Iterator[None]:  # noqa: ARG001 - must be measured first
+    """Four processes in an endless loop."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
     yield
     for loop in loops:
@@ -142,11 +142,11 @@ def busy(quiet_p95: float) -> Iterator[None]:  # noqa: ARG001 - it must have bee
 
 
 @pytest.mark.skipif(
-    "EYERACE_PARITY_BUSY" not in os.environ, reason="EYERACE_PARITY_BUSY=1 fills the machine for minutes"
+    "EYERACE_PARITY_BUSY" not in os.environ, reason="EYERACE_PARITY_BUSY=1 loads the machine for minutes"
 )
 @pytest.mark.parametrize("tight", [False, True], ids=["as stated", "1.25 times the quiet p95"])
 def test_busy_processes_do_not_change_the_verdict(quiet_p95: float, busy: None, tmp_path: Path, tight: bool) -> None:  # noqa: ARG001, FBT001
-    """Four busy processes, 20 runs, one answer to every clause; for a budget a little above the quiet p95, too."""
+    """With four busy processes 20 runs give the same verdicts, also for a budget just above the quiet p95."""
     budget = [f"--eyerace-parity-set=variants.int8.limits.latency.p95_ms={1.25 * quiet_p95}"] if tight else []
     answers = []
     for number in range(int(os.environ.get("EYERACE_PARITY_TIMES", "20"))):

@@ -1,6 +1,6 @@
-"""What the reading of memory itself is worth: ``pytest benchmarks/test_memory.py``; docs/memory.md shows it.
+"""How exact a memory reading is: ``pytest benchmarks/test_memory.py``; see docs/memory.md.
 
-A file that keeps nothing must read as one that keeps nothing, and one that keeps a known amount as that amount.
+A file without a leak must read as one without a leak, and a file with a known leak as that leak.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MEGABYTE = 1_000_000
 
 
 def growths(contract: Contract, variant: str, store: Path) -> tuple[list[float], int]:
-    """Bytes that each of several processes holds more after its runs, and how many runs there were."""
+    """Growth of resident memory of several processes in bytes, and the number of runs."""
     bench, need = (
         MeasurementContext(contract, open_golden, EvidenceCache(store), 1, SilentProgress()),
         Need(Soak, variant),
@@ -43,7 +43,7 @@ def growths(contract: Contract, variant: str, store: Path) -> tuple[list[float],
 
 @pytest.mark.parametrize(("file", "variant"), [("contract", "fp32"), ("contract", "int8"), ("article", "int8")])
 def test_what_keeps_nothing(claims: Claims, tmp_path: Path, file: str, variant: str) -> None:
-    """No process of a sound file holds a megabyte more at the end."""
+    """A file without a leak grows by less than one megabyte in every process."""
     found, runs = growths(open_contract(GOLDEN / f"{file}.toml"), variant, tmp_path)
     name = f"MB more after {runs} runs, {variant} of {file}.toml"
     claims.take(name, median(found) / MEGABYTE, (min(found) / MEGABYTE, max(found) / MEGABYTE), at_most=1.0)
@@ -51,7 +51,7 @@ def test_what_keeps_nothing(claims: Claims, tmp_path: Path, file: str, variant: 
 
 
 def test_what_keeps_more_and_more(claims: Claims, tmp_path: Path) -> None:
-    """Of a planted leak, each process shows at least what the file takes more in its last run than in its first."""
+    """Each process of a planted leak shows at least the difference between the file's last and first run."""
     good = open_contract(GOLDEN / "contract.toml")
     contract = Workshop(good, tmp_path, SilentProgress()).edited(Role.DEVICE, leak)
     found, runs = growths(contract, "int8", tmp_path / "store")

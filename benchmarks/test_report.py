@@ -1,4 +1,4 @@
-"""What the page costs, and how soon it can be used: ``tox run -e bench``."""
+"""What the HTML page costs, and how soon it is usable: ``tox run -e bench``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BUNDLE = Path(__file__).parent.parent / "golden"
 COMMAND = Path(sys.executable).with_name("eyerace-parity")
 MANY = 20_000
 SOME = 60
-"""Fewer clauses than a run of the EyeRace contract judges: a record of less is not the one that is meant."""
+"""Fewer clauses than the EyeRace contract has; a record with fewer is not the expected one."""
 CLASSES = ("orange", "yellow", "pearl", "bull", "split")
 CONTRACT = """
 schema = 1
@@ -82,7 +82,7 @@ class Run:
     """A finished run.
 
     Attributes:
-        folder: Where it was started.
+        folder: Its working folder.
         record: Its record.
         cache: Its cache.
     """
@@ -92,7 +92,7 @@ class Run:
     cache: Path
 
     def page(self) -> Path:
-        """Draw the page as a user does, in a process of its own."""
+        """Draw the page with the installed command, in its own process."""
         target = self.record.with_suffix(".html")
         target.unlink(missing_ok=True)
         command = [str(COMMAND), "report", str(self.record), "--html", str(target), "--cache", str(self.cache)]
@@ -104,7 +104,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def eyerace(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The EyeRace contract, run on its 1,200 photographs: all of it that needs no emulated phone."""
+    """The EyeRace contract on its 1,200 photographs, without emulated phones."""
     folder = tmp_path_factory.mktemp("eyerace")
     run = Run(BUNDLE.parent, folder / "record.json", folder / "cache")
     command = [sys.executable, "-m", "pytest", "--eyerace-parity", str(BUNDLE / "contract.toml"), "-q"]
@@ -118,13 +118,13 @@ def eyerace(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that never was, on 20,000 photographs: the record, the answers and the images are as a run leaves them."""
+    """A synthetic run on 20,000 photographs: record, answers and images as a real run leaves them."""
     folder = tmp_path_factory.mktemp("many")
     generator = np.random.default_rng(0)
     labels = generator.integers(0, len(CLASSES), MANY)
     (folder / "images").mkdir()
     names = [f"{number:05d}.jpg" for number in range(MANY)]
-    # The photographs of the bundle again and again. What follows a picture's end makes each a file of its own.
+    # The bundle's photographs, repeated. Bytes after the end of the JPEG data make each file different.
     photographs = [path.read_bytes() for path in sorted((BUNDLE / "images").iterdir())]
     for number, name in enumerate(names):
         (folder / "images" / name).write_bytes(photographs[number % len(photographs)] + name.encode())
@@ -206,13 +206,13 @@ def test_page(
     claims: Claims,
     browser: webdriver.Chrome,
 ) -> None:
-    """The time that the command takes, the size of what it writes, and when the page can be used, as shares."""
+    """Time of the command, size of the page, and time until it is usable, each as a share of its limit."""
     run: Run = request.getfixturevalue(which)
     taken = []
     for _ in range(3):
-        begin = time.perf_counter()
+        start = time.perf_counter()
         page = run.page()
-        taken.append((time.perf_counter() - begin) / seconds)
+        taken.append((time.perf_counter() - start) / seconds)
     low, middle, high = sorted(taken)
     load = f"load {os.getloadavg()[0]:.0f}" if hasattr(os, "getloadavg") else ""
     claims.take(f"page of {which}, of {seconds} s ({load})", middle, (low, high), at_most=1.0)
@@ -227,15 +227,15 @@ def test_page(
 
 
 def _used(browser: webdriver.Chrome, page: Path) -> float:
-    """Seconds from the address to the answer of the first filter, laid out: all that a reader waits for."""
+    """Seconds from opening the address until the first filter has answered and the page is laid out."""
     browser.get("about:blank")
-    begin = time.perf_counter()
+    start = time.perf_counter()
     browser.get(page.as_uri())
     shown = browser.execute_script(
         "const find = document.querySelector('[data-filter=text]'); find.value = 'f1';"
         "find.dispatchEvent(new Event('input')); document.body.getBoundingClientRect();"
         "return document.querySelector('[data-count]').textContent"
     )
-    taken = time.perf_counter() - begin
+    taken = time.perf_counter() - start
     assert not shown.startswith("0 "), shown
     return taken

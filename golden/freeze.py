@@ -1,6 +1,6 @@
 """Freeze the golden set: `python golden/freeze.py` draws it once and writes the photographs and their labels.
 
-A frozen set is evidence that others compare against, so this refuses to replace one unless forced.
+Other people compare against a frozen set, so this refuses to replace one without --force.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ COLUMNS = ("file", "label", "bird", "focus", "glare", "exposure", "occlusion", "
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """One photograph ready to be written.
+    """One photograph, ready to write.
 
     Attributes:
         row: Its line of `labels.csv`, in the order of `COLUMNS`.
         jpeg: Its bytes.
-        size: Width and height as seen.
+        size: Width and height after applying the orientation, in pixels.
     """
 
     row: tuple[str, ...]
@@ -40,7 +40,7 @@ class Frozen:
 
 
 def golden_bird(index: int) -> list[Frozen]:
-    """Both photographs of the `index`-th golden bird."""
+    """Both photographs of the golden bird number `index`."""
     return [
         Frozen(
             row=(
@@ -62,7 +62,7 @@ def golden_bird(index: int) -> list[Frozen]:
 
 
 def write(frozen: list[Frozen], folder: Path) -> None:
-    """Write images and labels into `folder`, labels last: a set without them is plainly unfinished."""
+    """Write images and labels into `folder`. Labels come last, so that an unfinished set has none."""
     images, labels = folder / "images", folder / "labels.csv"
     labels.unlink(missing_ok=True)
     shutil.rmtree(images, ignore_errors=True)
@@ -76,7 +76,7 @@ def write(frozen: list[Frozen], folder: Path) -> None:
 
 
 def summary(frozen: list[Frozen]) -> str:
-    """What the set holds, in a few lines."""
+    """Describe the set in a few lines."""
     total = sum(len(photograph.jpeg) for photograph in frozen)
     birds = len({photograph.row[2] for photograph in frozen})
     classes = Counter(photograph.row[1] for photograph in frozen)
@@ -93,15 +93,15 @@ def summary(frozen: list[Frozen]) -> str:
 def main() -> None:
     """Draw, write and describe the golden set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--force", action="store_true", help="replace the set that is there")
-    parser.add_argument("--folder", type=Path, default=HERE, help="bundle to write into (%(default)s)")
-    wanted = parser.parse_args()
-    if (wanted.folder / "labels.csv").exists() and not wanted.force:
-        parser.error(f"{wanted.folder / 'labels.csv'} is frozen already; --force replaces it")
+    parser.add_argument("--force", action="store_true", help="replace the existing set")
+    parser.add_argument("--folder", type=Path, default=HERE, help="folder of the bundle (%(default)s)")
+    options = parser.parse_args()
+    if (options.folder / "labels.csv").exists() and not options.force:
+        parser.error(f"{options.folder / 'labels.csv'} already exists; --force replaces it")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         birds = track(pool.map(golden_bird, range(BIRDS), chunksize=8), "draw golden", total=BIRDS)
         frozen = [photograph for bird in birds for photograph in bird]
-    write(frozen, wanted.folder)
+    write(frozen, options.folder)
     print(summary(frozen))
 
 

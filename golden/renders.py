@@ -1,6 +1,6 @@
-"""Rendered splits as arrays, drawn once with all cores and kept in the ignored build folder.
+"""Rendered splits as arrays, drawn once on all cores and kept in the ignored build folder.
 
-The cache is keyed by what the renderer draws, so a renderer that draws otherwise never trains on old pictures.
+The cache key is a digest of what the renderer draws, so training never uses images of an older renderer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIDE = 224
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Squashed pictures with their labels.
+    """Images squashed to a square, with their labels.
 
     Attributes:
         pictures: RGB bytes [examples, 224, 224, 3].
@@ -41,13 +41,13 @@ class Examples:
 
 
 def squashed(picture: Image.Image, side: int = SIDE) -> NDArray[np.uint8]:
-    """An upright RGB picture resized without cropping, [side, side, 3], as the app prepares its input."""
+    """Resize an upright RGB image without cropping to [side, side, 3], as the app prepares its input."""
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
 @cache
 def renderer_digest() -> str:
-    """Digest of a few probe photographs, 12 hex digits: it changes when, and only when, the drawings do."""
+    """Digest of some test photographs, 12 hex digits: it changes exactly when the drawings change."""
     digest = hashlib.sha256()
     for index in range(2 * len(CLASSES)):
         for photograph in photographs("proxy", index, 1):
@@ -61,7 +61,7 @@ def _bird_pictures(index: int, split: str, count: int) -> NDArray[np.uint8]:
 
 
 def rendered(split: str, birds: int, each: int) -> Examples:
-    """Load a rendered split, drawing it first if it is not there.
+    """Load a rendered split; draw it first if it is missing.
 
     Args:
         split: Name of the split.
@@ -77,12 +77,12 @@ def rendered(split: str, birds: int, each: int) -> Examples:
         pictures = np.empty((birds * each, SIDE, SIDE, 3), dtype=np.uint8)
         draw = partial(_bird_pictures, split=split, count=each)
         with ProcessPoolExecutor(os.cpu_count()) as pool:
-            drawn = pool.map(draw, range(birds), chunksize=8)
-            for index, batch in enumerate(track(drawn, f"draw {split}", total=birds)):
+            batches = pool.map(draw, range(birds), chunksize=8)
+            for index, batch in enumerate(track(batches, f"draw {split}", total=birds)):
                 pictures[index * each : (index + 1) * each] = batch
-        unfinished = path.with_suffix(".part.npy")
-        np.save(unfinished, pictures)
-        unfinished.replace(path)
+        partial_file = path.with_suffix(".part.npy")
+        np.save(partial_file, pictures)
+        partial_file.replace(path)
     labels = np.repeat(np.arange(birds) % len(CLASSES), each)
     return Examples(np.load(path), labels)
 

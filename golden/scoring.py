@@ -1,4 +1,4 @@
-"""From scores and labels to the numbers that the model card quotes."""
+"""From scores and labels to the numbers in the model card."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How well predictions meet the labels.
+    """How well predictions match the labels.
 
     Attributes:
-        images: Number of pictures.
-        macro_f1: Mean of the classes' F1.
+        images: Number of images.
+        macro_f1: Mean F1 over the classes.
         accuracy: Share of right predictions.
         f1: F1 of each class.
-        confusion: Rows the labels, columns the predictions, in the order of the classes.
+        confusion: Rows are labels, columns predictions, in class order.
     """
 
     images: int
@@ -37,7 +37,7 @@ class Quality:
     confusion: list[list[int]]
 
     def plain(self) -> dict[str, object]:
-        """The numbers as builtins, rounded to what a set of this size can show."""
+        """The numbers as builtins, rounded to five digits."""
         plain = asdict(self)
         plain["macro_f1"], plain["accuracy"] = round(self.macro_f1, 5), round(self.accuracy, 5)
         plain["f1"] = {name: round(value, 5) for name, value in self.f1.items()}
@@ -45,7 +45,7 @@ class Quality:
 
 
 def quality(predictions: NDArray[np.int64], labels: NDArray[np.int64]) -> Quality:
-    """Compare predicted class numbers [images] with labels [images]."""
+    """Compare predicted class numbers [images] with labels [images]; F1 is 2 TP / (2 TP + FP + FN)."""
     classes = len(CLASSES)
     confusion = np.bincount(labels * classes + predictions, minlength=classes * classes).reshape(classes, classes)
     hits = confusion.diagonal()
@@ -60,14 +60,14 @@ def quality(predictions: NDArray[np.int64], labels: NDArray[np.int64]) -> Qualit
 
 
 def normalised(pictures: Tensor) -> Tensor:
-    """RGB bytes [batch, h, w, 3] as the network's input, float32 [batch, 3, h, w]."""
+    """Convert RGB bytes [batch, h, w, 3] to the network's input, float32 [batch, 3, h, w]."""
     values = pictures.permute(0, 3, 1, 2).float() / 255.0
     return (values - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
 
 
 @torch.inference_mode()
 def scores(model: nn.Module, pictures: NDArray[np.uint8], batch: int = 32) -> NDArray[np.float32]:
-    """Scores [images, classes] of pictures [images, h, w, 3]."""
+    """Scores [images, classes] of images [images, h, w, 3]."""
     was_training = model.training
     model.eval()
     parts = [

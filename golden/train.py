@@ -1,8 +1,8 @@
-"""Train the eye classifier from nothing: `python golden/train.py`.
+"""Train the eye classifier from scratch: `python golden/train.py`.
 
-Draws the training and validation birds (once), trains at rising resolutions, keeps an exponential moving average of the
-weights, and can be stopped and started again at any epoch. `golden/build/` holds everything unfinished; `--publish`
-measures the golden set as well and writes the checkpoint, its metrics and the learning curve beside this file.
+Draws the training and validation birds (once), trains at rising resolutions, and keeps an exponential moving average of
+the weights. It can be stopped and resumed at any epoch. `golden/build/` holds unfinished work; `--publish` also
+measures the golden set, and writes the checkpoint, its metrics and the learning curve beside this file.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ Tensors: TypeAlias = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 
 class Run:
-    """A training under way: the model, its average, the optimiser and how far they are.
+    """A training in progress: the model, its average, the optimiser and the position.
 
     Args:
-        plan: How the training goes.
-        state: File that holds everything needed to go on.
+        plan: The plan of the training.
+        state: File with everything needed to resume.
     """
 
     def __init__(self, plan: Plan, state: Path) -> None:
@@ -60,16 +60,16 @@ class Run:
         self.epoch = 0
         self.curve: list[dict[str, float]] = []
 
-    def _mean_weights(self, mean: Tensors, now: Tensors, count: torch.Tensor | int) -> None:
-        """Move the averaged weights towards the present ones: fast at first, then with the plan's decay."""
+    def _mean_weights(self, mean: Tensors, current: Tensors, count: torch.Tensor | int) -> None:
+        """Move the averaged weights towards the current ones: fast at first, then with the plan's decay."""
         if not mean[0].is_floating_point():
-            torch._foreach_copy_(mean, now)
+            torch._foreach_copy_(mean, current)
             return
         decay = min(self.plan.average, (1.0 + float(count)) / (10.0 + float(count)))
-        torch._foreach_lerp_(mean, now, 1.0 - decay)
+        torch._foreach_lerp_(mean, current, 1.0 - decay)
 
     def resume(self) -> bool:
-        """Go on from the saved state, if there is one made by the same plan; says whether."""
+        """Resume from the saved state if there is one of the same plan; return whether it did."""
         if not self.state.exists():
             return False
         saved = torch.load(self.state, weights_only=True)
@@ -83,8 +83,8 @@ class Run:
         return True
 
     def save(self) -> None:
-        """Write everything needed to go on, all or nothing."""
-        unfinished = self.state.with_suffix(".part")
+        """Write everything needed to resume, atomically."""
+        partial_file = self.state.with_suffix(".part")
         content = {
             "plan": json.dumps(asdict(self.plan)),
             "model": self.model.state_dict(),
@@ -93,24 +93,24 @@ class Run:
             "epoch": self.epoch,
             "curve": self.curve,
         }
-        torch.save(content, unfinished)
-        unfinished.replace(self.state)
+        torch.save(content, partial_file)
+        partial_file.replace(self.state)
 
     def rate_at(self, progress: float) -> float:
-        """Learning rate after a share `progress` of all work: a short rise, then half a cosine."""
-        rise = 0.05
-        if progress < rise:
-            return self.plan.rate * (0.05 + 0.95 * progress / rise)
-        fallen = 0.5 * (1.0 + math.cos(math.pi * (progress - rise) / (1.0 - rise)))
-        return self.plan.rate * (0.01 + 0.99 * fallen)
+        """Learning rate after a share `progress` of all work: linear warm-up over 5 %, then half a cosine to 1 %."""
+        warmup = 0.05
+        if progress < warmup:
+            return self.plan.rate * (0.05 + 0.95 * progress / warmup)
+        cosine = 0.5 * (1.0 + math.cos(math.pi * (progress - warmup) / (1.0 - warmup)))
+        return self.plan.rate * (0.01 + 0.99 * cosine)
 
     def train_epoch(self, examples: Examples) -> float:
-        """One pass over the training pictures; returns the mean loss."""
+        """Train one epoch; return the mean loss."""
         epochs = self.plan.epochs()
         side, pictures = epochs[self.epoch]
         work = [count * resolution**2 for resolution, count in epochs]
-        before, here = sum(work[: self.epoch]) / sum(work), work[self.epoch] / sum(work)
-        torch.manual_seed(self.plan.seed * 1000 + self.epoch)  # so that a resumed epoch drops the same features
+        before, share = sum(work[: self.epoch]) / sum(work), work[self.epoch] / sum(work)
+        torch.manual_seed(self.plan.seed * 1000 + self.epoch)  # a resumed epoch uses the same dropout
         rng = np.random.default_rng([self.plan.seed, self.epoch])
         generator = torch.Generator().manual_seed(self.plan.seed * 1000 + self.epoch)
         order = rng.permutation(len(examples.labels))[:pictures]
@@ -123,7 +123,7 @@ class Run:
         for number in track(range(steps), title):
             chosen = slice(number * self.plan.batch, (number + 1) * self.plan.batch)
             for group in self.optimiser.param_groups:
-                group["lr"] = self.rate_at(before + here * number / steps)
+                group["lr"] = self.rate_at(before + share * number / steps)
             pixels = augmented(normalised(torch.from_numpy(small[chosen])), generator)
             output = self.model(pixels.contiguous(memory_format=torch.channels_last))
             loss = nn.functional.cross_entropy(output, labels[chosen], label_smoothing=self.plan.smoothing)
@@ -137,32 +137,33 @@ class Run:
         return total / max(1, steps)
 
     def fit(self, training: Examples, validation: Examples) -> None:
-        """Train to the end, saving after every epoch."""
+        """Train to the end; save after every epoch."""
         epochs = self.plan.epochs()
         while self.epoch < len(epochs):
             side, pictures = epochs[self.epoch]
             loss = self.train_epoch(training)
-            seen = quality(scores(self.average, resized(validation.pictures, side)).argmax(1), validation.labels)
+            validated = quality(scores(self.average, resized(validation.pictures, side)).argmax(1), validation.labels)
             self.curve.append(
                 {
                     "epoch": self.epoch,
                     "side": side,
                     "pictures": pictures,
                     "loss": round(loss, 5),
-                    "validation_macro_f1": round(seen.macro_f1, 5),
+                    "validation_macro_f1": round(validated.macro_f1, 5),
                 }
             )
             self.save()
             print(
-                f"epoch {self.epoch}: side {side}, loss {loss:.4f}, validation macro-F1 {seen.macro_f1:.4f}", flush=True
+                f"epoch {self.epoch}: side {side}, loss {loss:.4f}, validation macro-F1 {validated.macro_f1:.4f}",
+                flush=True,
             )
 
     def settle(self, examples: Examples, pictures: int = 960) -> None:
-        """Measure the averaged network's normalisation afresh at full size: its own lags behind a change of size."""
+        """Recompute the averaged network's batch normalisation statistics at full size: they lag behind."""
         for module in self.average.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.reset_running_stats()
-                module.momentum = None  # a plain mean over all batches
+                module.momentum = None  # the plain mean over all batches
                 module.train()
         chosen = np.random.default_rng([self.plan.seed, self.epoch]).permutation(len(examples.labels))[:pictures]
         with torch.inference_mode():
@@ -171,15 +172,15 @@ class Run:
         self.average.eval()
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The averaged weights, float32 and contiguous, as the shipped checkpoint holds them."""
+        """The averaged weights, float32 and contiguous, for the checkpoint."""
         return {name: value.detach().clone().contiguous() for name, value in self.average.module.state_dict().items()}
 
 
 def publish(run: Run, validation: Examples, folder: Path = HERE) -> dict[str, Quality]:
-    """Write checkpoint, metrics and learning curve beside this file; returns the measured quality by set."""
-    unfinished = folder / "checkpoint.safetensors.part"
-    save_file(run.weights(), unfinished)
-    unfinished.replace(folder / "checkpoint.safetensors")
+    """Write checkpoint, metrics and learning curve; return the measured quality by set."""
+    partial_file = folder / "checkpoint.safetensors.part"
+    save_file(run.weights(), partial_file)
+    partial_file.replace(folder / "checkpoint.safetensors")
     model = EyeClassifier()
     model.load_state_dict(run.weights())
     measured = {
@@ -207,7 +208,7 @@ def publish(run: Run, validation: Examples, folder: Path = HERE) -> dict[str, Qu
 
 
 def _keep_memory() -> None:
-    """Ask the C library to keep freed memory: returning it after every layer halves the speed of training."""
+    """Make the C library keep freed memory: returning it after every layer halves the training speed."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         for option, value in ((-1, 2**31 - 1), (-2, 2**28), (-4, 0)):  # M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX
@@ -215,7 +216,7 @@ def _keep_memory() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--stages", type=parse_stages, default=DEFAULT_STAGES, help="SIDExEPOCHS@PICTURES,... (%(default)s)"
@@ -223,43 +224,43 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--birds", type=int, default=TRAINING_BIRDS, help="training birds (%(default)s)")
     parser.add_argument("--photographs", type=int, default=1, help="photographs of each training bird (%(default)s)")
     parser.add_argument("--validation-birds", type=int, default=500, help="validation birds (%(default)s)")
-    parser.add_argument("--batch", type=int, default=32, help="pictures in a step (%(default)s)")
+    parser.add_argument("--batch", type=int, default=32, help="images a step (%(default)s)")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate (%(default)s)")
     parser.add_argument("--decay", type=float, default=0.02, help="weight decay (%(default)s)")
     parser.add_argument("--smoothing", type=float, default=0.05, help="label smoothing (%(default)s)")
-    parser.add_argument("--average", type=float, default=0.98, help="decay of the weights' average (%(default)s)")
+    parser.add_argument("--average", type=float, default=0.98, help="decay of the average of the weights (%(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="seed of the training (%(default)s)")
-    parser.add_argument("--state", type=Path, default=BUILD / "training.pt", help="where to keep unfinished work")
+    parser.add_argument("--state", type=Path, default=BUILD / "training.pt", help="file of the unfinished training")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch (%(default)s)")
-    parser.add_argument("--publish", action="store_true", help="at the end write checkpoint, metrics and curve")
+    parser.add_argument("--publish", action="store_true", help="write checkpoint, metrics and curve at the end")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Draw, train, and publish if asked."""
-    wanted = _arguments()
+    """Draw, train, and publish on request."""
+    options = _arguments()
     _keep_memory()
-    torch.set_num_threads(wanted.threads)
+    torch.set_num_threads(options.threads)
     plan = Plan(
-        stages=wanted.stages,
-        training_birds=wanted.birds,
-        training_each=wanted.photographs,
-        validation_birds=wanted.validation_birds,
-        batch=wanted.batch,
-        rate=wanted.rate,
-        decay=wanted.decay,
-        smoothing=wanted.smoothing,
-        average=wanted.average,
-        seed=wanted.seed,
+        stages=options.stages,
+        training_birds=options.birds,
+        training_each=options.photographs,
+        validation_birds=options.validation_birds,
+        batch=options.batch,
+        rate=options.rate,
+        decay=options.decay,
+        smoothing=options.smoothing,
+        average=options.average,
+        seed=options.seed,
     )
     BUILD.mkdir(exist_ok=True)
     training = rendered("training", plan.training_birds, plan.training_each)
     validation = rendered("validation", plan.validation_birds, 1)
-    run = Run(plan, wanted.state)
+    run = Run(plan, options.state)
     if run.resume():
-        print(f"going on after epoch {run.epoch}")
+        print(f"resuming after epoch {run.epoch}")
     run.fit(training, validation)
-    if wanted.publish:
+    if options.publish:
         run.settle(training)
         for name, value in publish(run, validation).items():
             print(f"{name}: macro-F1 {value.macro_f1:.4f}, accuracy {value.accuracy:.4f} of {value.images} pictures")

@@ -1,4 +1,4 @@
-"""How a training goes, as plain numbers that can be written beside its result."""
+"""The plan of a training, as plain numbers that are saved with its result."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import argparse
 import re
 from dataclasses import dataclass
 
+# On two cores training runs at 48 images/s at 112 x 112 and at 16 images/s at 224 x 224 (measured).
 DEFAULT_STAGES = "96x7@6000,128x1@6000,224x7@1600"
-"""Stages of the committed checkpoint: most of the learning happens on small pictures, the last of it at full size."""
+"""Stages of the committed checkpoint: most of the training uses small images, the end full size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a training goes.
+    """The plan of a training.
 
     Attributes:
-        stages: Side of the pictures, number of epochs and pictures in each of them, in order.
-        training_birds: Birds to learn from.
+        stages: Side of the images in pixels, number of epochs, and images in each epoch; in order.
+        training_birds: Birds to train on.
         training_each: Photographs of each.
-        validation_birds: Birds to watch progress on, one photograph each.
-        batch: Pictures in a step.
+        validation_birds: Birds for validation, one photograph each.
+        batch: Images a step.
         rate: Highest learning rate.
         decay: Weight decay.
         smoothing: Label smoothing of the loss.
@@ -39,7 +40,7 @@ class Plan:
     seed: int
 
     def epochs(self) -> list[tuple[int, int]]:
-        """Side and number of the pictures in each epoch."""
+        """Side and number of images of each epoch."""
         return [(side, pictures) for side, epochs, pictures in self.stages for _ in range(epochs)]
 
 

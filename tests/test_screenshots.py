@@ -51,6 +51,6 @@ def test_a_picture_takes_fewer_colours_until_it_is_small(tool: ModuleType) -> No
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     body = io.BytesIO()
     Image.fromarray(noise).save(body, "PNG")
-    small = tool.squeezed(body.getvalue(), 30_000)
-    assert len(small) <= 30_000 < len(tool.squeezed(body.getvalue()))
+    small = tool.compressed(body.getvalue(), 30_000)
+    assert len(small) <= 30_000 < len(tool.compressed(body.getvalue()))
     assert Image.open(io.BytesIO(small)).size == (200, 200)

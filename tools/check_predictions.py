@@ -1,11 +1,11 @@
-"""Loads files at the edges of what runtimes take in real runtimes, and holds what happens against what was foretold.
+"""Loads files at the edges of what runtimes support in real runtimes, and compares the results with the predictions.
 
     python tools/check_predictions.py .tox/ort*                              # files of a few nodes
     python tools/check_predictions.py .tox/ort* --model golden/build/*.onnx  # and these, at other versions too
 
-Each environment has numpy and another onnxruntime; the Python that runs this file has onnx. Of every file is foretold
-first, from its contents alone, whether a runtime takes it; only then it is loaded there. Ends with 1 where the two
-disagree, and where the table of runtimes cannot tell though it holds that runtime.
+Each environment has numpy and another onnxruntime; the Python that runs this file has onnx. Every file is first
+predicted from its contents alone, and then loaded. Ends with 1 if prediction and result differ, or if the table has no
+answer for a runtime that it contains.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+# Run as a script: the package is in parity/, the small test files are in tests/.
+sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "parity"))
 
 import onnx
@@ -39,7 +41,7 @@ _ASK: Final = "import onnxruntime; print(onnxruntime.__version__)"
 _IR: Final = 10
 _OPSET: Final = 21
 _ML: Final = 5
-_REFUSED: Final = "–"  # noqa: RUF001 - as a table writes what is not there
+_REFUSED: Final = "–"  # noqa: RUF001 - the sign for nothing in tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,9 @@ class Trial:
     """One file in one runtime.
 
     Attributes:
-        name: What is peculiar about the file.
-        forecast: What was foretold.
-        refusal: What the runtime said; empty where it made a session.
+        name: What is special about the file.
+        forecast: The prediction.
+        refusal: The runtime's error; empty if it created a session.
     """
 
     name: str
@@ -58,26 +60,26 @@ class Trial:
 
     @property
     def open(self) -> bool:
-        """Whether nothing was foretold, because the table ends before the runtime and its last one refuses the file."""
+        """Whether there is no prediction: the runtime is newer than the table, whose last runtime refuses the file."""
         return self.forecast.beyond and self.forecast.outcome is LoadOutcome.UNKNOWN
 
     @property
     def wrong(self) -> bool:
-        """Whether something else happened than what was foretold, or the table could not tell."""
+        """Whether the result differs from the prediction, or the table had no answer."""
         return not self.open and self.forecast.outcome is not (
             LoadOutcome.REFUSED if self.refusal else LoadOutcome.LOADS
         )
 
     @property
-    def told(self) -> str:
-        """What was foretold and what happened, in a sentence."""
+    def described(self) -> str:
+        """Prediction and result in a sentence."""
         reasons = "; ".join(reason.sentence for reason in self.forecast.reasons)
-        foretold = f"{self.forecast.outcome}{f' ({reasons})' if reasons else ''}"
-        return f"{self.name} on {self.forecast.version}: foretold {foretold}; {self.refusal or 'it loads'}"
+        predicted = f"{self.forecast.outcome}{f' ({reasons})' if reasons else ''}"
+        return f"{self.name} on {self.forecast.version}: predicted {predicted}; {self.refusal or 'it loads'}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Try every file in every runtime, print the table, and say where prediction was wrong."""
+    """Load every file in every runtime, print the table, and report wrong predictions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("environments", nargs="+", type=Path, help="Pythons, or folders of environments")
     parser.add_argument("--model", nargs="+", type=Path, default=[], help="further files, also at IR, opset and so on")
@@ -90,26 +92,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in options.model:
         files |= {f"{path.name}{kind}": model for kind, model in edges(onnx.load(path))}
     predictions = {name: predict(facts(model)) for name, model in files.items()}
-    trials = [trial for version, python in pythons.items() for trial in tried(python, version, files, predictions)]
-    print(drawn(trials), end="")
+    trials = [trial for version, python in pythons.items() for trial in run_trials(python, version, files, predictions)]
+    print(draw_table(trials), end="")
     wrong = [trial for trial in trials if trial.wrong]
     for trial in wrong:
-        print(f"✗ {trial.told}")
-    foretold = [trial for trial in trials if not trial.open]
+        print(f"✗ {trial.described}")
+    predicted = [trial for trial in trials if not trial.open]
     print(
-        f"{len(files)} files on {len(pythons)} runtimes: {len(foretold) - len(wrong)} of {len(foretold)} as foretold"
-        + (f"; {len(trials) - len(foretold)} (?) not foretold, the table ends before" if foretold != trials else "")
+        f"{len(files)} files on {len(pythons)} runtimes: {len(predicted) - len(wrong)} of {len(predicted)} right"
+        + (f"; {len(trials) - len(predicted)} (?) not predicted, the table ends before" if predicted != trials else "")
     )
-    return 1 if wrong or not foretold else 0
+    return 1 if wrong or not predicted else 0
 
 
 def runtimes(environments: Sequence[Path]) -> dict[Version, Path]:
     """Pythons by the version of their onnxruntime, oldest first.
 
     Raises:
-        MeasurementError: There is no Python in one of them, or it has no onnxruntime, or two have the same.
+        MeasurementError: An environment has no Python or no onnxruntime, or two have the same version.
     """
-    found: dict[Version, Path] = {}
+    by_version: dict[Version, Path] = {}
     for place in environments:
         try:
             python = python_of(place)
@@ -119,14 +121,14 @@ def runtimes(environments: Sequence[Path]) -> dict[Version, Path]:
         if done.returncode:
             raise MeasurementError(f"{place} has no onnxruntime that can be imported")
         version = Version.parse(done.stdout)
-        if version in found:
-            raise MeasurementError(f"{place} has the same onnxruntime as {found[version]}, {version}")
-        found[version] = python
-    return dict(sorted(found.items()))
+        if version in by_version:
+            raise MeasurementError(f"{place} has the same onnxruntime as {by_version[version]}, {version}")
+        by_version[version] = python
+    return dict(sorted(by_version.items()))
 
 
 def edges(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
-    """A model as it is, at a newer IR version, with an import that it does not use, and at a newer opset."""
+    """Yield a model as it is, at a newer IR version, with an unused import, and at a newer opset."""
     yield "", model
     newer = onnx.ModelProto()
     newer.CopyFrom(model)
@@ -139,7 +141,7 @@ def edges(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
     yield f", opset {_OPSET}", version_converter.convert_version(model, _OPSET)
 
 
-def tried(
+def run_trials(
     python: Path,
     version: Version,
     files: Mapping[str, onnx.ModelProto],
@@ -150,13 +152,13 @@ def tried(
         paths = {name: Path(folder) / f"{number}.onnx" for number, name in enumerate(files)}
         for name, path in paths.items():
             path.write_bytes(files[name].SerializeToString())
-        answers = load_all(python, list(paths.values()))
+        refusals = load_all(python, list(paths.values()))
     for name, path in paths.items():
-        yield Trial(name, predictions[name].of(version), answers[path.name])
+        yield Trial(name, predictions[name].of(version), refusals[path.name])
 
 
-def drawn(trials: Sequence[Trial]) -> str:
-    """A row a file and a column a runtime: what each did, marked where that was not foretold."""
+def draw_table(trials: Sequence[Trial]) -> str:
+    """A row a file and a column a runtime: the results, with a mark where the prediction was wrong."""
     versions = list(dict.fromkeys(trial.forecast.version for trial in trials))
     table = Table(box=None, pad_edge=False)
     for title in ("file", *map(str, versions)):

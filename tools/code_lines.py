@@ -1,12 +1,11 @@
-"""Counts lines of code: neither blank, nor comment alone, nor docstring.
+"""Counts lines of code: not blank, not a comment alone, not a docstring.
 
-    python tools/code_lines.py                  # the package, by its top folders, beside version 0.1
-    python tools/code_lines.py --largest        # its largest files (all lines) and its longest functions too
+    python tools/code_lines.py                  # the package, by its top folders, compared with version 0.1
+    python tools/code_lines.py --largest        # also its largest files (all lines) and its longest functions
     python tools/code_lines.py --folder tests   # another folder
 
-A docstring is the first statement of a module, class or function, where it is a string; an attribute's docstring, a
-string that stands alone behind its assignment, counts as one as well. Every other non-blank line with code on it counts
-once, so a long statement counts as many lines as it takes.
+A docstring is a string that is a statement of its own: of a module, class or function, or after an assignment. Every
+other line with code counts once, so a long statement counts as many lines as it has.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FileCount:
-    """What one file holds.
+    """The counts of one file.
 
     Attributes:
         path: The file, relative to the counted folder.
-        lines: All of its lines.
+        lines: All lines.
         code: Lines of code among them.
-        functions: Name and number of lines, decorators apart, of each function.
+        functions: Name and number of lines, without decorators, of each function.
     """
 
     path: Path
@@ -47,7 +46,7 @@ class FileCount:
 
 
 def docstring_lines(tree: ast.Module) -> set[int]:
-    """Numbers of the lines that strings take which stand alone as a statement."""
+    """Line numbers of strings that are a statement of their own."""
     return {
         line
         for node in ast.walk(tree)
@@ -57,7 +56,7 @@ def docstring_lines(tree: ast.Module) -> set[int]:
 
 
 def comment_lines(source: str) -> set[int]:
-    """Numbers of the lines that hold a comment and nothing else."""
+    """Line numbers of comments without code."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {
         token.start[0]
@@ -68,12 +67,12 @@ def comment_lines(source: str) -> set[int]:
 
 def code_lines(source: str) -> int:
     """Count the lines of code of one file."""
-    apart = docstring_lines(ast.parse(source)) | comment_lines(source)
-    return sum(bool(line.strip()) and number not in apart for number, line in enumerate(source.split("\n"), 1))
+    excluded = docstring_lines(ast.parse(source)) | comment_lines(source)
+    return sum(bool(line.strip()) and number not in excluded for number, line in enumerate(source.split("\n"), 1))
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Name every function with the number of lines it takes."""
+    """Yield every function with its number of lines."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
@@ -94,13 +93,13 @@ def count(folder: Path) -> list[FileCount]:
 
 
 def largest(files: Sequence[FileCount], number: int) -> Iterator[str]:
-    """The largest files by all their lines, then the longest functions."""
+    """Yield the largest files by all lines, then the longest functions."""
     yield ""
     for file in sorted(files, key=lambda file: -file.lines)[:number]:
         yield f"{file.lines:6,}  {file.path.as_posix()}"
     yield ""
-    every = [(lines, name, file.path) for file in files for name, lines in file.functions]
-    for lines, name, path in sorted(every, reverse=True)[:number]:
+    sizes = [(lines, name, file.path) for file in files for name, lines in file.functions]
+    for lines, name, path in sorted(sizes, reverse=True)[:number]:
         yield f"{lines:6,}  {path.as_posix()}: {name}"
 
 

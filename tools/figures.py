@@ -1,4 +1,4 @@
-"""Where the package lies, whatever it is called, and what was measured of version 0.1."""
+"""The folder of the package, and the figures measured of version 0.1."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ ROOT: Final = Path(__file__).parent.parent
 """The repository."""
 
 BASELINE: Final = Path(__file__).with_name("baseline-0.1.json")
-"""What the tools measured of version 0.1, each figure with its command and its commit."""
+"""Figures of version 0.1, each with its command and its commit."""
 
 
 def package_folder(root: Path = ROOT) -> Path:
-    """Find the package: the folder ``parity/`` itself, or the one package that lies directly in it.
+    """Find the package: the folder ``parity/`` itself, or the only package directly in it.
 
     Raises:
-        FileNotFoundError: There is no package, or there are several and none is plainly the one.
+        FileNotFoundError: There is no package, or more than one.
     """
     source = root / "parity"
     if (source / "__init__.py").is_file():
@@ -29,6 +29,6 @@ def package_folder(root: Path = ROOT) -> Path:
 
 
 def baseline() -> dict[str, Any]:
-    """Read what was measured of version 0.1."""
+    """Read the figures of version 0.1."""
     values: dict[str, Any] = json.loads(BASELINE.read_text(encoding="utf-8"))
     return values

@@ -1,9 +1,9 @@
-"""Installs what an environment of the matrix needs, as pip does, and leaves word for the merged report where it cannot.
+"""Installs the packages of a matrix environment with pip; if pip fails, writes a note for the merged report.
 
     python tools/install_runtime.py build/parity/matrix/ort1.16.json PIP-ARGUMENT…
 
-The version may not exist, or have no wheel for this Python. Then there will be no record, and what pip said stands in
-its place, so that whoever reads the merged table need not look for it in a log. Nothing is installed yet but pip.
+The version may not exist, or may have no wheel for this Python. Then there is no record, and pip's message is written
+in its place, so that the merged table shows it. At this point only pip is installed, so this imports nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MARK = "ERROR: "
 
 
 def main(arguments: list[str]) -> int:
-    """Run pip, hand on what it says, and note its errors."""
+    """Run pip, pass its messages on, and collect its errors."""
     place, *rest = arguments
     command = [sys.executable, "-I", "-m", "pip", "install", "--no-compile", *rest]
     errors = []
@@ -31,17 +31,17 @@ def main(arguments: list[str]) -> int:
             if line.startswith(_MARK):
                 errors.append(line.removeprefix(_MARK).strip())
     if pip.returncode:
-        leave_word(Path(place), errors[0] if errors else f"pip ended with {pip.returncode}")
+        write_note(Path(place), errors[0] if errors else f"pip ended with {pip.returncode}")
     return pip.returncode
 
 
-def leave_word(place: Path, said: str) -> None:
-    """Write why there will be no record, where the record would have been."""
+def write_note(place: Path, reason: str) -> None:
+    """Write why there is no record, in the place of the record."""
     here = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     absence = {
         "format": FORMAT,
         "schema": 1,
-        "reason": f"its environment could not be made for {here}: {said}",
+        "reason": f"its environment could not be made for {here}: {reason}",
         "next": "take a Python that this version has a wheel for, or take the version out of [matrix]; "
         f"`tox run -e {place.stem}` says all of it",
     }

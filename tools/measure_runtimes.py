@@ -1,12 +1,12 @@
-"""Measures what each ONNX Runtime takes, and writes the table that predictions are made from.
+"""Measures what each ONNX Runtime supports, and writes the table for the predictions.
 
     python tools/measure_runtimes.py ENVIRONMENT/bin/python …
 
-Each Python has numpy and another onnxruntime; the one that runs this file has onnx. Of every runtime is measured, by
-loading tiny models, the newest IR version and the newest version of every domain that it takes; and by asking it, every
-operator's schemas and every kernel of the CPU provider. Then operators in thousands of forms are loaded for real. What
-kernels alone do not foretell (operators that are replaced by others, nodes that are simplified away) goes into the
-table as it was seen; what contradicts them is printed and goes in as well.
+Each Python has numpy and another onnxruntime; the one that runs this file has onnx. For every runtime, tiny models are
+loaded to find the newest IR version and the newest version of every domain that it accepts, and the runtime lists its
+operator schemas and the kernels of its CPU provider. Then operators in thousands of forms are loaded. Results that
+kernels alone do not predict (operators replaced by others, nodes removed by optimisation) are written into the table;
+contradictions are also printed.
 """
 
 from __future__ import annotations
@@ -37,54 +37,58 @@ PACKAGED: Final = Path(__file__).parent.parent / "parity" / "eyerace_parity" / "
 
 NEWEST_IR: Final = 20
 NEWEST_OPSET: Final = 40
-"""Numbers up to which is tried; both are far ahead of what exists."""
+"""Largest versions that are tried; both are far above the existing ones."""
 
 FURTHER_DOMAINS: Final = ("ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training",
                           "com.microsoft.experimental", "com.microsoft.dml", "org.pytorch.aten",
                           "example.unknown")  # fmt: skip
-"""Domains that are tried beside those of a runtime's own operators."""
+"""Domains that are tried in addition to those of a runtime's own operators."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure every runtime and write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("pythons", nargs="+", type=Path, help="Pythons with numpy and an onnxruntime each")
-    parser.add_argument("--into", type=Path, default=PACKAGED, help="file to write the table to")
-    parser.add_argument("--probes", type=Path, help="folder to keep the models in, and what became of them")
+    parser.add_argument("--into", type=Path, default=PACKAGED, help="file for the table")
+    parser.add_argument("--probes", type=Path, help="folder to keep the models in")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.probes or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         facts = {}
         for python in options.pythons:
-            told = json.loads(_output(python, "facts"))
-            version = Version.parse(told["version"])
-            print(f"onnxruntime {told['version']}: limits", flush=True)
-            facts[version] = {**told, **_limits(python, folder, told["schemas"]), "python": python}
+            runtime = json.loads(_output(python, "facts"))
+            version = Version.parse(runtime["version"])
+            print(f"onnxruntime {runtime['version']}: limits", flush=True)
+            facts[version] = {
+                **runtime,
+                **_limits(python, folder, runtime["schemas"]),
+                "python": python,
+            }
         document = compose(dict(sorted(facts.items())), datetime.now(UTC).date().isoformat())
-        observed = _observed(folder, facts)
+        observed = _observe(folder, facts)
     for line in add_observations(document, read_table(document), observed):
         print(line)
-    options.into.write_text(spelled(document), encoding="utf-8")
+    options.into.write_text(format_table(document), encoding="utf-8")
     return 0
 
 
 def load_all(python: Path, paths: Sequence[Path]) -> dict[str, str]:
-    """Load models in one runtime: what it said of each that it refused, an empty text for the others, by file name."""
-    answers: dict[str, str] = {}
-    waiting = list(paths)
-    while waiting:
-        said = _output(python, "load", "".join(f"{path}\n" for path in waiting))
-        answered = [json.loads(line) for line in said.splitlines() if line.startswith("[")]
-        answers.update(answered)
-        waiting = waiting[len(answered) :]
-        if waiting:  # the next one took the process down
-            answers[waiting.pop(0).name] = "the process died"
-    return answers
+    """Load models in one runtime; returns the error of each by file name, empty if it loads."""
+    refusals: dict[str, str] = {}
+    remaining = list(paths)
+    while remaining:
+        text = _output(python, "load", "".join(f"{path}\n" for path in remaining))
+        answered = [json.loads(line) for line in text.splitlines() if line.startswith("[")]
+        refusals.update(answered)
+        remaining = remaining[len(answered) :]
+        if remaining:  # the next model killed the process
+            refusals[remaining.pop(0).name] = "the process died"
+    return refusals
 
 
-def spelled(document: Mapping[str, Any]) -> str:
-    """Write the table with one line an entry, so that a change of it can be read."""
+def format_table(document: Mapping[str, Any]) -> str:
+    """Write the table with one line an entry, so that a diff is readable."""
     blocks = []
     for key, value in document.items():
         if key in {"runtimes", "type_sets", "operators"}:
@@ -95,16 +99,16 @@ def spelled(document: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(blocks) + "\n}\n"
 
 
-def _output(python: Path, mode: str, said: str = "") -> str:
-    done = subprocess.run([python, PROBE, mode], input=said, capture_output=True, text=True, check=False)
+def _output(python: Path, mode: str, text: str = "") -> str:
+    done = subprocess.run([python, PROBE, mode], input=text, capture_output=True, text=True, check=False)
     if mode == "facts" and done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        sys.exit(f"{python} cannot be asked; it needs numpy and an onnxruntime of 1.16 or newer: {reason}")
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        sys.exit(f"{python} cannot list its operators; it needs numpy and an onnxruntime of 1.16 or newer: {reason}")
     return done.stdout
 
 
 def _limits(python: Path, folder: Path, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Find by loading what a runtime takes at most; a domain that it takes at any version is left out."""
+    """Find the newest versions that a runtime loads; a domain that it accepts at any version is left out."""
     domains = sorted({name.partition("::")[0] for name in schemas} | set(FURTHER_DOMAINS) - {"ai.onnx"})
     models = {f"ir {n}": probe_models.identity(ir_version=n) for n in range(3, NEWEST_IR + 1)}
     models |= {f"ai.onnx {n}": probe_models.identity(opset=n) for n in range(7, NEWEST_OPSET + 1)}
@@ -117,16 +121,16 @@ def _limits(python: Path, folder: Path, schemas: Mapping[str, Any]) -> dict[str,
     place.mkdir(exist_ok=True)
     for name, model in models.items():
         (place / name).write_bytes(model.SerializeToString())
-    answers = load_all(python, [place / name for name in models])
+    refusals = load_all(python, [place / name for name in models])
     newest: dict[str, int] = {}
-    for name, refusal in answers.items():
+    for name, refusal in refusals.items():
         subject, _, number = name.rpartition(" ")
         if not refusal:
             newest[subject] = max(newest.get(subject, 0), int(number))
     return {"ir_version": newest.pop("ir"), "domains": {d: n for d, n in newest.items() if n < NEWEST_OPSET}}
 
 
-def _observed(folder: Path, facts: Mapping[Version, Mapping[str, Any]]) -> list[Observed]:
+def _observe(folder: Path, facts: Mapping[Version, Mapping[str, Any]]) -> list[Observed]:
     """Load every operator's forms in every runtime."""
     paths, nodes = [], []
     for number, model in enumerate(probe_models.operators()):
@@ -135,12 +139,12 @@ def _observed(folder: Path, facts: Mapping[Version, Mapping[str, Any]]) -> list[
         paths.append(path)
         imports = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
         nodes.append((model.ir_version, imports, signatures(model)))
-    answers = {}
-    for version, told in sorted(facts.items()):
-        print(f"onnxruntime {told['version']}: {len(paths)} models", flush=True)
-        answers[version] = load_all(told["python"], paths)
+    refusals = {}
+    for version, runtime in sorted(facts.items()):
+        print(f"onnxruntime {runtime['version']}: {len(paths)} models", flush=True)
+        refusals[version] = load_all(runtime["python"], paths)
     return [
-        Observed(*seen, {version: answer[path.name] for version, answer in answers.items()})
+        Observed(*seen, {version: answer[path.name] for version, answer in refusals.items()})
         for path, seen in zip(paths, nodes, strict=True)
     ]
 

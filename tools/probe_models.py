@@ -1,7 +1,7 @@
-"""Tiny models that runtimes are asked to load: what they accept at most, and operators in every form one can think of.
+"""Tiny models to load in runtimes: limits of versions, and operators in every form.
 
-The operators come from ONNX's own examples, one node or few each, written again at every opset since which the operator
-has another form, and with other element types in place of float32. Only what ``onnx.checker`` accepts is kept.
+The operators come from ONNX's own examples of one to three nodes, rewritten at every opset that changed the operator,
+and with other element types instead of float32. Only models that ``onnx.checker`` accepts are used.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 OLDEST_OPSET: Final = 7
-"""Opsets before it are older than every runtime's promise."""
+"""ONNX Runtime promises support from opset 7 on."""
 
 _INSTEAD_OF_FLOAT: Final = (TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16, TensorProto.INT8,
                             TensorProto.INT32, TensorProto.INT64, TensorProto.UINT8)  # fmt: skip
-_LARGEST: Final = 100_000
-"""Bytes of the largest example kept."""
+_MAX_BYTES: Final = 100_000
+"""Largest example that is kept, in bytes."""
 
 _QUANTISED: Final = (
     TensorProto.UINT8,
@@ -36,7 +36,7 @@ _QUANTISED: Final = (
 
 
 def identity(*, opset: int = 17, ir_version: int = 8, domain: str = "", version: int = 1) -> onnx.ModelProto:
-    """A model that answers what it is given, and imports a domain that it does not use."""
+    """A small model with chosen versions, which imports a domain that it does not use."""
     imports = [helper.make_opsetid("", opset)]
     if domain:
         imports.append(helper.make_opsetid(domain, version))
@@ -46,16 +46,16 @@ def identity(*, opset: int = 17, ir_version: int = 8, domain: str = "", version:
 
 
 def operators() -> Iterator[onnx.ModelProto]:
-    """Yield operators in every form, each once."""
+    """Yield operators in every form, without duplicates."""
     seen: set[str] = set()
-    for model in _all():
+    for model in _candidates():
         digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-        if digest not in seen and model.ByteSize() <= _LARGEST and _valid(model):
+        if digest not in seen and model.ByteSize() <= _MAX_BYTES and _valid(model):
             seen.add(digest)
             yield model
 
 
-def _all() -> Iterator[onnx.ModelProto]:
+def _candidates() -> Iterator[onnx.ModelProto]:
     yield from _quantised()
     for model in _examples():
         for opset in _opsets(model):
@@ -66,15 +66,15 @@ def _all() -> Iterator[onnx.ModelProto]:
 
 
 def _examples() -> Iterator[onnx.ModelProto]:
-    from onnx.backend.test.case.node import collect_testcases  # noqa: PLC0415 - it runs every example
+    from onnx.backend.test.case.node import collect_testcases  # noqa: PLC0415 - the import runs every example
 
     for case in collect_testcases(None):
-        if case.model is not None and len(case.model.graph.node) <= 3:  # noqa: PLR2004 - more is no one operator's form
+        if case.model is not None and len(case.model.graph.node) <= 3:  # noqa: PLR2004 - larger models test no single operator
             yield case.model
 
 
 def _opsets(model: onnx.ModelProto) -> set[int]:
-    """The stated opset, and those since which an operator of the model has another form."""
+    """The stated opset, and those that changed an operator of the model."""
     stated = next((entry.version for entry in model.opset_import if not entry.domain), 0)
     kinds = {node.op_type for node in model.graph.node if not node.domain}
     forms = {s.since_version for s in onnx.defs.get_all_schemas_with_history() if not s.domain and s.name in kinds}
@@ -92,7 +92,7 @@ def _at(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
 
 
 def _retyped(model: onnx.ModelProto, type_: int) -> onnx.ModelProto | None:
-    """The model with another element type for float32, or nothing where it stores or has no float32."""
+    """The model with another element type instead of float32; ``None`` if nothing changes."""
     other = onnx.ModelProto()
     other.CopyFrom(model)
     changed = False
@@ -106,7 +106,7 @@ def _retyped(model: onnx.ModelProto, type_: int) -> onnx.ModelProto | None:
 def _valid(model: onnx.ModelProto) -> bool:
     try:
         onnx.checker.check_model(model, full_check=True)
-    except Exception:  # noqa: BLE001 - whatever the checker says, the model is no probe
+    except Exception:  # noqa: BLE001 - an invalid model tests nothing
         return False
     return True
 
@@ -174,5 +174,5 @@ def _model(
         tensors,
     )
     imports = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, 1)] if domain else [])]
-    least = helper.find_min_ir_version_for(imports, ignore_unknown=True)
-    return helper.make_model(graph, opset_imports=imports, ir_version=least)
+    oldest_ir = helper.find_min_ir_version_for(imports, ignore_unknown=True)
+    return helper.make_model(graph, opset_imports=imports, ir_version=oldest_ir)

@@ -1,8 +1,8 @@
-"""Asks one ONNX Runtime what it knows. Run inside its environment: numpy, onnxruntime and the standard library only.
+"""Queries one ONNX Runtime. Runs in its environment: only numpy, onnxruntime and the standard library are available.
 
-``facts`` prints what the runtime has registered: every operator's schema, and every kernel of the CPU provider.
-``load`` reads names of model files from standard input and prints for each whether a session can be made of it, one
-line of JSON each, at once: a model that takes the process down is the one that has no line.
+``facts`` prints what the runtime has registered: every operator schema, and every kernel of the CPU provider. ``load``
+reads names of model files from standard input and tries to create a session from each. It prints one line of JSON a
+file, immediately: if a model kills the process, its line is missing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PROVIDER = "CPUExecutionProvider"
 
 
 def facts() -> dict[str, object]:
-    """Everything registered: schemas by operator and version, kernels with their versions and element types."""
+    """Schemas by operator and version, and kernels with their versions and element types."""
     schemas: dict[str, dict[int, dict[str, object]]] = {}
     for schema in native.get_all_operator_schema():
         name = f"{schema.domain or 'ai.onnx'}::{schema.name}"
@@ -49,7 +49,7 @@ def facts() -> dict[str, object]:
 
 
 def load() -> None:
-    """Make a session of each file that is named, from its bytes, as an app does."""
+    """Create a session from the bytes of each named file, as an app does."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
@@ -58,7 +58,7 @@ def load() -> None:
         try:
             onnxruntime.InferenceSession(path.read_bytes(), options, providers=[PROVIDER])
             refusal = ""
-        except Exception as error:  # noqa: BLE001 - whatever the runtime raises is its answer
+        except Exception as error:  # noqa: BLE001 - any exception of the runtime is a refusal
             refusal = " ".join(str(error).split()) or type(error).__name__
         print(json.dumps([path.name, refusal[:400]]), flush=True)
 

@@ -1,4 +1,4 @@
-"""Puts what was measured of each runtime into one table: what they share is written once, with the span that has it."""
+"""Merges the measurements of all runtimes into one table; equal entries are written once, with their releases."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 COMMAND: Final = "python tools/measure_runtimes.py ENVIRONMENT/bin/python …"
 _OPEN_END: Final = (1 << 31) - 1
-"""How a kernel says that no later version of its operator was known when it was written."""
+"""A kernel's last version if no later version of its operator existed when it was written."""
 
 _INTERNAL: Final = ("com.ms.internal.nhwc::",)
-"""What a runtime makes for itself while it loads a file; no file holds it."""
+"""Operators that a runtime only makes while it optimises; no file contains them."""
 
 _NAMED_SETS_FROM: Final = 4
-"""Sets of this many types or more are written once and referred to."""
+"""Sets of at least this many types are written once and referenced."""
 
-_SPELLED: Final = {"float": "float32", "double": "float64"}
+_TYPE_NAMES: Final = {"float": "float32", "double": "float64"}
 
 
 _FormKey = tuple[str, int]
-"""Operator, and the version of its domain that brought the form."""
+"""Operator, and the version of its domain that introduced the form."""
 
 _Combination = tuple[str, int, str]
 """A form, and the element type of each of its type variables."""
@@ -40,13 +40,13 @@ _Combination = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A model that every runtime was asked to load.
+    """A model that was loaded in every runtime.
 
     Attributes:
         ir_version: Its IR version.
         imports: Version by imported domain.
         signatures: Its nodes.
-        refusals: What each runtime said, empty where it made a session.
+        refusals: Error of each runtime; empty if it created a session.
     """
 
     ir_version: int
@@ -56,7 +56,7 @@ class Observed:
 
 
 class _Collected:
-    """What all runtimes told, each with who told it."""
+    """The facts of all runtimes, each with the versions that have it."""
 
     def __init__(self) -> None:
         self.forms: dict[_FormKey, list[Version]] = defaultdict(list)
@@ -64,29 +64,31 @@ class _Collected:
         self.kernels: dict[_FormKey, dict[str, list[Version]]] = defaultdict(lambda: defaultdict(list))
         self.sets: dict[tuple[str, ...], str] = {}
 
-    def add(self, version: Version, told: Mapping[str, Any]) -> None:
+    def add(self, version: Version, runtime: Mapping[str, Any]) -> None:
         """Add one runtime."""
         by_operator = defaultdict(list)
-        for kernel in told["kernels"]:
+        for kernel in runtime["kernels"]:
             by_operator[kernel["operator"]].append(kernel)
-        for operator, history in told["schemas"].items():
+        for operator, history in runtime["schemas"].items():
             if operator.startswith(_INTERNAL):
                 continue
             for since, schema in history.items():
                 form = (operator, int(since))
                 self.forms[form].append(version)
                 self.ports[form] = (_side(schema["in"]), _side(schema["out"]))
-                serving = [kernel["types"] for kernel in by_operator[operator] if _serves(kernel["versions"], form[1])]
-                for types in dict.fromkeys(_narrowed(types, schema, self.sets) for types in serving):
+                types_served = [
+                    kernel["types"] for kernel in by_operator[operator] if _serves(kernel["versions"], form[1])
+                ]
+                for types in dict.fromkeys(_narrowed(types, schema, self.sets) for types in types_served):
                     self.kernels[form][types].append(version)
 
 
 def compose(facts: Mapping[Version, Mapping[str, Any]], day: str) -> dict[str, Any]:
-    """Make the table's document from what each runtime told, oldest first."""
+    """Make the table's document from the facts of each runtime, oldest first."""
     versions = list(facts)
     collected = _Collected()
-    for version, told in facts.items():
-        collected.add(version, told)
+    for version, runtime in facts.items():
+        collected.add(version, runtime)
     operators: dict[str, dict[str, Any]] = defaultdict(dict)
     for form in sorted(collected.forms):
         operator, since = form
@@ -95,7 +97,7 @@ def compose(facts: Mapping[Version, Mapping[str, Any]], day: str) -> dict[str, A
         if _has_function(operator, since):
             entry["function"] = True
         kernels = sorted(collected.kernels[form].items())
-        served = [[span, types] for types, found in kernels for span in spans(found, versions)]
+        served = [[span, types] for types, having in kernels for span in spans(having, versions)]
         if served:
             entry["kernels"] = served
         operators[operator][str(since)] = entry
@@ -103,17 +105,21 @@ def compose(facts: Mapping[Version, Mapping[str, Any]], day: str) -> dict[str, A
         "schema": SCHEMA,
         "measured": {"day": day, "command": COMMAND, "by": "loading tiny models, and what each runtime registers"},
         "runtimes": {
-            str(version): {"release": told["version"], "ir_version": told["ir_version"], "domains": told["domains"]}
-            for version, told in facts.items()
+            str(version): {
+                "release": runtime["version"],
+                "ir_version": runtime["ir_version"],
+                "domains": runtime["domains"],
+            }
+            for version, runtime in facts.items()
         },
         "type_sets": {name: " ".join(types) for types, name in collected.sets.items()},
         "operators": dict(operators),
     }
 
 
-def spans(found: Iterable[Version], versions: Sequence[Version]) -> Iterator[str]:
-    """Write releases as spans without a gap."""
-    wanted = set(found)
+def spans(having: Iterable[Version], versions: Sequence[Version]) -> Iterator[str]:
+    """Write releases as ranges without gaps."""
+    wanted = set(having)
     first = last = None
     for version in (*versions, None):
         if version is not None and version in wanted:
@@ -124,36 +130,36 @@ def spans(found: Iterable[Version], versions: Sequence[Version]) -> Iterator[str
 
 
 def add_observations(document: dict[str, Any], table: SupportTable, observed: Iterable[Observed]) -> Iterator[str]:
-    """Add to the document what kernels do not foretell; yield a line for each that contradicts them."""
+    """Add results that kernels do not predict to the document; yield a line for each contradiction."""
     seen: dict[_Combination, dict[Version, set[bool]]] = defaultdict(lambda: defaultdict(set))
-    unforetold: set[tuple[_Combination, Version]] = set()
+    unpredicted: set[tuple[_Combination, Version]] = set()
     for version, form, signature, refusal in _loaded_alone(table, observed):
         types = bound(form, signature)
         if UNKNOWN in types.values():
             continue
         combination = (form.operator, form.since, " ".join(f"{v}={t}" for v, t in sorted(types.items())))
         seen[combination][version].add(not refusal)
-        if not _foretold(support(form, signature, version), refusal):
-            unforetold.add((combination, version))
+        if not _predicted(support(form, signature, version), refusal):
+            unpredicted.add((combination, version))
     notes: dict[tuple[_Combination, bool], list[Version]] = defaultdict(list)
-    for combination, version in sorted(unforetold):
+    for combination, version in sorted(unpredicted):
         loaded = seen[combination][version]
-        if len(loaded) == 1:  # otherwise it hangs on more than types
+        if len(loaded) == 1:  # otherwise it depends on more than types
             notes[combination, next(iter(loaded))].append(version)
     versions = [runtime.version for runtime in table.runtimes]
-    for ((operator, since, types), loads), found in notes.items():
+    for ((operator, since, types), loads), having in notes.items():
         entry = document["operators"][operator][str(since)]
-        told = list(spans(found, versions))
-        entry.setdefault("observations", []).extend([span, types, loads] for span in told)
+        ranges = list(spans(having, versions))
+        entry.setdefault("observations", []).extend([span, types, loads] for span in ranges)
         if not entry.get("function"):
             verb = "loads" if loads else "is refused"
-            yield f"{operator} {since} of {types} {verb}, which its kernels do not tell, on {', '.join(told)}"
+            yield f"{operator} {since} of {types} {verb}, which its kernels do not predict, on {', '.join(ranges)}"
 
 
 def _loaded_alone(
     table: SupportTable, observed: Iterable[Observed]
 ) -> Iterator[tuple[Version, Form, OperatorSignature, str]]:
-    """Yield what each runtime said of models whose fate hangs on one node, with that node."""
+    """Yield the result of each runtime for models that depend on one node, with that node."""
     for model in observed:
         for runtime in table.runtimes:
             if not _too_new(model, runtime):
@@ -168,18 +174,18 @@ def _too_new(model: Observed, runtime: RuntimeSupport) -> bool:
     )
 
 
-def _foretold(answer: Support, refusal: str) -> bool:
-    """Whether kernels alone tell what a runtime did with a node; other refusals than for want of one are not theirs."""
+def _predicted(answer: Support, refusal: str) -> bool:
+    """Whether kernels alone predict the result for a node; only NOT_IMPLEMENTED refusals are about kernels."""
     if answer is Support.UNSURE:
         return False
-    lacks = "NOT_IMPLEMENTED" in refusal
-    return not lacks if answer is Support.YES else bool(refusal)
+    lacks_kernel = "NOT_IMPLEMENTED" in refusal
+    return not lacks_kernel if answer is Support.YES else bool(refusal)
 
 
 def _in_question(
     signatures: Sequence[OperatorSignature], table: SupportTable, version: Version
 ) -> Iterator[tuple[Form, OperatorSignature]]:
-    """Yield the nodes that a model's fate hangs on: one alone, or the only one that is not known to run."""
+    """Yield the node that decides whether a model loads: the only one, or the only one that is not known to run."""
     known = [(form, s) for s in signatures if (form := table.form(s.operator, s.opset, version)) is not None]
     if len(known) < len(signatures):
         return
@@ -188,7 +194,7 @@ def _in_question(
 
 
 def _serves(versions: Sequence[int], since: int) -> bool:
-    """Whether a kernel serves a form: written for it, or known not to have changed up to it."""
+    """Whether a kernel serves a form: written for it, or registered for a range that includes it."""
     start, end = versions
     return start == since or (start < since <= end and end != _OPEN_END)
 
@@ -204,29 +210,29 @@ def _port(port: Mapping[str, Any]) -> str:
 
 
 def _variable(text: str) -> str:
-    """A variable's name without what the table's own spelling uses."""
+    """A variable's name without the characters that the table's syntax uses."""
     return "".join(letter if letter.isalnum() else "_" for letter in text)
 
 
 def _type(text: str) -> str:
-    """Spell a runtime's type as evidence does: ``tensor(float)`` is ``float32``."""
+    """Write a runtime's type as in evidence: ``tensor(float)`` is ``float32``."""
     inner = text.removeprefix("tensor(").removesuffix(")") if text.startswith("tensor(") else ""
-    return _SPELLED.get(inner, inner) if inner else text.replace(" ", "")
+    return _TYPE_NAMES.get(inner, inner) if inner else text.replace(" ", "")
 
 
 def _narrowed(types: Mapping[str, Sequence[str]], schema: Mapping[str, Any], sets: dict[tuple[str, ...], str]) -> str:
-    """Write what a kernel takes of each type variable, where that is less than the operator allows."""
+    """What a kernel accepts of each type variable, if that is less than the operator allows."""
     allowed: dict[str, set[str]] = {}
     variables: dict[str, str] = {}
     for port in (*schema["in"], *schema["out"]):
         allowed[port["type"]] = set(port["allowed"])
         variables |= {port["name"]: port["type"], port["type"]: port["type"]}
     parts = []
-    for name, taken in sorted(types.items()):
+    for name, accepted in sorted(types.items()):
         variable = variables.get(name, name)
-        if allowed.get(variable, set()) <= set(taken):
+        if allowed.get(variable, set()) <= set(accepted):
             continue
-        names = tuple(sorted(_type(type_) for type_ in taken))
+        names = tuple(sorted(_type(type_) for type_ in accepted))
         named = len(names) >= _NAMED_SETS_FROM
         spelled = sets.setdefault(names, f"@{len(sets)}") if named else "|".join(names)
         parts.append(f"{_variable(variable)}={spelled}")
@@ -234,10 +240,10 @@ def _narrowed(types: Mapping[str, Sequence[str]], schema: Mapping[str, Any], set
 
 
 def _has_function(operator: str, since: int) -> bool:
-    """Whether an operator is made of others, so that a runtime without a kernel for it may still run it."""
+    """Whether an operator is a function of others, so that a runtime without a kernel may still run it."""
     domain, _, name = operator.partition("::")
     if domain == "com.microsoft":
-        return True  # onnx does not know these; some are
+        return True  # onnx does not know these operators; some are functions
     try:
         schema = defs.get_schema(name, since, "" if domain == "ai.onnx" else domain)
     except defs.SchemaError:
@@ -245,5 +251,5 @@ def _has_function(operator: str, since: int) -> bool:
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
-def _span(found: Sequence[Version]) -> str:
-    return str(found[0]) if found[0] == found[-1] else f"{found[0]}-{found[-1]}"
+def _span(having: Sequence[Version]) -> str:
+    return str(having[0]) if having[0] == having[-1] else f"{having[0]}-{having[-1]}"

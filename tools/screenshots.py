@@ -1,8 +1,8 @@
-"""Pictures of the page for README and docs, drawn from records of real runs.
+"""Takes screenshots of the HTML page for README and docs, from records of real runs.
 
-``python tools/screenshots.py RECORD…``: each record gives three files in the folder: the top of its page on a wide
-light screen, its pictures there, and its top on a dark phone. Needs Chromium with its driver, the extra ``html``, and
-selenium. Run it where the run was: photographs come from the bundle.
+``python tools/screenshots.py RECORD…`` writes three files a record: the top of its page on a wide light screen, its
+pictures there, and its top on a dark phone. Needs Chromium with its driver, the extra ``html``, and selenium. Run it
+where the run was: photographs come from the bundle.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from selenium import webdriver
 
 MOST_BYTES: Final = 250_000
-"""Largest file that is worth its place in a repository."""
+"""Largest file for the repository, in bytes."""
 
 _COLOURS: Final = (256, 128, 64, 32)
-_RARE: Final = Image.Quantize.MAXCOVERAGE  # a mark of few pixels keeps its colour
+_QUANTISER: Final = Image.Quantize.MAXCOVERAGE  # keeps the colour of marks of few pixels
 _MARGIN: Final = 16
 _MEASURE: Final = """
 const [selector, most] = arguments, part = document.querySelector(selector || "main");
 if (!part) return null;
 const box = part.getBoundingClientRect();
-// It ends where something ends, if that leaves enough of it.
+// Cut after a whole element if at least half of the height remains.
 const ends = [...part.querySelectorAll("figure, header, section, .failing > li, tr")];
 const whole = Math.max(...ends.map((e) => e.getBoundingClientRect().bottom - box.top).filter((end) => end <= most));
 return [box.top + scrollY, box.height <= most ? box.height : whole > most / 2 ? whole : most];
@@ -48,14 +48,14 @@ return [box.top + scrollY, box.height <= most ? box.height : whole > most / 2 ? 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a page is looked at on, and which part of it.
+    """A screen, and the part of the page that it shows.
 
     Attributes:
         name: End of the file's name.
         width: In pixels.
-        height: The most of the part that is shown, in pixels.
+        height: Largest height of the part, in pixels.
         scheme: ``light`` or ``dark``.
-        part: Selector of the part; the page from its top where it is empty.
+        part: Selector of the part; empty for the page from its top.
     """
 
     name: str
@@ -73,7 +73,7 @@ SCREENS: Final = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw and photograph; returns the exit code."""
+    """Draw the pages and take the screenshots; returns the exit code."""
     options = _parser().parse_args(arguments)
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if binary is None or driver is None:
@@ -87,12 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 page = Path(folder) / f"{file.stem}.html"
                 write_page(page, read_record(file), Path.cwd(), accepted=accepted_of)
                 for screen in SCREENS:
-                    picture = _photographed(browser, page, screen)
-                    if picture is None:
-                        print(f"{file}: nothing to photograph for {screen.name}")
+                    screenshot = _screenshot(browser, page, screen)
+                    if screenshot is None:
+                        print(f"{file}: no such part for {screen.name}")
                         continue
                     target = options.folder / f"{file.stem}-{screen.name}.png"
-                    target.write_bytes(squeezed(picture))
+                    target.write_bytes(compressed(screenshot))
                     print(f"{target}: {target.stat().st_size} bytes")
         except ParityError as error:
             print(f"screenshots: {error}", file=sys.stderr)
@@ -103,14 +103,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="screenshots", description="Photograph the pages of finished runs.")
+    parser = argparse.ArgumentParser(prog="screenshots", description="Take screenshots of the pages of finished runs.")
     parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="a finished run's record")
-    parser.add_argument("--folder", type=Path, default=Path("docs/images"), help="where the pictures are written")
+    parser.add_argument("--folder", type=Path, default=Path("docs/images"), help="where the files are written")
     return parser
 
 
 def _browser(binary: str, driver: str, folder: Path) -> webdriver.Chrome:
-    from selenium import webdriver  # noqa: PLC0415 - so that wrong arguments are told without it
+    from selenium import webdriver  # noqa: PLC0415 - wrong arguments are reported without selenium
 
     options = webdriver.ChromeOptions()
     options.binary_location = binary
@@ -120,8 +120,8 @@ def _browser(binary: str, driver: str, folder: Path) -> webdriver.Chrome:
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
 
 
-def _photographed(browser: webdriver.Chrome, page: Path, screen: Screen) -> bytes | None:
-    """A part of a page as PNG; ``None`` where the page has no such part."""
+def _screenshot(browser: webdriver.Chrome, page: Path, screen: Screen) -> bytes | None:
+    """A part of a page as PNG; ``None`` if the page has no such part."""
     scheme = {"features": [{"name": "prefers-color-scheme", "value": screen.scheme}]}
     metrics = {"width": screen.width, "height": 900, "deviceScaleFactor": 1, "mobile": screen.width < 500}  # noqa: PLR2004
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
@@ -132,19 +132,19 @@ def _photographed(browser: webdriver.Chrome, page: Path, screen: Screen) -> byte
         return None
     top, height = max(0.0, box[0] - _MARGIN), box[1] + 2 * _MARGIN
     clip = {"x": 0, "y": top, "width": screen.width, "height": height, "scale": 1}
-    taken = browser.execute_cdp_cmd(
+    captured = browser.execute_cdp_cmd(
         "Page.captureScreenshot", {"format": "png", "clip": clip, "captureBeyondViewport": True}
     )
-    return base64.b64decode(taken["data"])
+    return base64.b64decode(captured["data"])
 
 
-def squeezed(picture: bytes, most: int = MOST_BYTES) -> bytes:
-    """Write a PNG with as many colours as fit into a small file; the last resort is the fewest, whatever they take."""
-    image = Image.open(io.BytesIO(picture)).convert("RGB")
+def compressed(screenshot: bytes, most: int = MOST_BYTES) -> bytes:
+    """Write a PNG with as many colours as fit into ``most`` bytes; with the fewest colours if none fits."""
+    image = Image.open(io.BytesIO(screenshot)).convert("RGB")
     content = b""
     for colours in _COLOURS:
         body = io.BytesIO()
-        image.quantize(colours, method=_RARE, dither=Image.Dither.NONE).save(body, "PNG", optimize=True)
+        image.quantize(colours, method=_QUANTISER, dither=Image.Dither.NONE).save(body, "PNG", optimize=True)
         content = body.getvalue()
         if len(content) <= most:
             break

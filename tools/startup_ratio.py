@@ -1,13 +1,13 @@
-"""Measures what a run of the gate costs that finds all of its evidence, beside an empty pytest run.
+"""Measures a run of the gate with all evidence cached, relative to an empty pytest run.
 
-    python tools/startup_ratio.py              # 9 pairs; the median ratio, beside version 0.1
+    python tools/startup_ratio.py              # 9 pairs; the median ratio, compared with version 0.1
     python tools/startup_ratio.py --pairs 15 --cache build/startup-cache
 
 One side judges the EyeRace contract again after no change, without the clauses that are measured every time (times and
-memory). The other is a pytest run of one empty test that imports onnxruntime. They run in turns, each in a process of
-its own, and every pair gives one ratio: what else the machine does slows both. The first run fills the cache, which
-takes minutes and needs the emulated targets. The ratio depends on what the environment imports into both sides
-(pytest's plugins, the version of onnxruntime): compare figures of one environment.
+memory). The other is a pytest run of one empty test that imports onnxruntime. They run interleaved, each in its own
+process, and every pair gives one ratio, because load slows both. The first run fills the cache, which takes minutes and
+needs the emulated targets. The ratio depends on what the environment imports in both sides (pytest plugins, the version
+of onnxruntime): compare only figures of one environment.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ def run(arguments: Sequence[str], folder: Path) -> tuple[float, int]:
     """Run pytest in a folder.
 
     Returns:
-        Seconds, and how many tests passed.
+        Seconds, and the number of passed tests.
 
     Raises:
         RuntimeError: It did not end with 0.
     """
-    # As everywhere but in some containers, a run may keep what it has compiled.
+    # Some containers set PYTHONDONTWRITEBYTECODE; then every run would compile all modules again.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    begin = time.perf_counter()
+    start = time.perf_counter()
     done = subprocess.run(
         [*_PYTEST, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - start
     passed = _PASSED.search(done.stdout)
     if done.returncode or not passed:
         raise RuntimeError(f"pytest ended with {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -61,15 +61,15 @@ def run(arguments: Sequence[str], folder: Path) -> tuple[float, int]:
 
 
 def measure(pairs: int, cache: Path, folder: Path) -> tuple[list[float], int]:
-    """Take both sides in turns.
+    """Run both sides interleaved.
 
     Args:
-        pairs: How many pairs.
+        pairs: Number of pairs.
         cache: Folder of the evidence.
         folder: An empty folder for the empty test.
 
     Returns:
-        Ratios gate / empty in ascending order, and how many clauses the gate judged.
+        Ratios gate / empty in ascending order, and the number of judged clauses.
     """
     (folder / "test_empty.py").write_text(EMPTY, encoding="utf-8")
     gate = ["--eyerace-parity", "golden/contract.toml", "-k", CHOICE]
@@ -78,14 +78,14 @@ def measure(pairs: int, cache: Path, folder: Path) -> tuple[list[float], int]:
     ratios = []
     for number in range(pairs):
         sides = [(gate, ROOT), (["test_empty.py"], folder)]
-        taken = [run(*side)[0] for side in (sides if number % 2 else reversed(sides))]
-        ours, theirs = taken if number % 2 else reversed(taken)
+        seconds = [run(*side)[0] for side in (sides if number % 2 else reversed(sides))]
+        ours, theirs = seconds if number % 2 else reversed(seconds)
         ratios.append(ours / theirs)
     return sorted(ratios), clauses
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and print the ratio; ends with 1 where other clauses were judged than in version 0.1."""
+    """Measure and print the ratio; ends with 1 if the clauses are not those of version 0.1."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=9, help="pairs of runs (9)")
     parser.add_argument("--cache", type=Path, help="folder of evidence to keep for the next time")

@@ -1,12 +1,12 @@
-"""Walks a photograph to its F1, and counts what of the package runs on the way.
+"""Follows one photograph to its F1, and counts which parts of the package run.
 
-    python tools/walk_photograph.py                        # three numbers, beside version 0.1
-    python tools/walk_photograph.py --report build/walk.json   # and the names of all that was counted
+    python tools/walk_photograph.py                        # three numbers, compared with version 0.1
+    python tools/walk_photograph.py --report build/walk.json   # and the names of everything counted
 
-The bundle is the tests' tiny one, its artefacts built beforehand. One pytest run judges ``-k f1`` of it in one process,
-from an empty cache: distinct functions of the package that are called after the first item starts, its files in which
-those stand, and its modules that are loaded when the run ends. They say how much a stranger reads to follow a number to
-its source. None of them is a time, so a busy machine changes nothing.
+The bundle is the tests' tiny one, with its artefacts built before. One pytest run judges its ``-k f1`` in one process
+with an empty cache. Counted are the distinct functions of the package that are called after the first item starts, the
+files of these functions, and the modules of the package that are loaded at the end. The numbers say how much a reader
+must read to follow a number to its source. They do not depend on load.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def walk(folder: Path) -> dict[str, list[str]]:
         folder: An empty folder for the bundle and the cache.
 
     Returns:
-        Names of functions, files and modules, under :data:`COUNTED`.
+        Names of functions, files and modules, by :data:`COUNTED`.
 
     Raises:
-        RuntimeError: A chosen clause is not held, or another copy of the package ran.
+        RuntimeError: A selected clause is not held, or another copy of the package ran.
     """
     package = package_folder()
     sys.path.insert(0, str(package.parent))
-    from tests.bundles import make_image_bundle  # noqa: PLC0415 - once the package can be found
+    from tests.bundles import make_image_bundle  # noqa: PLC0415 - needs the package on sys.path
 
     bundle = make_image_bundle(folder / "bundle", build=True)
     report = folder / "walk.json"
@@ -71,9 +71,9 @@ def walk(folder: Path) -> dict[str, list[str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Walk once, and print the numbers."""
+    """Run once, and print the numbers."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--report", type=Path, help="where the names of all that was counted are written")
+    parser.add_argument("--report", type=Path, help="file for the names of everything counted")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         names = walk(Path(folder))

@@ -1,7 +1,7 @@
-"""pytest plugin of ``walk_photograph.py``: notes which functions of a folder are called once the first item starts.
+"""pytest plugin of ``walk_photograph.py``: records which functions of a folder are called after the first item starts.
 
-Given by ``-p walk_plugin``; ``WALK_FOLDER`` names the folder, ``WALK_REPORT`` the JSON file that is written at the end
-of the run. It uses ``sys.setprofile`` and not ``sys.monitoring``, because the package runs on Python 3.11.
+Load it with ``-p walk_plugin``. ``WALK_FOLDER`` is the folder, ``WALK_REPORT`` the JSON file that is written at the end
+of the run. It uses ``sys.setprofile`` instead of ``sys.monitoring``, because the package runs on Python 3.11.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def _note(frame: FrameType, event: str, _argument: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logstart() -> None:
-    """The first item starts: watch this thread, and all that it starts."""
+    """Watch this thread, and all that it starts, from the first item on."""
     threading.setprofile(_note)
     sys.setprofile(_note)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
-    """Write what was called, and what is loaded."""
+    """Write the called functions and the loaded modules."""
     sys.setprofile(None)
     threading.setprofile(None)
     files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
@@ -50,7 +50,7 @@ def pytest_unconfigure() -> None:
 
 
 def _is_function(code: CodeType) -> bool:
-    """Whether it is a function of the folder that has a name: no module, class body, lambda or comprehension."""
+    """Whether it is a named function of the folder: not a module, class body, lambda or comprehension."""
     optimised = bool(code.co_flags & inspect.CO_OPTIMIZED)
     return code.co_filename.startswith(FOLDER) and optimised and not code.co_name.startswith("<")
 

@@ -31,12 +31,12 @@ def test_releases_are_resolved_by_ranges(text: str, board: str) -> None:
     ("text", "told"),
     [
         ("flutter_onnxruntim 1.5.1", "did you mean 'flutter_onnxruntime'"),
-        ("tflite 1.0.0", "known are flutter_onnxruntime"),
+        ("tflite 1.0.0", "known: flutter_onnxruntime"),
         ("flutter_onnxruntime", "names no release"),
         ("flutter_onnxruntime newest", "names no release"),
         ("flutter_onnxruntime 0.9.0", "known from 1.0.0 to 1.8.4"),
         ("flutter_onnxruntime 2.0.0", "min_onnxruntime"),
-        ("", "no Flutter package"),
+        ("", "unknown Flutter package"),
     ],
 )
 def test_what_is_not_known_is_not_guessed(text: str, told: str) -> None:

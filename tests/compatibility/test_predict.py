@@ -62,7 +62,7 @@ def test_a_refusal_says_what_to_change() -> None:
         for name in ("ir 10", "unused ai.onnx.ml 5", "opset 21", "dynamic int8")
     }
     assert "ir_version to 9" in steps["ir 10"]
-    assert "take the import of ai.onnx.ml out" in steps["unused ai.onnx.ml 5"]
+    assert "remove the import of ai.onnx.ml" in steps["unused ai.onnx.ml 5"]
     assert "opset_version=19" in steps["opset 21"]
     assert 'weight_type = "uint8"' in steps["dynamic int8"]
 

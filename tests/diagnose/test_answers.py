@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eyerace_parity.diagnose.answers import causes, unread
+from eyerace_parity.diagnose.answers import causes, constant_answers
 from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.stats.differences import log_softmax
 
@@ -56,8 +56,8 @@ def test_relations_to_the_reference_are_named(scores: np.ndarray, labels: np.nda
     assert "0.5 times" in of(scores / 2, scores, labels)
     assert "orange in the place of yellow" in of(scores[:, [1, 0, 2, 3]], scores, labels)
     assert "2 added to pearl" in of(scores + np.array([0, 0, 2.0, 0]), scores, labels)
-    assert "baked in" in unread("int8", np.tile(scores[:1], (N, 1)))[0]
-    assert not unread("int8", scores)
+    assert "baked in" in constant_answers("int8", np.tile(scores[:1], (N, 1)))[0]
+    assert not constant_answers("int8", scores)
 
 
 def test_wrong_classes_are_named_with_what_undoing_gives(scores: np.ndarray, labels: np.ndarray) -> None:

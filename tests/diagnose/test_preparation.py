@@ -91,7 +91,7 @@ def test_a_mistake_of_all_is_named_by_the_labels(bundle: Path) -> None:
     opened = laboratory(bundle)
     verdict = judge(clause(opened, "torch", "f1"), opened)
     # Whoever tells red from blue by colour alone cannot tell exchanged channels from exchanged classes.
-    assert "the classes stand in reverse order" in verdict.judgement.causes[0]
+    assert "the classes are in reverse order" in verdict.judgement.causes[0]
 
 
 def test_what_is_held_asks_for_nothing_further(bundle: Path) -> None:

@@ -32,8 +32,8 @@ def test_layers_that_are_worth_their_bytes_are_named() -> None:
     """With what was reached by a file that was really made, never what was hoped for."""
     (said,) = causes("int8", tried())
     assert said == (
-        'of 82 quantised layers of int8, those that lose the most are "/stem/Conv", "/head/Gemm": with these added to'
-        " exclude its recipe makes a file that comes to 24.9 dB instead of 22.8 dB and is 148.2 kB bigger (2 samples)"
+        'of 82 quantised layers of int8, "/stem/Conv", "/head/Gemm" lose the most: with these in exclude the recipe'
+        " makes a file that reaches 24.9 dB instead of 22.8 dB and is 148.2 kB bigger (2 samples)"
     )
     (smaller,) = causes("int8", tried(more_bytes=-5))
     assert "bigger" not in smaller
@@ -43,8 +43,8 @@ def test_where_none_stands_out_it_is_said() -> None:
     """Where nothing was worth making."""
     (said,) = causes("int8", tried(made=None, together=23.1))
     assert said == (
-        "no layer of int8 stands out: with the worst 2 layers of 82 in float it would come to 23.1 dB instead of"
-        " 22.8 dB (2 samples), so all of it is too coarse, or its calibration"
+        "no layer of int8 stands out: with the worst 2 layers of 82 in float it reaches 23.1 dB instead of"
+        " 22.8 dB (2 samples), so the whole file is too coarse, or its calibration is wrong"
     )
 
 
@@ -52,13 +52,12 @@ def test_a_file_that_is_not_what_its_recipe_makes() -> None:
     """A ruined one that comes out well when made anew; one that the same exclusion does not make the same."""
     (ruined,) = causes("int8", tried(decibels=-4.1, remade=26.3, together=None, made=None, worst=(), tried=0))
     assert ruined == (
-        "the file of int8 is not what its recipe makes: one that is made anew comes to 26.3 dB, this one to -4.1 dB"
-        " (2 samples)"
+        "the file of int8 is not what its recipe makes: a new build reaches 26.3 dB, this one -4.1 dB (2 samples)"
     )
     (other,) = causes("int8", tried(made=30.0))
     assert other == (
-        'the file of int8 is not what its recipe makes: with "/stem/Conv", "/head/Gemm" in float, one that is made anew'
-        " comes to 30 dB, this one to 24.9 dB (2 samples)"
+        'the file of int8 is not what its recipe makes: with "/stem/Conv", "/head/Gemm" in float, a new build'
+        " reaches 30 dB, this one 24.9 dB (2 samples)"
     )
 
 

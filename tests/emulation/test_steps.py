@@ -38,7 +38,7 @@ def test_a_step_returns_what_it_printed_and_is_watched(tmp_path: Path) -> None:
     ("script", "words"),
     [
         ("echo noise >&2; echo 'E: no such package' >&2; echo more noise >&2; exit 100", "E: no such package"),
-        ("exit 3", "it left with exit code 3"),
+        ("exit 3", "it ended with exit code 3"),
         ("kill -SEGV $$", "SIGSEGV"),
     ],
 )

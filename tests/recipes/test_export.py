@@ -143,14 +143,16 @@ def test_a_file_that_runs_at_the_traced_size_alone_is_refused(tmp_path: Path) ->
 def test_a_branch_taken_while_tracing_is_refused(tmp_path: Path) -> None:
     """The traced example took one way; another batch takes the other."""
     body = "def forward(self, x):\n    return x * 2 if x.shape[0] == 2 else x * 3"
-    assert "answers otherwise than the module with x [1, 4]: output 'y' differs by up to" in refusal(
+    assert "exported file and the module differ with x [1, 4]: output 'y' differs by up to" in refusal(
         bundle(tmp_path, body)
     )
 
 
 def test_a_random_module_is_refused(tmp_path: Path) -> None:
-    """What answers otherwise each time cannot be proven."""
-    assert "answers otherwise" in refusal(bundle(tmp_path, "def forward(self, x):\n    return x + torch.randn(4)"))
+    """A module with random answers cannot be verified."""
+    assert "file and the module differ" in refusal(
+        bundle(tmp_path, "def forward(self, x):\n    return x + torch.randn(4)")
+    )
 
 
 def test_an_unused_input_is_named(tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_another_output_is_refused(tmp_path: Path, outputs: str, fault: str) -> 
 def test_inputs_that_the_module_refuses_are_told(tmp_path: Path) -> None:
     """The contract's shape cannot be multiplied by the module's matrix."""
     reason = refusal(bundle(tmp_path, "def forward(self, x):\n    return x @ torch.ones(3, 4)"))
-    assert "takes no input of the interface's shape (x [2, 4] was refused)" in reason
+    assert "accepts no input of the interface's shape (x [2, 4] was refused)" in reason
     assert "mat1 and mat2 shapes" in reason
 
 

@@ -136,7 +136,7 @@ def test_what_it_is_made_from_must_be_there(tmp_path: Path) -> None:
     """Without the checkpoint nobody can say whether an artefact is fresh."""
     bundle = make_image_bundle(tmp_path / "b")
     (bundle / "tiny.safetensors").unlink()
-    with pytest.raises(ArtefactError, match=r"tiny\.safetensors, from which the artefact is made, cannot be read"):
+    with pytest.raises(ArtefactError, match=r"tiny\.safetensors, a source of the artefact, cannot be read"):
         current_lineage(open_contract(bundle / "contract.toml"), "fp32")
 
 

@@ -137,7 +137,7 @@ def test_a_torn_source_is_refused(image_bundle: Path) -> None:
     """Half of the fp32 file gives a reason, not a traceback."""
     source = image_bundle / "build" / "tiny.fp32.onnx"
     source.write_bytes(source.read_bytes()[:4000])
-    assert "tiny.fp32.onnx is no valid ONNX model" in refusal(image_bundle, 'kind = "quantize_dynamic"')
+    assert "tiny.fp32.onnx is not a valid ONNX model" in refusal(image_bundle, 'kind = "quantize_dynamic"')
 
 
 def test_normalisation_that_a_source_kept_is_folded(image_bundle: Path) -> None:

@@ -34,10 +34,10 @@ def test_legal_conditions_turn_nothing_red(bundle: Path) -> None:
     """Another order, batches, another locale, a folder with blanks and other letters."""
     found = repeats(
         bundle,
-        "an order drawn by lot",
+        "a random order",
         "four samples a batch",
         "the locale C",
-        "a folder with blanks and other letters",
+        "a folder with blanks and non-ASCII letters",
     )
     for repeat in found:
         assert repeat.judged > 20, repeat

@@ -100,7 +100,7 @@ def test_a_verdict_too_few_too_many_or_twice_is_seen(
     record["verdicts"] = [*rest, gone | {"clause": "other"}, rest[0]]
     assert compared(record, tmp_path) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "1 verdicts stand twice",
+        "1 verdicts are duplicates",
         "- eyerace torch interface outputs host: missing",
         "+ eyerace torch interface other host: new",
     ]

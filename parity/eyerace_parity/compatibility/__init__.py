@@ -1,1 +1,1 @@
-"""Which ONNX Runtime takes which file, foretold from measured tables; and which one a Flutter package bundles."""
+"""Predicts from measured tables which ONNX Runtime loads which file; knows the runtime of each Flutter package."""

@@ -1,4 +1,4 @@
-"""Whether a runtime has a kernel for a node, by the rules by which the runtime itself looks for one."""
+"""Whether a runtime has a kernel for a node, by the runtime's own rules of kernel lookup."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.artefacts import OperatorSignature
 
 UNKNOWN: Final = "?"
-"""A type that nobody could infer."""
+"""A type that shape inference could not find."""
 
 ABSENT: Final = ""
 """The type of an optional value that is left out."""
 
-_NEVER_RUN: Final = frozenset({"ai.onnx::Constant"})
-"""Turned into stored tensors before kernels are looked for."""
+_FOLDED: Final = frozenset({"ai.onnx::Constant"})
+"""Operators that become stored tensors before the runtime looks for kernels."""
 
-_OFTEN_REMOVED: Final = frozenset({"ai.onnx::Identity", "ai.onnx::Dropout", "ai.onnx::Cast", "ai.onnx::Reshape",
+_OFTEN_SIMPLIFIED: Final = frozenset({"ai.onnx::Identity", "ai.onnx::Dropout", "ai.onnx::Cast", "ai.onnx::Reshape",
                                    "ai.onnx::Unsqueeze", "ai.onnx::Squeeze", "ai.onnx::Slice", "ai.onnx::Expand",
                                    "ai.onnx::Transpose"})  # fmt: skip
-"""Often simplified away before kernels are looked for, so that a missing one need not matter."""
+"""Operators that graph optimisation often removes before the kernel lookup, so a missing kernel may not matter."""
 
 
 class Support(Enum):
-    """Whether a node can be run."""
+    """Whether a runtime can run a node."""
 
     YES = "yes"
     NO = "no"
@@ -36,29 +36,39 @@ class Support(Enum):
 
 
 def bound(form: Form, signature: OperatorSignature) -> dict[str, str]:
-    """Element type by type variable, of the values that a node really has; ``?`` where none is known."""
-    found: dict[str, str] = {}
+    """Element type of each type variable, from the values of a node; ``?`` if unknown."""
+    bindings: dict[str, str] = {}
     for ports, types in ((form.inputs, signature.inputs), (form.outputs, signature.outputs)):
         for port, type_ in _paired(ports, types):
-            if port.alike and type_ != ABSENT and found.get(port.variable, UNKNOWN) == UNKNOWN:
-                found[port.variable] = type_
-    return found
+            if port.alike and type_ != ABSENT and bindings.get(port.variable, UNKNOWN) == UNKNOWN:
+                bindings[port.variable] = type_
+    return bindings
 
 
 def support(form: Form, signature: OperatorSignature, version: Version) -> Support:
-    """Say whether a release can run a node of this form."""
-    if form.operator in _NEVER_RUN:
+    """Decide whether a release can run a node.
+
+    Args:
+        form: The operator's definition at the node's opset.
+        signature: The node's operator with its element types.
+        version: The release.
+
+    Returns:
+        ``UNSURE`` if a type is unknown, or if the runtime may replace or remove the node.
+    """
+    if form.operator in _FOLDED:
         return Support.YES
     types = bound(form, signature)
-    seen = [o.loads for o in form.observations if version in o.span and _same(o.types, types)]
-    if seen:
-        return Support.YES if all(seen) else Support.NO
+    # What loading a model really did comes first: kernels alone do not predict every combination.
+    observed = [o.loads for o in form.observations if version in o.span and _matches(o.types, types)]
+    if observed:
+        return Support.YES if all(observed) else Support.NO
     answer = _by_kernels(form, types, version)
     if answer is Support.NO and "float16" in types.values():
-        # The runtime puts casts around float16 nodes that it cannot run as they are.
+        # InsertCastTransformer of the runtime runs a float16 node without a kernel in float32, between casts.
         widened = {variable: "float32" if type_ == "float16" else type_ for variable, type_ in types.items()}
         answer = _by_kernels(form, widened, version)
-    if answer is Support.NO and (form.function or form.operator in _OFTEN_REMOVED):
+    if answer is Support.NO and (form.function or form.operator in _OFTEN_SIMPLIFIED):
         return Support.UNSURE
     return answer
 
@@ -68,21 +78,21 @@ def _by_kernels(form: Form, types: Mapping[str, str], version: Version) -> Suppo
     for kernel in form.kernels:
         if version not in kernel.span:
             continue
-        asked = [(types[variable], taken) for variable, taken in kernel.types.items() if variable in types]
-        if any(type_ not in taken and type_ != UNKNOWN for type_, taken in asked):
+        pairs = [(types[variable], accepted) for variable, accepted in kernel.types.items() if variable in types]
+        if any(type_ not in accepted and type_ != UNKNOWN for type_, accepted in pairs):
             continue
-        if not any(type_ == UNKNOWN for type_, _ in asked):
+        if not any(type_ == UNKNOWN for type_, _ in pairs):
             return Support.YES
         answer = Support.UNSURE
     return answer
 
 
-def _same(observed: Mapping[str, str], types: Mapping[str, str]) -> bool:
+def _matches(observed: Mapping[str, str], types: Mapping[str, str]) -> bool:
     return UNKNOWN not in types.values() and observed == types
 
 
 def _paired(ports: Sequence[KernelPort], types: Sequence[str]) -> list[tuple[KernelPort, str]]:
-    """Pair actual values with the formal ports that they stand at; a variadic port takes all that are left."""
+    """Pair actual values with formal ports; a variadic last port takes all remaining values."""
     pairs = []
     for place, type_ in enumerate(types):
         port = ports[place] if place < len(ports) else ports[-1] if ports and ports[-1].variadic else None

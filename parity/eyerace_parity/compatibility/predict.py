@@ -1,4 +1,4 @@
-"""Foretells, from what a file says of itself, which runtimes can load it, and why the others cannot."""
+"""Predicts from the contents of a file which runtimes load it, and why the others refuse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CPU_PROVIDER: Final = "CPUExecutionProvider"
 
 
 class LoadOutcome(StrEnum):
-    """What is foretold of one runtime."""
+    """What is predicted for one runtime."""
 
     LOADS = "loads"
     REFUSED = "refused"
@@ -30,13 +30,13 @@ class LoadOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a runtime cannot load a file, or why nobody can tell.
+    """Why a runtime cannot load a file, or why that is unknown.
 
     Attributes:
-        subject: What it is about: ``IR version``, a domain, or an operator with its domain.
+        subject: ``IR version``, a domain, or an operator with its domain.
         sentence: What was found.
         next_step: What to change.
-        certain: Whether the runtime refuses for it; otherwise the table does not tell.
+        certain: Whether the runtime refuses for this reason; otherwise the table has no answer.
     """
 
     subject: str
@@ -47,13 +47,13 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is foretold of one runtime.
+    """The prediction for one runtime.
 
     Attributes:
         version: The runtime.
         outcome: What it will do.
-        reasons: Why it refuses, or why that is unknown; empty where it loads.
-        beyond: Whether the table ends before it, so that it is taken for the table's last.
+        reasons: Why it refuses, or why that is unknown; empty if it loads.
+        beyond: Whether the runtime is outside the table, so that the prediction is extrapolated.
     """
 
     version: Version
@@ -64,7 +64,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What is foretold of one file.
+    """The prediction for one file.
 
     Attributes:
         forecasts: One a runtime of the table, oldest first.
@@ -74,67 +74,70 @@ class Prediction:
 
     @property
     def oldest(self) -> Version | None:
-        """The oldest runtime that loads the file, and every newer one with it; ``None`` if the last one does not."""
-        found = None
+        """The oldest runtime from which on every runtime loads the file; ``None`` if the newest does not."""
+        oldest = None
         for forecast in reversed(self.forecasts):
             if forecast.outcome is not LoadOutcome.LOADS:
                 break
-            found = forecast.version
-        return found
+            oldest = forecast.version
+        return oldest
 
     @property
     def hindrance(self) -> Forecast | None:
-        """The newest runtime that is not foretold to load it; its reasons are what keeps the file from older ones."""
+        """The newest runtime that is not predicted to load the file; its reasons keep the file from older ones."""
         return next((f for f in reversed(self.forecasts) if f.outcome is not LoadOutcome.LOADS), None)
 
     def of(self, version: Version) -> Forecast:
-        """What is foretold of a runtime, in the table or not."""
+        """The prediction for a runtime, in the table or not."""
         first, last = self.forecasts[0], self.forecasts[-1]
         for forecast in self.forecasts:
             if forecast.version == version:
                 return forecast
         if version > last.version:
-            # Whatever the last one lacks, a newer one may have; what it has is kept.
+            # A newer release is assumed to keep what the last one has; what the last one lacks it may have gained.
             outcome = LoadOutcome.LOADS if last.outcome is LoadOutcome.LOADS else LoadOutcome.UNKNOWN
             return Forecast(
-                version, outcome, () if outcome is LoadOutcome.LOADS else (_ends(last.version),), beyond=True
+                version, outcome, () if outcome is LoadOutcome.LOADS else (_beyond_table(last.version),), beyond=True
             )
         limits = tuple(reason for reason in first.reasons if reason.certain and "::" not in reason.subject)
         if version < first.version and limits:
             return Forecast(version, LoadOutcome.REFUSED, limits, beyond=True)
-        return Forecast(version, LoadOutcome.UNKNOWN, (_outside(version),), beyond=True)
+        return Forecast(version, LoadOutcome.UNKNOWN, (_not_in_table(version),), beyond=True)
 
     def since(self, version: Version) -> tuple[Forecast, ...]:
-        """What is foretold of a runtime and of all newer ones in the table."""
+        """The predictions for a runtime and for all newer ones in the table."""
         newer = tuple(forecast for forecast in self.forecasts if forecast.version > version)
         return (self.of(version), *newer)
 
 
 def predict(
-    graph: Graph, *, providers: tuple[str, ...] = (CPU_PROVIDER,), known: SupportTable | None = None
+    graph: Graph, *, providers: tuple[str, ...] = (CPU_PROVIDER,), support_table: SupportTable | None = None
 ) -> Prediction:
-    """Foretell which runtimes load a file.
+    """Predict which runtimes load a file.
 
     Args:
-        graph: What the file says of itself; it must have been readable.
-        providers: Execution providers of the session. What the CPU lacks another one may have.
-        known: The table; the packaged one by default.
+        graph: The contents of the file; it must have been readable.
+        providers: Execution providers of the session. With more than the CPU's, a missing CPU kernel is not a refusal.
+        support_table: The table of runtimes; the packaged one by default.
+
+    Returns:
+        One forecast for each runtime of the table.
     """
-    measured = known or table()
-    only_cpu = providers == (CPU_PROVIDER,)
-    return Prediction(tuple(_forecast(graph, runtime, measured, only_cpu=only_cpu) for runtime in measured.runtimes))
+    measured = support_table or table()
+    cpu_only = providers == (CPU_PROVIDER,)
+    return Prediction(tuple(_forecast(graph, runtime, measured, cpu_only=cpu_only) for runtime in measured.runtimes))
 
 
-def _forecast(graph: Graph, runtime: RuntimeSupport, known: SupportTable, *, only_cpu: bool) -> Forecast:
+def _forecast(graph: Graph, runtime: RuntimeSupport, support_table: SupportTable, *, cpu_only: bool) -> Forecast:
     refused = tuple(_limits(graph, runtime))
     if refused:
-        # What the runtime does not even read has no kernels to ask for.
+        # The runtime refuses before it looks for kernels, so their absence would be a wrong reason.
         return Forecast(runtime.version, LoadOutcome.REFUSED, refused)
-    lacking = tuple(_operators(graph, runtime, known, only_cpu=only_cpu))
-    certain = tuple(reason for reason in lacking if reason.certain)
+    missing = tuple(_operators(graph, runtime, support_table, cpu_only=cpu_only))
+    certain = tuple(reason for reason in missing if reason.certain)
     if certain:
         return Forecast(runtime.version, LoadOutcome.REFUSED, certain)
-    return Forecast(runtime.version, LoadOutcome.UNKNOWN if lacking else LoadOutcome.LOADS, lacking)
+    return Forecast(runtime.version, LoadOutcome.UNKNOWN if missing else LoadOutcome.LOADS, missing)
 
 
 def _limits(graph: Graph, runtime: RuntimeSupport) -> Iterator[Reason]:
@@ -153,62 +156,68 @@ def _limits(graph: Graph, runtime: RuntimeSupport) -> Iterator[Reason]:
             sentence = f"{whose} imports {domain} {version}, onnxruntime {runtime.version} takes up to {newest}"
             if domain == DEFAULT_DOMAIN:
                 yield Reason(domain, sentence, f"export with opset_version={newest} or older")
+            # Quantisation imports ai.onnx.ml 5 without using it, and onnxruntime up to 1.17 refuses the file for it
+            # (measured).
             elif whose == "the file" and domain in graph.unused_domains:
-                step = f"take the import of {domain} out: no node uses it"
+                step = f"remove the import of {domain}: no node uses it"
                 yield Reason(domain, f"{sentence}; no node uses it", step)
             else:
                 yield Reason(domain, sentence, f"use operators of {domain} {newest}, and import that")
 
 
-def _operators(graph: Graph, runtime: RuntimeSupport, known: SupportTable, *, only_cpu: bool) -> Iterator[Reason]:
+def _operators(
+    graph: Graph, runtime: RuntimeSupport, support_table: SupportTable, *, cpu_only: bool
+) -> Iterator[Reason]:
     if graph.operators and not graph.signatures:
-        yield Reason("operators", "the types around the file's operators are not known", MEASURE_AGAIN, certain=False)
-    told: set[tuple[str, str]] = set()
+        yield Reason("operators", "the element types of the file's operators are unknown", MEASURE_AGAIN, certain=False)
+    seen: set[tuple[str, str]] = set()
     for signature in graph.signatures:
-        reason = _lacking(signature, runtime, known, only_cpu=only_cpu)
-        if reason is not None and (reason.subject, reason.sentence) not in told:
-            told.add((reason.subject, reason.sentence))
+        reason = _missing_operator(signature, runtime, support_table, cpu_only=cpu_only)
+        if reason is not None and (reason.subject, reason.sentence) not in seen:
+            seen.add((reason.subject, reason.sentence))
             yield reason
 
 
-def _lacking(
-    signature: OperatorSignature, runtime: RuntimeSupport, known: SupportTable, *, only_cpu: bool
+def _missing_operator(
+    signature: OperatorSignature, runtime: RuntimeSupport, support_table: SupportTable, *, cpu_only: bool
 ) -> Reason | None:
     operator, version = signature.operator, runtime.version
     name = f"{operator.partition('::')[2]} (opset {signature.opset} of {operator.partition('::')[0]})"
-    form = known.form(operator, signature.opset, version)
+    form = support_table.form(operator, signature.opset, version)
     if form is None:
         return Reason(
             operator,
             f"onnxruntime {version} knows no operator {name}",
-            "export without it, or bring it as a function of the model",
+            "export without it, or add it as a function of the model",
         )
     answer = support(form, signature, version)
     if answer is Support.YES:
         return None
-    types = _spelled(signature)
-    if answer is Support.NO and only_cpu:
+    types = _type_names(signature)
+    if answer is Support.NO and cpu_only:
         return Reason(
             operator, f"onnxruntime {version} has no kernel for {name} of {types} on the CPU", _instead(operator)
         )
     return Reason(
         operator,
-        f"the table does not tell whether onnxruntime {version} runs {name} of {types}",
+        f"the table does not say whether onnxruntime {version} runs {name} of {types}",
         MEASURE_AGAIN,
         certain=False,
     )
 
 
-def _spelled(signature: OperatorSignature) -> str:
+def _type_names(signature: OperatorSignature) -> str:
     inputs = [type_ for type_ in signature.inputs if type_]
     outputs = [type_ for type_ in signature.outputs if type_]
-    return ", ".join(_plain(inputs)) or f"nothing, giving {', '.join(_plain(outputs)) or 'nothing'}"
+    return ", ".join(_readable(inputs)) or f"nothing, giving {', '.join(_readable(outputs)) or 'nothing'}"
 
 
-def _plain(types: list[str]) -> list[str]:
+def _readable(types: list[str]) -> list[str]:
     return ["an unknown type" if type_ == UNKNOWN else type_ for type_ in types]
 
 
+# quantize_dynamic with QInt8 weights writes ConvInteger, which onnxruntime 1.15 to 1.23 refuse (NOT_IMPLEMENTED,
+# measured); 1.24 added the signed kernel.
 _INSTEAD: Final = {
     "ConvInteger": 'quantise with weight_type = "uint8", or statically',
     "MatMulInteger": 'quantise with weight_type = "uint8", or statically',
@@ -222,7 +231,7 @@ def _instead(operator: str) -> str:
     return f"{change}; or ship a newer onnxruntime"
 
 
-def _ends(last: Version) -> Reason:
+def _beyond_table(last: Version) -> Reason:
     return Reason(
         "table",
         f"the table ends at {last}, which does not load the file; a newer one may",
@@ -231,5 +240,5 @@ def _ends(last: Version) -> Reason:
     )
 
 
-def _outside(version: Version) -> Reason:
+def _not_in_table(version: Version) -> Reason:
     return Reason("table", f"the table does not hold onnxruntime {version}", MEASURE_AGAIN, certain=False)

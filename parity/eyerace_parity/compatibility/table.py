@@ -1,4 +1,4 @@
-"""The table of what each runtime takes, kept as data beside this file and measured by ``tools/measure_runtimes.py``."""
+"""The table of what each runtime supports: ``runtimes.json``, measured by ``tools/measure_runtimes.py``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 DATA: Final = "runtimes.json"
 SCHEMA: Final = 1
-MEASURE_AGAIN: Final = "measure it: python tools/measure_runtimes.py, as docs/compatibility.md tells"
-"""What to do about a combination that the table does not hold."""
+MEASURE_AGAIN: Final = "measure it: python tools/measure_runtimes.py, see docs/compatibility.md"
+"""Next step for a combination that is not in the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class RuntimeSupport:
     Attributes:
         version: Its minor version.
         release: The exact release that was measured.
-        ir_version: Newest IR version that it takes.
-        domains: Newest version that it takes of each domain; of a domain that is not named it takes any version.
+        ir_version: Newest IR version that it accepts.
+        domains: Newest version that it accepts of each domain; a domain that is not listed has no limit.
     """
 
     version: Version
@@ -42,10 +42,10 @@ class KernelPort:
     """A formal input or output of an operator.
 
     Attributes:
-        variable: Name of its type variable, or the only type it has.
-        variadic: Whether it stands for any number of values.
-        alike: Whether all of these have one type.
-        only: Its type, where it can have no other.
+        variable: Name of its type variable, or its only type.
+        variadic: Whether it takes any number of values.
+        alike: Whether all of these have the same type.
+        only: Its type, if it has exactly one.
     """
 
     variable: str
@@ -56,12 +56,12 @@ class KernelPort:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """An implementation of one form of an operator on the CPU.
+    """A CPU implementation of one form of an operator.
 
     Attributes:
         span: Releases that have it.
-        types: Element types that it takes, by type variable; variables that it takes as freely as the operator itself
-            are not named.
+        types: Element types that it accepts, by type variable; a variable that is not listed is as free as in the
+            operator.
     """
 
     span: VersionRange
@@ -70,12 +70,12 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What loading a form with certain types did, where it does not follow from kernels alone.
+    """What loading a form with certain types did, where kernels alone do not predict it.
 
     Attributes:
         span: Releases that did it.
         types: Element type by type variable; exactly these.
-        loads: Whether a session was made.
+        loads: Whether a session was created.
     """
 
     span: VersionRange
@@ -85,17 +85,17 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """An operator as it stands since some version of its domain.
+    """An operator as defined since one version of its domain.
 
     Attributes:
         operator: ``domain::operator``.
-        since: Version of the domain that brought the form.
+        since: Version of the domain that introduced the form.
         span: Releases that know the form.
         inputs: Formal inputs.
         outputs: Formal outputs.
         kernels: Its implementations.
-        observations: What was seen beside them.
-        function: Whether the runtime can put other operators in its place where it has no kernel.
+        observations: Measured exceptions.
+        function: Whether the runtime can replace it by other operators if it has no kernel.
     """
 
     operator: str
@@ -110,11 +110,11 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class SupportTable:
-    """Everything that was measured.
+    """All measured runtimes and operators.
 
     Attributes:
         runtimes: The measured releases, oldest first.
-        forms: Forms of every operator, by ``domain::operator``, oldest first.
+        forms: Forms of each operator, by ``domain::operator``, oldest first.
     """
 
     runtimes: tuple[RuntimeSupport, ...]
@@ -131,12 +131,12 @@ class SupportTable:
         return self.runtimes[-1].version
 
     def form(self, operator: str, opset: int, version: Version) -> Form | None:
-        """The form of an operator that a release takes at a version of its domain; ``None`` where it knows none."""
-        found = None
+        """The form that a release uses for an operator at a version of its domain; ``None`` if it knows none."""
+        newest = None
         for form in self.forms.get(operator, ()):
             if form.since <= opset and version in form.span:
-                found = form
-        return found
+                newest = form
+        return newest
 
 
 @lru_cache(maxsize=1)
@@ -150,7 +150,7 @@ def read_table(document: Mapping[str, Any]) -> SupportTable:
     """Read a table from its JSON document.
 
     Raises:
-        ValueError: The document has another form than this program reads.
+        ValueError: The document has another schema version.
     """
     if document.get("schema") != SCHEMA:
         message = f"the table of runtimes has schema {document.get('schema')}, this program reads {SCHEMA}"
@@ -164,7 +164,7 @@ def read_table(document: Mapping[str, Any]) -> SupportTable:
 
 
 class _Forms(Mapping[str, tuple[Form, ...]]):
-    """Forms by operator, each read when it is first asked for: a file has a few of the hundreds that there are."""
+    """Forms by operator, parsed on first access: a file uses a few of hundreds of operators."""
 
     def __init__(self, written: Mapping[str, Mapping[str, Any]], sets: Mapping[str, frozenset[str]]) -> None:
         self._written = written
@@ -201,13 +201,13 @@ def _form(operator: str, since: int, entry: Mapping[str, Any], sets: Mapping[str
 
 
 def _port(text: str) -> KernelPort:
-    """Read ``T``, ``T*`` (any number, all alike), ``T**`` (any number, of any types) or ``T:int64`` (only that)."""
+    """Parse ``T``, ``T*`` (any number, one type), ``T**`` (any number, any types) or ``T:int64`` (only that type)."""
     variable, _, only = text.partition(":")
     return KernelPort(variable.rstrip("*"), "*" in variable, not variable.endswith("**"), only)
 
 
 def _types(text: str, sets: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
-    """Read ``T1=uint8|int8 T2=@3``: names of types, or of a set of them."""
+    """Parse ``T1=uint8|int8 T2=@3``: type names, or a reference to a set of types."""
     read = {}
     for part in text.split():
         variable, _, names = part.partition("=")

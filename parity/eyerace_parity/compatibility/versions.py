@@ -1,4 +1,4 @@
-"""Versions of ONNX Runtime, as far as they decide what a runtime takes: patches do not."""
+"""Versions of ONNX Runtime. Only major and minor matter: patch releases support the same files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _SPELLING: Final = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.\d+)*(?:[.+-]?[A-Za-z][\w.+-]*|\+[\w.]+)?")
-"""``1.21``, ``1.21.0``, and what development builds add: ``1.33.0.dev20261101001``, ``1.22.0+cpu``."""
+"""Matches ``1.21``, ``1.21.0``, and development builds: ``1.33.0.dev20261101001``, ``1.22.0+cpu``."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -15,8 +15,8 @@ class Version:
     """A minor release, such as 1.21.
 
     Attributes:
-        major: The part before the point.
-        minor: The part after it.
+        major: The number before the point.
+        minor: The number after it.
     """
 
     major: int
@@ -24,16 +24,16 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Version:
-        """Read a version; ``1.21``, ``1.21.0`` and ``1.21.2.dev3`` are all 1.21.
+        """Parse a version; ``1.21``, ``1.21.0`` and ``1.21.2.dev3`` are all 1.21.
 
         Raises:
-            ValueError: The text is no version.
+            ValueError: The text is not a version.
         """
-        found = _SPELLING.fullmatch(text.strip())
-        if found is None:
-            message = f"{text!r} is no version of onnxruntime; write it as 1.21 or 1.21.0"
+        match = _SPELLING.fullmatch(text.strip())
+        if match is None:
+            message = f"{text!r} is not a version of onnxruntime; write it as 1.21 or 1.21.0"
             raise ValueError(message)
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}"
@@ -41,7 +41,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class VersionRange:
-    """Releases from one to another, both included.
+    """A range of releases, both ends included.
 
     Attributes:
         first: The oldest.
@@ -53,10 +53,10 @@ class VersionRange:
 
     @classmethod
     def parse(cls, text: str) -> VersionRange:
-        """Read ``1.16-1.23``, or ``1.24`` alone.
+        """Parse ``1.16-1.23``, or ``1.24`` alone.
 
         Raises:
-            ValueError: The text is no span.
+            ValueError: The text is not a range.
         """
         first, _, last = text.partition("-")
         return cls(Version.parse(first), Version.parse(last or first))

@@ -1,6 +1,6 @@
-"""Causes that the layers show: which of them differs from the reference, and what was done to it.
+"""Finds causes in the layers: which layers differ from the reference, and how.
 
-A quantised layer always differs a little. Only what stands out from that is named.
+Every layer of a quantised file differs a little. Only outliers are named.
 """
 
 from __future__ import annotations
@@ -18,43 +18,51 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.diagnostics import LayerPair, ValueRange, Weights
 
-_IN_FLOAT: Final = 1e-4
-"""Relative error of weights in float that a recipe may leave: folding rounds."""
-_IN_INTEGERS: Final = 0.04
-"""Of weights in eight bits or seven, per channel."""
-_COARSELY: Final = 0.2
-"""Of weights in integers that are merely coarse: what they cost is seen by putting them back into float."""
+_FLOAT_ERROR: Final = 1e-4
+"""Relative error of float weights that a recipe may leave: folding batch normalisation rounds."""
+# Rounding normal weights to 7 bits (reduce_range; a step of 4 sd / 64) gives step / √12 = 1.8 % of sd. Twice that is
+# allowed.
+_INTEGER_ERROR: Final = 0.04
+"""Relative error of quantised weights, one scale a channel."""
+_COARSE_ERROR: Final = 0.2
+"""Relative error up to which quantised weights are only coarse; the sensitivity experiment measures what they cost."""
 _MOST: Final = 0.8
-"""Share of layers that are most of them."""
-_SPAN: Final = 0.6
-"""Share of what is seen that a range must at least cover; percentiles leave some out."""
-_WIDE: Final = 6.0
-"""How many times what is seen a range may be."""
-_SOME: Final = 0.15
-"""Share of the activations whose ranges must not fit before the calibration is accused."""
-_STANDS_OUT: Final = 3.0
-_COARSE: Final = 4
-_SEVERAL: Final = 3
+"""Share of layers that counts as nearly all of them."""
+_MIN_COVERED: Final = 0.6
+"""Share of the observed range that a quantisation range must cover; percentile calibration clips outliers."""
+_MAX_WIDTH: Final = 6.0
+"""Largest ratio of a quantisation range to the observed range."""
+_MIN_RANGES: Final = 0.15
+"""Share of activations with a bad range from which the calibration is named as the cause."""
+_OUTLIER: Final = 3.0
+"""Multiple of the median error from which a layer is an outlier."""
+_MIN_STEP: Final = 4
+"""Common step of the stored integers from which bits count as unused."""
+_MIN_FOLDED: Final = 3
+"""Fewest layers that show wrong batch normalisation statistics."""
 
 
 def causes(contract: Contract, variant: str, compared: Weights) -> list[str]:
     """Name what was done to the layers.
 
     Args:
-        contract: The contract, whose recipe says how the file should have been made.
-        variant: Who is judged.
-        compared: Its layers beside those of its reference.
+        contract: The contract; its recipe says how the file should be made.
+        variant: The judged variant.
+        compared: Its layers compared with those of its reference.
+
+    Returns:
+        One sentence a cause; empty if the layers show none.
     """
     layers = compared.layers
     if compared.failure or not layers:
         return []
-    found = [
+    sentences = [
         *_broken(layers, compared.against),
-        *(f"{sentence}: no number can be quantised with that" for sentence in compared.unscaled[:1]),
-        *(f"{sentence}: the tensor is not what it was" for sentence in compared.mismatched[:1]),
+        *(f"{sentence}: no number can be quantised with it" for sentence in compared.unscaled[:1]),
+        *(f"{sentence}: the tensor is read back wrong" for sentence in compared.mismatched[:1]),
         *_whole(layers, compared.against),
     ]
-    return found or [
+    return sentences or [
         *_recipe(contract, variant, layers),
         *_ranges(variant, compared.spans),
         *_single(layers, compared),
@@ -62,29 +70,24 @@ def causes(contract: Contract, variant: str, compared: Weights) -> list[str]:
 
 
 def _threshold(layer: LayerPair) -> float:
-    return _IN_INTEGERS if layer.scales else _IN_FLOAT
+    return _INTEGER_ERROR if layer.scales else _FLOAT_ERROR
 
 
 def _broken(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
-    """What no quantisation and no training does."""
+    """Find damage that no quantisation and no training causes."""
     for layer in layers:
         if layer.not_finite:
             yield f"{pluralise(layer.not_finite, 'weight')} of {layer.name} are not finite (NaN or infinite)"
         if layer.odd:
             yield f"a weight of {layer.name} {layer.odd} in {against}: as if a bit had flipped"
         if layer.zeroed:
-            yield f"{_channels(layer.zeroed)} of {layer.name}, which are not in {against}"
-
-
-def _channels(numbers: Sequence[int]) -> str:
-    told = join_names(map(str, numbers))
-    return (
-        f"all zero are the weights of channel {told}" if len(numbers) == 1 else f"all zero are those of channels {told}"
-    )
+            noun = "channel" if len(layer.zeroed) == 1 else "channels"
+            channels = f"{noun} {join_names(map(str, layer.zeroed))}"
+            yield f"the weights of {channels} of {layer.name} are all zero, those of {against} are not"
 
 
 def _whole(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
-    """What was done to all layers alike."""
+    """Find changes that affect nearly all layers."""
     differ = [layer for layer in layers if layer.error > _threshold(layer)]
     lost = [layer for layer in layers if layer.bias_lost]
     if len(lost) > 1 and len(lost) >= _MOST * sum(layer.bias_error is not None for layer in layers):
@@ -92,18 +95,18 @@ def _whole(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
     if layers and all(layer.half for layer in layers):
         yield f"the weights of all {len(layers)} layers are those of {against}, rounded to float16"
         return
-    coarse = [layer for layer in layers if layer.step >= _COARSE]
+    coarse = [layer for layer in layers if layer.step >= _MIN_STEP]
     if len(coarse) >= _MOST * len(layers):
         step = int(median(layer.step for layer in coarse))
         yield (
             f"the stored weights of {pluralise(len(coarse), 'layer')} use only multiples of {step}:"
-            f" {step.bit_length() - 1} of their bits say nothing"
+            f" {step.bit_length() - 1} of their bits are unused"
         )
         return
     folded = [
         layer for layer in differ if layer.by_channel < 0.1 * layer.error and 3 * layer.by_channel < layer.residual
     ]
-    if len(folded) >= max(_SEVERAL, _MOST * len(differ)):
+    if len(folded) >= max(_MIN_FOLDED, _MOST * len(differ)):
         yield (
             f"{len(folded)} of {len(layers)} layers are those of {against} with another factor on each channel: the"
             " statistics of batch normalisation are not those of the checkpoint"
@@ -122,11 +125,13 @@ def _deviates(layers: Sequence[LayerPair]) -> bool:
     quantised = [layer for layer in layers if layer.scales]
     if not quantised:
         return True
-    return median(layer.error for layer in quantised) > 2 * _IN_INTEGERS or all(layer.scales > 1 for layer in quantised)
+    return median(layer.error for layer in quantised) > 2 * _INTEGER_ERROR or all(
+        layer.scales > 1 for layer in quantised
+    )
 
 
 def _recipe(contract: Contract, variant: str, layers: Sequence[LayerPair]) -> Iterable[str]:
-    """Where the file is not what its recipe says."""
+    """Find where the file differs from its recipe."""
     stated = contract.variants[variant]
     recipe = stated.recipe if isinstance(stated, OnnxVariant) else None
     if recipe is None or isinstance(recipe, ExportRecipe):
@@ -148,14 +153,14 @@ def _recipe(contract: Contract, variant: str, layers: Sequence[LayerPair]) -> It
 
 
 def _ranges(variant: str, spans: Sequence[ValueRange]) -> Iterable[str]:
-    """Ranges of activations that do not fit what the golden samples give."""
-    tight = [span for span in spans if _covered(span) < _SPAN]
-    wide = [span for span in spans if _covered(span) >= _SPAN and _width(span) > _WIDE]
-    if not spans or len(tight) + len(wide) < max(1.0, _SOME * len(spans)):
+    """Find activation ranges that do not fit the golden samples."""
+    narrow = [span for span in spans if _covered(span) < _MIN_COVERED]
+    wide = [span for span in spans if _covered(span) >= _MIN_COVERED and _width(span) > _MAX_WIDTH]
+    if not spans or len(narrow) + len(wide) < max(1.0, _MIN_RANGES * len(spans)):
         return
-    worst = spans[0] if spans[0] in tight else min(tight or wide, key=_covered)
+    worst = spans[0] if spans[0] in narrow else min(narrow or wide, key=_covered)
     yield (
-        f"the ranges of {len(tight) + len(wide)} of {len(spans)} activations do not fit the golden samples:"
+        f"the ranges of {len(narrow) + len(wide)} of {len(spans)} activations do not fit the golden samples:"
         f" {worst.name} is quantised for {format_number(worst.low)} … {format_number(worst.high)}, but reaches"
         f" {format_number(worst.seen_low)} … {format_number(worst.seen_high)}; {variant} was likely calibrated "
         "on other inputs, or"
@@ -176,30 +181,30 @@ def _width(span: ValueRange) -> float:
 
 
 def _single(layers: Sequence[LayerPair], compared: Weights) -> Iterable[str]:
-    """The layers that stand out, and what was done to the worst of them."""
+    """Name outlier layers, and what was done to the worst of them."""
     usual = median(layer.error for layer in layers)
-    out = [layer for layer in layers if layer.error > max(_threshold(layer), _STANDS_OUT * usual)]
+    out = [layer for layer in layers if layer.error > max(_threshold(layer), _OUTLIER * usual)]
     for layer in sorted(out, key=lambda layer: -layer.error)[:2]:
-        told = _told(layer, compared.against)
-        if told or not layer.scales or layer.error > _COARSELY:
+        description = _describe(layer, compared.against)
+        if description or not layer.scales or layer.error > _COARSE_ERROR:
             differ = f"the weights of {layer.name} differ by {format_number(100 * layer.error)} % from those of"
-            yield told or f"{differ} {compared.against}"
+            yield description or f"{differ} {compared.against}"
     lost = [layer for layer in layers if layer.bias_lost]
     if not out and lost:
         yield f"the bias of {join_names(layer.name for layer in lost)} is zero, that of {compared.against} is not"
 
 
-def _told(layer: LayerPair, against: str) -> str:
-    """What was done to a layer, or nothing where its weights are merely others."""
+def _describe(layer: LayerPair, against: str) -> str:
+    """Describe what was done to a layer; empty if its weights are just different."""
     if layer.unsigned:
         return f"the weights of {layer.name} have lost their sign"
     if layer.reordered:
-        return f"the output channels of {layer.name} stand in another order than in {against}: they look shuffled"
+        return f"the output channels of {layer.name} are in another order than in {against}: they look shuffled"
     if layer.residual < max(2 * _threshold(layer), 0.3 * layer.error) and layer.residual < 0.5 * layer.error:
         return f"the weights of {layer.name} are {format_number(layer.factor)} times those of {against}"
     if layer.off:
         named = join_names(map(str, layer.off))
-        return f"channel {named} of {layer.name} bears nearly all of its difference from {against}"
+        return f"channel {named} of {layer.name} has nearly all of the layer's difference from {against}"
     if layer.by_channel < 0.3 * layer.error:
-        return f"single channels of {layer.name} are scaled otherwise than in {against}"
+        return f"single channels of {layer.name} have another scale than in {against}"
     return ""

@@ -1,4 +1,4 @@
-"""Causes that an experiment shows: prepared otherwise, the samples get the answers that they should."""
+"""Finds preprocessing mistakes by experiment: samples prepared differently get the right answers."""
 
 from __future__ import annotations
 
@@ -13,60 +13,64 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.diagnostics import PreparationTrial, PreparationTrials
 
-_SURE: Final = 1e-3
-"""Chance at most that so many more right decisions come by luck."""
-_EXPLAINS: Final = 0.5
-"""Share of the mean square difference from the reference that a mistake may at most leave when it is unmade."""
+_MAX_CHANCE: Final = 1e-3
+"""Largest probability of so many corrected decisions by chance."""
+_MAX_REMAINING: Final = 0.5
+"""Largest share of the mean square difference to the reference that may remain when the mistake is undone."""
 
 
-def causes(variant: str, reference: str, tried: PreparationTrials, golden: GoldenFacts) -> list[str]:
-    """Name the mistake of preprocessing whose unmaking mends the answers.
+def causes(variant: str, reference: str, trials: PreparationTrials, golden: GoldenFacts) -> list[str]:
+    """Name the preprocessing mistake that, when undone, corrects the answers.
 
     Args:
-        variant: Who is judged.
+        variant: The judged variant.
         reference: Its reference; empty for none.
-        tried: The experiments.
-        golden: The golden set's facts.
+        trials: The experiments; the first one uses the stated preprocessing.
+        golden: The golden set's labels.
+
+    Returns:
+        One sentence, or none if no experiment explains the answers.
     """
-    if not tried.trials:
+    if not trials.trials:
         return []
-    stated, *others = tried.trials
-    near = _nearest(stated, others)
-    if near is not None:
-        before, after = (_decibel(tried.size, trial.apart) for trial in (stated, near))
-        told = f"prepared {near.prepared}, {len(tried.samples)} samples come as near to the answers of {reference}"
-        return [f"{told} as {after} instead of {before}: its preparation is likely at fault"]
-    labels = None if golden.labels is None else golden.labels[list(tried.samples)]
+    stated, *others = trials.trials
+    nearest = _nearest(stated, others)
+    if nearest is not None:
+        before, after = (_decibel(trials.size, trial.apart) for trial in (stated, nearest))
+        message = f"prepared {nearest.prepared}, {len(trials.samples)} samples agree with {reference}"
+        return [f"{message} at {after} instead of {before}: the preprocessing of {variant} is likely wrong"]
+    labels = None if golden.labels is None else golden.labels[list(trials.samples)]
     if labels is None or not stated.decisions:
         return []
-    right = [np.asarray(trial.decisions) == labels for trial in tried.trials if len(trial.decisions) == len(labels)]
-    if len(right) < len(tried.trials):
+    right = [np.asarray(trial.decisions) == labels for trial in trials.trials if len(trial.decisions) == len(labels)]
+    if len(right) < len(trials.trials):
         return []
     best = max(range(1, len(right)), key=lambda place: int(right[place].sum()), default=0)
     more, fewer = int((right[best] & ~right[0]).sum()), int((right[0] & ~right[best]).sum())
-    if best == 0 or _by_luck(more, fewer) > _SURE:
+    if best == 0 or _sign_test(more, fewer) > _MAX_CHANCE:
         return []
-    told = f"{int(right[best].sum())} of {len(labels)} samples are decided rightly instead of {int(right[0].sum())}"
-    return [f"prepared {tried.trials[best].prepared}, {told}: the preparation of {variant} is likely at fault"]
+    message = f"{int(right[best].sum())} of {len(labels)} samples are decided rightly instead of {int(right[0].sum())}"
+    return [f"prepared {trials.trials[best].prepared}, {message}: the preprocessing of {variant} is likely wrong"]
 
 
 def _nearest(stated: PreparationTrial, others: list[PreparationTrial]) -> PreparationTrial | None:
-    """The experiment that comes nearest to the reference, if it explains most of the difference."""
-    apart = [trial for trial in others if trial.apart is not None]
-    if stated.apart is None or not apart or stated.apart == 0:
+    """The experiment closest to the reference, if it explains most of the difference."""
+    compared = [trial for trial in others if trial.apart is not None]
+    if stated.apart is None or not compared or stated.apart == 0:
         return None
-    best = min(apart, key=lambda trial: trial.apart or 0.0)
-    explained = (best.apart or 0.0) ** 2 <= _EXPLAINS * stated.apart**2
+    best = min(compared, key=lambda trial: trial.apart or 0.0)
+    explained = (best.apart or 0.0) ** 2 <= _MAX_REMAINING * stated.apart**2
     return best if explained else None
 
 
-def _decibel(size: float | None, apart: float | None) -> str:
-    if not size or not apart:
+def _decibel(size: float | None, difference: float | None) -> str:
+    """Signal-to-noise ratio in dB of an RMS signal and an RMS difference."""
+    if not size or not difference:
         return "∞ dB"
-    return f"{format_number(20 * math.log10(size / apart))} dB"
+    return f"{format_number(20 * math.log10(size / difference))} dB"
 
 
-def _by_luck(more: int, fewer: int) -> float:
-    """One-sided exact sign test: how likely so many more, were neither better (McNemar 1947)."""
+def _sign_test(more: int, fewer: int) -> float:
+    """One-sided exact sign test (McNemar 1947): probability of so many corrections if neither is better."""
     number = more + fewer
     return sum(math.comb(number, k) for k in range(more, number + 1)) / 2**number if number else 1.0

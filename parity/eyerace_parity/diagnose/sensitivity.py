@@ -1,4 +1,4 @@
-"""What would help where a file is quantised as its recipe says, and too coarsely: which layers to keep in float."""
+"""Names the layers to keep in float, for a file that follows its recipe but is quantised too coarsely."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.diagnostics import Sensitivity
 
 
-def causes(variant: str, tried: Sensitivity) -> list[str]:
-    """Name the layers that lose the most, with what keeping them in float was seen to bring.
+def causes(variant: str, trials: Sensitivity) -> list[str]:
+    """Name the layers that lose the most, and what keeping them in float gains.
 
     Args:
-        variant: Who is judged.
-        tried: Each layer in float by itself, and the file that was made without the worst.
+        variant: The judged variant.
+        trials: Each layer alone in float, and the file rebuilt without the worst layers. Ratios are in dB.
 
     Returns:
-        One sentence; none where quantisation has cost next to nothing.
+        One sentence; none if quantisation costs almost nothing.
     """
     foreign = f"the file of {variant} is not what its recipe makes"
-    samples = f"({pluralise(len(tried.samples), 'sample')})"
-    now = f"{format_number(tried.decibels)} dB"
-    if tried.remade is not None and tried.remade - tried.decibels >= WORTH:
-        anew = f"one that is made anew comes to {format_number(tried.remade)} dB"
-        return [f"{foreign}: {anew}, this one to {now} {samples}"]
-    if tried.together is None:
+    samples = f"({pluralise(len(trials.samples), 'sample')})"
+    now = f"{format_number(trials.decibels)} dB"
+    if trials.remade is not None and trials.remade - trials.decibels >= WORTH:
+        rebuilt = f"a new build reaches {format_number(trials.remade)} dB"
+        return [f"{foreign}: {rebuilt}, this one {now} {samples}"]
+    if trials.together is None:
         return []
-    names = join_names(f'"{gain.name}"' for gain in tried.worst)
-    if tried.made is not None and abs(tried.made - tried.together) >= WORTH:
-        anew = f"with {names} in float, one that is made anew comes to {format_number(tried.made)} dB"
-        return [f"{foreign}: {anew}, this one to {format_number(tried.together)} dB {samples}"]
-    layers = pluralise(tried.layers, "quantised layer")
-    if tried.tried < tried.layers:
-        layers = f"{layers} ({tried.tried} were tried)"
-    if tried.made is not None and tried.made - tried.decibels >= WORTH:
-        size = f" and is {format_bytes(tried.more_bytes)} bigger" if tried.more_bytes > 0 else ""
-        told = f"of {layers} of {variant}, those that lose the most are {names}: with these added to exclude its recipe"
-        return [f"{told} makes a file that comes to {format_number(tried.made)} dB instead of {now}{size} {samples}"]
-    worst = pluralise(len(tried.worst), "layer")
-    told = f"no layer of {variant} stands out: with the worst {worst} of {tried.layers} in float it would come to"
-    reached = f"{format_number(tried.together)} dB instead of {now} {samples}"
-    return [f"{told} {reached}, so all of it is too coarse, or its calibration"]
+    names = join_names(f'"{gain.name}"' for gain in trials.worst)
+    if trials.made is not None and abs(trials.made - trials.together) >= WORTH:
+        rebuilt = f"with {names} in float, a new build reaches {format_number(trials.made)} dB"
+        return [f"{foreign}: {rebuilt}, this one {format_number(trials.together)} dB {samples}"]
+    layers = pluralise(trials.layers, "quantised layer")
+    if trials.tried < trials.layers:
+        layers = f"{layers} ({trials.tried} were tried)"
+    if trials.made is not None and trials.made - trials.decibels >= WORTH:
+        size = f" and is {format_bytes(trials.more_bytes)} bigger" if trials.more_bytes > 0 else ""
+        lose = "loses" if len(trials.worst) == 1 else "lose"
+        message = f"of {layers} of {variant}, {names} {lose} the most: with these in exclude the recipe makes a file"
+        return [f"{message} that reaches {format_number(trials.made)} dB instead of {now}{size} {samples}"]
+    worst = pluralise(len(trials.worst), "layer")
+    message = f"no layer of {variant} stands out: with the worst {worst} of {trials.layers} in float it reaches"
+    reached = f"{format_number(trials.together)} dB instead of {now} {samples}"
+    return [f"{message} {reached}, so the whole file is too coarse, or its calibration is wrong"]

@@ -1,1 +1,1 @@
-"""Emulated processors: which there are, and how a worker is started on one. Needs neither root nor a container."""
+"""Emulated processors: which exist, and how a worker starts on one. Needs neither root nor a container."""

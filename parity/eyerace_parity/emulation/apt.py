@@ -1,7 +1,7 @@
-"""Packages of the host's distribution, for any architecture, fetched and unpacked as an ordinary user.
+"""Downloads and unpacks packages of the host's distribution, for any architecture, without root.
 
-apt is given a state of its own in a folder that is thrown away afterwards, so the host's lists, cache and installed
-packages stay untouched; its proxies and credentials are the host's. It verifies signatures and digests as always.
+apt gets its own state in a temporary folder, so the host's lists, cache and installed packages do not change. Proxies
+and credentials are the host's. apt verifies signatures and digests as usual.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress
 
 _TOOLS: Final = ("apt-get", "dpkg", "dpkg-deb", "tar")
-_MERGED: Final = ("bin", "lib", "sbin")
-"""Folders that every release keeps under ``usr`` by now, though some packages still ship them at the top."""
+_USR_MERGED: Final = ("bin", "lib", "sbin")
+"""Folders that every release keeps under ``usr``, although some packages still ship them at the top."""
 
-_OFFLINE: Final = "check the network and the proxy that apt uses, or bring your own with --sysroot and --qemu"
+_OFFLINE: Final = "check the network and apt's proxy, or use your own with --sysroot and --qemu"
 
 
 @dataclass(frozen=True, slots=True)
 class Apt:
-    """An apt with a state of its own.
+    """An apt with its own state.
 
     Attributes:
-        folder: Where its state lies.
-        architecture: What it fetches, as Debian names it.
-        installed: The file that says which packages are there already; they are not fetched.
+        folder: Folder of its state.
+        architecture: Architecture of the packages, as Debian names it.
+        installed: dpkg's status file of installed packages, which are not downloaded; none if ``None``.
     """
 
     folder: Path
@@ -45,66 +45,66 @@ class Apt:
     installed: Path | None = None
 
     def fetch(self, packages: Sequence[str], what: str, progress: Progress) -> tuple[Path, ...]:
-        """Fetch packages with all that they depend on.
+        """Download packages with all dependencies.
 
         Args:
             packages: Their names.
             what: What they are for, for the progress bar.
-            progress: Hears of it.
+            progress: Receives the progress.
 
         Returns:
-            The package files, in order of their names.
+            The package files, sorted by name.
 
         Raises:
-            MeasurementError: This is no Debian or Ubuntu, the network failed, or a package does not exist.
+            MeasurementError: This is not Debian or Ubuntu, the network failed, or a package does not exist.
         """
         release = distribution()
         require_tools()
         self._prepare(release.identity)
         with progress.task(f"{what}: reading package lists", None):
             trouble = self._update()
-        wanted = ("install", "--no-install-recommends", "--assume-yes", "-qq", *packages)
+        install = ("install", "--no-install-recommends", "--assume-yes", "-qq", *packages)
         try:
             names = run_step(
-                self._command(*wanted, "--print-uris"),
+                self._command(*install, "--print-uris"),
                 what=f"finding {' and '.join(packages)} for {self.architecture}",
                 folder=self.folder,
                 next_step=_OFFLINE,
             )
         except MeasurementError as error:
-            # What is missing from the lists is missing because they could not be read.
+            # A package is missing from the lists because the lists could not be read.
             raise trouble or error from error
         expected = [line.split()[1] for line in names.splitlines() if line.startswith("'")]
-        self._download(wanted, what, expected, progress)
+        self._download(install, what, expected, progress)
         found = tuple(sorted((self.folder / "archives").glob("*.deb")))
         if not found:
             raise MeasurementError(
                 f"apt fetched nothing for {' and '.join(packages)} ({self.architecture})",
-                next_step="install them with the distribution's own tools, or bring your own with --sysroot and --qemu",
+                next_step="install them with the distribution's own tools, or use your own with --sysroot and --qemu",
             )
         return found
 
-    def _download(self, wanted: Sequence[str], what: str, expected: Sequence[str], progress: Progress) -> None:
+    def _download(self, install: Sequence[str], what: str, expected: Sequence[str], progress: Progress) -> None:
         done: set[str] = set()
         with progress.task(f"{what}: fetching packages", len(expected)) as task:
 
-            def look() -> None:
-                here = {path.name for path in (self.folder / "archives").glob("*.deb")}
-                task.advance(len(here - done))
-                done.update(here)
+            def count_files() -> None:
+                present = {path.name for path in (self.folder / "archives").glob("*.deb")}
+                task.advance(len(present - done))
+                done.update(present)
 
             run_step(
-                self._command(*wanted, "--download-only"),
+                self._command(*install, "--download-only"),
                 what=f"fetching packages of {self.architecture}",
                 folder=self.folder,
-                watch=look,
+                watch=count_files,
                 next_step=_OFFLINE,
             )
 
     def _update(self) -> MeasurementError | None:
-        """Read the lists. One archive of several may fail; whether that matters shows when a package is missing."""
+        """Read the package lists. One archive of several may fail; it matters only if a package is missing."""
         try:
-            # Without this word apt ends well though it has read nothing.
+            # Without this option apt ends with 0 even if it has read no list.
             command = self._command("update", "-qq", "-o", "APT::Update::Error-Mode=any")
             run_step(command, what="reading the package lists", folder=self.folder, next_step=_OFFLINE)
         except MeasurementError as error:
@@ -122,7 +122,7 @@ class Apt:
         (self.folder / "apt.conf").write_text(self._configuration(), encoding="utf-8")
 
     def _configuration(self) -> str:
-        """What is read after the host's own configuration. Its hooks are for its own packages, so they are cleared."""
+        """Settings that apt reads after the host's own. Hooks of the host are cleared: they act on its own packages."""
         folder = self.folder.as_posix()
         state = {
             "Dir::State": folder,
@@ -137,12 +137,12 @@ class Apt:
             "Dir::Etc::sourcelist": "/dev/null",
             "Dir::Etc::sourceparts": f"{folder}/sources",
             "APT::Architecture": self.architecture,
-            "APT::Sandbox::User": "root",  # apt's own user cannot write into a folder of ours
+            "APT::Sandbox::User": "root",  # the user _apt cannot write into this folder
             "APT::Get::AllowUnauthenticated": "false",
             "Acquire::AllowInsecureRepositories": "false",
             "Acquire::AllowDowngradeToInsecureRepositories": "false",
             "Acquire::Languages": "none",
-            "Debug::NoLocking": "true",  # the state is ours alone, and the host's lock is not ours to take
+            "Debug::NoLocking": "true",  # nobody else uses this state, and the host's lock needs root
         }
         clear = ("APT::Update", "APT::Architectures", "DPkg")
         lines = [*(f"#clear {name};" for name in clear), *(f'{name} "{value}";' for name, value in state.items())]
@@ -153,7 +153,7 @@ class Apt:
 
 
 def require_tools() -> None:
-    """Refuse a machine that lacks what unpacks packages.
+    """Refuse a machine without the tools that unpack packages.
 
     Raises:
         MeasurementError: A tool is missing.
@@ -161,8 +161,8 @@ def require_tools() -> None:
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
         raise MeasurementError(
-            f"{' and '.join(missing)} cannot be found, so packages cannot be fetched",
-            next_step="bring your own with --sysroot FOLDER and --qemu FOLDER",
+            f"{' and '.join(missing)} cannot be found, so packages cannot be downloaded",
+            next_step="use your own with --sysroot FOLDER and --qemu FOLDER",
         )
 
 
@@ -178,31 +178,31 @@ def native_architecture() -> str:
 
 
 def unpack(packages: Sequence[Path], root: Path, what: str, progress: Progress) -> dict[str, str]:
-    """Unpack packages into a folder; nothing of theirs is run.
+    """Unpack packages into a folder; none of their scripts run.
 
     Args:
         packages: Package files.
-        root: Where to; made.
+        root: Target folder; it is created.
         what: What they are for, for the progress bar.
-        progress: Hears of it.
+        progress: Receives the progress.
 
     Returns:
         Version by package.
 
     Raises:
-        MeasurementError: A package is torn, or the disk is full.
+        MeasurementError: A package is damaged, or the disk is full.
     """
-    for name in _MERGED:
+    for name in _USR_MERGED:
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
-    # A pipe of the shell would hide the first command's failure, so the archive is written out in between.
+    # In a shell pipe the failure of the first command is lost, so the archive is written to a file.
     archive = root.parent / "package.tar"
     with progress.task(f"{what}: unpacking", len(packages)) as task:
         for package in packages:
-            told = {"what": f"unpacking {package.name}", "folder": root.parent}
+            step = {"what": f"unpacking {package.name}", "folder": root.parent}
             script = 'dpkg-deb --fsys-tarfile "$1" > "$2" && exec tar -x --keep-directory-symlink --no-same-owner '
             script += '--exclude=./dev -C "$3" -f "$2"'
-            run_step(("sh", "-c", script, "sh", str(package), str(archive), str(root)), **told)  # type: ignore[arg-type]
+            run_step(("sh", "-c", script, "sh", str(package), str(archive), str(root)), **step)  # type: ignore[arg-type]
             task.advance()
     archive.unlink(missing_ok=True)
     return dict(_name_and_version(package) for package in packages)

@@ -1,7 +1,7 @@
-"""The folder that installed parts lie in: each whole or not there, one install at a time.
+"""The folder of installed parts. Each part is complete or absent, and one install runs at a time.
 
-A part is made beside its place and renamed into it with its manifest, so whatever an install was cut off in is never
-taken for a part; the next install sweeps it away.
+A part is made in a staging folder and renamed into place with its manifest. So an interrupted install never counts as a
+part; the next install deletes what it left.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress
 
 SCHEMA: Final = 1
-"""Version of a part's form; parts of any other are not taken."""
+"""Version of a part's layout; parts of another version are ignored."""
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Error numbers of a disk that is full, and of one that is full for this user."""
+"""Error numbers of a full disk, and of an exhausted quota."""
 
 _MANIFEST: Final = "manifest.json"
 _MAKING: Final = "making-"
-_OTHERS: Final = ("views", "counters")
-"""Folders of what is made from parts; it costs little to make again."""
+_DERIVED: Final = ("views", "counters")
+"""Folders derived from parts; they are cheap to make again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something installed.
+    """An installed part.
 
     Attributes:
         kind: ``userland``, ``qemu`` or ``runtime``.
-        name: Which of its kind.
-        versions: What it is made of: version by package.
+        name: Name within its kind.
+        versions: Its contents: version by package.
         bytes: Size of its files when it was installed.
-        folder: Where it lies.
+        folder: Its folder.
     """
 
     kind: str
@@ -66,37 +66,37 @@ class Part:
 
     @property
     def digest(self) -> str:
-        """Digest of the versions that it is made of."""
+        """Digest of its versions."""
         return versions_digest(self.versions)
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder.
+    """The folder of installed parts.
 
     Attributes:
-        folder: Where it is; made at the first install.
+        folder: Its path; the first install creates it.
     """
 
     folder: Path
 
     def parts(self, kind: str = "*") -> tuple[Part, ...]:
-        """All whole parts of a kind, the one installed last coming first."""
+        """All complete parts of a kind, newest first."""
         found = [part for path in self.folder.glob(f"{kind}-*/{_MANIFEST}") if (part := _part(path)) is not None]
         return tuple(sorted(found, key=lambda part: (part.folder / _MANIFEST).stat().st_mtime_ns, reverse=True))
 
     def part(self, kind: str, name: str) -> Part | None:
-        """The part of this name, if it is there and whole."""
+        """The part of this name; ``None`` if it is absent or incomplete."""
         return _part(self.folder / f"{kind}-{name}" / _MANIFEST)
 
     @contextlib.contextmanager
     def claim(self, progress: Progress) -> Iterator[None]:
-        """Be the only one who installs here: another install is waited for. The lock ends with its process.
+        """Take the install lock: another install is waited for. The lock ends with its process.
 
         Raises:
-            MeasurementError: The folder cannot be made or locked.
+            MeasurementError: The folder cannot be created or locked.
         """
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - its import costs more than finding all that is there
+        from filelock import FileLock, Timeout  # noqa: PLC0415 - its import takes longer than finding the parts
 
         with self.told():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -119,13 +119,13 @@ class Home:
 
     @contextlib.contextmanager
     def making(self, room: int = 0) -> Iterator[Path]:
-        """A folder to make a part in, beside the parts; gone afterwards unless the part was kept.
+        """A staging folder to make a part in; it is deleted afterwards unless the part was kept.
 
         Args:
-            room: Bytes that making it takes; asked for first, because not every tool notices a full disk.
+            room: Bytes needed; checked first, because not every tool notices a full disk.
 
         Raises:
-            MeasurementError: There is less room, or the folder cannot be made.
+            MeasurementError: There is not enough space, or the folder cannot be created.
         """
         with self.told():
             if shutil.disk_usage(self.folder).free < room:
@@ -137,40 +137,40 @@ class Home:
                 shutil.rmtree(staging, ignore_errors=True)
 
     def keep(self, staging: Path, kind: str, name: str, versions: Mapping[str, str]) -> Part:
-        """Take what was made as a part, whole or not at all.
+        """Turn the staging folder into a part, completely or not at all.
 
         Args:
             staging: Folder from :meth:`making`; its ``root`` becomes the part's.
             kind: Kind of the part.
             name: Name of the part.
-            versions: What it is made of.
+            versions: Its contents.
         """
-        made, place = staging / "part", self.folder / f"{kind}-{name}"
+        made, target = staging / "part", self.folder / f"{kind}-{name}"
         with self.told():
             made.mkdir()
             (staging / "root").rename(made / "root")
             manifest = {"schema": SCHEMA, "versions": dict(sorted(versions.items())), "bytes": size_of(made)}
             (made / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             if hasattr(os, "sync"):
-                os.sync()  # the name must not reach the disk before what it names
-            if place.exists():
-                shutil.rmtree(place)
-            made.rename(place)
-        return Part(kind, name, MappingProxyType(dict(versions)), int(str(manifest["bytes"])), place)
+                os.sync()  # the content must reach the disk before the rename does
+            if target.exists():
+                shutil.rmtree(target)
+            made.rename(target)
+        return Part(kind, name, MappingProxyType(dict(versions)), int(str(manifest["bytes"])), target)
 
     def size(self) -> int:
-        """Bytes of all that an install has left here, whole or not."""
-        return sum(size_of(folder) for folder in self._ours())
+        """Bytes of everything that installs have left here, complete or not."""
+        return sum(size_of(folder) for folder in self._own_folders())
 
     def clean(self, progress: Progress) -> int:
-        """Remove all parts; return the bytes that were freed. Waits for an install under way."""
+        """Remove all parts; return the freed bytes. Waits for a running install."""
         if not self.folder.is_dir():
             return 0
         with self.claim(progress), progress.task("removing", None):
             freed = 0
-            for folder in self._ours():
+            for folder in self._own_folders():
                 bytes_of_it = size_of(folder)
-                # Renamed first: what is half removed must not be taken for a part.
+                # Renamed first, so that a partly removed folder never counts as a part.
                 gone = folder.rename(self.folder / f"{_MAKING}clean-{folder.name}")
                 with self.told():
                     shutil.rmtree(gone)
@@ -179,16 +179,16 @@ class Home:
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
-        """Tell an error of the file system here as a sentence."""
+        """Turn an error of the file system into a sentence."""
         try:
             yield
         except OSError as error:
             raise trouble_at(self.folder, error) from error
 
-    def _ours(self) -> list[Path]:
-        """Only folders that an install makes: ``--home`` may have been pointed at somebody's papers."""
+    def _own_folders(self) -> list[Path]:
+        """Only folders that an install makes: ``--home`` may point to a folder with other files."""
         parts = [path.parent for path in self.folder.glob(f"*-*/{_MANIFEST}") if _part(path) is not None]
-        others = [self.folder / name for name in _OTHERS if (self.folder / name).is_dir()]
+        others = [self.folder / name for name in _DERIVED if (self.folder / name).is_dir()]
         return parts + others + list(self.folder.glob(f"{_MAKING}*"))
 
     def _sweep(self) -> None:
@@ -202,12 +202,12 @@ def versions_digest(versions: Mapping[str, str]) -> str:
 
 
 def content_name(versions: Mapping[str, str]) -> str:
-    """Short name for a part that is made of these versions."""
+    """Short name for a part with these versions."""
     return versions_digest(versions).removeprefix("sha256:")[:12]
 
 
 def trouble_at(folder: Path, error: OSError) -> MeasurementError:
-    """Say what the file system refused, and what can be done about it."""
+    """Describe an error of the file system, and what to do about it."""
     if error.errno in FULL:
         return disk_full(folder)
     what = error.strerror or str(error)
@@ -219,13 +219,13 @@ def trouble_at(folder: Path, error: OSError) -> MeasurementError:
 
 
 def disk_full(folder: Path) -> MeasurementError:
-    """Say that nothing more fits, and that nothing half made was left."""
+    """Report a full disk."""
     try:
         free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free now"
     except OSError:
-        free = "how much is free cannot be told"
+        free = "the free space is unknown"
     return MeasurementError(
-        f"the disk of {display_path(folder)} is full ({free}); nothing that was begun there is kept",
+        f"the disk of {display_path(folder)} is full ({free}); the unfinished install was removed",
         next_step="free about 400 MB (an install keeps 210), or choose another folder with --home",
     )
 
@@ -235,13 +235,13 @@ def size_of(folder: Path) -> int:
     total = 0
     for base, _, names in os.walk(folder):
         for name in names:
-            with contextlib.suppress(OSError):  # another process may tidy at the same time
+            with contextlib.suppress(OSError):  # another process may delete files at the same time
                 total += os.lstat(os.path.join(base, name)).st_size  # noqa: PTH118 - thousands of files
     return total
 
 
 def _part(manifest: Path) -> Part | None:
-    """Read a part by its manifest; anything torn or foreign is no part."""
+    """Read a part by its manifest; anything incomplete or foreign is not a part."""
     try:
         found = json.loads(manifest.read_bytes())
         kind, _, name = manifest.parent.name.partition("-")
@@ -253,19 +253,19 @@ def _part(manifest: Path) -> Part | None:
         return None
 
 
-_FULL_IN_WORDS: Final = ("no space left on device", "disk quota exceeded", "not enough free space")
+_FULL_PHRASES: Final = ("no space left on device", "disk quota exceeded", "not enough free space")
 
 
-_LEAST_FREE: Final = 1 << 19
+_MIN_FREE_BYTES: Final = 1 << 19
 
 
-_LOOK_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 0.2
 
 
-_MOST_SECONDS: Final = 1800.0
+_MAX_SECONDS: Final = 1800.0
 
 
-_TAIL: Final = 3
+_MAX_LINES: Final = 3
 
 
 def run_step(
@@ -280,10 +280,10 @@ def run_step(
     """Run a command to its end.
 
     Args:
-        command: What to run.
-        what: What it does, for the message, e.g. ``fetching packages``.
-        folder: Where it works.
-        env: Variables to add to this process's environment.
+        command: The command.
+        what: What it does, for the message, e.g. ``downloading packages``.
+        folder: Its working folder.
+        env: Variables added to this process's environment.
         watch: Called a few times a second while it runs.
         next_step: What to do if it fails.
 
@@ -291,14 +291,14 @@ def run_step(
         Its standard output.
 
     Raises:
-        MeasurementError: It cannot be run, or failed.
+        MeasurementError: It cannot be run, or fails.
     """
-    # In English, because some of what it says is looked at.
+    # In English, because some of its messages are parsed.
     variables = {**os.environ, "LC_ALL": "C", **(env or {})}
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(  # noqa: S603 - the host's own tools
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=said, cwd=folder, env=variables, **new_group()
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, cwd=folder, env=variables, **new_group()
             )
         except OSError as error:
             raise MeasurementError(
@@ -307,38 +307,38 @@ def run_step(
         try:
             _wait(process, watch, folder, what)
         finally:
-            end_group(process)  # on Ctrl-C too, and what it has left behind
+            end_group(process)  # after Ctrl-C too; ends its children as well
         out.seek(0)
-        said.seek(0)
-        output, complaint = (stream.read().decode(errors="replace") for stream in (out, said))
+        errors.seek(0)
+        output, error_text = (stream.read().decode(errors="replace") for stream in (out, errors))
     if process.returncode == 0:
         return output
-    # Not a matter of the exit code alone: a full disk is met as a torn file as well.
-    if any(words in f"{complaint}{output}".casefold() for words in _FULL_IN_WORDS):
+    # The exit code alone is not enough: some tools report a full disk as a damaged file.
+    if any(words in f"{error_text}{output}".casefold() for words in _FULL_PHRASES):
         raise disk_full(folder)
-    raise MeasurementError(f"{what} failed: {_why(process.returncode, complaint or output)}", next_step=next_step)
+    raise MeasurementError(f"{what} failed: {_why(process.returncode, error_text or output)}", next_step=next_step)
 
 
 def _wait(process: subprocess.Popen[bytes], watch: Callable[[], None], folder: Path, what: str) -> None:
-    until = time.monotonic() + _MOST_SECONDS
+    deadline = time.monotonic() + _MAX_SECONDS
     while process.poll() is None:
         watch()
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise MeasurementError(
-                f"{what} did not end within {_MOST_SECONDS / 60:.0f} minutes, and was ended",
-                next_step="check the network, and the room on the disk",
+                f"{what} did not finish within {_MAX_SECONDS / 60:.0f} minutes, and was ended",
+                next_step="check the network and the free disk space",
             )
-        if shutil.disk_usage(folder).free < _LEAST_FREE:
-            raise disk_full(folder)  # some wait for ever for room that nobody makes, apt among them
+        if shutil.disk_usage(folder).free < _MIN_FREE_BYTES:
+            raise disk_full(folder)  # apt and other tools wait forever for free space
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_LOOK_SECONDS)
+            process.wait(_POLL_SECONDS)
     watch()
 
 
-def _why(code: int, said: str) -> str:
-    """The lines that name an error, else the last ones, else how it ended."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [line for line in lines if line.lower().startswith(("e:", "error", "err:"))] or lines
-    if telling:
-        return "; ".join(dict.fromkeys(telling[-_TAIL:]))
-    return f"it died of {signal_in_words(-code)}" if code < 0 else f"it left with exit code {code}"
+def _why(code: int, errors: str) -> str:
+    """The lines that name an error; otherwise the last lines; otherwise how it ended."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    error_lines = [line for line in lines if line.lower().startswith(("e:", "error", "err:"))] or lines
+    if error_lines:
+        return "; ".join(dict.fromkeys(error_lines[-_MAX_LINES:]))
+    return f"it died of {signal_in_words(-code)}" if code < 0 else f"it ended with exit code {code}"

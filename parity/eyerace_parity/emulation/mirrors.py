@@ -1,7 +1,7 @@
-"""Where the host's distribution keeps its packages: read from its own apt sources, for this or another architecture.
+"""Finds the host distribution's package archives in its apt sources, for this or another architecture.
 
-Only the release's own archives are taken (its suite with ``-updates`` and ``-security``, its component ``main``): every
-further source is one more that may fail or mix in foreign packages. Signatures are always asked for.
+Only the release's own archives are used (its suite with ``-updates`` and ``-security``, its component ``main``): every
+further source may fail or add foreign packages. Signatures are always required.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _ALIASES: Final = frozenset({"oldoldstable", "oldstable", "stable", "testing", "unstable", "sid", "devel"})
 _SUFFIXES: Final = ("", "-updates", "-security", "/updates")
 _ONE_LINE: Final = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<parts>.+)$")
-_KEPT: Final = ("Signed-By", "Check-Valid-Until", "Check-Date")
-"""Fields that are handed on. ``Trusted`` is not: it would switch signatures off."""
+_COPIED_FIELDS: Final = ("Signed-By", "Check-Valid-Until", "Check-Date")
+"""Fields that are copied. ``Trusted`` is not: it would switch off signatures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Archive:
     """One source of packages.
 
     Attributes:
-        uri: Where it is.
+        uri: Its address.
         suite: Release within it, e.g. ``bookworm-updates``.
         components: Its parts, e.g. ``main``.
-        architectures: Those it is limited to; empty for all.
-        fields: What else was said of it and is handed on, such as its signing key.
+        architectures: The architectures it is limited to; empty for all.
+        fields: Further fields that are copied, such as the signing key.
     """
 
     uri: str
@@ -43,7 +43,7 @@ class Archive:
     fields: tuple[tuple[str, str], ...]
 
     def stanza(self) -> str:
-        """In the form that apt reads. Of all indexes only that of the packages is asked for."""
+        """The archive in apt's deb822 format; only the package index is downloaded."""
         lines = ["Types: deb", f"URIs: {self.uri}", f"Suites: {self.suite}", f"Components: {' '.join(self.components)}"]
         lines += ["Targets: Packages", *(f"{name}: {value}" for name, value in self.fields)]
         return "\n".join(lines) + "\n"
@@ -54,9 +54,9 @@ class Distribution:
     """The host's release.
 
     Attributes:
-        identity: ``debian`` or ``ubuntu``, whose archives are used; derivatives name one of them.
+        identity: ``debian`` or ``ubuntu``; a derivative uses the archives of one of them.
         version: Its version, e.g. ``12``.
-        codename: The suite's name, e.g. ``bookworm``; empty where it has none.
+        codename: Name of the suite, e.g. ``bookworm``; empty if it has none.
     """
 
     identity: str
@@ -65,7 +65,7 @@ class Distribution:
 
 
 def distribution(os_release: Mapping[str, str] | None = None) -> Distribution:
-    """Tell the host's distribution.
+    """Detect the host's distribution.
 
     Args:
         os_release: Contents of ``/etc/os-release``; read by default.
@@ -82,36 +82,36 @@ def distribution(os_release: Mapping[str, str] | None = None) -> Distribution:
     if identity is None:
         raise MeasurementError(
             f"this machine is neither Debian nor Ubuntu ({found.get('PRETTY_NAME') or platform.system()}), so an arm64 "
-            "userland cannot be fetched from its distribution",
-            next_step="bring your own with --sysroot FOLDER (an unpacked arm64 root with python3) and --qemu FOLDER",
+            "userland cannot be downloaded from its distribution",
+            next_step="use your own with --sysroot FOLDER (an unpacked arm64 root with python3) and --qemu FOLDER",
         )
     codename = found.get("UBUNTU_CODENAME", "") if identity == "ubuntu" else ""
     return Distribution(identity, found.get("VERSION_ID", "rolling"), codename or found.get("VERSION_CODENAME", ""))
 
 
 def archives(release: Distribution, etc: Path = Path("/etc/apt")) -> tuple[Archive, ...]:
-    """The release's own archives, as the host's apt is set up to use them.
+    """The release's own archives, as configured in the host's apt.
 
     Args:
         release: The distribution.
         etc: Folder of apt's configuration.
 
     Raises:
-        MeasurementError: None is set up.
+        MeasurementError: No archive is configured.
     """
-    every = [archive for archive in _all(etc) if _is_plain(archive)]
-    own = [archive for archive in every if _base(archive.suite) == release.codename]
-    own = own or [archive for archive in every if _base(archive.suite) in _ALIASES]
-    # Whoever else publishes for this release signs with a key of their own.
+    candidates = [archive for archive in _read_sources(etc) if _is_official(archive)]
+    own = [archive for archive in candidates if _base(archive.suite) == release.codename]
+    own = own or [archive for archive in candidates if _base(archive.suite) in _ALIASES]
+    # Third-party archives for this release are signed with other keys.
     official = [
         archive for archive in own if f"{release.identity}-archive" in dict(archive.fields).get("Signed-By", "")
     ]
-    unsaid = [archive for archive in own if "Signed-By" not in dict(archive.fields)]
-    chosen = official + unsaid or own
+    without_key = [archive for archive in own if "Signed-By" not in dict(archive.fields)]
+    chosen = official + without_key or own
     if not chosen:
         raise MeasurementError(
             f"apt on this machine names no archive of {release.identity} {release.codename or release.version}",
-            next_step=f"add the distribution's own to {etc.as_posix()}, or bring a userland with --sysroot FOLDER",
+            next_step=f"add the distribution's own to {etc.as_posix()}, or use a userland with --sysroot FOLDER",
         )
     return tuple(dict.fromkeys(chosen))
 
@@ -119,15 +119,15 @@ def archives(release: Distribution, etc: Path = Path("/etc/apt")) -> tuple[Archi
 def for_architecture(
     found: tuple[Archive, ...], architecture: str, *, native: str, identity: str
 ) -> tuple[Archive, ...]:
-    """Choose, or derive, the archives that hold an architecture.
+    """Choose, or derive, the archives for an architecture.
 
-    Debian keeps all architectures together. Ubuntu keeps arm64 apart, in ``ubuntu-ports``: on the host ``ports`` for
-    its own archives, and on most mirrors in a folder beside.
+    Debian has all architectures in one archive. Ubuntu has arm64 in ``ubuntu-ports``: on the host ``ports`` for its own
+    archives, and on most mirrors in a separate folder.
 
     Args:
         found: Archives of the host.
-        architecture: As Debian names it, e.g. ``arm64``.
-        native: The host's own.
+        architecture: Debian's name for it, e.g. ``arm64``.
+        native: The host's own architecture.
         identity: ``debian`` or ``ubuntu``.
     """
     if architecture == native:
@@ -144,7 +144,7 @@ def _ports(uri: str) -> str:
     return re.sub(r"/ubuntu(?=/|$)", "/ubuntu-ports", uri)
 
 
-def _is_plain(archive: Archive) -> bool:
+def _is_official(archive: Archive) -> bool:
     known = any(archive.suite == _base(archive.suite) + suffix for suffix in _SUFFIXES)
     personal = re.match(r"^\w+://ppa\.", archive.uri) is not None
     return known and "main" in archive.components and not archive.uri.startswith("cdrom:") and not personal
@@ -154,14 +154,14 @@ def _base(suite: str) -> str:
     return re.split(r"[-/]", suite, maxsplit=1)[0]
 
 
-def _all(etc: Path) -> Iterator[Archive]:
+def _read_sources(etc: Path) -> Iterator[Archive]:
     parts = etc / "sources.list.d"
     for path in (etc / "sources.list", *sorted(parts.glob("*.list"))):
         for line in _text(path).splitlines():
-            yield from _one_line(line.partition("#")[0].strip())
+            yield from _parse_line(line.partition("#")[0].strip())
     for path in sorted(parts.glob("*.sources")):
         for stanza in re.split(r"\n[ \t]*\n", _text(path)):
-            yield from _deb822(stanza)
+            yield from _parse_deb822(stanza)
 
 
 def _text(path: Path) -> str:
@@ -171,17 +171,17 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _one_line(line: str) -> Iterator[Archive]:
+def _parse_line(line: str) -> Iterator[Archive]:
     match = _ONE_LINE.match(line)
     if match is None:
         return
     options = dict(option.split("=", 1) for option in (match["options"] or "").split() if "=" in option)
-    fields = tuple((name, options[name.lower()]) for name in _KEPT if name.lower() in options)
+    fields = tuple((name, options[name.lower()]) for name in _COPIED_FIELDS if name.lower() in options)
     architectures = tuple(filter(None, options.get("arch", "").split(",")))
     yield Archive(match["uri"].rstrip("/"), match["suite"], tuple(match["parts"].split()), architectures, fields)
 
 
-def _deb822(stanza: str) -> Iterator[Archive]:
+def _parse_deb822(stanza: str) -> Iterator[Archive]:
     fields: dict[str, str] = {}
     name = ""
     for line in stanza.splitlines():
@@ -195,7 +195,7 @@ def _deb822(stanza: str) -> Iterator[Archive]:
             fields[name] = value.strip()
     if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in {"no", "false", "0"}:
         return
-    kept = tuple((name, fields[name.lower()]) for name in _KEPT if name.lower() in fields)
+    kept = tuple((name, fields[name.lower()]) for name in _COPIED_FIELDS if name.lower() in fields)
     for uri in fields.get("uris", "").split():
         for suite in fields.get("suites", "").split():
             components = tuple(fields.get("components", "").split())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAME: Final = "qemu"
 
 _KIND: Final = "qemu"
-_ROOM: Final = 160_000_000
+_NEEDED_BYTES: Final = 160_000_000
 _PACKAGE: Final = "qemu-user"
 _STATUS: Final = Path("/var/lib/dpkg/status")
 _SECONDS: Final = 30.0
@@ -31,13 +31,13 @@ _PATH_VARIABLE: Final = "LD_LIBRARY_PATH"
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """A qemu at hand.
+    """An available QEMU.
 
     Attributes:
         binary: The program.
-        libraries: Folders of libraries that the host lacks; empty for a qemu of the machine.
-        version: What it says of itself.
-        origin: Where it is from, in words.
+        libraries: Folders of libraries that the host lacks; empty for the machine's own QEMU.
+        version: The version it reports.
+        origin: Where it comes from, in words.
     """
 
     binary: Path
@@ -46,22 +46,22 @@ class Emulator:
     origin: str
 
     def bare(self) -> tuple[str, ...]:
-        """The command that starts it in an empty environment: what the host has set must not reach an arm64 guest."""
+        """The command that starts it in an empty environment: the host's variables must not reach an arm64 guest."""
         path = [f"{_PATH_VARIABLE}={_joined(self.libraries)}"] if self.libraries else []
         return ("/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", *path, str(self.binary))
 
     def within(self) -> tuple[str, ...]:
-        """The command that starts it in this process's environment, less what qemu itself would read from there."""
+        """The command that starts it in this process's environment, without the variables that QEMU itself reads."""
         unset = [word for name in sorted(os.environ) if name.startswith("QEMU_") for word in ("-u", name)]
         path = [f"{_PATH_VARIABLE}={_joined(self.libraries)}"] if self.libraries else []
-        front = ("/usr/bin/env", *unset, *path) if unset or path else ()
-        return (*front, str(self.binary))
+        prefix = ("/usr/bin/env", *unset, *path) if unset or path else ()
+        return (*prefix, str(self.binary))
 
     def hidden(self, *, keep: bool) -> tuple[str, ...]:
-        """Arguments that keep the libraries of qemu from the guest.
+        """Arguments that hide QEMU's own libraries from the guest.
 
         Args:
-            keep: Give the guest the host's own setting, for a guest of the host's own architecture.
+            keep: Pass the host's own setting on, for a guest of the host's architecture.
         """
         if not self.libraries:
             return ()
@@ -70,17 +70,18 @@ class Emulator:
 
 
 def find_qemu(architecture: Architecture, home: Home, own: Path | None = None) -> Emulator | None:
-    """The emulator at hand, if there is one: the user's own, else the machine's, else one installed.
+    """The available emulator: the user's own, else the machine's, else an installed one; ``None`` if there is none.
 
     Raises:
-        MeasurementError: The user's own is not there, or the one found does not run.
+        MeasurementError: The user's own does not exist, or the one found does not run.
     """
     name = f"qemu-{architecture}"
     if own is not None:
         binary = shutil.which(name, path=str(own)) or shutil.which(f"{name}-static", path=str(own))
         if binary is None:
             raise MeasurementError(
-                f"there is no {name} in {display_path(own)}", next_step="name the folder that holds it: --qemu FOLDER"
+                f"there is no {name} in {display_path(own)}",
+                next_step="name the folder that contains it: --qemu FOLDER",
             )
         return _emulator(Path(binary).absolute(), (), "your own")
     if (binary := shutil.which(name)) is not None:
@@ -92,23 +93,23 @@ def find_qemu(architecture: Architecture, home: Home, own: Path | None = None) -
 
 
 def install_qemu(architecture: Architecture, home: Home, progress: Progress) -> Emulator:
-    """Fetch and unpack the distribution's own, with the libraries that this host lacks. The caller holds the claim.
+    """Download and unpack the distribution's package, with libraries that this host lacks. The caller holds the lock.
 
     Raises:
-        MeasurementError: It cannot be fetched, or the disk is full.
+        MeasurementError: It cannot be downloaded, or the disk is full.
     """
     native = native_architecture()
-    with home.making(_ROOM) as staging:
+    with home.making(_NEEDED_BYTES) as staging:
         (staging / "apt").mkdir()
         packages = Apt(staging / "apt", native, installed=_STATUS).fetch((_PACKAGE,), NAME, progress)
         versions = unpack(packages, staging / "root", NAME, progress)
         shutil.rmtree(staging / "apt")
-        _keep_what_is_run(staging / "root")
+        _remove_other_emulators(staging / "root")
         part = home.keep(staging, _KIND, f"{native}-{content_name(versions)}", versions)
     return _of_part(part, f"qemu-{architecture}")
 
 
-def _keep_what_is_run(root: Path) -> None:
+def _remove_other_emulators(root: Path) -> None:
     """Remove the emulators of some thirty other processors: they are most of the package."""
     for binary in (root / "usr" / "bin").glob("qemu-*"):
         if binary.name not in {"qemu-aarch64", "qemu-x86_64"}:
@@ -131,16 +132,16 @@ def _emulator(binary: Path, libraries: tuple[Path, ...], origin: str) -> Emulato
             timeout=_SECONDS,
             env=variables,
         )
-        said = (done.stdout or done.stderr).decode(errors="replace").strip().partition("\n")[0]
+        output = (done.stdout or done.stderr).decode(errors="replace").strip().partition("\n")[0]
         failed = done.returncode != 0
     except (OSError, subprocess.TimeoutExpired) as error:
-        said, failed = str(error), True
-    if failed or "version" not in said:
+        output, failed = str(error), True
+    if failed or "version" not in output:
         raise MeasurementError(
-            f"{display_path(binary)} does not run: {said or 'it says nothing'}",
+            f"{display_path(binary)} does not run: {output or 'no output'}",
             next_step="name another with --qemu FOLDER",
         )
-    return Emulator(binary, libraries, said.partition("version")[2].strip(), origin)
+    return Emulator(binary, libraries, output.partition("version")[2].strip(), origin)
 
 
 def _joined(folders: tuple[Path, ...]) -> str:

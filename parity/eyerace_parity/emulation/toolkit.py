@@ -1,8 +1,8 @@
-"""What it takes to start a worker on a tier: the command, and the identity of everything in it.
+"""Assembles what a worker on a tier needs: the command, and the identity of all its parts.
 
-An arm64 tier is the distribution's userland under ``qemu-aarch64``; ``x86/avx2`` is this host's own Python under
-``qemu-x86_64``; on an arm64 host the arm64 tiers are this Python as it is. Whatever is missing is installed once, in
-the order emulator, userland, runtime, and each part by itself, so that what is there already is not fetched again.
+An arm64 tier is the distribution's userland under ``qemu-aarch64``. ``x86/avx2`` is this host's own Python under
+``qemu-x86_64``. On an arm64 host the arm64 tiers run in this Python without emulation. Missing parts are installed
+once, in the order emulator, userland, runtime; parts that are present are not downloaded again.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["INSTALL", "GuestVersions", "Sources", "Toolkit", "missing", "obtain"]
 
 INSTALL: Final = "eyerace-parity arm64 install"
-"""The command that brings all that is missing."""
+"""The command that installs everything that is missing."""
 
 _MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
-"""What some systems call the architectures."""
+"""Other names that some systems use for the architectures."""
 
 _ELF_X86_64: Final = b"\x3e\x00"
 
@@ -53,8 +53,8 @@ class Sources:
     """Where the parts come from.
 
     Attributes:
-        home: Folder that installed parts lie in.
-        sysroot: An arm64 userland of the user's own.
+        home: Folder of installed parts.
+        sysroot: The user's own arm64 userland.
         qemu: A folder with the user's own ``qemu-aarch64`` and ``qemu-x86_64``.
         wheels: A folder with the user's own aarch64 wheels.
     """
@@ -67,16 +67,15 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """How a worker is started on a tier.
+    """How a worker starts on a tier.
 
     Attributes:
         tier: The processor.
-        command: Command for :class:`eyerace_parity.isolation.runtime_worker.RuntimeWorker`; ends in a Python that runs
-            its
+        command: Command for :class:`eyerace_parity.isolation.runtime_worker.RuntimeWorker`: a Python that runs its
             worker.
-        counting_command: The same with the plugin that counts instructions; empty where it cannot be.
-        counting_refused: Why it cannot be, as a sentence.
-        identity: All that could change a number, for evidence keys; no paths.
+        counting_command: The same with the instruction counter; empty if instructions cannot be counted.
+        counting_refused: Why they cannot be counted, as a sentence.
+        identity: Everything that could change a number, for evidence keys; no paths.
     """
 
     tier: Tier
@@ -87,30 +86,30 @@ class Toolkit:
 
 
 def obtain(tier: Tier, runtime: GuestVersions, sources: Sources, *, offline: bool, progress: Progress) -> Toolkit:
-    """Make a toolkit, and install what is missing unless told not to.
+    """Make a toolkit, and install missing parts unless ``offline``.
 
     Args:
         tier: The processor.
-        runtime: The versions wanted in the guest.
+        runtime: Versions for the guest.
         sources: Where the parts come from.
-        offline: Fetch nothing.
-        progress: Hears of installing.
+        offline: Download nothing.
+        progress: Receives the progress of installing.
 
     Raises:
-        MeasurementError: Something is missing and must not, or cannot, be fetched; or this machine cannot run the tier.
+        MeasurementError: A part is missing and may not, or cannot, be downloaded; or this machine cannot run the tier.
     """
     if _is_native(tier):
         return _native(tier, runtime)
     _require_host(tier)
     parts = _find(tier, runtime, sources)
-    lacking = _lacking(tier, runtime, sources, parts)
-    if lacking and offline:
+    absent = _absent(tier, runtime, sources, parts)
+    if absent and offline:
         raise MeasurementError(
-            f"{tier.name} cannot be run: {' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not "
-            "installed, and nothing may be fetched",
-            next_step=f"run `{INSTALL}` once, with a network",
+            f"{tier.name} cannot be run: {' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not "
+            "installed, and offline nothing is downloaded",
+            next_step=f"run `{INSTALL}` once, with network access",
         )
-    if lacking or not parts.ready(tier):
+    if absent or not parts.ready(tier):
         parts = _install(tier, runtime, sources, progress)
     if tier.architecture == "x86_64":
         return _on_this_python(tier, runtime, sources, parts)
@@ -118,26 +117,26 @@ def obtain(tier: Tier, runtime: GuestVersions, sources: Sources, *, offline: boo
 
 
 def missing(tier: Tier, runtime: GuestVersions, sources: Sources) -> tuple[str, ...]:
-    """Say what :func:`obtain` would have to fetch, for a run's header; nothing where the tier cannot be run at all."""
+    """What :func:`obtain` would download, for a run's header; empty if the tier cannot run here at all."""
     if _is_native(tier):
         return ()
     _require_host(tier)
-    return _lacking(tier, runtime, sources, _find(tier, runtime, sources))
+    return _absent(tier, runtime, sources, _find(tier, runtime, sources))
 
 
-# ---- what is there ---------------------------------------------------------------------------------------------------
+# ---- installed parts -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What was found."""
+    """The parts found."""
 
     emulator: Emulator | None
     userland: Userland | None = None
     site: Site | None = None
 
     def ready(self, tier: Tier) -> bool:
-        """Whether nothing has to be unpacked or compiled, either."""
+        """Whether nothing has to be unpacked or compiled."""
         if tier.architecture == "x86_64":
             return self.emulator is not None
         return self.emulator is not None and self.site is not None and self.site.compiled.is_dir()
@@ -153,21 +152,21 @@ def _find(tier: Tier, runtime: GuestVersions, sources: Sources) -> _Parts:
     return _Parts(emulator, userland, site)
 
 
-def _lacking(tier: Tier, runtime: GuestVersions, sources: Sources, parts: _Parts) -> tuple[str, ...]:
-    """What has to be fetched; the user's own wheels only have to be unpacked."""
-    lacking = [f"qemu-{tier.architecture}"] if parts.emulator is None else []
+def _absent(tier: Tier, runtime: GuestVersions, sources: Sources, parts: _Parts) -> tuple[str, ...]:
+    """What has to be downloaded; the user's own wheels only have to be unpacked."""
+    absent = [f"qemu-{tier.architecture}"] if parts.emulator is None else []
     if tier.architecture == "aarch64":
-        lacking += [f"the {USERLAND}"] if parts.userland is None else []
-        lacking += (
+        absent += [f"the {USERLAND}"] if parts.userland is None else []
+        absent += (
             [f"onnxruntime {runtime.onnxruntime} for arm64"] if parts.site is None and sources.wheels is None else []
         )
-    return tuple(lacking)
+    return tuple(absent)
 
 
 def _install(tier: Tier, runtime: GuestVersions, sources: Sources, progress: Progress) -> _Parts:
     home = Home(sources.home)
     with home.claim(progress):
-        # Looked for again: whoever held the claim before may have brought it.
+        # Checked again under the lock: the previous holder may have installed it.
         emulator = find_qemu(tier.architecture, home, sources.qemu)
         if emulator is None:
             emulator = install_qemu(tier.architecture, home, progress)
@@ -184,30 +183,30 @@ def _install(tier: Tier, runtime: GuestVersions, sources: Sources, progress: Pro
 
 
 def _compile(home: Home, emulator: Emulator, userland: Userland, site: Site) -> None:
-    """Start a guest once: that proves the install, and leaves compiled all that later starts import.
+    """Start a guest once: this tests the install, and compiles all modules that later starts import.
 
-    Packages compile their modules when they are installed by root, which is what nobody was here; a guest that had to
-    compile them at each start would take twice as long for it.
+    A package compiles its modules when root installs it; here nobody is root. Without compiled modules every start
+    takes twice as long.
     """
     oldest = KNOWN["arm64/armv8.0"]
-    making = site.compiled.with_suffix(".making")
-    shutil.rmtree(making, ignore_errors=True)
-    front = _front(emulator, view_of(home, userland, oldest), oldest)
-    guest = RuntimeWorker(
-        (*front, *_python(home, userland, site, oldest, writing_to=making)), name="the new arm64 guest"
+    staging = site.compiled.with_suffix(".making")
+    shutil.rmtree(staging, ignore_errors=True)
+    prefix = _prefix(emulator, view_of(home, userland, oldest), oldest)
+    worker = RuntimeWorker(
+        (*prefix, *_python(home, userland, site, oldest, writing_to=staging)), name="the new arm64 guest"
     )
     try:
-        hello = guest.start()
+        hello = worker.start()
     finally:
-        guest.close()
+        worker.close()
     if (hello.machine, hello.onnxruntime) != ("aarch64", site.versions["onnxruntime"]):
         raise MeasurementError(
-            f"the new arm64 guest says that it is onnxruntime {hello.onnxruntime} on {hello.machine}",
+            f"the new arm64 guest reports onnxruntime {hello.onnxruntime} on {hello.machine}",
             next_step="run `eyerace-parity arm64 clean`, then install again",
         )
     with home.told():
-        making.mkdir(exist_ok=True)
-        making.rename(site.compiled)
+        staging.mkdir(exist_ok=True)
+        staging.rename(site.compiled)
 
 
 # ---- commands --------------------------------------------------------------------------------------------------------
@@ -215,12 +214,12 @@ def _compile(home: Home, emulator: Emulator, userland: Userland, site: Site) -> 
 
 def _on_the_userland(tier: Tier, sources: Sources, parts: _Parts) -> Toolkit:
     emulator, userland, site = parts.emulator, parts.userland, parts.site
-    assert emulator is not None  # noqa: S101 - for the type checker: nothing is lacking any more
+    assert emulator is not None  # noqa: S101 - for the type checker: all parts are there
     assert userland is not None  # noqa: S101
     assert site is not None  # noqa: S101
     home = Home(sources.home)
-    rest = (*_front_options(emulator, view_of(home, userland, tier), tier), *_python(home, userland, site, tier))
-    plugin, refused = _counting(emulator, emulator.bare(), home)
+    rest = (*_prefix_options(emulator, view_of(home, userland, tier), tier), *_python(home, userland, site, tier))
+    plugin, refusal = _counting(emulator, emulator.bare(), home)
     identity = {
         "emulator": f"qemu {emulator.version}",
         "cpu": tier.cpu,
@@ -233,25 +232,25 @@ def _on_the_userland(tier: Tier, sources: Sources, parts: _Parts) -> Toolkit:
         tier,
         (*emulator.bare(), *rest),
         (*emulator.bare(), *plugin, *rest) if plugin else (),
-        refused,
+        refusal,
         MappingProxyType(identity),
     )
 
 
-def _front(emulator: Emulator, view: Path, tier: Tier) -> tuple[str, ...]:
-    return (*emulator.bare(), *_front_options(emulator, view, tier))
+def _prefix(emulator: Emulator, view: Path, tier: Tier) -> tuple[str, ...]:
+    return (*emulator.bare(), *_prefix_options(emulator, view, tier))
 
 
-def _front_options(emulator: Emulator, view: Path, tier: Tier) -> tuple[str, ...]:
+def _prefix_options(emulator: Emulator, view: Path, tier: Tier) -> tuple[str, ...]:
     return (*emulator.hidden(keep=False), "-cpu", tier.cpu, "-L", str(view))
 
 
 def _python(
     home: Home, userland: Userland, site: Site, tier: Tier, *, writing_to: Path | None = None
 ) -> tuple[str, ...]:
-    """The guest's Python and the worker: no ``site`` module, whose packages are the distribution's and not ours."""
+    """The guest's Python and the worker. ``-S``: the ``site`` module would add the distribution's own packages."""
     view = view_of(home, userland, tier)
-    # One option each: within one, qemu takes a comma for the beginning of the next variable.
+    # One -E option a variable: qemu splits the value of -E at commas.
     variables = {"PYTHONPATH": site.folder, "PYTHONPYCACHEPREFIX": writing_to or site.compiled}
     settings = [word for name, folder in variables.items() for word in ("-E", f"{name}={folder.absolute()}")]
     flags = ("-S",) if writing_to is not None else ("-S", "-B")
@@ -260,11 +259,11 @@ def _python(
 
 def _on_this_python(tier: Tier, runtime: GuestVersions, sources: Sources, parts: _Parts) -> Toolkit:
     emulator = parts.emulator
-    assert emulator is not None  # noqa: S101 - for the type checker: nothing is lacking any more
+    assert emulator is not None  # noqa: S101 - for the type checker: all parts are there
     _require_own(tier, runtime)
     _require_elf(Path(sys.executable))
     rest = (*emulator.hidden(keep=True), "-cpu", tier.cpu, *local_command())
-    plugin, refused = _counting(emulator, emulator.within(), Home(sources.home))
+    plugin, refusal = _counting(emulator, emulator.within(), Home(sources.home))
     identity = {
         "emulator": f"qemu {emulator.version}",
         "cpu": tier.cpu,
@@ -277,7 +276,7 @@ def _on_this_python(tier: Tier, runtime: GuestVersions, sources: Sources, parts:
         tier,
         (*emulator.within(), *rest),
         (*emulator.within(), *plugin, *rest) if plugin else (),
-        refused,
+        refusal,
         MappingProxyType(identity),
     )
 
@@ -292,24 +291,22 @@ def _native(tier: Tier, runtime: GuestVersions) -> Toolkit:
         "onnxruntime": runtime.onnxruntime,
         "numpy": runtime.numpy,
     }
-    refused = (
-        "instructions are counted by the emulator, and on this arm64 host nothing is emulated; count them on x86-64"
-    )
-    return Toolkit(tier, local_command(), (), refused, MappingProxyType(identity))
+    refusal = "the emulator counts instructions, and on this arm64 host nothing is emulated; count them on x86-64"
+    return Toolkit(tier, local_command(), (), refusal, MappingProxyType(identity))
 
 
 def _native_processor() -> str:
-    """What tells processors of one architecture apart: the lines that name the part and its features."""
+    """Digest that distinguishes processors of one architecture: the lines with the part number and the features."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    named = sorted({line for line in lines if line.startswith(("Features", "CPU "))})
-    return text_digest("\n".join(named)) if named else platform.machine()
+    features = sorted({line for line in lines if line.startswith(("Features", "CPU "))})
+    return text_digest("\n".join(features)) if features else platform.machine()
 
 
 def _counting(emulator: Emulator, start: tuple[str, ...], home: Home) -> tuple[tuple[str, ...], str]:
-    """Arguments that load the counter, or why it cannot be loaded."""
+    """Arguments that load the counter; if it cannot be loaded, the reason."""
     try:
         return build((*start, *emulator.hidden(keep=False)), home.folder / "counters").arguments, ""
     except CountingUnavailable as error:
@@ -318,7 +315,7 @@ def _counting(emulator: Emulator, start: tuple[str, ...], home: Home) -> tuple[t
         return (), trouble_at(home.folder, error).reason
 
 
-# ---- what this machine can -------------------------------------------------------------------------------------------
+# ---- requirements on this machine ------------------------------------------------------------------------------------
 
 
 def _host() -> str:
@@ -333,7 +330,7 @@ def _is_native(tier: Tier) -> bool:
 def _require_host(tier: Tier) -> None:
     if sys.platform != "linux":
         raise MeasurementError(
-            f"{tier.name} cannot be run here: programs of another processor are emulated on Linux only",
+            f"{tier.name} cannot be run here: other processors are emulated on Linux only",
             next_step="judge this target on Linux, for example in continuous integration",
         )
     if tier.architecture == "x86_64" != _host():
@@ -358,5 +355,5 @@ def _require_elf(python: Path) -> None:
     if head[:4] != b"\x7fELF" or head[18:20] != _ELF_X86_64:
         raise MeasurementError(
             f"{display_path(python)} is not a program for x86-64, so it cannot be emulated",
-            next_step="run the gate with the Python itself, not with a script in front of it",
+            next_step="run the gate with the Python itself, not with a wrapper script",
         )

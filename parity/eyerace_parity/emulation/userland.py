@@ -1,4 +1,4 @@
-"""The arm64 userland: a Python and the C and C++ libraries of another architecture, in a folder."""
+"""The arm64 userland: a folder with a Python and the C and C++ libraries of another architecture."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from eyerace_parity.emulation.tiers import Tier
 
 PACKAGES: Final = ("python3", "libstdc++6")
-"""What is asked of the distribution; what they depend on comes with them."""
+"""Packages that are installed, with their dependencies."""
 
 NAME: Final = "arm64 userland"
 
 _KIND: Final = "userland"
-_ROOM: Final = 160_000_000
+_NEEDED_BYTES: Final = 160_000_000
 _ELF_ARM64: Final = 183
-_MACHINE_AT: Final = slice(18, 20)
+_MACHINE_BYTES: Final = slice(18, 20)
 _PYTHON: Final = re.compile(r"^python3\.\d+$")
 _GLIBC: Final = re.compile(rb"GNU C Library [^\n]*?version (\d+\.\d+)")
 _NUMERIC: Final = ("libc.so.6", "libm.so.6", "libstdc++.so.6")
@@ -41,12 +41,12 @@ _NUMERIC: Final = ("libc.so.6", "libm.so.6", "libstdc++.so.6")
 
 @dataclass(frozen=True, slots=True)
 class Userland:
-    """A userland at hand.
+    """An available userland.
 
     Attributes:
         root: Its folder.
         python: Its Python, relative to the root.
-        versions: Version by package; digests by file for a user's own.
+        versions: Version by package; digest by file for a user's own.
         digest: Digest of the versions.
     """
 
@@ -61,10 +61,10 @@ class Userland:
         return self.python.name.removeprefix("python")
 
     def glibc(self) -> tuple[int, int]:
-        """Version of its C library, which decides which wheels fit.
+        """Version of its C library; it decides which wheels fit.
 
         Raises:
-            MeasurementError: It has none that says its version, as one of musl.
+            MeasurementError: It has no GNU C library with a version, for example musl.
         """
         for path in _libraries(self.root, "libc.so.6"):
             if (match := _GLIBC.search(path.read_bytes())) is not None:
@@ -72,19 +72,19 @@ class Userland:
                 return int(major), int(minor)
         raise MeasurementError(
             f"the userland in {display_path(self.root)} has no GNU C library, so no wheel of onnxruntime fits it",
-            next_step="take one of Debian or Ubuntu",
+            next_step="use one of Debian or Ubuntu",
         )
 
 
 def find_userland(home: Home, own: Path | None = None) -> Userland | None:
-    """The userland at hand, if there is one.
+    """The available userland; ``None`` if there is none.
 
     Args:
         home: Folder of the parts.
-        own: A userland of the user's own; it comes before an installed one.
+        own: The user's own userland; it takes precedence over an installed one.
 
     Raises:
-        MeasurementError: The user's own is none.
+        MeasurementError: The user's own folder is not a userland.
     """
     if own is not None:
         python = _python_of(own)
@@ -96,33 +96,33 @@ def find_userland(home: Home, own: Path | None = None) -> Userland | None:
 
 
 def numeric_files(root: Path) -> dict[str, Path]:
-    """Files of a user's own userland that could change a number, each by what it is called in a key.
+    """Files of a user's own userland that could change a number, by their name in an evidence key.
 
     Raises:
-        MeasurementError: It is no userland.
+        MeasurementError: It is not a userland.
     """
     found = {
-        f"{name} {place.relative_to(root).as_posix()}": place for name in _NUMERIC for place in _libraries(root, name)
+        f"{name} {path.relative_to(root).as_posix()}": path for name in _NUMERIC for path in _libraries(root, name)
     }
     return found | {"python": _within(root, root / _python_of(root))}
 
 
 def numeric_digests(root: Path) -> dict[str, str]:
-    """Their digests, by the same names.
+    """Digests of these files, by the same names.
 
     Raises:
-        MeasurementError: It is no userland.
+        MeasurementError: It is not a userland.
     """
-    return {name: file_digest(place) for name, place in numeric_files(root).items()}
+    return {name: file_digest(path) for name, path in numeric_files(root).items()}
 
 
 def install_userland(home: Home, progress: Progress) -> Userland:
-    """Fetch and unpack the distribution's own. The caller holds the claim.
+    """Download and unpack the distribution's own. The caller holds the lock.
 
     Raises:
-        MeasurementError: It cannot be fetched, or the disk is full.
+        MeasurementError: It cannot be downloaded, or the disk is full.
     """
-    with home.making(_ROOM) as staging:
+    with home.making(_NEEDED_BYTES) as staging:
         (staging / "apt").mkdir()
         packages = Apt(staging / "apt", "arm64").fetch(PACKAGES, NAME, progress)
         versions = unpack(packages, staging / "root", NAME, progress)
@@ -133,19 +133,19 @@ def install_userland(home: Home, progress: Progress) -> Userland:
 
 
 def _python_of(root: Path) -> PurePosixPath:
-    """The Python of a userland, relative to its root: the one that ``python3`` means, else the newest."""
+    """The Python of a userland, relative to its root: the target of ``python3``, else the newest."""
     if not root.is_dir():
         raise MeasurementError(
             f"there is no folder {display_path(root)}", next_step="name an unpacked arm64 root: --sysroot"
         )
     found: list[tuple[bool, tuple[int, ...], PurePosixPath]] = []
     for folder in ("usr/local/bin", "usr/bin"):
-        named = root / folder / "python3"
-        meant = named.readlink().name if named.is_symlink() else ""
+        link = root / folder / "python3"
+        default = link.readlink().name if link.is_symlink() else ""
         for path in (root / folder).glob("python3.*"):
             if _PYTHON.match(path.name) and _machine(_within(root, path)) == _ELF_ARM64:
                 version = tuple(int(number) for number in path.name.removeprefix("python").split("."))
-                found.append((path.name == meant, version, PurePosixPath(folder, path.name)))
+                found.append((path.name == default, version, PurePosixPath(folder, path.name)))
     if not found:
         raise MeasurementError(
             f"the userland in {display_path(root)} has no arm64 python3 in usr/bin or usr/local/bin",
@@ -155,7 +155,7 @@ def _python_of(root: Path) -> PurePosixPath:
 
 
 def _within(root: Path, path: Path) -> Path:
-    """Follow links as the guest would: an absolute one begins at the root."""
+    """Follow links as the guest would: an absolute link starts at the root."""
     for _ in range(8):
         if not path.is_symlink():
             break
@@ -167,59 +167,62 @@ def _within(root: Path, path: Path) -> Path:
 def _machine(path: Path) -> int:
     try:
         with path.open("rb") as file:
-            head = file.read(_MACHINE_AT.stop)
+            head = file.read(_MACHINE_BYTES.stop)
     except OSError:
         return 0
-    return int.from_bytes(head[_MACHINE_AT], "little") if head[:4] == b"\x7fELF" else 0
+    return int.from_bytes(head[_MACHINE_BYTES], "little") if head[:4] == b"\x7fELF" else 0
 
 
 def _libraries(root: Path, name: str) -> list[Path]:
     folders = (
-        top / below for top, below in itertools.product((root / "usr", root), ("lib/aarch64-linux-gnu", "lib64", "lib"))
+        folder / below
+        for folder, below in itertools.product((root / "usr", root), ("lib/aarch64-linux-gnu", "lib64", "lib"))
     )
-    places = (_within(root, folder / name) for folder in folders)
-    return list(dict.fromkeys(place for place in places if place.is_file()))
+    paths = (_within(root, folder / name) for folder in folders)
+    return list(dict.fromkeys(path for path in paths if path.is_file()))
 
 
 PROCESSORS: Final = 8
-"""As many as most phones have, and as few hosts: what a guest is told of its machine is the same everywhere."""
+"""Number of processors that a guest sees: as many as most phones have, and the same on every host."""
 
 
-_LINKED: Final = ("bin", "etc", "lib", "lib64", "opt", "sbin", "usr", "var")
-"""Not ``home``, ``tmp`` or ``work``: a user's own root may hold such folders, and the guest needs the host's."""
+_LINKED_FOLDERS: Final = ("bin", "etc", "lib", "lib64", "opt", "sbin", "usr", "var")
+"""Folders that are taken from the userland. Not ``home``, ``tmp`` or ``work``: the guest needs the host's."""
 
 
 def view_of(home: Home, userland: Userland, tier: Tier) -> Path:
-    """The view of a userland for a tier; made when it is first asked for.
+    """The view of a userland for a tier; created on first use.
+
+    A view is a folder of links with its own ``/proc/cpuinfo``; ``qemu -L`` redirects every path that exists in it.
 
     Raises:
-        MeasurementError: It cannot be made.
+        MeasurementError: It cannot be created.
     """
-    told = cpuinfo(tier)
-    name = content_name({"root": str(userland.root.absolute()), "userland": userland.digest, "cpuinfo": told})
+    text = cpuinfo(tier)
+    name = content_name({"root": str(userland.root.absolute()), "userland": userland.digest, "cpuinfo": text})
     view = home.folder / "views" / name
     if view.is_dir():
         return view
     with home.told():
         view.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=view.parent))
-        for top in _LINKED:
-            if (userland.root / top).exists():
-                (making / top).symlink_to((userland.root / top).absolute())
-        (making / "proc").mkdir()
-        (making / "proc" / "cpuinfo").write_text(told, encoding="ascii")
+        staging = Path(tempfile.mkdtemp(prefix=".making-", dir=view.parent))
+        for folder in _LINKED_FOLDERS:
+            if (userland.root / folder).exists():
+                (staging / folder).symlink_to((userland.root / folder).absolute())
+        (staging / "proc").mkdir()
+        (staging / "proc" / "cpuinfo").write_text(text, encoding="ascii")
         try:
-            making.rename(view)
+            staging.rename(view)
         except OSError:
-            # Another process made the same one in between.
-            shutil.rmtree(making, ignore_errors=True)
+            # Another process created the same view meanwhile.
+            shutil.rmtree(staging, ignore_errors=True)
             if not view.is_dir():
                 raise
     return view
 
 
 def cpuinfo(tier: Tier) -> str:
-    """The whole ``/proc/cpuinfo`` of a tier."""
+    """The complete ``/proc/cpuinfo`` of a tier."""
     if any(line.startswith("processor") for line in tier.cpuinfo.splitlines()):
-        return tier.cpuinfo + "\n"  # a contract's own, given whole
+        return tier.cpuinfo + "\n"  # a contract gave the complete file
     return "".join(f"processor\t: {number}\n{tier.cpuinfo}\n\n" for number in range(PROCESSORS))

@@ -1,4 +1,4 @@
-"""The runtime of the guest: aarch64 wheels of the run's own versions, unpacked side by side, a folder for each pair."""
+"""The packages of the arm64 guest: aarch64 wheels of the run's own versions, one folder for each pair of versions."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
     from eyerace_parity.emulation.userland import Userland
 
 _KIND: Final = "runtime"
-_ROOM: Final = 180_000_000
+_NEEDED_BYTES: Final = 180_000_000
 _OLDEST_GLIBC: Final = 17
 _EXACT: Final = re.compile(r"^\d+(\.\d+)+([a-z0-9.+]*)$")
 _NUMPY_2: Final = (1, 19)
-"""First onnxruntime that works with numpy 2."""
+"""First onnxruntime that works with numpy 2 (measured: up to 1.18 it needs numpy < 2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuestVersions:
-    """The versions wanted in the guest: those of the run."""
+    """Versions for the guest: those of the run."""
 
     onnxruntime: str
     numpy: str
 
 
 def runtime_of(onnxruntime: str, numpy: str) -> GuestVersions:
-    """Pair a version of onnxruntime with a numpy that it works with.
+    """Pair a version of onnxruntime with a numpy that works with it.
 
     Args:
         onnxruntime: Its version; ``1.22`` means ``1.22.0``.
         numpy: The numpy of this Python.
 
     Raises:
-        MeasurementError: That is no version.
+        MeasurementError: The text is not a version.
     """
     if not _EXACT.match(onnxruntime):
         raise MeasurementError(f"{onnxruntime!r} is no version of onnxruntime", next_step="give one such as 1.22.0")
-    whole = onnxruntime if onnxruntime.count(".") > 1 else f"{onnxruntime}.0"
-    old = tuple(int(number) for number in whole.split(".")[:2]) < _NUMPY_2
-    return GuestVersions(whole, "1.26.4" if old and not numpy.startswith("1.") else numpy)
+    full = onnxruntime if onnxruntime.count(".") > 1 else f"{onnxruntime}.0"
+    before_numpy_2 = tuple(int(number) for number in full.split(".")[:2]) < _NUMPY_2
+    return GuestVersions(full, "1.26.4" if before_numpy_2 and not numpy.startswith("1.") else numpy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Site:
     """Packages that a guest can import.
 
     Attributes:
-        folder: What belongs on the guest's path.
-        compiled: Where compiled modules are kept, below the same part.
+        folder: Entry for the guest's ``PYTHONPATH``.
+        compiled: Folder of compiled modules, inside the same part.
         versions: The versions of the two packages and the digests of their wheels.
     """
 
@@ -72,16 +72,16 @@ class Site:
 
 
 def find_site(home: Home, runtime: GuestVersions, userland: Userland, own: Path | None = None) -> Site | None:
-    """The packages at hand for a userland, if they are.
+    """The installed packages for a userland; ``None`` if they are missing.
 
     Args:
         home: Folder of the parts.
-        runtime: The versions wanted.
-        userland: Whose Python is to import them.
+        runtime: The required versions.
+        userland: The userland whose Python imports them.
         own: A folder with the user's own wheels.
 
     Raises:
-        MeasurementError: The user's own folder lacks a wheel.
+        MeasurementError: A wheel is missing in the user's own folder.
     """
     part = home.part(_KIND, _name(runtime, userland, own))
     return None if part is None else _site(part, userland)
@@ -90,34 +90,34 @@ def find_site(home: Home, runtime: GuestVersions, userland: Userland, own: Path 
 def install_site(
     home: Home, runtime: GuestVersions, userland: Userland, progress: Progress, own: Path | None = None
 ) -> Site:
-    """Fetch and unpack the packages. The caller holds the claim.
+    """Download and unpack the packages. The caller holds the lock.
 
     Raises:
         MeasurementError: pip is missing, there is no such wheel for this Python, or the disk is full.
     """
-    what = f"onnxruntime {runtime.onnxruntime} for arm64"
+    title = f"onnxruntime {runtime.onnxruntime} for arm64"
     name = _name(runtime, userland, own)
-    with home.making(_ROOM) as staging:
-        with progress.task(f"{what}: fetching wheels", None):
+    with home.making(_NEEDED_BYTES) as staging:
+        with progress.task(f"{title}: fetching wheels", None):
             versions: dict[str, str] = {}
             for package, version in (("onnxruntime", runtime.onnxruntime), ("numpy", runtime.numpy)):
                 wheel = _fetch(package, version, userland, staging / package, own)
                 versions[package] = wheel.name.split("-")[1]
                 versions[f"{package} wheel"] = file_digest(wheel)
         wheels = sorted(staging.glob("*/*.whl"))
-        with home.told(), progress.task(f"{what}: unpacking", len(wheels)) as task:
+        with home.told(), progress.task(f"{title}: unpacking", len(wheels)) as task:
             for wheel in wheels:
                 _unpack(wheel, staging / "root")
                 wheel.unlink()
                 task.advance()
         if _name(runtime, userland, own) != name:
-            # The name holds the digests: what was unpacked may be neither what it was nor what it is.
+            # The name contains the digests: the unpacked files may be a mix of the old and the new wheel.
             raise InputChanged(f"a wheel in {display_path(own or staging)} changed while it was unpacked")
         return _site(home.keep(staging, _KIND, name, versions), userland)
 
 
 def _site(part: Part, userland: Userland) -> Site:
-    # Compiled modules lie under the path of what they were compiled from, so each userland has its own.
+    # Compiled modules contain the path of their source, so each userland has its own folder.
     compiled = part.folder / f"compiled-{content_name({'userland': userland.digest, 'root': str(userland.root)})}"
     return Site(part.root, compiled, part.versions)
 
@@ -127,40 +127,42 @@ def _name(runtime: GuestVersions, userland: Userland, own: Path | None) -> str:
     name = f"{runtime.onnxruntime}-numpy-{runtime.numpy}-{tag}"
     if own is None:
         return name
-    # A build of one's own has the same version as the published one, and other bytes.
+    # A user's own build can have the same version as the published wheel, but other bytes.
     wheels = {path.name: file_digest(path) for path in _own_wheels(own)}
     return f"{name}-own-{content_name(wheels)}"
 
 
 def _own_wheels(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.glob("*.whl") if re.match(r"(onnxruntime|numpy)-.*aarch64\.whl$", path.name))
-    lacking = [name for name in ("onnxruntime", "numpy") if not any(path.name.startswith(name) for path in found)]
-    if lacking:
+    missing = [name for name in ("onnxruntime", "numpy") if not any(path.name.startswith(name) for path in found)]
+    if missing:
         raise MeasurementError(
-            f"{display_path(folder)} holds no aarch64 wheel of {' and '.join(lacking)}",
-            next_step="put the wheels of onnxruntime and of numpy there, or leave --wheels out to fetch them",
+            f"{display_path(folder)} holds no aarch64 wheel of {' and '.join(missing)}",
+            next_step="put the wheels of onnxruntime and of numpy there, or leave --wheels out to download them",
         )
     return found
 
 
-def _fetch(package: str, version: str, userland: Userland, to: Path, own: Path | None) -> Path:
-    """Let pip choose, fetch and verify the wheel, with whatever index, proxy and certificates it is set up for."""
+def _fetch(package: str, version: str, userland: Userland, target: Path, own: Path | None) -> Path:
+    """Let pip choose, download and verify the wheel, with its own index, proxy and certificates."""
     if importlib.util.find_spec("pip") is None:
         raise MeasurementError(
-            f"this Python ({display_path(Path(sys.executable))}) has no pip, which fetches the wheels for the guest",
+            f"this Python ({display_path(Path(sys.executable))}) has no pip to download the wheels for the guest",
             next_step=f"{display_path(Path(sys.executable))} -m ensurepip",
         )
-    to.mkdir()
-    # numpy only carries the arrays: where that very version has no wheel for the guest's Python, its kin will do.
-    wishes = [f"{package}=={version}"] + ([f"numpy=={version.split('.', maxsplit=1)[0]}.*"] * (package == "numpy"))
-    for last, wish in zip([False] * (len(wishes) - 1) + [True], wishes, strict=True):
+    target.mkdir()
+    # numpy only carries the arrays: if this version has no wheel for the guest's Python, the same major version works.
+    requirements = [f"{package}=={version}"] + (
+        [f"numpy=={version.split('.', maxsplit=1)[0]}.*"] * (package == "numpy")
+    )
+    for last, requirement in zip([False] * (len(requirements) - 1) + [True], requirements, strict=True):
         try:
             run_step(
-                (*_pip(userland, own), "--dest", str(to), wish),
-                what=f"fetching {wish} for arm64",
-                folder=to,
-                # Where pip puts what it has not yet checked: the disk that was chosen, not a small /tmp.
-                env={"TMPDIR": str(to)},
+                (*_pip(userland, own), "--dest", str(target), requirement),
+                what=f"fetching {requirement} for arm64",
+                folder=target,
+                # pip downloads to TMPDIR first: use the chosen disk, because /tmp may be small.
+                env={"TMPDIR": str(target)},
                 next_step="check the network and pip's index",
             )
         except MeasurementError as error:
@@ -168,14 +170,14 @@ def _fetch(package: str, version: str, userland: Userland, to: Path, own: Path |
                 raise
             if last:
                 raise MeasurementError(
-                    f"{package} {version} has no wheel for arm64 and Python {userland.python_version}, the one of the "
-                    "arm64 userland",
-                    next_step="bring a userland with another Python (--sysroot), a wheel of your own (--wheels), or "
+                    f"{package} {version} has no wheel for arm64 and Python {userland.python_version}, the Python of "
+                    "the arm64 userland",
+                    next_step="use a userland with another Python (--sysroot), a wheel of your own (--wheels), or "
                     f"run with another {package}",
                 ) from error
-        for wheel in to.glob("*.whl"):
+        for wheel in target.glob("*.whl"):
             return wheel
-    raise MeasurementError(f"pip fetched no wheel of {package} {version}", next_step="see what pip is set up to do")
+    raise MeasurementError(f"pip downloaded no wheel of {package} {version}", next_step="check pip's configuration")
 
 
 def _pip(userland: Userland, own: Path | None) -> Sequence[str]:
@@ -188,7 +190,7 @@ def _pip(userland: Userland, own: Path | None) -> Sequence[str]:
 
 
 def _platforms(glibc: tuple[int, int]) -> Iterator[str]:
-    """Tags of wheels that run with a C library, the most demanding first."""
+    """Platform tags of wheels that run with a version of the C library, newest first."""
     major, minor = glibc
     for number in range(minor, _OLDEST_GLIBC - 1, -1):
         yield f"manylinux_{major}_{number}_aarch64"
@@ -196,14 +198,14 @@ def _platforms(glibc: tuple[int, int]) -> Iterator[str]:
     yield "linux_aarch64"
 
 
-def _unpack(wheel: Path, to: Path) -> None:
+def _unpack(wheel: Path, target: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(to)  # names that point elsewhere are made harmless by zipfile itself
+            archive.extractall(target)  # zipfile itself strips ".." and absolute paths from names
     except zipfile.BadZipFile as error:
-        raise MeasurementError(f"the wheel {wheel.name} is torn", next_step="fetch it again") from error
+        raise MeasurementError(f"the wheel {wheel.name} is damaged", next_step="download it again") from error
 
 
 def installed_pairs(parts: Sequence[Part]) -> str:
-    """Say which pairs are installed, for ``status``."""
+    """Which pairs of versions are installed, for ``status``."""
     return join_names(f"{part.versions.get('onnxruntime')} with numpy {part.versions.get('numpy')}" for part in parts)

@@ -1,1 +1,1 @@
-"""From a photograph to a tensor: the steps of a profile, and the usual mistakes as profiles."""
+"""Preprocessing: the steps from a photograph to a tensor, and the usual mistakes as profiles."""

@@ -1,4 +1,4 @@
-"""Build what a contract's recipes name: sources first, one run at a time, whole or not at all."""
+"""Builds the artefacts of a contract: sources first, one build at a time, and each file completely or not at all."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ Maker = Callable[["Contract", str, "Progress"], bytes]
 """Makes the content of a variant's file; see :func:`content_of`."""
 
 _LOCK: Final = ".eyerace-parity.lock"
-"""Beside the artefacts: whoever builds holds it, so that two runs do not build at once."""
+"""Lock file beside the artefacts; its holder builds, so that two runs do not build at once."""
 
 
 def missing_artefacts(contract: Contract) -> tuple[str, ...]:
-    """Name the variants that a recipe would make and whose file is not there, in the order to build them.
+    """Name the variants with a recipe whose file is missing, in build order.
 
-    A stale file is there: it is judged, never rebuilt in silence.
+    A stale file counts as present: it is judged, never rebuilt silently.
     """
-    wanted = [name for name in contract.variants if _recipe(contract, name)]
-    found: dict[str, None] = {}
-    for name in wanted:
+    buildable = [name for name in contract.variants if _recipe(contract, name)]
+    missing: dict[str, None] = {}
+    for name in buildable:
         for step in _chain(contract, name):
             if _recipe(contract, step) and not _path(contract, step).is_file():
-                found[step] = None
-    return tuple(found)
+                missing[step] = None
+    return tuple(missing)
 
 
 def content_of(contract: Contract, name: str, progress: Progress) -> bytes:
-    """Make the content of a variant's file in this process, from sources that are there.
+    """Make the content of a variant's file in this process; its sources must exist.
 
     Raises:
         RecipeError: The recipe cannot be carried out.
-        MeasurementError: What it is made from cannot be opened or run.
+        MeasurementError: A source cannot be opened or run.
     """
-    # Here, because importing them costs seconds and most runs build nothing.
+    # Imported here because they load torch and onnx, which takes seconds, and most runs build nothing.
     from eyerace_parity.recipes.export import export  # noqa: PLC0415
     from eyerace_parity.recipes.onnx_file import seal  # noqa: PLC0415
     from eyerace_parity.recipes.quantise import quantise  # noqa: PLC0415
 
     recipe = _recipe(contract, name)
-    assert recipe is not None  # noqa: S101 - the caller has looked
-    # Before the work: if a source changes meanwhile, the stamp shows that the artefact is of the older one.
+    assert recipe is not None  # noqa: S101 - the caller has checked
+    # Before the build: if a source changes during it, the stamp shows that the artefact is of the older source.
     stamp = _stamp(contract, name, recipe)
     if not isinstance(recipe, ExportRecipe):
         return seal(quantise(contract, recipe, progress), stamp)
@@ -66,19 +66,19 @@ def content_of(contract: Contract, name: str, progress: Progress) -> bytes:
 
 
 def build_variant(contract: Contract, variant: str, progress: Progress, make: Maker = content_of) -> Path:
-    """Build a variant by its recipe, and before it every source that is missing. A file that is there is replaced.
+    """Build a variant by its recipe, and first every missing source. An existing file of the variant is replaced.
 
     Args:
         contract: The contract.
         variant: Name of the variant.
-        progress: Who hears of it.
-        make: Makes the content, here or in a process that may die.
+        progress: Receives progress.
+        make: Makes the content, here or in an isolated worker.
 
     Returns:
         The path of the artefact.
 
     Raises:
-        RecipeError: It cannot be built; nothing half-made is left, and a file that was there stays as it was.
+        RecipeError: It cannot be built. No partial file is left, and an existing file stays as it was.
     """
     chain = _chain(contract, variant)
     for name in chain:
@@ -86,41 +86,41 @@ def build_variant(contract: Contract, variant: str, progress: Progress, make: Ma
         if _recipe(contract, name) is None:
             if name == variant:
                 raise RecipeError(
-                    f"variant {name!r} has no recipe", next_step=f"add [variants.{name}.recipe], or bring the file"
+                    f"variant {name!r} has no recipe", next_step=f"add [variants.{name}.recipe], or copy the file there"
                 )
             if not path.is_file():
                 raise RecipeError(
                     f"{variant!r} is made from {name!r}, whose file {contract.variants[name].path.as_posix()} "
-                    "is not there",
-                    next_step="put it there; there is no recipe for it",
+                    "does not exist",
+                    next_step="copy it there; there is no recipe for it",
                 )
         elif name == variant or not path.is_file():
-            _build_alone(contract, name, progress, make)
+            _build_locked(contract, name, progress, make)
     return _path(contract, variant)
 
 
-def _build_alone(contract: Contract, name: str, progress: Progress, make: Maker) -> None:
+def _build_locked(contract: Contract, name: str, progress: Progress, make: Maker) -> None:
     """Build one variant while no other run builds in the same folder."""
     path = _path(contract, name)
     was_there = path.is_file()
-    lock = _locked(contract, name, progress)
+    lock = _lock_folder(contract, name, progress)
     try:
-        if was_there or not path.is_file():  # else the run that was waited for has built it
+        if was_there or not path.is_file():  # otherwise the other run has built it
             _write(path, make(contract, name, progress))
     except MeasurementError as error:
         raise RecipeError(f"{name} cannot be built: {error.reason}", next_step=error.next_step) from error
     except MemoryError as error:
-        reason = f"{name} cannot be built: there was not enough memory for it"
-        raise RecipeError(reason, next_step="free memory, or build it elsewhere and bring the file") from error
+        reason = f"{name} cannot be built: not enough memory"
+        raise RecipeError(reason, next_step="free memory, or build it on another machine and copy the file") from error
     except OSError as error:
-        reason = f"{name} cannot be built: the system refused: {error.strerror or error}"
-        raise RecipeError(reason, next_step="free what is short, then build it again") from error
+        reason = f"{name} cannot be built: system error: {error.strerror or error}"
+        raise RecipeError(reason, next_step="free disk space or memory, then build it again") from error
     finally:
         lock.release()
 
 
-def _locked(contract: Contract, name: str, progress: Progress) -> BaseFileLock:
-    """Take the lock of an artefact's folder, however long another run holds it."""
+def _lock_folder(contract: Contract, name: str, progress: Progress) -> BaseFileLock:
+    """Take the lock of an artefact's folder; wait as long as another run holds it."""
     path = _path(contract, name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,6 +129,7 @@ def _locked(contract: Contract, name: str, progress: Progress) -> BaseFileLock:
             lock.acquire(timeout=0)
         except Timeout:
             with progress.task(f"waiting for another run that builds {name}", None):
+                # No timeout: a build may take minutes, and the lock of a process that dies is released.
                 lock.acquire()
     except OSError as error:
         raise RecipeError(
@@ -146,7 +147,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _stamp(contract: Contract, name: str, recipe: Recipe) -> dict[str, str]:
-    """Say what the artefact is made from, truthfully where its source is stale: that one's checkpoint is its own."""
+    """The lineage of an artefact. If its source is stale, the checkpoint is the one that the source was made from."""
     lineage = current_lineage(contract, name)
     if _recipe(contract, recipe.source) is not None:
         lineage["checkpoint"] = read_stamp(_path(contract, recipe.source)).get("checkpoint", "unknown")
@@ -154,10 +155,10 @@ def _stamp(contract: Contract, name: str, recipe: Recipe) -> dict[str, str]:
 
 
 def _chain(contract: Contract, name: str) -> tuple[str, ...]:
-    """List a variant and everything that it is made from, root first.
+    """List a variant and all its sources, root first.
 
     Raises:
-        RecipeError: There is no such variant, or it is made from itself.
+        RecipeError: There is no such variant, or it is its own source.
     """
     chain = [name]
     while True:

@@ -1,7 +1,7 @@
-"""The inputs that a static quantisation observes, one at a time, none of them a golden one.
+"""Inputs for the calibration of a static quantisation, read one at a time; no golden sample is among them.
 
-A golden sample among them would let the quantised model see its own examination, so each is compared with the whole
-golden set by content before anything is built.
+A golden sample in the calibration would leak test data into the model. So each one is compared with the whole golden
+set by content before anything is built.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.evidence.base import Array
 
-_WORKERS = 4
+_THREADS = 4
 
 
 def tensor_files(contract: Contract, calibration: Calibration) -> tuple[Path, ...]:
@@ -44,28 +44,28 @@ def samples(contract: Contract, calibration: Calibration) -> Iterator[dict[str, 
     """Yield the samples of a calibration, one at a time, without a batch axis.
 
     Yields:
-        Every input by name, in the interface's dtype, shaped as :attr:`Port.sample`; exactly ``calibration.count``.
+        Every input by name, in the interface's dtype and the shape :attr:`Port.sample`; exactly ``calibration.count``.
 
     Raises:
-        RecipeError: The source fails, gives fewer samples than asked for, or one that the interface does not take.
+        RecipeError: The source fails, gives too few samples, or gives one that does not fit the interface.
     """
-    drawn = _pictures(contract, calibration) if calibration.images else _tensors(contract, calibration)
+    drawn = _image_samples(contract, calibration) if calibration.images else _tensor_samples(contract, calibration)
     ports = contract.interface.inputs
     number = 0
     for number, feeds in enumerate(islice(drawn, calibration.count), start=1):
-        yield {port.name: _fitting(port, feeds[port.name], number) for port in ports}
+        yield {port.name: _checked(port, feeds[port.name], number) for port in ports}
     if number < calibration.count:
         raise RecipeError(
             f"the calibration asks for {calibration.count} samples, but {_source(calibration)} gave {number}",
-            next_step="lower calibration.count, or let the source give more",
+            next_step="lower calibration.count, or make the source give more",
         )
 
 
 class Drawn:
-    """Calibration samples, drawn once and kept in a folder: each is read twice, and together they may not fit memory.
+    """Calibration samples on disk. Each is read twice, and together they may not fit into memory.
 
     Args:
-        folder: Where they are kept; whoever made it takes it away.
+        folder: Where the files are written; the caller deletes it.
         names: Names of the inputs.
 
     Attributes:
@@ -82,11 +82,11 @@ class Drawn:
         return self._count
 
     def __getitem__(self, number: int) -> dict[str, Array]:
-        """Read a sample back."""
+        """Read one sample."""
         return {name: np.load(self._file(number, place)) for place, name in enumerate(self._names)}
 
     def add(self, feeds: Mapping[str, Array]) -> None:
-        """Keep one more sample."""
+        """Write one more sample."""
         for place, name in enumerate(self._names):
             np.save(self._file(self._count, place), feeds[name])
         self.contents.setdefault(_content(feeds), self._count)
@@ -97,7 +97,7 @@ class Drawn:
 
 
 def draw(contract: Contract, calibration: Calibration, folder: Path, progress: Progress) -> Drawn:
-    """Draw the samples of a calibration into a folder, and make sure that none of them is a golden one.
+    """Draw the samples of a calibration into a folder, and check that none of them is a golden sample.
 
     Raises:
         RecipeError: As :func:`samples` and :func:`refuse_golden`.
@@ -112,10 +112,10 @@ def draw(contract: Contract, calibration: Calibration, folder: Path, progress: P
 
 
 def refuse_golden(contract: Contract, calibration: Calibration, drawn: Drawn, progress: Progress) -> None:
-    """Compare every calibration sample with every golden one, by content after preprocessing.
+    """Compare every calibration sample with every golden sample, by content after preprocessing.
 
     Raises:
-        RecipeError: A golden sample would be observed, or the golden set cannot be opened to rule that out.
+        RecipeError: A golden sample is among them, or the golden set cannot be opened for the comparison.
     """
     from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415 - Pillow and the set, only when something is built
 
@@ -123,7 +123,7 @@ def refuse_golden(contract: Contract, calibration: Calibration, drawn: Drawn, pr
         golden = open_golden(contract)
     except ParityError as error:
         raise RecipeError(
-            f"it cannot be ruled out that the calibration holds golden samples: {error.reason}",
+            f"the calibration samples cannot be compared with the golden set: {error.reason}",
             next_step=error.next_step,
         ) from error
     profile = contract.preprocess[contract.golden.preprocess] if isinstance(contract.golden, ImageSet) else None
@@ -133,7 +133,7 @@ def refuse_golden(contract: Contract, calibration: Calibration, drawn: Drawn, pr
 
     with (
         progress.task("comparing them with the golden set", len(golden)) as task,
-        ThreadPoolExecutor(_WORKERS) as workers,
+        ThreadPoolExecutor(_THREADS) as workers,
     ):
         ids = golden.facts().ids
         for index, digest in enumerate(workers.map(digest_of, range(len(golden)))):
@@ -141,7 +141,7 @@ def refuse_golden(contract: Contract, calibration: Calibration, drawn: Drawn, pr
                 workers.shutdown(cancel_futures=True)
                 raise RecipeError(
                     f"calibration sample {drawn.contents[digest]} is the golden sample {ids[index]!r}",
-                    next_step=f"let {_source(calibration)} draw from training data only",
+                    next_step=f"make {_source(calibration)} draw from training data only",
                 )
             task.advance()
 
@@ -149,11 +149,11 @@ def refuse_golden(contract: Contract, calibration: Calibration, drawn: Drawn, pr
 class CalibrationReader:
     """ONNX Runtime's ``CalibrationDataReader``: feeds samples a stride at a time, with a batch axis.
 
-    ONNX Runtime keeps what it observed of one stride in memory, so a stride of one sample bounds it.
+    ONNX Runtime keeps the observations of one stride in memory, so a stride of one sample bounds the memory.
 
     Args:
         contract: The contract.
-        drawn: What to observe.
+        drawn: The samples to observe.
         advance: Called after each sample.
     """
 
@@ -167,7 +167,7 @@ class CalibrationReader:
         return len(self._drawn)
 
     def set_range(self, start_index: int, end_index: int) -> None:
-        """Begin a stride."""
+        """Start a stride."""
         self._waiting = iter(range(start_index, end_index))
 
     def get_next(self) -> dict[str, Array] | None:
@@ -184,7 +184,7 @@ def _source(calibration: Calibration) -> str:
     return calibration.images or calibration.tensors or ""
 
 
-def _pictures(contract: Contract, calibration: Calibration) -> Iterator[dict[str, Array]]:
+def _image_samples(contract: Contract, calibration: Calibration) -> Iterator[dict[str, Array]]:
     from PIL import Image  # noqa: PLC0415 - only when something is built
 
     from eyerace_parity.preprocess.apply import apply  # noqa: PLC0415 - only when something is built
@@ -192,7 +192,7 @@ def _pictures(contract: Contract, calibration: Calibration) -> Iterator[dict[str
     if not isinstance(contract.golden, ImageSet):
         raise RecipeError(
             "calibration.images needs the preprocessing profile of a golden set of images",
-            next_step="give calibration.tensors instead: the pattern of .npz files that hold the model's inputs",
+            next_step="use calibration.tensors instead: a pattern of .npz files with the model's inputs",
         )
     profile = contract.preprocess[contract.golden.preprocess]
     name = contract.golden.input or contract.interface.inputs[0].name
@@ -202,7 +202,7 @@ def _pictures(contract: Contract, calibration: Calibration) -> Iterator[dict[str
         for image in draw(count=calibration.count, seed=calibration.seed):
             if not isinstance(image, Image.Image):
                 fault = f"{spec} yielded a {type(image).__name__}, not a Pillow image"
-                raise RecipeError(fault, next_step="yield PIL.Image.Image objects")  # noqa: TRY301 - passed on below
+                raise RecipeError(fault, next_step="yield PIL.Image.Image objects")  # noqa: TRY301 - re-raised below
             yield {name: apply(profile, image)}
     except ParityError:
         raise
@@ -213,7 +213,7 @@ def _pictures(contract: Contract, calibration: Calibration) -> Iterator[dict[str
         ) from error
 
 
-def _tensors(contract: Contract, calibration: Calibration) -> Iterator[dict[str, Array]]:
+def _tensor_samples(contract: Contract, calibration: Calibration) -> Iterator[dict[str, Array]]:
     files = tensor_files(contract, calibration)
     if not files:
         raise RecipeError(
@@ -233,7 +233,7 @@ def _arrays(path: Path, ports: Sequence[Port]) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as stored:
             held = set(stored)
             arrays: dict[str, Array] = {name: stored[name] for name in names if name in held}
-    except Exception as error:  # a torn archive raises whatever numpy stumbled over
+    except Exception as error:  # for a damaged archive numpy raises many classes
         raise RecipeError(
             f"{display_path(path)} cannot be read as .npz: {error}", next_step="write it again with numpy.savez"
         ) from error
@@ -253,7 +253,7 @@ def _arrays(path: Path, ports: Sequence[Port]) -> dict[str, Array]:
     return arrays
 
 
-def _fitting(port: Port, value: Array, number: int) -> Array:
+def _checked(port: Port, value: Array, number: int) -> Array:
     """Check one input of one sample against the interface."""
     wanted = port.sample
     fits = len(wanted) == value.ndim and all(
@@ -263,12 +263,12 @@ def _fitting(port: Port, value: Array, number: int) -> Array:
         raise RecipeError(
             f"calibration sample {number} gives {value.dtype} {list(value.shape)} for {port.name!r}, "
             f"but the interface takes {port.dtype} {list(wanted)}",
-            next_step="let the calibration give what the app feeds",
+            next_step="make the calibration give what the app feeds",
         )
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         raise RecipeError(
             f"calibration sample {number} holds NaN or infinite values in {port.name!r}",
-            next_step="a range observed on it would be meaningless; take it out",
+            next_step="remove the sample: a range observed on it is meaningless",
         )
     return np.ascontiguousarray(value).reshape(value.shape)
 

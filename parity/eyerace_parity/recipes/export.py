@@ -1,8 +1,9 @@
-"""Torch to ONNX, at exactly the opset that the contract asks for, and proven to be so.
+"""Exports torch to ONNX at exactly the opset of the contract, and verifies the file.
 
-The tracing exporter is used because it honours the opset; torch's newer exporter writes its own and only logs that it
-could not convert the model down. Nothing is taken on trust: opset, names, types and axes of what was written are read
-back, and the file is run against the module at two sizes of every dynamic axis, none of them the traced one.
+The tracing exporter is used because it honours the opset. With ``opset_version=17`` torch's default exporter (dynamo,
+torch 2.13) wrote opset 18, put the weights into a second file, and only logged the failed conversion (measured). The
+written opset, names, types and axes are read back, and the file is run against the module at two sizes of every dynamic
+axis, neither of them the traced size.
 """
 
 from __future__ import annotations
@@ -31,21 +32,22 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
 
 _DEFAULT_OPSET: Final = 17
-"""Where the contract asks for none: read by every ONNX Runtime since 1.12."""
+"""Opset if the contract names none; every ONNX Runtime since 1.12 reads it."""
 
 _TRACED: Final = 2
-"""Extent of a first axis in the traced example: not 1, which broadcasting would bake in."""
+"""Extent of a first axis in the traced example. Not 1: tracing would bake broadcasting in."""
 
-_PROVEN: Final = (1, 3)
-"""Extents of a first axis at which the file is proven."""
+_VERIFIED: Final = (1, 3)
+"""Extents of a first axis at which the file is verified."""
 
 _OTHER_EXTENTS: Final = (8, 32, 64, 224)
-"""Extents tried for any other dynamic axis, until the module takes one: strides want powers of two."""
+"""Extents tried for any other dynamic axis until the module accepts one; strides need powers of two."""
 
 _TOLERANCE: Final = 1e-3
-"""Largest difference from the module, as a share of its largest answer; the contract's clauses judge more finely."""
+"""Largest difference from the module, relative to its largest answer. The contract's clauses are stricter."""
 
 _HALF_TOLERANCE: Final = 5e-2
+"""The same for float16, whose step is 2^-10."""
 _SEED: Final = 20_170_614
 
 
@@ -53,43 +55,43 @@ def export(contract: Contract, source: str) -> onnx.ModelProto:
     """Export a torch variant.
 
     Args:
-        contract: The contract, whose interface names the ports, their axes and the opset.
+        contract: The contract; its interface names the ports, their axes and the opset.
         source: Name of the torch variant.
 
     Returns:
-        The model, weights inside.
+        The model with its weights inside.
 
     Raises:
-        RecipeError: Torch cannot export the module, or what it wrote is not what the interface asks for.
+        RecipeError: Torch cannot export the module, or the result does not match the interface.
         MeasurementError: The module cannot be loaded or run.
     """
     import onnx  # noqa: PLC0415 - only where a model is made
 
     interface = contract.interface
     with TorchRunner(contract, source) as runner:
-        example, extents = _accepted_example(interface, runner)
+        example, extents = _find_example(interface, runner)
         content = _trace(load_module(contract, source), interface, example)
         model = onnx.load_from_string(content)
         _compare(model, interface)
-        for number, first in enumerate(_PROVEN):
+        for number, first in enumerate(_VERIFIED):
             others = {name: first if extent == _TRACED else extent * (number + 1) for name, extent in extents.items()}
-            _prove(content, interface, runner, _example(interface, others, seed=_SEED + 1 + number))
+            _verify(content, interface, runner, _example(interface, others, seed=_SEED + 1 + number))
     _declare(model, interface)
     return model
 
 
 def _axes(interface: Interface) -> dict[str, bool]:
-    """Names of the inputs' dynamic axes, each with whether it is ever a first one."""
-    found: dict[str, bool] = {}
+    """Names of the inputs' dynamic axes, each with whether it is a first axis anywhere."""
+    axes: dict[str, bool] = {}
     for port in interface.inputs:
         for place, extent in enumerate(port.shape):
             if isinstance(extent, str):
-                found[extent] = found.get(extent, False) or place == 0
-    return found
+                axes[extent] = axes.get(extent, False) or place == 0
+    return axes
 
 
 def _example(interface: Interface, extents: Mapping[str, int], *, seed: int) -> dict[str, Array]:
-    """Draw inputs: normal numbers, and small whole ones where the dtype is whole (they may be indices)."""
+    """Draw inputs: normal numbers for float dtypes, 0 or 1 for integers, because they may be indices."""
     random = np.random.default_rng(seed)
     drawn: dict[str, Array] = {}
     for port in interface.inputs:
@@ -101,8 +103,8 @@ def _example(interface: Interface, extents: Mapping[str, int], *, seed: int) -> 
     return drawn
 
 
-def _accepted_example(interface: Interface, runner: TorchRunner) -> tuple[dict[str, Array], dict[str, int]]:
-    """Find an example that the module takes: its dynamic extents are for the interface's author to know."""
+def _find_example(interface: Interface, runner: TorchRunner) -> tuple[dict[str, Array], dict[str, int]]:
+    """Find an example that the module accepts; the interface does not say which dynamic extents are valid."""
     axes = _axes(interface)
     refusal: MeasurementError | None = None
     for other in _OTHER_EXTENTS:
@@ -119,13 +121,13 @@ def _accepted_example(interface: Interface, runner: TorchRunner) -> tuple[dict[s
     assert refusal is not None  # noqa: S101 - the loop runs at least once
     shapes = join_names(f"{name} {list(array.shape)}" for name, array in example.items())
     raise RecipeError(
-        f"the module takes no input of the interface's shape ({shapes} was refused): {refusal.reason}",
+        f"the module accepts no input of the interface's shape ({shapes} was refused): {refusal.reason}",
         next_step="correct the shapes and dtypes of [[interface.inputs]], in the order of the module's arguments",
     ) from refusal
 
 
 def _trace(module: Any, interface: Interface, example: Mapping[str, Array]) -> bytes:
-    """Let torch write the model at the asked opset."""
+    """Write the model with torch's tracing exporter at the requested opset."""
     import torch  # noqa: PLC0415 - only where a torch variant is exported
 
     ports = (*interface.inputs, *interface.outputs)
@@ -138,27 +140,27 @@ def _trace(module: Any, interface: Interface, example: Mapping[str, Array]) -> b
         with tempfile.TemporaryDirectory(prefix="eyerace-parity-") as folder, _quiet(), torch.no_grad():
             target = Path(folder) / "model.onnx"
             torch.onnx.export(
-                _ordered(module, arguments, interface.outputs),
+                _traceable(module, arguments, interface.outputs),
                 arguments,
                 target,
                 input_names=[port.name for port in interface.inputs],
                 output_names=[port.name for port in interface.outputs],
-                dynamic_axes={name: found for name, found in axes.items() if found},
+                dynamic_axes={name: named for name, named in axes.items() if named},
                 opset_version=interface.opset or _DEFAULT_OPSET,
                 do_constant_folding=True,
                 dynamo=False,
             )
             return target.read_bytes()
-    except Exception as error:  # torch raises what its operators raise
+    except Exception as error:  # torch passes on the exceptions of its operators
         reason = " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
         raise RecipeError(
             f"torch could not export the module at opset {interface.opset or _DEFAULT_OPSET}: {reason[:400]}",
-            next_step="ask for another interface.opset, or write the named operation in others that ONNX has",
+            next_step="set another interface.opset, or replace the named operation by ones that ONNX has",
         ) from error
 
 
-def _ordered(module: Any, arguments: tuple[Any, ...], outputs: tuple[Port, ...]) -> Any:
-    """Wrap what torch could not trace as it is: dictionaries of outputs, programs that refuse to change their mode."""
+def _traceable(module: Any, arguments: tuple[Any, ...], outputs: tuple[Port, ...]) -> Any:
+    """Wrap modules that torch cannot trace: those that return dictionaries, and programs with a fixed mode."""
     import torch  # noqa: PLC0415 - only where a torch variant is exported
 
     names = [port.name for port in outputs]
@@ -179,11 +181,11 @@ def _ordered(module: Any, arguments: tuple[Any, ...], outputs: tuple[Port, ...])
             return self
 
         def forward(self, *inputs: Any) -> Any:
-            found = self.model(*inputs)
+            answer = self.model(*inputs)
             if plain:
-                return found
-            # By name if it names them all, else in order: as the torch runner reads them.
-            return tuple(found[name] for name in names) if set(names) <= set(found) else tuple(found.values())
+                return answer
+            # By name if all names are there, otherwise in order, as the torch runner does.
+            return tuple(answer[name] for name in names) if set(names) <= set(answer) else tuple(answer.values())
 
     ordered = Ordered()
     ordered.training = False
@@ -191,13 +193,13 @@ def _ordered(module: Any, arguments: tuple[Any, ...], outputs: tuple[Port, ...])
 
 
 def _compare(model: onnx.ModelProto, interface: Interface) -> None:
-    """Compare what was written with what was asked for."""
+    """Compare the written file with the interface."""
     from onnx import TensorProto, helper  # noqa: PLC0415 - only where a model is made
 
     faults = []
-    asked = interface.opset or _DEFAULT_OPSET
-    if opset_of(model) != asked:
-        faults.append(f"its opset is {opset_of(model)} instead of {asked}")
+    opset = interface.opset or _DEFAULT_OPSET
+    if opset_of(model) != opset:
+        faults.append(f"its opset is {opset_of(model)} instead of {opset}")
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
         faults.append("it keeps weights outside the file")
     initialisers = {tensor.name for tensor in model.graph.initializer}
@@ -206,13 +208,13 @@ def _compare(model: onnx.ModelProto, interface: Interface) -> None:
         ("input", written, interface.inputs),
         ("output", model.graph.output, interface.outputs),
     ):
-        found = {info.name: info for info in infos}
-        if list(found) != [port.name for port in ports]:
+        written_ports = {info.name: info for info in infos}
+        if list(written_ports) != [port.name for port in ports]:
             names = join_names(port.name for port in ports)
-            faults.append(f"its {kind}s are {join_names(found) or 'none'} instead of {names}")
+            faults.append(f"its {kind}s are {join_names(written_ports) or 'none'} instead of {names}")
             continue
         for port in ports:
-            tensor = found[port.name].type.tensor_type
+            tensor = written_ports[port.name].type.tensor_type
             dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if tensor.elem_type else "unknown"
             if dtype != port.dtype:
                 faults.append(f"{kind} {port.name!r} is {dtype} instead of {port.dtype}")
@@ -222,47 +224,48 @@ def _compare(model: onnx.ModelProto, interface: Interface) -> None:
     if faults:
         raise RecipeError(
             f"the exported file is not what the interface asks for: {'; '.join(faults)}",
-            next_step="correct [interface], or let the module take and answer what it says; an input that the "
-            "module does not use is not exported",
+            next_step="correct [interface], or change the module's inputs and outputs; torch does not export an "
+            "unused input",
         )
 
 
 def _agrees(fixed: list[int | None], port: Port) -> bool:
-    """Whether declared extents can be the port's: an axis that should be dynamic must not be fixed."""
+    """Whether declared extents fit the port: a dynamic axis must not be fixed."""
     return len(fixed) == len(port.shape) and all(
         extent is None or extent == wanted for extent, wanted in zip(fixed, port.shape, strict=True)
     )
 
 
-def _prove(content: bytes, interface: Interface, runner: TorchRunner, feeds: Mapping[str, Array]) -> None:
-    """Run the exported model beside the module."""
+def _verify(content: bytes, interface: Interface, runner: TorchRunner, feeds: Mapping[str, Array]) -> None:
+    """Run the exported model and the module on the same inputs, and compare."""
     import onnxruntime  # noqa: PLC0415 - only where a model is made
 
     shapes = join_names(f"{name} {list(array.shape)}" for name, array in feeds.items())
     wanted = runner.infer(feeds)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # Without graph optimisation, so that a difference is the export's and not the optimiser's.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        answer = session.run([port.name for port in interface.outputs], dict(feeds))
-    except Exception as error:  # the runtime raises classes of its own
+        outputs = session.run([port.name for port in interface.outputs], dict(feeds))
+    except Exception as error:  # ONNX Runtime's own exception classes
         reason = " ".join(str(error).split())
         raise RecipeError(
             f"the exported file does not run with {shapes}: {reason[:400]}",
             next_step="an extent was fixed while tracing: take sizes from the tensors, not from Python numbers",
         ) from error
-    for port, given in zip(interface.outputs, answer, strict=True):
+    for port, given in zip(interface.outputs, outputs, strict=True):
         fault = _difference(port, wanted[port.name], given, feeds, interface)
         if fault:
             raise RecipeError(
-                f"the exported file answers otherwise than the module with {shapes}: output {port.name!r} {fault}",
+                f"the exported file and the module differ with {shapes}: output {port.name!r} {fault}",
                 next_step="something in the module depends on the traced example: a Python branch, a size, randomness",
             )
 
 
 def _difference(port: Port, wanted: Array, given: Array, feeds: Mapping[str, Array], interface: Interface) -> str:
-    """Say how two answers differ, or nothing."""
+    """Describe how two answers differ; empty if they agree."""
     if wanted.shape != given.shape or wanted.dtype != given.dtype:
         return f"is {given.dtype} {list(given.shape)} instead of {wanted.dtype} {list(wanted.shape)}"
     extents = {
@@ -281,14 +284,14 @@ def _difference(port: Port, wanted: Array, given: Array, feeds: Mapping[str, Arr
     if not np.array_equal(np.isfinite(reference), np.isfinite(candidate)):
         return "holds NaN or infinite values where the module's does not, or the other way round"
     finite = np.isfinite(reference)
-    off = float(np.abs(reference - candidate, where=finite, out=np.zeros_like(reference)).max(initial=0.0))
+    error = float(np.abs(reference - candidate, where=finite, out=np.zeros_like(reference)).max(initial=0.0))
     scale = float(np.abs(reference[finite]).max(initial=0.0))
     allowed = (_HALF_TOLERANCE if given.dtype.itemsize < 4 else _TOLERANCE) * scale  # noqa: PLR2004 - bytes of float32
-    return f"differs by up to {off:.3g}, with answers up to {scale:.3g}" if off > allowed else ""
+    return f"differs by up to {error:.3g}, with answers up to {scale:.3g}" if error > allowed else ""
 
 
 def _declare(model: onnx.ModelProto, interface: Interface) -> None:
-    """Write the interface's axes where torch could infer none or gave names of its own; the proof has shown them."""
+    """Write the interface's axes into the file, where torch inferred none or invented names; they are verified."""
     from onnx import helper  # noqa: PLC0415 - only where a model is made
 
     for infos, ports in ((model.graph.input, interface.inputs), (model.graph.output, interface.outputs)):
@@ -301,7 +304,7 @@ def _declare(model: onnx.ModelProto, interface: Interface) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torch's remarks on its own future, and on tracing that the proof watches over, out of the user's sight."""
+    """Silence torch's deprecation warnings, and its warnings about tracing that the verification covers."""
     from torch.jit._trace import TracerWarning  # noqa: PLC0415 - only where a torch variant is exported
 
     logger = logging.getLogger("torch.onnx")

@@ -1,20 +1,20 @@
-"""The stamp of an artefact: what it was made from, by which recipe, with which tools.
+"""The stamp of an artefact: its sources, its recipe and its tools.
 
-An artefact is *stale* when what it was made from is no longer what the contract names. Three digests decide that:
+An artefact is *stale* if its sources or its recipe differ from the contract's. Three digests decide:
 
 ``checkpoint``
-    Bytes of the file at the root of the chain of recipes: the weights that everything was made from.
+    Bytes of the file at the root of the chain of recipes: the original weights.
 ``source``
-    What the artefact was made from directly. For an export: the checkpoint, the factory's source code and its
-    arguments. For a quantisation: the bytes of the ONNX file that was quantised.
+    The direct source. For an export: the checkpoint, the factory's source code and its arguments. For a
+    quantisation: the bytes of the ONNX file that was quantised.
 ``recipe``
-    The recipe, the interface's ports and opset, and, where the recipe observes pictures, the source code that draws
-    them and the preprocessing profile.
+    The recipe, the interface's ports and opset, and, if the recipe is calibrated on images, the source code that
+    draws them and the preprocessing profile.
 
-Versions of tools (``tool.torch`` …) are written beside them and never make an artefact stale: one file is meant to be
-judged under many versions of ONNX Runtime, and the other clauses see it when a version changes the model.
+Versions of tools (``tool.torch`` …) are recorded but never make an artefact stale: one file is judged under many
+versions of ONNX Runtime, and other clauses detect a version that changes the model.
 
-Nothing here imports torch or onnx, so asking costs next to nothing.
+This module imports neither torch nor onnx, so a query is cheap.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.variants import Recipe
 
 PREFIX: Final = "eyerace_parity."
-"""Of the stamp's keys in the file's metadata."""
+"""Prefix of the stamp's keys in the file's metadata."""
 
 
 def current_lineage(contract: Contract, variant: str) -> dict[str, str]:
-    """Say what a variant's artefact would be made from now.
+    """The lineage that a variant's artefact would have if it were built now.
 
     Returns:
         ``source``, ``checkpoint``, ``recipe`` and ``tool.NAME``; empty for a variant without a recipe.
 
     Raises:
-        ArtefactError: A file that it would be made from is missing.
+        ArtefactError: A source file is missing.
         ContractError: A callable that the recipe names cannot be found.
     """
     stated = contract.variants[variant]
@@ -67,7 +67,7 @@ def current_lineage(contract: Contract, variant: str) -> dict[str, str]:
 
 
 def root_of(contract: Contract, variant: str) -> str:
-    """Follow the recipes back to the variant that is not made from another one."""
+    """Follow the recipes back to the variant without a source."""
     stated = contract.variants[variant]
     if isinstance(stated, OnnxVariant) and stated.recipe is not None:
         return root_of(contract, stated.recipe.source)
@@ -91,10 +91,10 @@ def source_of(contract: Contract, variant: str) -> str:
 
 
 def read_stamp(path: Path) -> dict[str, str]:
-    """Read the stamp of an ONNX file without parsing its graph, however large it is.
+    """Read the stamp of an ONNX file without parsing its graph.
 
     Returns:
-        The stamp, keys without their prefix; empty where there is none, or where the file is no ONNX file.
+        The stamp, keys without their prefix; empty if there is none, or if the file is not an ONNX file.
 
     Raises:
         ArtefactError: The file is missing or cannot be read.
@@ -107,8 +107,8 @@ def read_stamp(path: Path) -> dict[str, str]:
 
 
 def _recipe(contract: Contract, recipe: Recipe) -> str:
-    # Defaults are left out: a new option of a later version must not make an artefact stale that it does not change.
-    # The source's name is left out because its content has a digest of its own.
+    # Without defaults: a new option with a default must not make existing artefacts stale. Without the source's name:
+    # its content has its own digest.
     facts: dict[str, Any] = {
         "recipe": recipe.model_dump(mode="json", exclude_defaults=True, exclude={"source"}),
         "ports": contract.interface.model_dump(mode="json", include={"inputs", "outputs", "opset"}),
@@ -118,7 +118,7 @@ def _recipe(contract: Contract, recipe: Recipe) -> str:
         if calibration.images is not None:
             facts["pictures"] = source_digest(contract.root, calibration.images)
             if isinstance(contract.golden, ImageSet):
-                from eyerace_parity.preprocess.apply import profile_digest  # noqa: PLC0415 - reads pictures, which few recipes do
+                from eyerace_parity.preprocess.apply import profile_digest  # noqa: PLC0415 - imports Pillow, which few recipes need
 
                 facts["profile"] = profile_digest(contract.preprocess[contract.golden.preprocess])
         else:
@@ -127,13 +127,13 @@ def _recipe(contract: Contract, recipe: Recipe) -> str:
 
 
 def _tools(names: tuple[str, ...]) -> dict[str, str]:
-    found = {"tool.eyerace-parity": RECIPES}
+    tools = {"tool.eyerace-parity": RECIPES}
     for name in names:
         try:
-            found[f"tool.{name}"] = installed_version(name)
+            tools[f"tool.{name}"] = installed_version(name)
         except metadata.PackageNotFoundError:
-            continue  # a machine without torch judges as well
-    return found
+            continue  # a machine without torch can judge, too
+    return tools
 
 
 def _digest(path: Path) -> str:
@@ -141,6 +141,6 @@ def _digest(path: Path) -> str:
         return file_digest(path)
     except OSError as error:
         raise ArtefactError(
-            f"{display_path(path)}, from which the artefact is made, cannot be read: {error.strerror}",
-            next_step="put it there, or build it: eyerace-parity export",
+            f"{display_path(path)}, a source of the artefact, cannot be read: {error.strerror}",
+            next_step="copy it there, or build it: eyerace-parity export",
         ) from error

@@ -1,4 +1,4 @@
-"""fp32 ONNX to int8 ONNX with ONNX Runtime's own quantisers, made repeatable and fit for old runtimes."""
+"""Quantises fp32 ONNX to int8 ONNX with ONNX Runtime's quantisers, reproducibly and for old runtimes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _INTEGER_OPERATORS: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 _FIRST_QUANTISABLE_OPSET: Final = 10
-_PREPARED: Final = "onnx.quant.pre_process"
+_PREPARED_KEY: Final = "onnx.quant.pre_process"
 
 
 def quantise(
@@ -37,14 +37,14 @@ def quantise(
 
     Args:
         contract: The contract.
-        recipe: What to do.
-        progress: Told of the samples observed.
+        recipe: The recipe.
+        progress: Receives the number of observed samples.
 
     Returns:
-        The quantised model, weights inside.
+        The quantised model with its weights inside.
 
     Raises:
-        RecipeError: The source is torn, an option leads nowhere, the calibration fails, or nothing was quantised.
+        RecipeError: The source is damaged, an option names nothing, the calibration fails, or nothing was quantised.
     """
     import onnx  # noqa: PLC0415 - only where a model is made
 
@@ -52,7 +52,7 @@ def quantise(
     with tempfile.TemporaryDirectory(prefix="eyerace-parity-") as folder, _quiet():
         prepared, result = Path(folder) / "source.onnx", Path(folder) / "result.onnx"
         model = _prepared(_read(path), Path(folder))
-        _refuse_strangers(recipe, model)
+        _refuse_unknown_names(recipe, model)
         onnx.save(model, prepared)
         try:
             if isinstance(recipe, QuantiseStaticRecipe):
@@ -60,24 +60,24 @@ def quantise(
             else:
                 with progress.task("quantising", None):
                     _dynamic(recipe, (prepared, result), model)
-            made = onnx.load(result)
+            result_model = onnx.load(result)
         except ParityError:
             raise
-        except Exception as error:  # the quantisers raise whatever they stumbled over
+        except Exception as error:  # the quantisers raise many classes
             reason = " ".join(str(error).split()) or type(error).__name__
             raise RecipeError(
                 f"ONNX Runtime could not quantise {display_path(path)}: {type(error).__name__}: {reason[:400]}",
-                next_step="leave the named node in float by recipe.exclude, or quantise fewer recipe.op_types",
+                next_step="keep the named node in float with recipe.exclude, or quantise fewer recipe.op_types",
             ) from error
-    _compare(made, model, path)
-    return made
+    _compare(result_model, model, path)
+    return result_model
 
 
 def prepared(contract: Contract, recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe) -> onnx.ModelProto:
-    """The source as the quantiser is given it, with the names that ``exclude`` speaks of.
+    """The source in the form that the quantiser gets, with the node names that ``exclude`` refers to.
 
     Raises:
-        RecipeError: The source is torn, or ONNX Runtime does not load it.
+        RecipeError: The source is damaged, or ONNX Runtime does not load it.
     """
     with tempfile.TemporaryDirectory(prefix="eyerace-parity-") as folder:
         return _prepared(_read(contract.path(contract.variants[recipe.source].path)), Path(folder))
@@ -89,24 +89,24 @@ def _read(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path)
         onnx.checker.check_model(model)
-    except Exception as error:  # protobuf, the checker and the system raise classes of their own
+    except Exception as error:  # protobuf, the checker and the system raise many classes
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RecipeError(
-            f"{display_path(path)} is no valid ONNX model: {reason}", next_step="build or fetch the source again"
+            f"{display_path(path)} is not a valid ONNX model: {reason}", next_step="build or copy the source again"
         ) from error
     return model
 
 
 def _prepared(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
-    """Fold batch normalisation into the convolutions before it, where the source has not done so.
+    """Fold batch normalisation into the preceding convolution, if the source has not done so.
 
-    Left alone it would stay in float between every two quantised operators. ONNX Runtime's own preparation would also
-    infer shapes symbolically, which needs sympy and renames nothing that its quantisers could not find out themselves.
+    Otherwise it stays in float between every two quantised operators. ONNX Runtime's own preparation is not used: it
+    also infers shapes symbolically, which needs sympy, and the quantisers infer the same shapes themselves.
     """
     import onnx  # noqa: PLC0415 - only where a model is made
 
-    convolved = {output for node in model.graph.node if node.op_type == "Conv" for output in node.output}
-    if any(node.op_type == "BatchNormalization" and node.input[0] in convolved for node in model.graph.node):
+    conv_outputs = {output for node in model.graph.node if node.op_type == "Conv" for output in node.output}
+    if any(node.op_type == "BatchNormalization" and node.input[0] in conv_outputs for node in model.graph.node):
         import onnxruntime  # noqa: PLC0415 - only where a model is made
 
         options = onnxruntime.SessionOptions()
@@ -115,18 +115,18 @@ def _prepared(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
         options.optimized_model_filepath = str(folder / "folded.onnx")
         try:
             onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime raises classes of its own
+        except Exception as error:  # ONNX Runtime's own exception classes
             reason = " ".join(str(error).split())
             raise RecipeError(f"ONNX Runtime does not load the source: {reason[:400]}") from error
         model = onnx.load(folder / "folded.onnx")
-    # Says that the preparation is done, so that the quantisers do not ask for it.
+    # Marks the model as prepared; otherwise the quantisers warn that it is not.
     entry = model.metadata_props.add()
-    entry.key, entry.value = _PREPARED, "onnxruntime.quant"
+    entry.key, entry.value = _PREPARED_KEY, "onnxruntime.quant"
     return model
 
 
-def _refuse_strangers(recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, model: onnx.ModelProto) -> None:
-    """Refuse names that lead nowhere: a misspelt one would quantise what must stay in float, or nothing."""
+def _refuse_unknown_names(recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, model: onnx.ModelProto) -> None:
+    """Refuse unknown names: a misspelt one would quantise a layer that must stay in float, or quantise nothing."""
     operators = {node.op_type for node in model.graph.node}
     for name in recipe.op_types or ():
         if name not in operators:
@@ -143,7 +143,7 @@ def _refuse_strangers(recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, mode
             )
     if opset_of(model) < _FIRST_QUANTISABLE_OPSET:
         raise RecipeError(
-            f"the source is of opset {opset_of(model)}, and integers came with opset {_FIRST_QUANTISABLE_OPSET}",
+            f"the source has opset {opset_of(model)}; quantisation needs opset {_FIRST_QUANTISABLE_OPSET} or newer",
             next_step="export the source at a newer opset",
         )
 
@@ -153,7 +153,7 @@ def _excluded(recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, model: onnx.
 
 
 def quantised_operators(recipe: QuantiseStaticRecipe) -> frozenset[str]:
-    """Operators beside which ONNX Runtime's quantiser writes tensors in integers: the stated, or all that it knows."""
+    """Operators that ONNX Runtime's quantiser quantises: the stated ones, or all that it supports."""
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry  # noqa: PLC0415
 
     return frozenset(recipe.op_types or (*QDQRegistry, *QLinearOpsRegistry))
@@ -166,29 +166,29 @@ def _type(name: str) -> Any:
 
 
 def _dynamic(recipe: QuantiseDynamicRecipe, files: tuple[Path, Path], model: onnx.ModelProto) -> None:
-    """Quantise weights, and say of a matrix product that ONNX Runtime renames what was said of it by its own name.
+    """Quantise weights; translate options about ``Gemm`` to the nodes that ONNX Runtime makes of it.
 
-    Before anything else it splits each ``Gemm`` into a ``MatMul`` of another name and an ``Add``. Left to itself it
-    would then quantise a ``Gemm`` that is to stay in float, and none where only ``Gemm`` is asked for.
+    ONNX Runtime first splits each ``Gemm`` into a ``MatMul`` with another name and an ``Add``. Without the translation
+    it quantises a ``Gemm`` that must stay in float, and quantises nothing if only ``Gemm`` is asked for.
     """
     from onnxruntime.quantization import quantize_dynamic  # noqa: PLC0415 - only where a model is made
 
-    asked = set(recipe.op_types or ())
+    op_types = set(recipe.op_types or ())
     excluded = _excluded(recipe, model)
     split = [node.name for node in model.graph.node if node.op_type == "Gemm"]
-    float_products = [name for name in excluded if name in split]
-    if asked and "Gemm" not in asked:
-        float_products = split
-    if "Gemm" in asked and "MatMul" not in asked:
+    float_matmuls = [name for name in excluded if name in split]
+    if op_types and "Gemm" not in op_types:
+        float_matmuls = split
+    if "Gemm" in op_types and "MatMul" not in op_types:
         excluded += [node.name for node in model.graph.node if node.op_type == "MatMul"]
-        asked.add("MatMul")
+        op_types.add("MatMul")
     quantize_dynamic(
         *files,
-        op_types_to_quantize=sorted(asked) or None,
+        op_types_to_quantize=sorted(op_types) or None,
         per_channel=recipe.per_channel,
         reduce_range=recipe.reduce_range,
         weight_type=_type(recipe.weight_type),
-        nodes_to_exclude=[*excluded, *(f"{name}_MatMul" for name in float_products)],
+        nodes_to_exclude=[*excluded, *(f"{name}_MatMul" for name in float_matmuls)],
     )
 
 
@@ -205,7 +205,7 @@ def _static(
         "percentile": CalibrationMethod.Percentile,
     }
     options: dict[str, Any] = {
-        # One sample at a time: the histogram methods keep every tensor of a stride in memory.
+        # One sample a stride: the histogram methods keep every tensor of a stride in memory.
         "CalibStridedMinMax": 1,
     }
     if calibration.method == "percentile":
@@ -220,26 +220,28 @@ def _static(
             reduce_range=recipe.reduce_range,
             activation_type=_type(recipe.activation_type),
             weight_type=_type(recipe.weight_type),
+            # A newer onnxruntime quantises an excluded Conv between DequantizeLinear and QuantizeLinear again when it
+            # loads the file (microsoft/onnxruntime#22969); 1.16 does not.
             nodes_to_exclude=excluded,
             calibrate_method=methods[calibration.method],
             extra_options=options,
         )
 
 
-def _compare(made: onnx.ModelProto, source: onnx.ModelProto, path: Path) -> None:
-    """Make sure that something was quantised, and that it looks the same from outside."""
-    if not any(node.op_type in _INTEGER_OPERATORS for node in made.graph.node):
+def _compare(result_model: onnx.ModelProto, source: onnx.ModelProto, path: Path) -> None:
+    """Check that something was quantised, and that opset, inputs and outputs did not change."""
+    if not any(node.op_type in _INTEGER_OPERATORS for node in result_model.graph.node):
         raise RecipeError(
             f"nothing of {display_path(path)} was quantised",
-            next_step="look at recipe.op_types and recipe.exclude: together they leave everything in float",
+            next_step="change recipe.op_types or recipe.exclude: together they keep everything in float",
         )
-    if opset_of(made) != opset_of(source):
+    if opset_of(result_model) != opset_of(source):
         raise RecipeError(
-            f"ONNX Runtime raised the opset from {opset_of(source)} to {opset_of(made)}",
-            next_step="ask for other integer types, or export the source at that opset",
+            f"ONNX Runtime raised the opset from {opset_of(source)} to {opset_of(result_model)}",
+            next_step="set other integer types, or export the source at that opset",
         )
     for kind in ("input", "output"):
-        before, after = ([info.name for info in getattr(model.graph, kind)] for model in (source, made))
+        before, after = ([info.name for info in getattr(model.graph, kind)] for model in (source, result_model))
         if before != after:
             raise RecipeError(f"quantising changed the {kind}s from {join_names(before)} to {join_names(after)}")
 
@@ -248,17 +250,17 @@ def _compare(made: onnx.ModelProto, source: onnx.ModelProto, path: Path) -> None
 def _quiet() -> Iterator[None]:
     """Silence the quantisers: they log to the root logger, print, and warn from native code.
 
-    ``print`` is shadowed in their own module rather than redirecting ``sys.stdout``, which belongs to the progress bar.
+    ``print`` is replaced in their module instead of redirecting ``sys.stdout``, which the progress bar uses.
     """
     import onnxruntime  # noqa: PLC0415 - only where a model is made
     from onnxruntime.quantization import calibrate  # noqa: PLC0415
 
-    def nothing(*_: object, **__: object) -> None:
+    def no_print(*_: object, **__: object) -> None:
         """Print nothing."""
 
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
-    calibrate.print = nothing
+    calibrate.print = no_print
     onnxruntime.set_default_logger_severity(3)
     try:
         yield

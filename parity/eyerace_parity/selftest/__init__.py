@@ -1,8 +1,8 @@
-"""The gate tests itself: faults are planted in a good bundle, and each must be seen, for the right reason.
+"""The self-test: faults are planted in a good bundle, and the gate must detect each one and name its cause.
 
-A check that cannot fail is worse than none. :mod:`~eyerace_parity.selftest.faults` is the catalogue, a
-:class:`~eyerace_parity.selftest.workshop.Workshop` plants a fault without touching the bundle,
-:mod:`~eyerace_parity.selftest.examiner` judges what became of it, :mod:`~eyerace_parity.selftest.detection_limits`
-finds how small a fault may be and still be seen, and :mod:`~eyerace_parity.selftest.conditions` repeats the untouched
-gate where it must stay green.
+A check that cannot fail is worse than none. :mod:`~eyerace_parity.selftest.faults` is the catalogue. A
+:class:`~eyerace_parity.selftest.workshop.Workshop` plants a fault without changing the bundle.
+:mod:`~eyerace_parity.selftest.examiner` judges the damaged bundle. :mod:`~eyerace_parity.selftest.detection_limits`
+finds the smallest detected strength. :mod:`~eyerace_parity.selftest.conditions` repeats the unchanged gate under
+conditions that must not matter.
 """

@@ -1,7 +1,7 @@
-"""The untouched gate under other conditions, all of them legal: not one clause may turn red.
+"""Repeats the good gate under conditions that must not matter: no clause may break.
 
-Each condition is a whole run of pytest in a process of its own, with its record in a scratch folder. Runs share one
-cache, but for the condition that begins with an empty one.
+Each condition is a whole pytest run in its own process, with its record in a scratch folder. All runs share one cache,
+except the condition with an empty one.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
 
-_LARGEST: Final = 2 << 30
-"""Bytes of a bundle that is still copied."""
+_MAX_BYTES: Final = 2 << 30
+"""Largest bundle that is copied, in bytes."""
 
-_LEFT_BEHIND: Final = (".*", "__pycache__", "node_modules")
-_GOOD_ENDINGS: Final = frozenset({0, 1, 5})
+_NOT_COPIED: Final = (".*", "__pycache__", "node_modules")
+_VALID_EXIT_CODES: Final = frozenset({0, 1, 5})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class PytestRun:
     Attributes:
         contract: The contract's file.
         folder: Scratch folder of the run.
-        arguments: Further arguments of pytest.
+        arguments: Further arguments for pytest.
         environment: Further environment variables.
-        around: What goes on meanwhile.
+        around: Context that is active during the run.
     """
 
     contract: Path
@@ -58,12 +58,13 @@ class PytestRun:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition under which the gate must answer as ever.
+    """A condition under which the gate must give the same verdicts.
 
     Attributes:
-        name: What is different, a few words.
-        arrange: Gives the run; raises :class:`FaultNotApplicable` where this machine or bundle cannot have the
-            condition.
+        name: What differs, in a few words.
+        arrange: Prepares the run; raises :class:`FaultNotApplicable` if the condition is impossible on this machine or
+            with
+            this bundle.
     """
 
     name: str
@@ -72,14 +73,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """What became of the gate under a condition.
+    """The result of the gate under a condition.
 
     Attributes:
         condition: The condition.
-        judged: Clauses that were judged.
-        red: Those that did not hold although they did in the first run, with their reasons; or why there was no run.
-        left_out: Why the condition could not be had, or an empty text.
-        seconds: How long it took.
+        judged: Number of judged clauses.
+        red: Clauses that held in the first run and not in this one, with their reasons; or why there was no run.
+        left_out: Why the condition was impossible; empty if it ran.
+        seconds: Duration.
     """
 
     condition: str
@@ -95,8 +96,8 @@ class Repeater:
 
     Attributes:
         contract: The contract.
-        cache: Folder of the evidence store that runs share.
-        targets: Whether targets are executed, too.
+        cache: Folder of the evidence cache that runs share.
+        targets: Whether targets run, too.
     """
 
     contract: Contract
@@ -105,49 +106,49 @@ class Repeater:
     _held: frozenset[str] | None = None
 
     def repeat(self, number: int) -> Repeat:
-        """Run the gate once more; ``number`` chooses the condition, and seeds what is drawn."""
+        """Run the gate once more; ``number`` selects the condition and is the random seed."""
         condition = CONDITIONS[number % len(CONDITIONS)]
         clock = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="eyerace-parity-selftest-") as folder:
             try:
-                stage = condition.arrange(self.contract, Path(folder), number)
-                answers, why = self._run(stage)
+                run = condition.arrange(self.contract, Path(folder), number)
+                answers, why = self._run(run)
             except FaultNotApplicable as error:
                 return Repeat(condition.name, left_out=str(error))
             finally:
-                _writable(Path(folder))
+                _make_writable(Path(folder))
         seconds = time.monotonic() - clock
         if self._held is None:
             self._held = frozenset(name for name, reason in answers.items() if not reason)
         red = [f"{name}: {reason}" for name, reason in answers.items() if reason and name in self._held]
-        gone = [f"{name}: not judged" for name in sorted(self._held - answers.keys())]
-        return Repeat(condition.name, len(answers), tuple([why] if why else [*red, *gone]), seconds=seconds)
+        missing = [f"{name}: not judged" for name in sorted(self._held - answers.keys())]
+        return Repeat(condition.name, len(answers), tuple([why] if why else [*red, *missing]), seconds=seconds)
 
-    def _run(self, stage: PytestRun) -> tuple[dict[str, str], str]:
-        """Run pytest; returns the reason of each judged clause, empty where it holds, and why there was no run."""
-        record = stage.folder / "record.json"
+    def _run(self, run: PytestRun) -> tuple[dict[str, str], str]:
+        """Run pytest. Returns the reason of each judged clause, empty if it holds; and why there was no run."""
+        record = run.folder / "record.json"
         command = [
             sys.executable,
             "-m",
             "pytest",
             "--eyerace-parity",
-            str(stage.contract),
+            str(run.contract),
             "-q",
             "-p",
             "no:cacheprovider",
         ]
-        command += ["--eyerace-parity-record", str(record), "--rootdir", str(stage.folder)]
-        if not any(argument.startswith("--eyerace-parity-cache") for argument in stage.arguments):
+        command += ["--eyerace-parity-record", str(record), "--rootdir", str(run.folder)]
+        if not any(argument.startswith("--eyerace-parity-cache") for argument in run.arguments):
             command += ["--eyerace-parity-cache", str(self.cache)]
         if not self.targets and self.contract.targets.run:
             command += ["-k", "not arm64"]
-        environment = {**os.environ, **dict(stage.environment)}
+        environment = {**os.environ, **dict(run.environment)}
         environment.pop("PYTEST_ADDOPTS", None)
-        with stage.around(), _process([*command, *stage.arguments], stage.folder, environment) as process:
-            said, _ = process.communicate()
-        if process.returncode not in _GOOD_ENDINGS:
-            last = said.decode(errors="replace").strip().splitlines()[-3:]
-            return {}, f"pytest ended with {process.returncode}: {' / '.join(last)}"
+        with run.around(), _process([*command, *run.arguments], run.folder, environment) as process:
+            output, _ = process.communicate()
+        if process.returncode not in _VALID_EXIT_CODES:
+            last_lines = output.decode(errors="replace").strip().splitlines()[-3:]
+            return {}, f"pytest ended with {process.returncode}: {' / '.join(last_lines)}"
         try:
             rows = read_record(record).verdicts
         except ParityError as error:
@@ -161,7 +162,7 @@ class Repeater:
 
 @contextmanager
 def _process(command: Sequence[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that does not outlive the block, whatever ends it."""
+    """A process that ends with the block at the latest."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     process = subprocess.Popen(command, cwd=folder, env=environment, **pipes)  # type: ignore[call-overload]  # noqa: S603
     try:
@@ -192,7 +193,7 @@ def _environment(**values: str) -> Callable[[Contract, Path, int], PytestRun]:
 
 
 def _any_order(contract: Contract, folder: Path, number: int) -> PytestRun:
-    from eyerace_parity.selftest.shuffled import SEED  # noqa: PLC0415 - a plugin of pytest, which commands do not import
+    from eyerace_parity.selftest.shuffled import SEED  # noqa: PLC0415 - imports pytest, which commands do not need
 
     return PytestRun(contract.file, folder, ("-p", "eyerace_parity.selftest.shuffled"), ((SEED, str(number)),))
 
@@ -208,16 +209,16 @@ def _empty_cache(contract: Contract, folder: Path, _number: int) -> PytestRun:
 
 
 def _busy(contract: Contract, folder: Path, _number: int) -> PytestRun:
-    return PytestRun(contract.file, folder, around=_others_at_work)
+    return PytestRun(contract.file, folder, around=_busy_cores)
 
 
-def _elsewhere(contract: Contract, folder: Path, _number: int) -> PytestRun:
+def _other_folder(contract: Contract, folder: Path, _number: int) -> PytestRun:
     return PytestRun(_copied(contract, folder / "a folder, ausgewählt für 鳩"), folder)
 
 
 def _read_only(contract: Contract, folder: Path, _number: int) -> PytestRun:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        raise FaultNotApplicable("root may write everywhere: run it as another user")
+        raise FaultNotApplicable("root can write to read-only files: run it as another user")
     copy = _copied(contract, folder / "bundle")
     for path in (copy.parent, *copy.parent.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -226,7 +227,7 @@ def _read_only(contract: Contract, folder: Path, _number: int) -> PytestRun:
 
 CONDITIONS: Final = (
     Condition("as it is", _plain),
-    Condition("an order drawn by lot", _any_order),
+    Condition("a random order", _any_order),
     Condition("two workers of xdist", _workers),
     Condition("four samples a batch", _arguments("--eyerace-parity-set", "golden.batch=4")),
     Condition("two threads", _arguments("--eyerace-parity-set", "session.intra_op_threads=2")),
@@ -235,22 +236,22 @@ CONDITIONS: Final = (
     Condition("the locale C", _environment(LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")),
     Condition("another time zone", _environment(TZ="Pacific/Kiritimati")),
     Condition("another hash seed", _environment(PYTHONHASHSEED="1")),
-    Condition("a folder with blanks and other letters", _elsewhere),
-    Condition("a bundle that cannot be written to", _read_only),
+    Condition("a folder with blanks and non-ASCII letters", _other_folder),
+    Condition("a read-only bundle", _read_only),
     Condition("an empty cache", _empty_cache),
 )
 """Every condition, in the order of the repeats."""
 
 
 @contextmanager
-def _others_at_work() -> Iterator[None]:
-    """Keep every core busy with something else."""
+def _busy_cores() -> Iterator[None]:
+    """Keep every core busy."""
     spin = [sys.executable, "-c", "while True: sum(range(10_000))"]
-    others = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]  # noqa: S603 - a loop of our own
+    processes = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]  # noqa: S603 - a fixed command
     try:
         yield
     finally:
-        for other in others:
+        for other in processes:
             other.kill()
             other.wait()
 
@@ -259,20 +260,20 @@ def _copied(contract: Contract, target: Path) -> Path:
     """Copy a bundle; returns the contract's file in the copy.
 
     Raises:
-        Unfit: It is too large.
+        FaultNotApplicable: It is too large.
     """
     size = 0
     for place, folders, files in os.walk(contract.root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         size += sum((Path(place) / name).stat().st_size for name in files)
-        if size > _LARGEST:
-            raise FaultNotApplicable(f"the bundle's folder holds more than {_LARGEST >> 30} GiB, too much to copy")
-    shutil.copytree(contract.root, target, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
+        if size > _MAX_BYTES:
+            raise FaultNotApplicable(f"the bundle's folder is larger than {_MAX_BYTES >> 30} GiB, too much to copy")
+    shutil.copytree(contract.root, target, ignore=shutil.ignore_patterns(*_NOT_COPIED))
     return target / contract.file.name
 
 
-def _writable(folder: Path) -> None:
-    """Let a scratch folder be removed again."""
+def _make_writable(folder: Path) -> None:
+    """Make a scratch folder removable again."""
     for place, folders, _files in os.walk(folder):
         for name in folders:
             (Path(place) / name).chmod(0o755)

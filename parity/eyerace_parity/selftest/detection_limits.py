@@ -1,8 +1,8 @@
-"""How small a fault may be and still be seen: detection limits, found by bisection.
+"""Detection limits: the smallest strength of a fault that is detected, found by bisection.
 
-Where the strength of a fault is a matter of numbers, nothing needs to be executed again: the evidence of the untouched
-bundle is worsened and judged, by the very clauses that would judge it. Only a layer's weights must be changed for real;
-then a few golden samples are run.
+If the strength of a fault is a number in the evidence, nothing runs again: the evidence of the good bundle is degraded,
+and judged by the contract's own clauses. Only changes of a layer's weights need real files, which run on a few golden
+samples (:mod:`eyerace_parity.selftest.layerwise`).
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 SURE: Final = 0.95
-"""Share of trials in which a strength must be seen."""
+"""Share of trials in which a strength must be detected."""
 
 TRIALS: Final = 20
-"""Seeded trials of one strength: at most one may go unseen."""
+"""Seeded trials of one strength; at most one may miss it."""
 
 _STEPS: Final = 9
 _CLOSE: Final = 1.1
@@ -51,14 +51,14 @@ class Degradation:
 
     Attributes:
         name: Its name.
-        kind: The evidence that it worsens.
-        families: Families of checks that are looked at; all that need the evidence if empty.
-        least: The smallest strength that is tried.
+        kind: The kind of evidence that it degrades.
+        families: Families of checks that are judged; empty for all that need the evidence.
+        least: The smallest strength tried.
         most: The largest.
-        worsen: From evidence, strength, random numbers and golden facts to worse evidence.
-        told: From a strength to words.
-        target: Whether it is looked for on targets.
-        random: Whether there is chance in it, so that one trial does not tell.
+        worsen: Maps evidence, strength, random generator and golden facts to degraded evidence.
+        told: Describes a strength in words.
+        target: Whether it is judged on targets instead of the host.
+        random: Whether chance is in it, so that one trial is not enough.
     """
 
     name: str
@@ -80,13 +80,13 @@ class Degradation:
 
 @dataclass(frozen=True, slots=True)
 class DetectionLimit:
-    """How small a fault one variant's clauses still see.
+    """The smallest strength that one variant's clauses detect.
 
     Attributes:
         dose: The fault.
         variant: The variant.
-        strength: The smallest strength seen in at least 95 % of trials; ``None`` where even the largest is not.
-        seen_by: Clauses that turn red at that strength.
+        strength: The smallest strength detected in at least 95 % of trials; ``None`` if even the largest is missed.
+        seen_by: Clauses that break at that strength.
     """
 
     dose: Degradation
@@ -106,7 +106,7 @@ class DetectionLimit:
 
 @dataclass(frozen=True, slots=True)
 class DegradedSource:
-    """A source whose evidence of one variant is worse than it was measured."""
+    """A source that degrades the evidence of one variant."""
 
     source: Laboratory
     dose: Degradation
@@ -116,13 +116,13 @@ class DegradedSource:
     found: dict[Need[Any], Any] = dataclasses.field(default_factory=dict)
 
     def obtain(self, need: Need[E]) -> E:
-        """The evidence for a need, worse where it is of the degraded variant."""
+        """The evidence for a need, degraded if it belongs to the variant."""
         if need not in self.found:
             self.found[need] = self._obtain(need)
         return cast("E", self.found[need])
 
     def key(self, need: Need[Any]) -> str:
-        """The content key of the evidence as it was measured."""
+        """The content key of the evidence before degradation."""
         return self.source.key(need)
 
     def _obtain(self, need: Need[Any]) -> Any:
@@ -139,11 +139,11 @@ def limits_of(examiner: Examiner, doses: Sequence[Degradation], variants: Sequen
 
     Args:
         examiner: Judges the good bundle.
-        doses: What to look for.
-        variants: In whom.
+        doses: The faults.
+        variants: Names of the variants.
 
     Returns:
-        One limit for each dose and variant that some clause of the contract reads evidence of.
+        One limit for each fault and variant whose evidence some clause of the contract reads.
     """
     found = []
     pairs = [(dose, variant, _clauses(examiner, dose, variant)) for variant in variants for dose in doses]
@@ -156,7 +156,7 @@ def limits_of(examiner: Examiner, doses: Sequence[Degradation], variants: Sequen
 
 
 def bisect(seen: Callable[[float], bool], least: float, most: float) -> float | None:
-    """Find the smallest strength that is seen, on a scale of ratios; ``None`` where even the largest is not."""
+    """Find the smallest detected strength on a geometric scale; ``None`` if even the largest is missed."""
     if not seen(most):
         return None
     if seen(least):
@@ -195,7 +195,7 @@ def _limit(examiner: Examiner, dose: Degradation, variant: str, clauses: Sequenc
 
 
 def _clauses(examiner: Examiner, dose: Degradation, variant: str) -> list[PlannedClause]:
-    """Clauses of a variant that hold, and read the evidence that a dose worsens."""
+    """Clauses of a variant that hold and read the evidence that a fault degrades."""
     found = []
     for planned in examiner.planned:
         own = planned.case.name == variant and (planned.case.target != HOST) == dose.target
@@ -207,14 +207,14 @@ def _clauses(examiner: Examiner, dose: Degradation, variant: str) -> list[Planne
     held = [planned for planned in found if examiner.clean(planned).status.passes]
     return sorted(
         held, key=lambda planned: planned.clause.rests is not SignificanceSource.ON_NO_SAMPLE
-    )  # the quick ones first
+    )  # the cheap ones first
 
 
-# ---- what is worsened ------------------------------------------------------------------------------------------------
+# ---- degradations ----------------------------------------------------------------------------------------------------
 
 
 def _wrong(outputs: Outputs, share: float, random: np.random.Generator, golden: GoldenFacts) -> Outputs:
-    """Decide a share of the rightly decided samples wrongly: the best score changes places with another."""
+    """Make a share of the right decisions wrong: the best score is exchanged with another."""
     name = next(name for name, array in outputs.arrays.items() if array.ndim == SCORES_NDIM)
     scores = np.array(outputs.arrays[name])
     decided = decisions(scores)
@@ -229,7 +229,7 @@ def _wrong(outputs: Outputs, share: float, random: np.random.Generator, golden: 
 
 
 def _noisy(outputs: Outputs, share: float, random: np.random.Generator, _golden: GoldenFacts) -> Outputs:
-    """Add noise of a share of each output's root mean square."""
+    """Add normal noise, as a share of each output's root mean square."""
     arrays = {}
     for name, array in outputs.arrays.items():
         size = float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
@@ -252,7 +252,7 @@ def _bigger(files: Files, share: float, *_: object) -> Files:
 
 
 def _slower(timing: Timing, share: float, random: np.random.Generator, _golden: GoldenFacts) -> Timing:
-    """Let every run take longer; which runs there were is drawn again."""
+    """Slow every run down; the runs are resampled with replacement."""
     place = random.integers(0, len(timing.runs.wall_ms), len(timing.runs.wall_ms))
 
     def drawn(series: Series, factor: float) -> Series:
@@ -272,7 +272,7 @@ def _colder(footprint: Footprint, share: float, *_: object) -> Footprint:
 
 
 def _leaking(soak: Soak, kilobytes: float, *_: object) -> Soak:
-    """Let every run keep a few kilobytes."""
+    """Make every run keep a few kilobytes."""
     last = len(soak.resident_bytes) - 1
     kept = [round(1000 * kilobytes * soak.runs * part / last) for part in range(last + 1)]
     held = tuple(size + more for size, more in zip(soak.resident_bytes, kept, strict=True))
@@ -345,4 +345,4 @@ DOSES: Final = (
         random=False,
     ),
 )
-"""What is looked for by worsening evidence."""
+"""Faults that are simulated by degrading evidence."""

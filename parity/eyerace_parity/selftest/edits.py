@@ -1,4 +1,4 @@
-"""Small edits of ONNX files: weights changed in place, nodes put before the inputs or after the outputs."""
+"""Small edits of ONNX files: change weights in place, insert nodes before the inputs or after the outputs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Weight:
 
     Attributes:
         node: Name of the operator's node.
-        tensor: The tensor as the file stores it, in integers where it is quantised.
-        scale: Name of its scale, or an empty text where it is stored in float.
+        tensor: The tensor as stored in the file; integers if it is quantised.
+        scale: Name of its scale; empty if it is stored in float.
     """
 
     node: str
@@ -37,7 +37,7 @@ class Weight:
 
     @property
     def array(self) -> NDArray[Any]:
-        """Its elements, a copy."""
+        """A copy of its elements, as stored."""
         from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
 
         return np.array(numpy_helper.to_array(self.tensor))
@@ -55,54 +55,54 @@ def write(tensor: onnx.TensorProto, array: NDArray[Any]) -> None:
 
 
 def stored(model: onnx.ModelProto, operand: int = _WEIGHT) -> list[Weight]:
-    """Find the weights of all convolutions and matrix products, in the order of the graph.
+    """Find the weights of all convolutions and matrix products, in graph order.
 
     Args:
         model: The model.
         operand: Which input of the operator: 1 for weights, 2 for biases.
 
     Raises:
-        Unfit: There is none.
+        FaultNotApplicable: There is none.
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    makers = {output: node for node in model.graph.node for output in node.output}
-    found = list(_stored(model, operand, tensors, makers))
-    if not found:
+    producers = {output: node for node in model.graph.node for output in node.output}
+    weights = list(_stored(model, operand, tensors, producers))
+    if not weights:
         raise FaultNotApplicable("no stored tensor of a convolution or matrix product was found")
-    return found
+    return weights
 
 
 def biases(model: onnx.ModelProto) -> list[Weight]:
-    """Find the biases of all convolutions and matrix products, in the order of the graph."""
+    """Find the biases of all convolutions and matrix products, in graph order."""
     return stored(model, _BIAS)
 
 
 def _stored(
-    model: onnx.ModelProto, operand: int, tensors: dict[str, onnx.TensorProto], makers: dict[str, onnx.NodeProto]
+    model: onnx.ModelProto, operand: int, tensors: dict[str, onnx.TensorProto], producers: dict[str, onnx.NodeProto]
 ) -> Iterator[Weight]:
     for node in model.graph.node:
         if node.op_type not in _PRODUCTS or len(node.input) <= operand:
             continue
         name, scale = node.input[operand], ""
-        maker = makers.get(name)
-        if maker is not None and maker.op_type in _STORED:
-            name, scale = maker.input[0], maker.input[1]
+        producer = producers.get(name)
+        if producer is not None and producer.op_type in _STORED:
+            name, scale = producer.input[0], producer.input[1]
         if name in tensors:
             yield Weight(node.name, tensors[name], scale)
 
 
 def middle(weights: Sequence[Weight]) -> Weight:
-    """The weight in the middle of the network that has most elements among its neighbours."""
+    """The largest weight among the five in the middle of the network."""
     centre = len(weights) // 2
-    near = weights[max(0, centre - 2) : centre + 3]
-    return max(near, key=lambda weight: int(np.prod(weight.tensor.dims)))
+    neighbours = weights[max(0, centre - 2) : centre + 3]
+    return max(neighbours, key=lambda weight: int(np.prod(weight.tensor.dims)))
 
 
 def initialiser(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    """A stored tensor by its name.
+    """The stored tensor of a name.
 
     Raises:
-        Unfit: There is none of that name.
+        FaultNotApplicable: There is none of that name.
     """
     tensors: list[onnx.TensorProto] = [tensor for tensor in model.graph.initializer if tensor.name == name]
     if not tensors:
@@ -111,7 +111,7 @@ def initialiser(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
 
 
 def constant(model: onnx.ModelProto, name: str, array: NDArray[Any]) -> str:
-    """Store a further tensor, and return its name."""
+    """Add a stored tensor, and return its name."""
     from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
 
     model.graph.initializer.append(numpy_helper.from_array(array, name))
@@ -119,7 +119,7 @@ def constant(model: onnx.ModelProto, name: str, array: NDArray[Any]) -> str:
 
 
 def before_input(model: onnx.ModelProto, make: Callable[[str, str], list[onnx.NodeProto]]) -> None:
-    """Put nodes between the first input and whoever reads it; ``make`` is given both names."""
+    """Insert nodes between the first input and its readers; ``make`` gets both names."""
     name = model.graph.input[0].name
     inner = f"{name}/damaged"
     for node in model.graph.node:
@@ -131,7 +131,7 @@ def before_input(model: onnx.ModelProto, make: Callable[[str, str], list[onnx.No
 
 
 def after_output(model: onnx.ModelProto, make: Callable[[str, str], list[onnx.NodeProto]]) -> None:
-    """Put nodes between whoever makes the first output and the output; ``make`` is given both names."""
+    """Insert nodes between the producer of the first output and the output; ``make`` gets both names."""
     name = model.graph.output[0].name
     inner = f"{name}/good"
     for node in model.graph.node:
@@ -145,7 +145,7 @@ def after_output(model: onnx.ModelProto, make: Callable[[str, str], list[onnx.No
 
 
 def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> onnx.NodeProto:
-    """Make a node of the default domain, named after what it makes."""
+    """Make a node of the default domain, named after its first output."""
     from onnx import helper  # noqa: PLC0415 - only where a model is edited
 
     made: onnx.NodeProto = helper.make_node(
@@ -155,7 +155,7 @@ def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attribu
 
 
 def rename(model: onnx.ModelProto, old: str, new: str) -> None:
-    """Give an input or output another name everywhere."""
+    """Rename an input or output everywhere."""
     for node_ in model.graph.node:
         for names in (node_.input, node_.output):
             for place, name in enumerate(names):

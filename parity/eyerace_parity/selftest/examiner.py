@@ -1,7 +1,7 @@
-"""One fault, planted and judged: which clauses turned red that hold without it, and whether a reason names the cause.
+"""Plants one fault and judges it: which clauses break that hold without it, and whether a reason names the cause.
 
-Judged are the clauses that are expected to turn red, and all others that need no measurement which those do not need
-anyhow. So a fault of a file's header costs no inference, and what a fault does not touch comes from the store.
+Judged are the expected clauses, and all others that need no further measurement. So a fault in a file's header costs no
+inference, and evidence that a fault does not change comes from the cache.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.targets.equipment import TargetEquipment
 
 ROOM: Final = 1 << 30
-"""Bytes of prepared samples that are kept; what does not fit is prepared again."""
+"""Bytes of prepared samples that are kept; others are prepared again."""
 
 
 @dataclass(slots=True)
@@ -46,29 +46,29 @@ class SampleMemory:
     """Prepared samples of any golden sets, by set, profile and index.
 
     Attributes:
-        room: Bytes that are left.
-        samples: What is kept.
+        room: Bytes left.
+        samples: The samples.
     """
 
     room: int = ROOM
     samples: dict[tuple[str, str, int], dict[str, Array]] = field(default_factory=dict)
 
     def keep(self, key: tuple[str, str, int], feeds: dict[str, Array]) -> None:
-        """Keep a sample, if it fits."""
+        """Keep a sample if it fits."""
         size = sum(array.nbytes for array in feeds.values())
         if size <= self.room:
             self.room -= size
             for array in feeds.values():
-                array.flags.writeable = False  # it will be handed out again
+                array.flags.writeable = False  # the same array is returned again
             self.samples[key] = feeds
 
 
 class CachedGoldenSet(GoldenSetProxy):
-    """A golden set that gives what it has prepared before.
+    """A golden set that keeps prepared samples in memory.
 
     Args:
         golden: The set.
-        memory: What has been prepared, shared with other sets.
+        memory: Prepared samples, shared with other sets.
     """
 
     def __init__(self, golden: GoldenSet, memory: SampleMemory) -> None:
@@ -91,10 +91,10 @@ class Examiner:
 
     Attributes:
         contract: The good contract.
-        store: Where measurements are kept.
-        jobs: Samples evaluated side by side.
-        progress: Who hears of long work.
-        equipment: Starts workers on targets; ``None`` where targets are left out.
+        store: The evidence cache.
+        jobs: Samples evaluated in parallel.
+        progress: Receives the progress of long work.
+        equipment: Starts workers on targets; ``None`` if targets are left out.
     """
 
     contract: Contract
@@ -124,11 +124,11 @@ class Examiner:
 
     @property
     def reddened(self) -> frozenset[Identity]:
-        """Clauses that some fault has turned red."""
+        """Clauses that some fault has broken."""
         return frozenset(self._reddened)
 
     def clean(self, planned: PlannedClause) -> Judgement:
-        """Judge a clause on the untouched bundle, once."""
+        """Judge a clause on the good bundle, once."""
         identity = planned.identity
         if identity not in self._held:
             self._held[identity] = judge(planned, self.laboratory).judgement
@@ -136,13 +136,13 @@ class Examiner:
 
     @property
     def laboratory(self) -> Laboratory:
-        """Where evidence of the untouched bundle comes from."""
+        """The source of evidence of the good bundle."""
         if self._clean is None:
             self._clean = self.open(self.contract)
         return self._clean
 
     def examine(self, fault: PlantedFault) -> FaultResult:
-        """Plant a fault and judge it. Never raises for what a bundle holds or a fault does."""
+        """Plant a fault and judge it. Never raises for the content of a bundle or the effect of a fault."""
         clock = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="eyerace-parity-selftest-") as folder:
             try:
@@ -152,13 +152,13 @@ class Examiner:
                 outcome = FaultResult(fault, Detection.UNFIT, cause=str(error))
             except ParityError as error:
                 outcome = FaultResult(fault, Detection.FAILED, cause=str(error))
-            except Exception as error:  # noqa: BLE001 - an edit meets models of every kind; one must not cost all others
+            except Exception as error:  # noqa: BLE001 - an edit may fail on an unusual model; the other faults must still run
                 told = f"planting it failed: {type(error).__name__}: {error}"
                 outcome = FaultResult(fault, Detection.FAILED, cause=told)
         return replace(outcome, seconds=time.monotonic() - clock)
 
     def close(self) -> None:
-        """Keep the store within its size."""
+        """Reduce the cache to its size limit."""
         if self._clean is not None:
             self._clean.close()
 
@@ -190,22 +190,22 @@ class Examiner:
         return FaultResult(fault, answer, tuple(demanded[i] for i in held), tuple(red), blind, cause)
 
     def _demanded(self, clauses: Iterable[Expected]) -> dict[Identity, Expected]:
-        """Clauses that the good contract demands, and that can be judged here."""
+        """Clauses that the good contract demands and that can be judged here."""
         found = {identity: expected for expected in clauses if (identity := self._identity(expected)) is not None}
         return {identity: expected for identity, expected in found.items() if self._can(self._planned[identity])}
 
     def _verdicts(self, damaged: Contract, held: frozenset[Identity]) -> list[Verdict]:
-        """Judge the expected clauses, and all that cost nothing more, as far as they hold without the fault."""
+        """Judge the expected clauses and all free ones; keep those that hold without the fault."""
         try:
             planned = plan(damaged)
         except ContractError as error:
-            # The damaged contract cannot even be planned: the gate ends with a usage error, which nobody overlooks.
+            # The damaged contract cannot be planned: the gate ends with a usage error, which counts as detected.
             refused = Judgement(Status.ERROR, reason=str(error), next_step=error.next_step or "correct the contract")
             return [Verdict(identity, refused) for identity in held]
         measured = {(need.kind, need.variant) for identity in held for need in self._planned[identity].needs}
         if damaged.golden == self.contract.golden:
             same = (name for name, variant in damaged.variants.items() if variant == self.contract.variants[name])
-            measured |= {(Outputs, name) for name in same}  # they are in the store
+            measured |= {(Outputs, name) for name in same}  # these are in the cache
         targets = {identity.target for identity in held}
         chosen = [each for each in planned if each.identity in held or _costs_nothing(each, measured)]
         chosen = [each for each in chosen if each.case.target in targets | {HOST} and each.identity in self._planned]
@@ -218,7 +218,7 @@ class Examiner:
         return [v for v in found if v.status.passes or self.clean(self._planned[v.identity]).status.passes]
 
     def _identity(self, expected: Expected) -> Identity | None:
-        """The clause of the good contract that is meant, or ``None`` where it demands none."""
+        """The clause of the good contract; ``None`` if it demands none."""
         name = name_of(self.contract, expected.role)
         return next(
             (
@@ -235,18 +235,18 @@ class Examiner:
     def _unseen(self, fault: PlantedFault) -> FaultResult:
         clauses = (*fault.expected, *fault.witnesses)
         if any(self._identity(expected) is not None for expected in clauses):
-            return FaultResult(fault, Detection.LEFT_OUT, clauses, cause="only targets see it: run with --targets")
+            return FaultResult(fault, Detection.LEFT_OUT, clauses, cause="only targets detect it: run with --targets")
         names = ", ".join(dict.fromkeys(expected.clause for expected in clauses))
         return FaultResult(fault, Detection.UNCOVERED, clauses, cause=f"the contract demands none of: {names}")
 
     def _red_already(self, demanded: Iterable[Identity]) -> str:
         first = next(iter(demanded))
-        return f"{first} does not hold in the untouched bundle: {self._held[first].reason}"
+        return f"{first} does not hold in the good bundle: {self._held[first].reason}"
 
     # ---- laboratories ------------------------------------------------------------------------------------------------
 
     def open(self, contract: Contract) -> Laboratory:
-        """Open a laboratory for a contract, over the same store."""
+        """Open a laboratory for a contract, with the same cache."""
         return Laboratory(
             contract,
             self._opener,
@@ -257,7 +257,7 @@ class Examiner:
         )
 
     def _opener(self, contract: Contract) -> GoldenSet:
-        """Open a golden set, and read its files once for all contracts that share it."""
+        """Open a golden set; contracts with the same set share its prepared samples."""
         shared = contract.model_dump_json(include={"golden", "classes", "preprocess", "interface"})
         if shared not in self._golden:
             self._golden[shared] = CachedGoldenSet(open_golden(contract), self._memory)
@@ -265,12 +265,12 @@ class Examiner:
 
 
 def _costs_nothing(planned: PlannedClause, measured: set[tuple[type[Any], str]]) -> bool:
-    """Whether a clause needs only what is measured anyhow, on the host."""
+    """Whether a clause needs only evidence that is measured anyway, on the host."""
     if planned.case.target != HOST:
         return False
     try:
         needs = planned.needs
-    except Exception:  # noqa: BLE001 - judging it where it is expected will say so
+    except Exception:  # noqa: BLE001 - if the clause is expected, judging it reports the error
         return False
     return all(not need.baseline and _is_measured(need, measured) for need in needs)
 
@@ -284,11 +284,11 @@ def _is_measured(need: Need[Any], measured: set[tuple[type[Any], str]]) -> bool:
 
 
 def _gone(identity: Identity) -> Verdict:
-    """A clause that the damaged contract no longer plans is no clause that holds."""
+    """A clause that the damaged contract no longer plans does not hold."""
     reason = f"{identity} is no longer demanded"
-    return Verdict(identity, Judgement(Status.ERROR, reason=reason, next_step="see what the contract has become"))
+    return Verdict(identity, Judgement(Status.ERROR, reason=reason, next_step="compare the contract with the good one"))
 
 
 def _said(judgement: Judgement) -> list[str]:
-    """All sentences of a judgement that may name a cause: causes first, then the reason, then the details."""
+    """All sentences of a judgement that may name a cause: causes, then the reason, then the details."""
     return [*judgement.causes, judgement.reason, *judgement.details]

@@ -1,4 +1,4 @@
-"""How much one layer's weights may be off and still be seen, by files that are really changed and run."""
+"""Detection limit for a change of one layer's weights, measured with files that are really changed and run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LAYERS: Final = 6
 """Layers that are tried, from the first to the last."""
 
 SAMPLES: Final = 24
-"""Golden samples that each is run on."""
+"""Golden samples that each changed file runs on."""
 
 _LEAST: Final = 1e-4
 _MOST: Final = 0.5
@@ -40,11 +40,11 @@ _FAMILY: Final = "closeness"
 
 @dataclass(frozen=True, slots=True)
 class LayerLimit:
-    """How far off one layer's weights may be until closeness sees it.
+    """The smallest detected change of one layer's weights.
 
     Attributes:
-        variant: Whose layers.
-        strengths: For each layer that was tried the smallest share that is seen; ``None`` where none is.
+        variant: The variant of the layers.
+        strengths: For each tried layer the smallest detected relative change; ``None`` if none is detected.
     """
 
     variant: str
@@ -62,20 +62,20 @@ class LayerLimit:
 
 
 def layer_limit(examiner: Examiner, role: Role) -> LayerLimit | None:
-    """Find how much one layer's weights may be off; ``None`` where nothing in the bundle or contract tells."""
+    """Find the smallest detected change of one layer's weights; ``None`` if bundle or contract lack what it needs."""
     name = name_of(examiner.contract, role)
     if name is None:
         return None
     with tempfile.TemporaryDirectory(prefix="eyerace-parity-selftest-") as folder:
         workshop = Workshop(examiner.contract, Path(folder), examiner.progress)
         try:
-            few = _few(workshop)
+            reduced = _reduced_contract(workshop)
             count = len(stored(workshop.model(role)))
         except FaultNotApplicable:
             return None
         places = sorted({round(place) for place in np.linspace(0, count - 1, LAYERS)})
-        small = Workshop(few, Path(folder), examiner.progress)
-        if not _closeness(few, name) or _red(examiner, few, name):
+        small = Workshop(reduced, Path(folder), examiner.progress)
+        if not _closeness(reduced, name) or _is_broken(examiner, reduced, name):
             return None
 
         strengths = []
@@ -87,20 +87,20 @@ def layer_limit(examiner: Examiner, role: Role) -> LayerLimit | None:
 
 
 def _seen(examiner: Examiner, workshop: Workshop, role: Role, place: int, strength: float) -> bool:
-    return _red(examiner, _scaled(workshop, role, place, strength), workshop.name(role))
+    return _is_broken(examiner, _scaled(workshop, role, place, strength), workshop.name(role))
 
 
-def _few(workshop: Workshop) -> Contract:
-    """The contract on a few of its samples."""
+def _reduced_contract(workshop: Workshop) -> Contract:
+    """The contract with a few of its samples, evenly spread."""
     spec = workshop.contract.golden
     if not isinstance(spec, ImageSet):
         raise FaultNotApplicable("the golden set holds no photographs")
     text = workshop.contract.path(spec.labels).read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
     step = max(1, len(rows) // SAMPLES)
-    chosen = rows[::step][:SAMPLES]
+    selected = rows[::step][:SAMPLES]
     images = workshop.folder / "few"
-    for row in chosen:
+    for row in selected:
         target = images / row["file"]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((workshop.contract.path(spec.images) / row["file"]).read_bytes())
@@ -108,13 +108,13 @@ def _few(workshop: Workshop) -> Contract:
     with labels.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(chosen)
+        writer.writerows(selected)
     golden = spec.model_copy(update={"labels": labels, "images": images, "digest": None})
     return workshop.with_contract(golden=golden)
 
 
 def _scaled(workshop: Workshop, role: Role, place: int, strength: float) -> Contract:
-    """The contract with one layer's weights off by a share; of an integer layer it is the scale that is off."""
+    """The contract with scaled weights of one layer; for a quantised layer the scale changes."""
 
     def change(model: onnx.ModelProto) -> None:
         from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
@@ -130,16 +130,16 @@ def _closeness(contract: Contract, name: str) -> bool:
     return any(each.case.name == name and each.clause.check == _FAMILY for each in plan(contract))
 
 
-def _red(examiner: Examiner, contract: Contract, name: str) -> bool:
+def _is_broken(examiner: Examiner, contract: Contract, name: str) -> bool:
     """Whether a clause of closeness does not hold."""
     laboratory = examiner.open(contract)
-    wanted = [
+    clauses = [
         each
         for each in plan(contract)
         if each.case.name == name and each.clause.check == _FAMILY and each.case.target == HOST
         and any(need.kind is Outputs for need in each.needs)
     ]  # fmt: skip
     try:
-        return any(not judge(each, laboratory, explain=False).status.passes for each in wanted)
+        return any(not judge(each, laboratory, explain=False).status.passes for each in clauses)
     finally:
         laboratory.close()

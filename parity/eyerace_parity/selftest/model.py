@@ -1,4 +1,4 @@
-"""What a fault is, and what can become of one."""
+"""What a fault is, and the possible results of planting it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ FAMILIES = ("preprocessing", "labels", "export", "weights", "quantisation", "run
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A clause that must turn red.
+    """A clause that must detect a fault.
 
     Attributes:
-        role: Whose clause it is.
-        clause: Its name.
-        target: Where it is executed.
+        role: Role of the variant.
+        clause: Name of the clause.
+        target: Where it runs.
     """
 
     role: Role
@@ -40,15 +40,17 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class PlantedFault:
-    """One small transformation of a good bundle, and what must be seen of it.
+    """One small change to a good bundle, and what must detect it.
 
     Attributes:
         name: Its name, ``family-what``.
-        summary: What was done wrong, one line.
-        plant: Returns the contract of the damaged bundle; raises :class:`Unfit` where nothing can be damaged.
-        expected: Clauses that must turn red, each where the contract demands it.
-        cause: Pattern that a reason, a cause or a detail of a red clause must match, ignoring case.
-        witnesses: Clauses of which at least one must, where the contract demands any.
+        summary: The mistake in one line.
+        plant: Returns the contract of the damaged bundle; raises :class:`FaultNotApplicable` if the bundle has no part
+            that
+            it damages.
+        expected: Clauses that must break, each if the contract demands it.
+        cause: Pattern that a reason, a cause or a detail of a broken clause must match, ignoring case.
+        witnesses: Clauses of which at least one must break, if the contract demands any.
     """
 
     name: str
@@ -60,7 +62,7 @@ class PlantedFault:
 
     @property
     def family(self) -> str:
-        """Where it comes from."""
+        """Its family: the first part of its name."""
         return self.name.partition("-")[0]
 
     def named_in(self, text: str) -> bool:
@@ -69,43 +71,43 @@ class PlantedFault:
 
 
 class Detection(StrEnum):
-    """What became of a fault."""
+    """The result of planting a fault."""
 
     CAUGHT = "caught"
-    """Every expected clause that the contract demands and one of the witnesses turned red; the cause was named."""
+    """Every expected clause that the contract demands and one of the witnesses broke; the cause was named."""
     PARTLY = "partly"
-    """It was seen and named, but an expected clause stayed green: its limit is too wide for this fault."""
+    """It was detected and named, but an expected clause held: its limit is too wide for this fault."""
     MISNAMED = "misnamed"
-    """It was seen, but no reason names the cause."""
+    """It was detected, but no reason names the cause."""
     MISSED = "missed"
-    """All clauses that should see it stayed green."""
+    """All clauses that should detect it held."""
     UNCOVERED = "uncovered"
-    """The contract demands nothing that could see it."""
+    """No clause of the contract could detect it."""
     UNFIT = "unfit"
-    """There is nothing in this bundle that it could damage."""
+    """The bundle has no part that it damages."""
     LEFT_OUT = "left out"
-    """Only a target would see it, and none was to be executed."""
+    """Only a target could detect it, and no target was run."""
     FAILED = "failed"
     """It could not be planted or judged, although it should."""
 
     @property
     def passes(self) -> bool:
-        """Whether the self-test stays green."""
+        """Whether the self-test passes with this result."""
         return self in {Detection.CAUGHT, Detection.UNCOVERED, Detection.UNFIT, Detection.LEFT_OUT}
 
 
 @dataclass(frozen=True, slots=True)
 class FaultResult:
-    """What became of one fault.
+    """The result of one fault.
 
     Attributes:
         fault: The fault.
-        answer: What became of it.
-        expected: Clauses that should see it, that the contract demands and that hold without it.
-        red: Verdicts of clauses that hold in the untouched bundle and not in this one, the expected ones first.
-        blind: Expected clauses that stayed green.
+        answer: The result.
+        expected: Clauses that should detect it, that the contract demands and that hold without it.
+        red: Verdicts of clauses that hold in the good bundle and not in this one, the expected ones first.
+        blind: Expected clauses that still hold.
         cause: The sentence that names the cause, or why there is none.
-        seconds: How long it took.
+        seconds: Duration.
     """
 
     fault: PlantedFault
@@ -143,12 +145,12 @@ _TOGETHER = (
 
 
 def answers_of(role: Role) -> tuple[Expected, ...]:
-    """Clauses that may see that a variant answers otherwise than its reference."""
+    """Clauses that may detect that a variant's answers differ from its reference's."""
     return on(role, *_CLOSENESS, *_QUALITY, *_TOGETHER)
 
 
 def quality_of(role: Role) -> tuple[Expected, ...]:
-    """Clauses that may see that a variant's decisions are wrong."""
+    """Clauses that may detect that a variant's decisions are wrong."""
     return on(role, *_QUALITY)
 
 

@@ -1,4 +1,4 @@
-"""A pytest plugin of a few lines: items in an order drawn by lot, for :mod:`eyerace_parity.selftest.conditions`."""
+"""A small pytest plugin that shuffles the items, for :mod:`eyerace_parity.selftest.conditions`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     import pytest
 
 SEED: Final = "EYERACE_PARITY_SELFTEST_SEED"
-"""Environment variable that holds the seed."""
+"""Environment variable with the seed."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Shuffle what was collected."""
-    random.Random(os.environ.get(SEED, "0")).shuffle(items)  # noqa: S311 - an order, no secret
+    """Shuffle the collected items."""
+    random.Random(os.environ.get(SEED, "0")).shuffle(items)  # noqa: S311 - an order, not a secret

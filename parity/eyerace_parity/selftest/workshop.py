@@ -1,8 +1,8 @@
-"""Where faults are made: a scratch folder, and contracts that differ from the good one in one thing.
+"""Plants faults: a scratch folder, and contracts that differ from the good one in one thing.
 
-The bundle itself is never written to. A damaged artefact lies in the scratch folder, and the damaged contract, which
-exists in memory only, names it by its absolute path; everything else it shares with the good one, so that nothing is
-measured again that a fault does not touch.
+The bundle itself is never changed. A damaged artefact is in the scratch folder. The damaged contract exists only in
+memory and names the artefact by its absolute path. Everything else is shared with the good contract, so evidence that
+the fault does not change comes from the cache.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ PROFILE = "selftest"
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """A good bundle, and a place to damage copies of its parts.
+    """A good bundle, and a scratch folder for damaged copies of its parts.
 
     Attributes:
         contract: The good contract.
         folder: Scratch folder, one for each fault.
-        progress: Who hears of long work.
+        progress: Receives the progress of long work.
     """
 
     contract: Contract
@@ -53,10 +53,10 @@ class Workshop:
     _models: dict[Path, bytes] = field(default_factory=dict)
 
     def name(self, role: Role) -> str:
-        """Name the variant that plays a role.
+        """Name of the variant with a role.
 
         Raises:
-            Unfit: There is none.
+            FaultNotApplicable: There is none.
         """
         found = name_of(self.contract, role)
         if found is None:
@@ -66,7 +66,7 @@ class Workshop:
     # ---- artefacts ---------------------------------------------------------------------------------------------------
 
     def model(self, role: Role) -> onnx.ModelProto:
-        """Read the ONNX file of a variant, fresh for each caller to edit."""
+        """Load the ONNX file of a variant; each call returns a new object to edit."""
         import onnx  # noqa: PLC0415 - only where a model is edited
 
         path = self.contract.path(self._onnx(role).path)
@@ -75,7 +75,7 @@ class Workshop:
         return onnx.load_from_string(self._models[path])
 
     def with_model(self, role: Role, model: onnx.ModelProto | bytes) -> Contract:
-        """The contract with another ONNX file for a variant, its stamp as it was."""
+        """The contract with another ONNX file for a variant; its stamp is unchanged."""
         content = model if isinstance(model, bytes) else model.SerializeToString()
         return self.with_file(role, content, ".onnx")
 
@@ -92,22 +92,22 @@ class Workshop:
         return self.with_variant(role, path=path)
 
     def remade(self, role: Role, **changes: Any) -> Contract:
-        """The contract with an artefact that the stated recipe made with some changes, stamped as if it had none.
+        """The contract with an artefact of the stated recipe with changes, but the stamp of the unchanged recipe.
 
         Raises:
-            Unfit: The variant is not quantised by a static recipe.
+            FaultNotApplicable: The variant is not quantised by a static recipe.
         """
         return self.made(role, self.static_recipe(role).model_copy(update=changes))
 
     def made(
         self, role: Role, recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, under: Contract | None = None
     ) -> Contract:
-        """The contract with an artefact of another recipe, stamped as if it were of the stated one.
+        """The contract with an artefact of another recipe, but the stamp of the stated one.
 
         Args:
-            role: Whose artefact.
-            recipe: What makes it.
-            under: The contract that the recipe is carried out under, where that is not the good one.
+            role: Role of the variant.
+            recipe: The recipe that makes the artefact.
+            under: Contract for the recipe; the good one by default.
         """
         from eyerace_parity.recipes.lineage import current_lineage  # noqa: PLC0415 - only where something is made
         from eyerace_parity.recipes.onnx_file import seal  # noqa: PLC0415
@@ -117,10 +117,10 @@ class Workshop:
         return self.with_model(role, seal(quantise(under or self.contract, recipe, self.progress), stamp))
 
     def static_recipe(self, role: Role) -> QuantiseStaticRecipe:
-        """The static recipe of a variant, on few calibration samples: a fault needs no fine calibration.
+        """The static recipe of a variant with few calibration samples: a fault needs no precise calibration.
 
         Raises:
-            Unfit: It has another recipe, or none.
+            FaultNotApplicable: It has another recipe, or none.
         """
         recipe = recipe_of(self._onnx(role))
         if not isinstance(recipe, QuantiseStaticRecipe):
@@ -129,10 +129,10 @@ class Workshop:
         return recipe.model_copy(update={"calibration": few})
 
     def quantised_source(self, role: Role) -> str:
-        """The variant that a quantised one is made from.
+        """The source of a quantised variant.
 
         Raises:
-            Unfit: It is not made from another.
+            FaultNotApplicable: It is not made from another variant.
         """
         recipe = recipe_of(self._onnx(role))
         if not isinstance(recipe, QuantiseStaticRecipe | QuantiseDynamicRecipe):
@@ -143,11 +143,11 @@ class Workshop:
         """Tensors of the trained checkpoint, by name.
 
         Raises:
-            Unfit: It is no ``.safetensors`` file.
+            FaultNotApplicable: It is not a ``.safetensors`` file.
         """
         stated = self.contract.variants[self.name(Role.TORCH)]
         if not isinstance(stated, TorchVariant) or stated.path.suffix != ".safetensors":
-            raise FaultNotApplicable("the checkpoint is no .safetensors file")
+            raise FaultNotApplicable("the checkpoint is not a .safetensors file")
         try:
             from safetensors.numpy import load_file  # noqa: PLC0415 - only where a checkpoint is damaged
         except ImportError:
@@ -155,7 +155,7 @@ class Workshop:
         return dict(load_file(self.contract.path(stated.path)))
 
     def with_checkpoint(self, tensors: Mapping[str, Any]) -> Contract:
-        """The contract with another checkpoint; what was made from the good one stays as it is."""
+        """The contract with another checkpoint; artefacts made from the good one stay."""
         from safetensors.numpy import save_file  # noqa: PLC0415 - only where a checkpoint is damaged
 
         path = self.folder / "checkpoint.safetensors"
@@ -163,10 +163,10 @@ class Workshop:
         return self.with_variant(Role.TORCH, path=path)
 
     def exported_from(self, tensors: Mapping[str, Any]) -> bytes:
-        """Export a damaged checkpoint as the recipe of the float variant does.
+        """Export a damaged checkpoint with the recipe of the float variant.
 
         Raises:
-            Unfit: The float variant is not exported from the torch one, or torch is not installed.
+            FaultNotApplicable: The float variant is not exported from the torch one, or torch is not installed.
         """
         from importlib.util import find_spec  # noqa: PLC0415 - only here
 
@@ -185,26 +185,26 @@ class Workshop:
     # ---- the contract ------------------------------------------------------------------------------------------------
 
     def with_variant(self, role: Role, **changes: Any) -> Contract:
-        """The contract with a variant changed."""
+        """The contract with a changed variant."""
         name = self.name(role)
         variants = dict(self.contract.variants)
         variants[name] = variants[name].model_copy(update=changes)
         return self.with_contract(variants=variants)
 
     def with_contract(self, **changes: Any) -> Contract:
-        """The contract with some of its fields changed."""
+        """The contract with changed fields."""
         return self.contract.model_copy(update=changes)
 
     def with_profile(self, role: Role, **changes: Any) -> Contract:
-        """The contract with a variant whose photographs are prepared otherwise.
+        """The contract with another preprocessing profile for a variant.
 
         Raises:
-            Unfit: Its samples are no photographs, or the change changes nothing.
+            FaultNotApplicable: Its samples are not photographs, or the profile would not change.
         """
         good = self.profile(role)
         bad = Preprocess.model_validate(good.model_dump() | changes)
         if bad == good:
-            raise FaultNotApplicable("the bundle prepares its photographs so already")
+            raise FaultNotApplicable("the bundle already prepares its photographs this way")
         damaged = self.with_variant(role, preprocess=PROFILE)
         return damaged.model_copy(update={"preprocess": {**self.contract.preprocess, PROFILE: bad}})
 
@@ -212,7 +212,7 @@ class Workshop:
         """The preprocessing profile of a variant.
 
         Raises:
-            Unfit: Its samples are no photographs.
+            FaultNotApplicable: Its samples are not photographs.
         """
         good = self.contract.preprocess_of(self.name(role))
         if good is None:
@@ -223,14 +223,14 @@ class Workshop:
         """The golden set of photographs.
 
         Raises:
-            Unfit: It holds tensors.
+            FaultNotApplicable: It contains tensors.
         """
         if not isinstance(self.contract.golden, ImageSet):
-            raise FaultNotApplicable("the golden set holds no photographs")
+            raise FaultNotApplicable("the golden set contains no photographs")
         return self.contract.golden
 
     def relabelled(self, change: Callable[[list[str]], Sequence[str]]) -> Contract:
-        """The contract with other labels for its photographs, and the digest that belongs to them."""
+        """The contract with other labels for its photographs, and no digest."""
         spec = self.images()
         text = self.contract.path(spec.labels).read_text(encoding="utf-8-sig")
         rows = list(csv.DictReader(io.StringIO(text)))
@@ -241,32 +241,32 @@ class Workshop:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        # Whoever froze the wrong labels froze their digest, too.
+        # A bundle with wrong labels has the digest of the wrong labels, so the digest must not detect the fault.
         return self.with_contract(golden=spec.model_copy(update={"labels": path, "digest": None}))
 
     def _onnx(self, role: Role) -> Variant:
         variant = self.contract.variants[self.name(role)]
         if variant.kind != "onnx":
-            raise FaultNotApplicable(f"{self.name(role)} is no ONNX file")
+            raise FaultNotApplicable(f"{self.name(role)} is not an ONNX file")
         return variant
 
 
 def name_of(contract: Contract, role: Role) -> str | None:
-    """Name the variant that plays a role in a contract, or ``None``."""
-    onnx_ones = [name for name, variant in contract.variants.items() if variant.kind == "onnx"]
+    """Name of the variant with a role in a contract, or ``None``."""
+    onnx_names = [name for name, variant in contract.variants.items() if variant.kind == "onnx"]
     quantised = [
         name
-        for name in onnx_ones
+        for name in onnx_names
         if isinstance(recipe_of(contract.variants[name]), QuantiseStaticRecipe | QuantiseDynamicRecipe)
     ]
-    device = [name for name in onnx_ones if contract.variants[name].tier == "device"] or quantised
+    device = [name for name in onnx_names if contract.variants[name].tier == "device"] or quantised
     match role:
         case Role.TORCH:
             found = [name for name, variant in contract.variants.items() if variant.kind in TORCH_KINDS]
         case Role.DEVICE:
-            found = device or onnx_ones[1:]
+            found = device or onnx_names[1:]
         case Role.FLOAT:
-            found = [name for name in onnx_ones if name not in {*device, *quantised}]
+            found = [name for name in onnx_names if name not in {*device, *quantised}]
     return found[0] if found else None
 
 
@@ -276,15 +276,15 @@ def recipe_of(variant: Variant) -> Recipe | None:
 
 
 class Role(StrEnum):
-    """A variant by what it is in a bundle, whatever its name."""
+    """The function of a variant in a bundle, whatever its name."""
 
     TORCH = "torch"
-    """What was trained: the first torch variant."""
+    """The trained model: the first torch variant."""
     FLOAT = "float"
-    """What was exported from it: the first ONNX variant that is not quantised."""
+    """The exported model: the first ONNX variant that is not quantised."""
     DEVICE = "device"
-    """What the phone runs: the ONNX variant of the tier ``device``, or the one that a recipe quantises."""
+    """The phone's model: the ONNX variant of the tier ``device``, or the one that a recipe quantises."""
 
 
-class FaultNotApplicable(Exception):  # noqa: N818 - no fault of anybody: this bundle has not what the fault would damage
-    """A fault that cannot be planted in this bundle; says why."""
+class FaultNotApplicable(Exception):  # noqa: N818 - not an error: the bundle has no part that the fault damages
+    """The fault cannot be planted in this bundle; the message says why."""

@@ -92,12 +92,12 @@ def test_a_buffer_that_is_read_wrongly_is_read_rightly_again(shape: tuple[int, .
     """One of the two ways unmakes the other, so whichever the app did is named."""
     tensor: Any = np.arange(np.prod(shape)).reshape(shape)
     for there, back in (
-        (variations._scrambled, variations._unscrambled),
-        (variations._unscrambled, variations._scrambled),
+        (variations._read_hwc_as_chw, variations._read_chw_as_hwc),
+        (variations._read_chw_as_hwc, variations._read_hwc_as_chw),
     ):
         np.testing.assert_array_equal(back(there(tensor)), tensor)
     if shape[0] > 1:
-        assert not np.array_equal(variations._scrambled(tensor), tensor)
+        assert not np.array_equal(variations._read_hwc_as_chw(tensor), tensor)
 
 
 def test_tensors_are_prepared_by_nobody(tensor_bundle: Path) -> None:

@@ -1,4 +1,4 @@
-"""The model answers as before, and costs more."""
+"""Cost faults: the model gives the same answers and costs more."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _SEED = 17
 _WIDTH = 64
 _MEGABYTE = 1 << 20
-_FEW = 8
+_SAMPLES = 8
 _SIDE_OF_PRODUCTS = 512
 _PRODUCTS = 3000
 _SIDE = 4000
-_TURNS = 1024
+_MAX_RUNS = 1024
 LEAK = 128 * 1024
-"""Bytes that each run of a leaking file takes more than the one before."""
+"""Bytes that each run of a leaking file takes more than the previous one."""
 
 
 def _identity(outputs: int, inputs: int, side: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -48,7 +48,7 @@ def _planes(model: onnx.ModelProto) -> int:
 
 
 def _further_layer(model: onnx.ModelProto) -> None:
-    """Put a convolution that changes nothing before all others."""
+    """Insert convolutions that change nothing before all others."""
     planes = _planes(model)
     constant(model, "/selftest/widen", _identity(_WIDTH, planes, 1))
     constant(model, "/selftest/same", _identity(_WIDTH, _WIDTH))
@@ -71,7 +71,7 @@ def _ballast(model: onnx.ModelProto) -> None:
 
 
 def _slow_start(model: onnx.ModelProto) -> None:
-    """Let the runtime multiply constants a thousand times whenever a session is made."""
+    """Make the runtime multiply constants 3,000 times whenever it creates a session."""
     constant(model, "/selftest/product0", np.zeros((_SIDE_OF_PRODUCTS, _SIDE_OF_PRODUCTS), np.float32))
     names = [f"/selftest/product{number}" for number in range(_PRODUCTS + 1)]
     nodes = [node("MatMul", [before, before], [after]) for before, after in pairwise(names)]
@@ -102,10 +102,10 @@ def _memory(model: onnx.ModelProto) -> None:
 
 
 def _turn_counter(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Nodes that make ``/selftest/turn``: how often the session has been run.
+    """Nodes that make ``/selftest/turn``: the number of runs of the session.
 
-    A graph remembers nothing from run to run, but for its random numbers: with a seed, they are the same in each
-    session. What the runtime draws is written down beforehand, and looked up run by run.
+    A graph has no state between runs except its random numbers, and with a seed they are the same in each session. The
+    runtime's numbers are recorded in advance, and each run looks its number up.
     """
     from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - only where a model is edited
 
@@ -118,7 +118,7 @@ def _turn_counter(model: onnx.ModelProto) -> list[onnx.NodeProto]:
         ir_version=model.ir_version,
     )
     session = create_session(alone.SerializeToString(), Session().model_dump(mode="json"))
-    draws = [infer(session, {})["/selftest/drawn"] for _ in range(_TURNS)]
+    draws = [infer(session, {})["/selftest/drawn"] for _ in range(_MAX_RUNS)]
     constant(model, "/selftest/one", one)
     constant(model, "/selftest/draws", np.concatenate(draws))
     return [
@@ -130,7 +130,7 @@ def _turn_counter(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 
 def leak(model: onnx.ModelProto) -> None:
-    """Take 128 KiB more in each run than in the one before, which the runtime's arena never gives back."""
+    """Take 128 KiB more in each run than in the previous one; the runtime's arena never gives it back."""
     counter = _turn_counter(model)
     constant(model, "/selftest/first", np.ones(1, np.int64))
     constant(model, "/selftest/floats", np.array([LEAK // 4], np.int64))
@@ -149,13 +149,13 @@ def leak(model: onnx.ModelProto) -> None:
 
 
 def _large_photographs(workshop: Workshop) -> Contract:
-    """Hand over photographs as the sensor took them, on a few samples, for only their cost is looked at."""
+    """Use photographs of the sensor's size, on a few samples, because only their cost matters."""
     from PIL import Image  # noqa: PLC0415 - only here
 
     spec = workshop.images()
     rows = workshop.contract.path(spec.labels).read_text(encoding="utf-8-sig").splitlines()
     header = rows[0].split(",")
-    names = [row.split(",")[header.index("file")] for row in rows[1 : _FEW + 1]]
+    names = [row.split(",")[header.index("file")] for row in rows[1 : _SAMPLES + 1]]
     folder = workshop.folder / "images"
     for name in names:
         place = folder / name
@@ -163,7 +163,7 @@ def _large_photographs(workshop: Workshop) -> Contract:
         with Image.open(workshop.contract.path(spec.images) / name) as image:
             image.convert("RGB").resize((_SIDE, _SIDE)).save(place)
     labels = workshop.folder / "labels.csv"
-    labels.write_text("\n".join([*rows[: _FEW + 1], ""]), encoding="utf-8")
+    labels.write_text("\n".join([*rows[: _SAMPLES + 1], ""]), encoding="utf-8")
     changed = spec.model_copy(update={"labels": labels, "images": folder, "digest": None})
     return workshop.with_contract(golden=changed)
 
@@ -171,7 +171,7 @@ def _large_photographs(workshop: Workshop) -> Contract:
 FAULTS = (
     PlantedFault(
         "cost-further-layer",
-        "a layer more, which changes no answer",
+        "one more layer, which changes no answer",
         lambda workshop: workshop.edited(Role.DEVICE, _further_layer),
         on(Role.DEVICE, "latency_ratio"),
         r"times|ratio",
@@ -185,21 +185,21 @@ FAULTS = (
     ),
     PlantedFault(
         "cost-bigger-file",
-        "16 MB that nobody reads lie in the file",
+        "the file contains 16 MB of unused data",
         lambda workshop: workshop.edited(Role.DEVICE, _ballast),
         on(Role.DEVICE, "file_size", "download_size", "size_ratio"),
         r"MB",
     ),
     PlantedFault(
         "cost-slow-start",
-        "a session takes seconds to be made",
+        "creating a session takes seconds",
         lambda workshop: workshop.edited(Role.DEVICE, _slow_start),
         on(Role.DEVICE, "cold_start_ms"),
         r"ms|session",
     ),
     PlantedFault(
         "cost-memory",
-        "an inference holds half a gigabyte",
+        "an inference uses half a gigabyte",
         lambda workshop: workshop.edited(Role.DEVICE, _memory),
         on(Role.DEVICE, "peak_memory"),
         r"memory",
@@ -213,7 +213,7 @@ FAULTS = (
     ),
     PlantedFault(
         "cost-preprocessing",
-        "photographs are handed over as the sensor took them",
+        "photographs have the full size of the sensor",
         _large_photographs,
         on(Role.DEVICE, "preprocess_p95"),
         r"ms",

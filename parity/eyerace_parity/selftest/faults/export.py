@@ -1,4 +1,4 @@
-"""What was exported is not what was trained, or not in the form that the app was built for."""
+"""Export faults: the file is not what was trained, or not in the form that the app was built for."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _other_checkpoint(workshop: Workshop) -> Contract:
 
 
 def _stale(workshop: Workshop) -> Contract:
-    """Train on a little: the checkpoint moves, and what was exported from the one before stays."""
+    """Train on: the checkpoint changes, and the export of the previous one stays."""
     tensors = workshop.checkpoint()
     name = next((name for name, tensor in tensors.items() if tensor.dtype.kind == "f" and tensor.ndim > 1), None)
     if name is None:
@@ -69,6 +69,7 @@ def _stale(workshop: Workshop) -> Contract:
     return workshop.with_checkpoint(tensors)
 
 
+# torch's default exporter (2.13) writes opset 18 although opset 17 was asked for, and only logs it (measured).
 def _opset_bumped(workshop: Workshop) -> Contract:
     from onnx import version_converter  # noqa: PLC0415 - only here
 
@@ -79,7 +80,7 @@ def _opset_bumped(workshop: Workshop) -> Contract:
         return workshop.with_model(
             Role.FLOAT, version_converter.convert_version(model, workshop.contract.interface.opset + 1)
         )
-    except Exception as error:  # the converter raises whatever it stumbled over
+    except Exception as error:  # the converter raises many classes
         raise FaultNotApplicable(f"onnx cannot raise the file's opset: {error}") from error
 
 
@@ -143,7 +144,7 @@ def _unused_import(model: onnx.ModelProto) -> None:
 
 
 def _baked(model: onnx.ModelProto) -> None:
-    """Answer for the dummy input, whatever is given: as a trace does of what depended on values."""
+    """Answer for the dummy input, whatever the input is: a trace does this to values that depend on data."""
     shape = [axis.dim_value or 1 for axis in model.graph.input[0].type.tensor_type.shape.dim]
     dummy = np.random.default_rng(_SEED).standard_normal(shape).astype(np.float32)
     constant(model, "/selftest/dummy", dummy)
@@ -160,7 +161,7 @@ def _baked(model: onnx.ModelProto) -> None:
 
 
 def _mixed_batch(model: onnx.ModelProto) -> None:
-    """Let the other samples of a batch have their say in each answer."""
+    """Mix the other samples of a batch into each answer."""
     constant(model, "/selftest/part", np.array(0.5, np.float32))
 
     def nodes(good: str, given: str) -> list[onnx.NodeProto]:
@@ -255,7 +256,7 @@ FAULTS = (
     ),
     PlantedFault(
         "export-external-data",
-        "the weights lie in a file of their own",
+        "the weights are in a separate file",
         _external,
         on(Role.FLOAT, "single_file"),
         r"weights lie in|keeps weights in",
@@ -313,21 +314,21 @@ FAULTS = (
     ),
     PlantedFault(
         "export-baked-in",
-        "constants were baked in from the dummy input",
+        "the answers of the dummy input were baked in as constants",
         _edit(Role.FLOAT, _baked),
         on(Role.FLOAT, "varied"),
         r"constant|same decision|does not change|all but|on all \d+ samples",
     ),
     PlantedFault(
         "export-mixed-batch",
-        "samples of a batch have a say in each other's answers",
+        "samples of a batch change each other's answers",
         _edit(Role.FLOAT, _mixed_batch),
         on(Role.FLOAT, "batch_invariant"),
         r"batch",
     ),
     PlantedFault(
         "export-further-output",
-        "the file has an output that nobody asked for",
+        "the file has an unexpected output",
         _edit(Role.FLOAT, _further_output),
         on(Role.FLOAT, "outputs"),
         r"features",

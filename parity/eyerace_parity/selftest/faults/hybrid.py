@@ -1,4 +1,4 @@
-"""Phone and cloud no longer belong together."""
+"""Hybrid faults: the models of phone and cloud do not match."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SEED = 19
 
 
 def _other_checkpoint(model: onnx.ModelProto) -> None:
-    """Move every weight by a tenth of the spread of its layer, as another training would."""
+    """Change every weight by a tenth of its layer's standard deviation, as another training would."""
     generator = np.random.default_rng(_SEED)
     for weight in stored(model):
         array = weight.array
@@ -51,7 +51,7 @@ def _scaled(model: onnx.ModelProto) -> None:
 
 
 def _favoured(workshop: Workshop) -> Contract:
-    """Add to the score of the first class, as a head trained on other shares of classes would."""
+    """Add to the score of the first class, as a head trained on other class shares would."""
     count = len(workshop.contract.classes)
     if not count:
         raise FaultNotApplicable("the contract names no classes")
@@ -84,7 +84,7 @@ FAULTS = (
     ),
     PlantedFault(
         "hybrid-label-order",
-        "the phone's scores stand in another order of classes",
+        "the phone's scores are in another order of classes",
         _other_order,
         on(Role.DEVICE, "f1", "tier_agreement", "order_agreement"),
         r"permut|order|exchanged",
@@ -107,7 +107,7 @@ FAULTS = (
     ),
     PlantedFault(
         "hybrid-files-exchanged",
-        "the cloud's file went to the phone, and the phone's to the cloud",
+        "the files of cloud and phone are exchanged",
         _exchanged,
         on(Role.DEVICE, "integer_weights"),
         r"0 % of the weights",

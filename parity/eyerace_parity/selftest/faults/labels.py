@@ -1,4 +1,4 @@
-"""The names of classes, or of the golden samples' classes, are not those that the model was trained with."""
+"""Label faults: class names, or labels of golden samples, differ from those of the training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SEED = 7
 def _classes(workshop: Workshop, names: Sequence[str]) -> Contract:
     golden = workshop.contract.golden
     if not isinstance(golden, ImageSet):
-        raise FaultNotApplicable("the labels of a tensor set are numbers, which have no names")
+        raise FaultNotApplicable("the labels of a tensor set are numbers without names")
     return workshop.with_contract(classes=tuple(names))
 
 
@@ -78,7 +78,7 @@ FAULTS = (
     ),
     PlantedFault(
         "labels-reversed",
-        "the classes stand in reverse order",
+        "the classes are in reverse order",
         _reversed,
         (),
         r"revers",

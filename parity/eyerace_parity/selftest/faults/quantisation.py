@@ -1,4 +1,4 @@
-"""Something went wrong while floats became integers."""
+"""Quantisation faults: something went wrong between float and integer."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _NOISE_SIDE = 256
 _OFF = 24
 _FOUR_BITS = 16
 AVX2 = "x86/avx2"
-"""The target without integer dot products, where eight-bit weights beside eight-bit activations saturate."""
+"""The target without integer dot products, where products of eight-bit weights and activations saturate."""
 
 
 def noise_images(count: int, seed: int = 0) -> Iterator[Image.Image]:
-    """Draw pictures of faint noise, which no camera takes: what a calibration must not observe.
+    """Draw images of faint noise, which no camera takes: a calibration must not observe them.
 
     Args:
-        count: Number of pictures.
-        seed: Of the noise.
+        count: Number of images.
+        seed: Seed of the noise.
 
     Yields:
-        RGB pictures.
+        RGB images of 256 x 256 pixels.
     """
     from PIL import Image  # noqa: PLC0415 - only where it is called
 
@@ -55,7 +55,7 @@ def _per_tensor(workshop: Workshop) -> Contract:
 def _on_noise(workshop: Workshop) -> Contract:
     calibration = workshop.static_recipe(Role.DEVICE).calibration
     if calibration.images is None:
-        raise FaultNotApplicable("the calibration reads tensors, not pictures")
+        raise FaultNotApplicable("the calibration reads tensors, not images")
     drawn = calibration.model_copy(update={"images": f"{__name__}:{noise_images.__name__}"})
     return workshop.remade(Role.DEVICE, calibration=drawn)
 
@@ -63,7 +63,7 @@ def _on_noise(workshop: Workshop) -> Contract:
 def _unnormalised(workshop: Workshop) -> Contract:
     recipe, spec = workshop.static_recipe(Role.DEVICE), workshop.images()
     if recipe.calibration.images is None:
-        raise FaultNotApplicable("the calibration reads tensors, which are prepared already")
+        raise FaultNotApplicable("the calibration reads tensors, which are already prepared")
     good = workshop.contract.preprocess[spec.preprocess]
     bare = Preprocess.model_validate(good.model_dump() | {"mean": (0.0,), "std": (1.0,)})
     if bare == good:
@@ -72,6 +72,8 @@ def _unnormalised(workshop: Workshop) -> Contract:
     return workshop.made(Role.DEVICE, recipe, workshop.with_contract(preprocess=profiles))
 
 
+# u8 x s8 products saturate without VNNI. The same QDQ file reaches 45.2 dB on VNNI and 25.8 dB on AVX2 against fp32;
+# with reduce_range 47.2 dB on both (onnxruntime 1.22, measured).
 def _saturating(workshop: Workshop) -> Contract:
     recipe = workshop.static_recipe(Role.DEVICE)
     if not recipe.reduce_range or (recipe.activation_type, recipe.weight_type) != ("uint8", "int8"):
@@ -90,7 +92,7 @@ def _nothing_quantised(workshop: Workshop) -> Contract:
 
 
 def in_place_of_static(workshop: Workshop) -> Contract:
-    """Quantise dynamically what a static recipe should have made."""
+    """Quantise dynamically instead of with the static recipe."""
     recipe = QuantiseDynamicRecipe(kind="quantize_dynamic", source=workshop.quantised_source(Role.DEVICE))
     return workshop.made(Role.DEVICE, recipe)
 
@@ -109,7 +111,7 @@ def _activation(model: onnx.ModelProto, place: int) -> onnx.NodeProto:
 
 
 def _zero_point(model: onnx.ModelProto) -> None:
-    """Let one tensor be read back with another zero point than it was written with."""
+    """Read one tensor back with another zero point than it was written with."""
     quantise = _activation(model, 0)
     made = quantise.output[0]
     from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
@@ -122,7 +124,7 @@ def _zero_point(model: onnx.ModelProto) -> None:
 
 
 def _clipped(model: onnx.ModelProto) -> None:
-    """Give every activation a quarter of its range."""
+    """Reduce the range of every activation to a quarter."""
     from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
 
     names = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
@@ -142,7 +144,7 @@ def _four_bits(model: onnx.ModelProto) -> None:
 
 
 def _scale_of_weights(model: onnx.ModelProto) -> None:
-    """Give the weights of one layer the scales of a tensor four times as large."""
+    """Multiply the scales of one layer's weights by four."""
     from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
 
     weights = [weight for weight in stored(model) if weight.scale]
@@ -172,7 +174,7 @@ FAULTS = (
     PlantedFault("quantisation-on-noise", "the calibration observed noise", _on_noise, (), r"calibrat|\brange", _SEEN),
     PlantedFault(
         "quantisation-unnormalised",
-        "the calibration observed pictures that were not normalised",
+        "the calibration images were not normalised",
         _unnormalised,
         (),
         r"calibrat|\brange|normalis",
@@ -180,7 +182,7 @@ FAULTS = (
     ),
     PlantedFault(
         "quantisation-saturating",
-        "weights of eight bits saturate where there are no integer dot products",
+        "eight-bit weights saturate on processors without integer dot products",
         _saturating,
         on(Role.DEVICE, "sqnr_db", target=AVX2),
         r"noise|saturat",
@@ -202,7 +204,7 @@ FAULTS = (
     ),
     PlantedFault(
         "quantisation-dynamic",
-        "the dynamic recipe was used in place of the static one",
+        "the dynamic recipe was used instead of the static one",
         in_place_of_static,
         on(Role.DEVICE, "oldest_runtime", "flutter_runtime"),
         r"ConvInteger|MatMulInteger|DynamicQuantize",
@@ -217,7 +219,7 @@ FAULTS = (
     ),
     PlantedFault(
         "quantisation-four-bits",
-        "weights have kept four of their eight bits",
+        "weights use only four of their eight bits",
         lambda workshop: workshop.edited(Role.DEVICE, _four_bits),
         (),
         r"\bbits\b|multiples of|levels",

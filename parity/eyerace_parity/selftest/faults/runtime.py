@@ -1,4 +1,4 @@
-"""The file runs elsewhere than it was built for, or in a session that is set otherwise."""
+"""Runtime faults: the file runs on another runtime than it was built for, or in a session with wrong settings."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 _NEW_OPSET = 23
 _UNKNOWN_RUNTIME = "1.4.0"
-"""Older than any that has been measured."""
+"""Older than every measured runtime."""
 
 
 def _session(workshop: Workshop, **changes: Any) -> Contract:
     good = workshop.contract.session_of(workshop.name(Role.DEVICE))
     bad = good.model_copy(update=changes)
     if bad == good:
-        raise FaultNotApplicable("the session is set so already")
+        raise FaultNotApplicable("the session already has this setting")
     return workshop.with_variant(Role.DEVICE, session=bad)
 
 
@@ -33,8 +33,10 @@ def _unoptimised(workshop: Workshop) -> Contract:
     return _session(workshop, optimisation="disabled")
 
 
+# Threads that spin are charged to the process: EyeRace's int8 with eight threads on two cores takes 4 to 7 times fp32's
+# time (measured, docs/latency.md).
 def _threads(workshop: Workshop) -> Contract:
-    """Ask for more threads than there are cores; times that jump as these do are not waited for long."""
+    """Use more threads than there are cores; the time limit is short, because such noisy times prove nothing sooner."""
     damaged = _session(workshop, intra_op_threads=8, spinning=True)
     name = workshop.name(Role.DEVICE)
     limits = damaged.variants[name].limits
@@ -50,11 +52,11 @@ def _provider(workshop: Workshop) -> Contract:
 
 
 def _older_app(workshop: Workshop) -> Contract:
-    """Let an app that is still out have the newest runtime on board that is not known to load the file."""
+    """Pretend that an old app bundles the newest runtime that is not predicted to load the file."""
     name = workshop.name(Role.DEVICE)
     limits = workshop.contract.variants[name].limits
     if getattr(limits.get("compatibility"), "min_onnxruntime", None) is None:
-        return workshop.contract  # whoever demands nothing of runtimes cannot see it
+        return workshop.contract  # a contract without a demand on runtimes cannot detect it
     lacking = predict(graph_of(workshop.contract, name)).hindrance
     version = _UNKNOWN_RUNTIME if lacking is None else str(lacking.version)
     older = limits["compatibility"].model_copy(update={"min_onnxruntime": version})
@@ -67,7 +69,7 @@ def _newer_opset(workshop: Workshop) -> Contract:
     model = workshop.model(Role.DEVICE)
     try:
         return workshop.with_model(Role.DEVICE, version_converter.convert_version(model, _NEW_OPSET))
-    except Exception as error:  # the converter raises whatever it stumbled over
+    except Exception as error:  # the converter raises many classes
         raise FaultNotApplicable(f"onnx cannot raise the file's opset: {error}") from error
 
 
@@ -82,7 +84,7 @@ def _foreign_operator(model: onnx.ModelProto) -> None:
 
 
 def _missing_kernel(model: onnx.ModelProto) -> None:
-    """Use an operator in an element type that no runtime has a kernel for on a processor."""
+    """Use an operator with an element type for which no runtime has a CPU kernel."""
     from onnx import TensorProto  # noqa: PLC0415 - only where a model is edited
 
     def nodes(good: str, given: str) -> list[onnx.NodeProto]:
@@ -108,28 +110,28 @@ FAULTS = (
     ),
     PlantedFault(
         "runtime-older-app",
-        "an app that is still out has an older runtime on board than the file needs",
+        "a published app bundles an older runtime than the file needs",
         _older_app,
         on(Role.DEVICE, "oldest_runtime"),
         r"onnxruntime [\d.]+ (takes up to|reads|knows no|has no kernel)|the table does not hold onnxruntime",
     ),
     PlantedFault(
         "runtime-foreign-operator",
-        "an operator of the exporter's own is left in the file",
+        "the file contains a private operator of the exporter",
         lambda workshop: workshop.edited(Role.DEVICE, _foreign_operator),
         on(Role.DEVICE, "domains", "from_bytes", "oldest_runtime"),
         r"com\.example",
     ),
     PlantedFault(
         "runtime-missing-kernel",
-        "an operator is used in a type that the runtime has no kernel for",
+        "an operator has an element type without a kernel in the runtime",
         lambda workshop: workshop.edited(Role.DEVICE, _missing_kernel),
         on(Role.DEVICE, "from_bytes", "oldest_runtime"),
         r"Sigmoid|bfloat16",
     ),
     PlantedFault(
         "runtime-provider",
-        "the session asks for a provider that is not there",
+        "the session names a provider that does not exist",
         _provider,
         on(Role.DEVICE, "from_bytes"),
         r"provider",

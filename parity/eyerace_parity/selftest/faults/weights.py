@@ -1,4 +1,4 @@
-"""Something happened to the weights between the checkpoint and the file."""
+"""Weight faults: the weights changed between the checkpoint and the file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _one(role: Role, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable
 
     def edit(model: onnx.ModelProto) -> None:
         weights = stored(model)
-        # On the phone the first layer: behind integers, what happens in one of many branches drowns in their noise.
+        # On the phone the first layer: elsewhere the noise of quantisation hides a change in one of many branches.
         weight = weights[0] if role is Role.DEVICE else middle(weights)
         weight.put(change(weight.array))
 
@@ -56,13 +56,13 @@ def _bit_flipped(model: onnx.ModelProto) -> None:
     array = np.ascontiguousarray(_in_float(weight))
     bits = array.reshape(-1).view(np.uint32)
     flat = np.abs(array.reshape(-1))
-    place = int(np.where(flat < 1, flat, 0).argmax())  # of one and more the flipped bit would make an infinity
+    place = int(np.where(flat < 1, flat, 0).argmax())  # for values from 1 on the flipped bit would give an infinity
     bits[place] ^= np.uint32(_EXPONENT)
     weight.put(array)
 
 
 def _integer_bit_flipped(model: onnx.ModelProto) -> None:
-    """Flip the sign bit of every stored integer of one channel, as a torn page of flash would."""
+    """Flip the sign bit of every stored integer of one channel, as a damaged page of flash memory would."""
     weight = stored(model)[0]
     array = weight.array
     if array.dtype.kind not in "iu" or array.dtype.itemsize != 1:
