@@ -23,13 +23,13 @@ from eyerace_parity.core.result import HOST
 from eyerace_parity.emulation.toolkit import Sources
 from eyerace_parity.evidence.answers import Execution
 from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import InstructionCounts
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.isolation.runtime_worker import local_command
 from eyerace_parity.measure.batching import batch_of
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.laboratory import Laboratory
 from eyerace_parity.measure.targets.equipment import EmulatedTargets
-from eyerace_parity.measure.targets.executor import KINDS
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Bench:
             # Other clauses need the host's answers to the golden set anyhow: they are no part of what the lane costs.
             store = Path(shutil.copytree(self.host, Path(folder) / "store", ignore=lambda *_: ["execution"]))
             lab = self.laboratory(store)
-            kinds = KINDS if counts else (Execution,)
+            kinds = (Execution, InstructionCounts) if counts else (Execution,)
             planned = [item for item in plan(self.contract) if item.case.target != HOST]
             named = [item for item in planned if not clauses or item.clause.name in clauses]
             needs = [need for item in named for need in item.needs if need.kind in kinds]

@@ -29,7 +29,6 @@ ROOMS = rooms_of_the_table()
 KNOWN: dict[str, set[str]] = {
     "evidence.flips": {"contract.base"},
     "isolation.client": {"measure.context"},
-    "measure.kinds.timing": {"measure.isolated_worker"},
     "session.fixtures": {"plugin"},
     "stats.stopping_rules": {"contract.model"},
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,14 @@ def test_one_kind_is_not_another() -> None:
     """Outputs are no repeats, though both are archives."""
     with pytest.raises(RecordError):
         decode(Repeats, encode(Outputs(SOURCE, STRANGE, 2)))
+
+
+def test_a_field_that_would_hide_the_names_of_arrays_is_refused() -> None:
+    """Before anything is written that could not be read back."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Hiding:
+        names: tuple[str, ...]
+
+    with pytest.raises(TypeError, match="'names'"):
+        encode(Hiding(("a",)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -21,6 +20,8 @@ from eyerace_parity.runners import torch as torch_runtime
 from tests.laboratories import bench, change, laboratory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from eyerace_parity.contract.model import Contract
 
 
@@ -38,7 +39,7 @@ def test_evidence_of_code_that_cannot_be_read_is_not_obtained(
     own = laboratory(image_bundle)
     own.obtain(Need(Files, "fp32"))
     moved = dataclasses.replace(KINDS.of(Files), code=("evidence/no_such.py",))
-    monkeypatch.setitem(KINDS._by_type, Files, moved)
+    monkeypatch.setattr(KINDS, "_by_type", KINDS._by_type | {Files: moved})
     with pytest.raises(MeasurementError, match=r"no_such\.py"):
         laboratory(image_bundle).obtain(Need(Files, "fp32"))
     with pytest.raises(MeasurementError, match=r"no_such\.py"):

@@ -27,7 +27,7 @@ from eyerace_parity.core.errors import (
 )
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.core.result import Status
-from eyerace_parity.evidence.answers import Outputs, Repeats
+from eyerace_parity.evidence.answers import Execution, Outputs, Repeats
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.codec import encode
 from eyerace_parity.evidence.costs import Preflight, Timing
@@ -248,8 +248,8 @@ def test_what_the_machine_refuses_is_told_as_without_one(
 def test_a_fault_of_ours_is_told_with_its_traceback(image_bundle: Path, assistant: IsolatedWorker) -> None:
     """It must not pass for a fault of the model."""
     source = laboratory(image_bundle).obtain(Need(Outputs, "fp32")).provenance
-    with pytest.raises(RuntimeError, match="KeyError"):
-        assistant.measure(bench(image_bundle), Need(Timing, "fp32"), source)  # nothing that it can measure
+    with pytest.raises(RuntimeError, match="AttributeError"):
+        assistant.measure(bench(image_bundle), Need(Execution, "fp32"), source)  # nothing that it can measure
 
 
 def test_a_golden_set_that_changes_meanwhile_is_refused(image_bundle: Path, assistant: IsolatedWorker) -> None:

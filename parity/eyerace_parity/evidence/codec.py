@@ -29,6 +29,7 @@ MAX_BYTES: Final = 4 << 30
 """Most that evidence may hold once unpacked: no golden set has more answers, and a small file may claim any number."""
 
 _FACTS: Final = "facts.json"
+_NAMES: Final = "names"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -108,6 +109,9 @@ def _forms(kind: Any) -> dict[str, _Arrays | TypeAdapter[Any]]:
     if not is_dataclass(kind):
         message = f"{kind.__name__} is neither a Fact nor a dataclass"
         raise TypeError(message)
+    if any(field.name == _NAMES for field in fields(kind)):
+        message = f"{kind}: no field may be called {_NAMES!r}, under which the names of arrays are written"
+        raise TypeError(message)
     hints = get_type_hints(kind)
     return {field.name: _arrays(hints[field.name]) or TypeAdapter(hints[field.name]) for field in fields(kind)}
 
@@ -132,7 +136,7 @@ def _pack(facts: Mapping[str, Any], groups: Mapping[str, Mapping[str, Array]]) -
     buffer = io.BytesIO()
     names = {group: list(arrays) for group, arrays in groups.items()}
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        text = json.dumps({**facts, "names": names}, ensure_ascii=False)
+        text = json.dumps({**facts, _NAMES: names}, ensure_ascii=False)
         archive.writestr(zipfile.ZipInfo(_FACTS, _EPOCH), text.encode("utf-8"))
         for group, arrays in groups.items():
             for number, array in enumerate(arrays.values()):
@@ -148,7 +152,7 @@ def _unpack(body: bytes) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
             raise ValueError(message)
         facts = json.loads(archive.read(_FACTS))
         groups: dict[str, dict[str, Array]] = {}
-        for group, names in facts.pop("names").items():
+        for group, names in facts.pop(_NAMES).items():
             groups[group] = {}
             for number, name in enumerate(names):
                 with archive.open(f"{group}-{number}.npy") as member:

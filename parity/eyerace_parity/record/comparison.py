@@ -170,5 +170,6 @@ def worse(found: Comparison) -> bool:
 
 
 def relation_of(step: ClauseChange) -> Relation:
+    """How a clause's value must stand to its limit, after or else before."""
     row: Sequence[VerdictEntry | None] = (step.after, step.before)
     return next((found.relation for found in row if found is not None), Relation.EQUAL)

@@ -14,6 +14,7 @@ from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.costs import InstructionCounts
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.kinds.instructions import IDENTITY, REPEATS, STEADY, count, measure, provenance, unavailable
+from eyerace_parity.measure.sample_selection import NO_SAMPLES
 from tests.emulators import counting, x86_command
 from tests.isolation.test_runtime_worker import impostor
 from tests.laboratories import bench, change
@@ -38,7 +39,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RuntimeWorker]:
 
 def source(bundle: Path, **identity: str) -> Provenance:
     """Where a count of the bundle's fp32 comes from."""
-    return provenance(bench(bundle), NEED, identity)
+    return provenance(bench(bundle), NEED, NO_SAMPLES, identity)
 
 
 def test_a_variant_is_counted_and_repeats(guest: RuntimeWorker, image_bundle: Path) -> None:
