@@ -185,6 +185,7 @@ _GRAPH: Final = (
 )
 
 _QUALITY: Final = (
+    "measure/kinds/flips.py",
     "measure/kinds/quality.py",
     "stats/bootstrap.py",
     "stats/classification.py",
@@ -307,7 +308,7 @@ KINDS: Final = Kinds(
         name="FlipLedger",
         type=FlipLedger,
         measurer=f"{_KINDS}.derived:FLIPS",
-        code=("measure/kinds/flips.py", "stats/classification.py"),
+        code=_QUALITY,
         runs=Runs.DERIVED,
         requires=(),
     ),
@@ -331,9 +332,8 @@ KINDS: Final = Kinds(
     EvidenceKind(
         name="Prediction",
         type=LoadPrediction,
-        measurer=f"{_KINDS}.derived:PREDICTION",
+        measurer=f"{_KINDS}.predictions:PREDICTION",
         code=(
-            "measure/kinds/predictions.py",
             "compatibility/flutter.py",
             "compatibility/flutter.toml",
             "compatibility/kernels.py",
@@ -347,8 +347,8 @@ KINDS: Final = Kinds(
     EvidenceKind(
         name="TimeQuantiles",
         type=TimeQuantiles,
-        measurer=f"{_KINDS}.derived:TIME_QUANTILES",
-        code=("measure/kinds/time_quantiles.py", "stats/quantiles.py", "stats/sequential.py"),
+        measurer=f"{_KINDS}.time_quantiles:TIME_QUANTILES",
+        code=("stats/quantiles.py", "stats/sequential.py"),
         runs=Runs.DERIVED,
         keep=False,
         requires=(),

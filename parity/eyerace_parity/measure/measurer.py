@@ -76,7 +76,7 @@ class Derivation(Generic[E]):
 
     inputs: Callable[[Need[E]], tuple[Need[Any], ...]]
     derive: Callable[[Contract, Need[E], Source, Mapping[str, Sequence[str]]], E]
-    depends: Callable[[Contract, Need[E], Mapping[str, Sequence[str]]], dict[str, str]]
+    depends: Callable[[Contract, Need[E], Mapping[str, Sequence[str]]], dict[str, str]] = lambda *_: {}
 
 
 def derived_provenance(

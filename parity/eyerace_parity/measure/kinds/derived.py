@@ -1,4 +1,4 @@
-"""Every derived kind: what it is computed from, and what of the contract it depends on beyond that."""
+"""What is derived of answers: what each kind is computed from, and what it depends on beyond that."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
-from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.costs import Timing
-from eyerace_parity.measure.kinds import flips, predictions, quality, time_quantiles
+from eyerace_parity.measure.kinds import flips, quality
 from eyerace_parity.measure.measurer import Derivation, derived_provenance
 
 if TYPE_CHECKING:
@@ -20,12 +18,10 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.flips import FlipLedger
     from eyerace_parity.evidence.quality import (
         DecisionSamples,
-        LoadPrediction,
         Mixture,
         OutputNoise,
         Quality,
         Slices,
-        TimeQuantiles,
     )
     from eyerace_parity.evidence.source import Source
 
@@ -56,19 +52,7 @@ def _noise_inputs(need: Need[Any]) -> tuple[Need[Any], ...]:
     return _ours(need), _theirs(need)
 
 
-def _graph(need: Need[Any]) -> tuple[Need[Any], ...]:
-    return (Need(Graph, need.variant, need.target),)
-
-
-def _timing(need: Need[Any]) -> tuple[Need[Any], ...]:
-    return (Need(Timing, need.variant, need.target, need.versus),)
-
-
 # ---- what they depend on in the contract -----------------------------------------------------------------------------
-
-
-def _on_nothing(_contract: Contract, _need: Need[Any], _columns: Columns) -> dict[str, str]:
-    return {}
 
 
 def _on_statistics(contract: Contract, _need: Need[Any], _columns: Columns) -> dict[str, str]:
@@ -99,17 +83,6 @@ def _on_scores(contract: Contract, _need: Need[DecisionSamples], _columns: Colum
 def _on_share(contract: Contract, _need: Need[Mixture], _columns: Columns) -> dict[str, str]:
     share = contract.hybrid.offline_share if contract.hybrid is not None else ""
     return {"scores": contract.scores_output, "offline_share": str(share)}
-
-
-def _on_runtimes(contract: Contract, need: Need[LoadPrediction], _columns: Columns) -> dict[str, str]:
-    providers = contract.session_of(need.variant).providers
-    demanded = predictions.demanded_of(contract, need.variant)
-    return {"providers": " ".join(providers), "demanded": "" if demanded is None else str(demanded)}
-
-
-def _on_clock(contract: Contract, need: Need[TimeQuantiles], _columns: Columns) -> dict[str, str]:
-    clock, confidence = time_quantiles.clock_of(contract, need.variant)
-    return {"clock": clock, "confidence": str(confidence)}
 
 
 # ---- how they are computed -------------------------------------------------------------------------------------------
@@ -150,23 +123,9 @@ def _mixture(contract: Contract, need: Need[Mixture], source: Source, columns: C
     return quality.compute_mixture(contract, golden, ours, theirs, stated)
 
 
-def _prediction(contract: Contract, need: Need[LoadPrediction], source: Source, columns: Columns) -> LoadPrediction:
-    stated = derived_provenance(contract, need, source, columns)
-    graph = source.obtain(Need(Graph, need.variant, need.target))
-    return predictions.compute_prediction(contract, need.variant, graph, stated)
-
-
-def _quantiles(contract: Contract, need: Need[TimeQuantiles], source: Source, columns: Columns) -> TimeQuantiles:
-    stated = derived_provenance(contract, need, source, columns)
-    timing = source.obtain(Need(Timing, need.variant, need.target, need.versus))
-    return time_quantiles.compute_time_quantiles(contract, need.variant, timing, stated)
-
-
 QUALITY: Final = Derivation(_one, _quality, _on_floors)
 SLICES: Final = Derivation(_one, _slices, _on_parts)
-NOISE: Final = Derivation(_noise_inputs, _noise, _on_nothing)
+NOISE: Final = Derivation(_noise_inputs, _noise)
 FLIPS: Final = Derivation(_pair, _flips, _on_columns)
 SAMPLES: Final = Derivation(_pair, _samples, _on_scores)
 MIXTURE: Final = Derivation(_pair, _mixture, _on_share)
-PREDICTION: Final = Derivation(_graph, _prediction, _on_runtimes)
-TIME_QUANTILES: Final = Derivation(_timing, _quantiles, _on_clock)

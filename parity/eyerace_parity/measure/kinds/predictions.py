@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.compatibility.flutter import minimum_runtime, packages_with
 from eyerace_parity.compatibility.predict import predict
 from eyerace_parity.core.errors import MeasurementError
+from eyerace_parity.evidence.artefacts import Graph
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.quality import LoadPrediction, RuntimePrediction
+from eyerace_parity.measure.measurer import Derivation, derived_provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from eyerace_parity.compatibility.versions import Version
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.artefacts import Graph
     from eyerace_parity.evidence.base import Provenance
+    from eyerace_parity.evidence.source import Source
+
+    Columns = Mapping[str, Sequence[str]]
 
 
 def demanded_of(contract: Contract, variant: str) -> Version | None:
@@ -62,3 +69,22 @@ def _packages(version: Version) -> tuple[str, ...]:
         return tuple(packages_with(version))
     except ValueError:
         return ()
+
+
+def _graph(need: Need[Any]) -> tuple[Need[Any], ...]:
+    return (Need(Graph, need.variant, need.target),)
+
+
+def _on_runtimes(contract: Contract, need: Need[LoadPrediction], _columns: Columns) -> dict[str, str]:
+    providers = contract.session_of(need.variant).providers
+    demanded = demanded_of(contract, need.variant)
+    return {"providers": " ".join(providers), "demanded": "" if demanded is None else str(demanded)}
+
+
+def _prediction(contract: Contract, need: Need[LoadPrediction], source: Source, columns: Columns) -> LoadPrediction:
+    stated = derived_provenance(contract, need, source, columns)
+    graph = source.obtain(Need(Graph, need.variant, need.target))
+    return compute_prediction(contract, need.variant, graph, stated)
+
+
+PREDICTION: Final = Derivation(_graph, _prediction, _on_runtimes)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.evidence.quality import TimeQuantile, TimeQuantiles
+from eyerace_parity.measure.measurer import Derivation, derived_provenance
 from eyerace_parity.stats.quantiles import quantile_bounds, quantile_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Provenance
-    from eyerace_parity.evidence.costs import Timing
+    from eyerace_parity.evidence.source import Source
 
     Clock = Literal["cpu", "wall"]
+    Columns = Mapping[str, Sequence[str]]
 
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
 
@@ -62,3 +66,21 @@ def _quantiles(name: str, clock: Clock, times: Sequence[float], confidence: floa
         yield TimeQuantile(
             series=name, clock=clock, quantile=share, value=quantile_of(ranked, share), low=low, high=high
         )
+
+
+def _timing(need: Need[Any]) -> tuple[Need[Any], ...]:
+    return (Need(Timing, need.variant, need.target, need.versus),)
+
+
+def _on_clock(contract: Contract, need: Need[TimeQuantiles], _columns: Columns) -> dict[str, str]:
+    clock, confidence = clock_of(contract, need.variant)
+    return {"clock": clock, "confidence": str(confidence)}
+
+
+def _quantiles_of(contract: Contract, need: Need[TimeQuantiles], source: Source, columns: Columns) -> TimeQuantiles:
+    stated = derived_provenance(contract, need, source, columns)
+    timing = source.obtain(Need(Timing, need.variant, need.target, need.versus))
+    return compute_time_quantiles(contract, need.variant, timing, stated)
+
+
+TIME_QUANTILES: Final = Derivation(_timing, _quantiles_of, _on_clock)
