@@ -87,6 +87,7 @@ def resolve(text: str) -> FlutterRelease:
     if wanted < _parse_release(first) or wanted > _parse_release(last):
         message = f"{name} is known from {first} to {last}, not {release.strip()}; {_INSTEAD}"
         raise ValueError(message)
+    # The last change before the wanted release decides. For a caret this is the oldest release that pub may choose.
     return [bundle for bundle in ours if _parse_release(bundle.since) <= wanted][-1]
 
 

@@ -204,7 +204,7 @@ def _compile(home: Home, emulator: Emulator, userland: Userland, site: Site) -> 
             f"the new arm64 guest reports onnxruntime {hello.onnxruntime} on {hello.machine}",
             next_step="run `eyerace-parity arm64 clean`, then install again",
         )
-    with home.told():
+    with home.readable_errors():
         staging.mkdir(exist_ok=True)
         staging.rename(site.compiled)
 

@@ -148,6 +148,7 @@ def _trace(module: Any, interface: Interface, example: Mapping[str, Array]) -> b
                 dynamic_axes={name: named for name, named in axes.items() if named},
                 opset_version=interface.opset or _DEFAULT_OPSET,
                 do_constant_folding=True,
+                # The dynamo exporter does not honour opset_version; see the module docstring.
                 dynamo=False,
             )
             return target.read_bytes()

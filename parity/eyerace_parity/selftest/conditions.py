@@ -169,6 +169,7 @@ def _process(command: Sequence[str], folder: Path, environment: dict[str, str]) 
         yield process
     finally:
         if process.poll() is None:
+            # SIGINT first, so that pytest can end its own workers; a kill may leave them running.
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(10)

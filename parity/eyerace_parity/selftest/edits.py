@@ -126,6 +126,7 @@ def before_input(model: onnx.ModelProto, make: Callable[[str, str], list[onnx.No
         for place, read in enumerate(node.input):
             if read == name:
                 node.input[place] = inner
+    # ONNX requires nodes in topological order, so the new nodes come first.
     for node in reversed(make(name, inner)):
         model.graph.node.insert(0, node)
 

@@ -73,6 +73,7 @@ def layer_limit(examiner: Examiner, role: Role) -> LayerLimit | None:
             count = len(stored(workshop.model(role)))
         except FaultNotApplicable:
             return None
+        # Evenly spread over the depth: the noise of quantisation hides changes in some layers and not in others.
         places = sorted({round(place) for place in np.linspace(0, count - 1, LAYERS)})
         small = Workshop(reduced, Path(folder), examiner.progress)
         if not _closeness(reduced, name) or _is_broken(examiner, reduced, name):

