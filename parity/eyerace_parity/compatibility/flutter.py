@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DATA: Final = "flutter.toml"
+# A package may bundle different runtimes on Android and iOS, because it takes them from Maven and CocoaPods.
 PLATFORMS: Final = ("android", "ios")
 _INSTEAD: Final = 'state min_onnxruntime = "…" instead'
 _RELEASE: Final = re.compile(r"\^?(\d+)\.(\d+)\.(\d+)(?:[+-][\w.+-]*)?")

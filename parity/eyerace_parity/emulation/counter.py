@@ -149,7 +149,9 @@ def _why(command: Sequence[str], version: str, refusals: Sequence[str]) -> str:
 # ---- a program with a known number of instructions -------------------------------------------------------------------
 
 _RECORDS: Final = (TELL, TELL, END)
+# One instruction sets the loop counter, each round takes two.
 _EXPECTED: Final = 1 + 2 * _ROUNDS
+# The usual start address of a static x86-64 program; any free page works.
 _LOADED_AT: Final = 0x400000
 _ELF_MACHINES: Final = {"aarch64": 183, "x86_64": 62}
 

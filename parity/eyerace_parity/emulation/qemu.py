@@ -124,6 +124,7 @@ def _of_part(part: Part, name: str) -> Emulator:
 
 
 def _emulator(binary: Path, libraries: tuple[Path, ...], origin: str) -> Emulator:
+    # An installed QEMU needs the libraries that were unpacked beside it.
     variables = {**os.environ, _PATH_VARIABLE: _joined(libraries)} if libraries else None
     try:
         done = subprocess.run(  # noqa: S603 - the emulator that was found or named

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from eyerace_parity.emulation.userland import Userland
 
 _KIND: Final = "runtime"
+# The wheels, and their unpacked files beside them.
 _NEEDED_BYTES: Final = 180_000_000
 # manylinux2014 is glibc 2.17, the oldest tag with aarch64 wheels.
 _OLDEST_GLIBC: Final = 17
+# An exact version, because evidence is keyed by it.
 _EXACT: Final = re.compile(r"^\d+(\.\d+)+([a-z0-9.+]*)$")
 _NUMPY_2: Final = (1, 19)
 """First onnxruntime that works with numpy 2 (measured: up to 1.18 it needs numpy < 2)."""

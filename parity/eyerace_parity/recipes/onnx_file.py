@@ -32,6 +32,7 @@ _LAST_OLD_TYPE: Final = 16
 
 _FUNCTIONS_SINCE_IR: Final = 8
 """IR version that introduced model-local functions."""
+# protobuf refuses larger messages. External data would allow more, but an app that loads from bytes cannot find it.
 _MAX_BYTES: Final = (1 << 31) - 1
 """Largest message that protobuf serialises, in bytes."""
 

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _MAX_BYTES: Final = 2 << 30
 """Largest bundle that is copied, in bytes."""
 
+# Hidden folders may hold environments and version control of any size.
 _NOT_COPIED: Final = (".*", "__pycache__", "node_modules")
+# 0 and 1 are verdicts; 5 means that this condition left no clause to judge. Others mean that pytest itself failed.
 _VALID_EXIT_CODES: Final = frozenset({0, 1, 5})
 
 

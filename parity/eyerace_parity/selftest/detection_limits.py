@@ -43,6 +43,7 @@ TRIALS: Final = 20
 
 # Bisection stops when the bounds are within 10 %, or after 9 halvings of the logarithmic range.
 _STEPS: Final = 9
+# A limit within 10 % is exact enough to compare two contracts.
 _CLOSE: Final = 1.1
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
+# The operators whose weights quantisers turn into integers.
 _PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
 _STORED = frozenset({"DequantizeLinear"})
 _WEIGHT = 1

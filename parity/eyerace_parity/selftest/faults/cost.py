@@ -25,7 +25,9 @@ _WIDTH = 64
 _MEGABYTE = 1 << 20
 _SAMPLES = 8
 _SIDE_OF_PRODUCTS = 512
+# Constant folding multiplies them when the session is created, so the runs themselves stay fast.
 _PRODUCTS = 3000
+# A 16-megapixel photograph, as a phone's sensor gives.
 _SIDE = 4000
 _MAX_RUNS = 1024
 LEAK = 128 * 1024
