@@ -231,6 +231,7 @@ def test_peak_memory(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Path
         done = subprocess.run(command, cwd=BUNDLE.parent, capture_output=True, text=True, check=True)
         return int(done.stdout)
 
+    # The peak of a process never falls, so each size runs in a process of its own.
     ratios = sorted(peak(400) / peak(100) for _ in range(3))
     claims.take("peak memory, 400 / 100 photographs", ratios[1], (ratios[0], ratios[-1]), at_most=1.05)
     with assisted(folders[100], 2) as assistant:

@@ -78,6 +78,7 @@ def test_no_input_ends_otherwise(reader: Reader, yard: Yard, tmp_path: Path) -> 
     slowest = 0.0
     before = protected_files(yard, tmp_path)
     for number in range(reader.inputs):
+        # One generator an input: the failing input can be repeated without the others.
         random = Random(f"{reader.name}/{number}")
         seed = random.choice(seeds)
         path = tmp_path / seed.name

@@ -67,6 +67,7 @@ def judged(draw: Draw, quantile: float, share: float, seed: int) -> tuple[dict[S
 @pytest.mark.parametrize("draw", [jitter, heavy, wide], ids=lambda draw: draw.__name__)
 def test_a_proof_is_wrong_no_more_often_than_promised(draw: Draw, quantile: float) -> None:
     """Exactly on the budget: at most 5 % held, and at most 5 % broken. 10 % below a p95: at least 95 % held."""
+    # Three standard errors of 2,000 trials.
     allowed = 0.05 + 3 * (0.05 * 0.95 / TRIALS) ** 0.5
     for share in (1.0, 0.9, 0.5, 1.1):
         counted, runs = judged(draw, quantile, share, seed=2026)
@@ -152,8 +153,8 @@ def test_busy_processes_do_not_change_the_verdict(quiet_p95: float, busy: None, 
     for number in range(int(os.environ.get("EYERACE_PARITY_TIMES", "20"))):
         found = run_of_int8(tmp_path, *budget)
         answers.append({clause: status for clause, (status, _) in found.items()})
-        told = {name: found[f"{name} on host"] for name in ("p95", "latency_ratio", "peak_memory", "cold_start_ms")}
-        print(number, told, [clause for clause, status in answers[-1].items() if status != "held"])
+        shown = {name: found[f"{name} on host"] for name in ("p95", "latency_ratio", "peak_memory", "cold_start_ms")}
+        print(number, shown, [clause for clause, status in answers[-1].items() if status != "held"])
     print(f"quiet p95 {quiet_p95:.2f} ms; {len(answers)} runs of {len(answers[0])} clauses")
     assert set(answers[0].values()) == {"held"}
     assert [answer for answer in answers if answer != answers[0]] == []

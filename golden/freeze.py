@@ -64,6 +64,7 @@ def golden_bird(index: int) -> list[Frozen]:
 def write(frozen: list[Frozen], folder: Path) -> None:
     """Write images and labels into `folder`. Labels come last, so that an unfinished set has none."""
     images, labels = folder / "images", folder / "labels.csv"
+    # An interrupted run must not leave old labels beside new images.
     labels.unlink(missing_ok=True)
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)

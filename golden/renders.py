@@ -80,6 +80,7 @@ def rendered(split: str, birds: int, each: int) -> Examples:
             batches = pool.map(draw, range(birds), chunksize=8)
             for index, batch in enumerate(track(batches, f"draw {split}", total=birds)):
                 pictures[index * each : (index + 1) * each] = batch
+        # Renamed when complete, so that an interrupted run leaves no partial cache.
         partial_file = path.with_suffix(".part.npy")
         np.save(partial_file, pictures)
         partial_file.replace(path)

@@ -50,6 +50,7 @@ class Run:
         self.state = state
         self.model = EyeClassifier().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedModel(self.model, multi_avg_fn=self._mean_weights, use_buffers=True)
+        # No weight decay on biases and normalisation: they have few values and no product to shrink.
         plain = [weight for weight in self.model.parameters() if weight.ndim <= 1]
         decayed = [weight for weight in self.model.parameters() if weight.ndim > 1]
         self.optimiser = torch.optim.AdamW(

@@ -23,6 +23,7 @@ _MARK = "ERROR: "
 def main(arguments: list[str]) -> int:
     """Run pip, pass its messages on, and collect its errors."""
     place, *rest = arguments
+    # -I: no PYTHONPATH of the caller may reach the new environment.
     command = [sys.executable, "-I", "-m", "pip", "install", "--no-compile", *rest]
     errors = []
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace") as pip:

@@ -82,6 +82,7 @@ def load_all(python: Path, paths: Sequence[Path]) -> dict[str, str]:
         answered = [json.loads(line) for line in text.splitlines() if line.startswith("[")]
         refusals.update(answered)
         remaining = remaining[len(answered) :]
+        # The probe prints a line a model at once, so the first model without a line is the one that killed it.
         if remaining:  # the next model killed the process
             refusals[remaining.pop(0).name] = "the process died"
     return refusals

@@ -34,6 +34,7 @@ CHOICE: Final = " and ".join(
     f"not {clause}" for clause in ("p50", "p95", "latency_ratio", "first_run", "cold_start", "memory")
 )
 EMPTY: Final = "import onnxruntime\n\ndef test_nothing():\n    pass\n"
+# pytest's cache plugin writes files between runs, so it is off.
 _PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 _PASSED: Final = re.compile(r"\b(\d+) passed")
 
@@ -77,6 +78,7 @@ def measure(pairs: int, cache: Path, folder: Path) -> tuple[list[float], int]:
     _, clauses = run(gate, ROOT)
     ratios = []
     for number in range(pairs):
+        # The order alternates, so that a slow drift of the machine cancels.
         sides = [(gate, ROOT), (["test_empty.py"], folder)]
         seconds = [run(*side)[0] for side in (sides if number % 2 else reversed(sides))]
         ours, theirs = seconds if number % 2 else reversed(seconds)

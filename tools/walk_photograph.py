@@ -53,6 +53,7 @@ def walk(folder: Path) -> dict[str, list[str]]:
 
     bundle = make_image_bundle(folder / "bundle", build=True)
     report = folder / "walk.json"
+    # Options of the caller must not change what is counted.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EYERACE_PARITY")}
     environment |= {
         "PYTHONPATH": os.pathsep.join([str(package.parent), str(ROOT / "tools")]),

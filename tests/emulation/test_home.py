@@ -149,7 +149,7 @@ def test_a_full_disk_is_told_as_a_sentence(tmp_path: Path) -> None:
     home = Home(tmp_path)
 
     def write() -> None:
-        with home.told(), Path("/dev/full").open("w") as file:
+        with home.readable_errors(), Path("/dev/full").open("w") as file:
             file.write("x" * 100_000)
 
     def write_elsewhere() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DATA: Final = "flutter.toml"
+# A package may bundle different runtimes on Android and iOS, because it takes them from Maven and CocoaPods.
 PLATFORMS: Final = ("android", "ios")
 _INSTEAD: Final = 'state min_onnxruntime = "…" instead'
 _RELEASE: Final = re.compile(r"\^?(\d+)\.(\d+)\.(\d+)(?:[+-][\w.+-]*)?")
@@ -87,6 +88,7 @@ def resolve(text: str) -> FlutterRelease:
     if wanted < _parse_release(first) or wanted > _parse_release(last):
         message = f"{name} is known from {first} to {last}, not {release.strip()}; {_INSTEAD}"
         raise ValueError(message)
+    # The last change before the wanted release decides. For a caret this is the oldest release that pub may choose.
     return [bundle for bundle in ours if _parse_release(bundle.since) <= wanted][-1]
 
 

@@ -68,6 +68,8 @@ def support(form: Form, signature: OperatorSignature, version: Version) -> Suppo
         # InsertCastTransformer of the runtime runs a float16 node without a kernel in float32, between casts.
         widened = {variable: "float32" if type_ == "float16" else type_ for variable, type_ in types.items()}
         answer = _by_kernels(form, widened, version)
+    # The runtime inlines functions and simplifies graphs before it looks for kernels, and the table does not model
+    # that.
     if answer is Support.NO and (form.function or form.operator in _OFTEN_SIMPLIFIED):
         return Support.UNSURE
     return answer

@@ -99,6 +99,8 @@ class Prediction:
             return Forecast(
                 version, outcome, () if outcome is LoadOutcome.LOADS else (_beyond_table(last.version),), beyond=True
             )
+        # Version limits only grow from release to release, so what the oldest release refuses for its version older
+        # ones refuse, too. Kernels may differ.
         limits = tuple(reason for reason in first.reasons if reason.certain and "::" not in reason.subject)
         if version < first.version and limits:
             return Forecast(version, LoadOutcome.REFUSED, limits, beyond=True)

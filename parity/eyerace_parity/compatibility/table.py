@@ -152,6 +152,7 @@ def read_table(document: Mapping[str, Any]) -> SupportTable:
     Raises:
         ValueError: The document has another schema version.
     """
+    # A table of another version may have the same keys with another meaning.
     if document.get("schema") != SCHEMA:
         message = f"the table of runtimes has schema {document.get('schema')}, this program reads {SCHEMA}"
         raise ValueError(message)

@@ -112,6 +112,7 @@ def _relation(variant: str, ours: Floats, reference: str, theirs: Floats, classe
     """Find the operation that turns the reference's scores into the variant's."""
     if _distance(ours, theirs) < _DIFFERENT:
         return []
+    # Tested before the other relations: after a softmax no order, factor or offset explains the scores.
     softened = np.exp(log_softmax(theirs))
     if _is_distribution(ours) and not _is_distribution(theirs) and _distance(ours, softened) < _CLOSE_PROBABILITIES:
         return [f"the scores of {variant} are the softmax of those of {reference}: a softmax was added"]
@@ -131,6 +132,7 @@ def _reordered(variant: str, ours: Floats, reference: str, theirs: Floats, class
     count = ours.shape[1]
     alike = np.corrcoef(ours.T, theirs.T)[:count, count:]
     order = alike.argmax(axis=1)
+    # Every column must match another one, otherwise it is no reordering.
     if sorted(order.tolist()) != list(range(count)) or np.array_equal(order, np.arange(count)):
         return []
     if _distance(ours, theirs[:, order]) > 0.5 * _distance(ours, theirs):
@@ -148,6 +150,7 @@ def _moved(variant: str, ours: Floats, reference: str, theirs: Floats, classes: 
     if abs(factor - 1) > _DIFFERENT and _distance(ours, factor * theirs) < min(5 * _CLOSE * abs(factor), 0.2 * before):
         message = f"the scores of {variant} are {format_number(factor)} times those of {reference}"
         return [f"{message}: one factor (or temperature) on all"]
+    # The offset is compared after removal; 0.3 allows the noise of quantisation beside it.
     added = (ours - theirs).mean(axis=0)
     if _distance(ours - added, theirs) < 0.3 * before:
         names = classes if len(classes) == len(added) else [f"class {number}" for number in range(len(added))]
@@ -218,6 +221,7 @@ def _against_labels(ours: Floats, theirs: Array, labels: Indices) -> str:
 
 def _decisive(scores: Floats) -> bool:
     """Whether a model is as confident as a trained one: then it has learnt something, though not these labels."""
+    # The best probability of an untrained model is near 1 / classes.
     best = np.exp(log_softmax(scores)).max(axis=1)
     return bool(np.median(best) > 2.0 / scores.shape[1])
 
@@ -228,6 +232,7 @@ def _best_order(counts: Indices) -> list[int]:
     if count <= _MAX_PERMUTED:
         places = np.arange(count)
         return list(max(itertools.permutations(range(count)), key=lambda order: int(counts[places, list(order)].sum())))
+    # 10 classes have 3.6 million orders, so for many classes the largest counts are assigned first.
     order, left = [-1] * count, counts.astype(np.float64).copy()
     for _ in range(count):
         label, decision = np.unravel_index(int(left.argmax()), left.shape)

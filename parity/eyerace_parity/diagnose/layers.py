@@ -92,6 +92,7 @@ def _whole(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
     lost = [layer for layer in layers if layer.bias_lost]
     if len(lost) > 1 and len(lost) >= _MOST * sum(layer.bias_error is not None for layer in layers):
         yield f"the biases of {pluralise(len(lost), 'layer')} are zero, those of {against} are not"
+    # Every layer differs then, so the sentences below would only repeat it.
     if layers and all(layer.half for layer in layers):
         yield f"the weights of all {len(layers)} layers are those of {against}, rounded to float16"
         return
@@ -103,6 +104,7 @@ def _whole(layers: Sequence[LayerPair], against: str) -> Iterable[str]:
             f" {step.bit_length() - 1} of their bits are unused"
         )
         return
+    # Export folds batch normalisation into the convolution: wrong statistics are one wrong factor a channel.
     folded = [
         layer for layer in differ if layer.by_channel < 0.1 * layer.error and 3 * layer.by_channel < layer.residual
     ]
@@ -144,6 +146,7 @@ def _recipe(contract: Contract, variant: str, layers: Sequence[LayerPair]) -> It
         yield f"{join_names(kept, most=3)} are quantised, although the recipe excludes them: they should be in float"
     if not isinstance(recipe, QuantiseStaticRecipe) or not recipe.per_channel:
         return
+    # More than half: layers with one output channel have one scale in a correct file, too.
     single = [layer for layer in quantised if layer.scales == 1]
     if quantised and len(single) > len(quantised) / 2:
         yield (

@@ -63,6 +63,7 @@ class Apt:
         self._prepare(release.identity)
         with progress.task(f"{what}: reading package lists", None):
             trouble = self._update()
+        # Python and onnxruntime run without the recommended packages.
         install = ("install", "--no-install-recommends", "--assume-yes", "-qq", *packages)
         try:
             names = run_step(
@@ -144,6 +145,7 @@ class Apt:
             "Acquire::Languages": "none",
             "Debug::NoLocking": "true",  # nobody else uses this state, and the host's lock needs root
         }
+        # Values of a list accumulate over configuration files, so the host's lists are cleared first.
         clear = ("APT::Update", "APT::Architectures", "DPkg")
         lines = [*(f"#clear {name};" for name in clear), *(f'{name} "{value}";' for name, value in state.items())]
         return "\n".join([*lines, f'APT::Architectures {{ "{self.architecture}"; }};', ""])

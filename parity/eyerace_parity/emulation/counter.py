@@ -37,6 +37,7 @@ COMPILERS: Final = ("cc", "gcc", "clang")
 
 # A plugin is a shared library; QEMU looks up its exported functions by name.
 _FLAGS: Final = ("-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
+# Long enough to notice a missing or doubled count in any block, and still done in a fraction of a second.
 _ROUNDS: Final = 1000
 _SECONDS: Final = 60.0
 
@@ -148,7 +149,9 @@ def _why(command: Sequence[str], version: str, refusals: Sequence[str]) -> str:
 # ---- a program with a known number of instructions -------------------------------------------------------------------
 
 _RECORDS: Final = (TELL, TELL, END)
+# One instruction sets the loop counter, each round takes two.
 _EXPECTED: Final = 1 + 2 * _ROUNDS
+# The usual start address of a static x86-64 program; any free page works.
 _LOADED_AT: Final = 0x400000
 _ELF_MACHINES: Final = {"aarch64": 183, "x86_64": 62}
 

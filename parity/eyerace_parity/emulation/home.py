@@ -98,7 +98,7 @@ class Home:
         """
         from filelock import FileLock, Timeout  # noqa: PLC0415 - its import takes longer than finding the parts
 
-        with self.told():
+        with self.readable_errors():
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / ".lock")
             try:
@@ -127,7 +127,7 @@ class Home:
         Raises:
             MeasurementError: There is not enough space, or the folder cannot be created.
         """
-        with self.told():
+        with self.readable_errors():
             if shutil.disk_usage(self.folder).free < room:
                 raise disk_full(self.folder)
             staging = Path(tempfile.mkdtemp(prefix=_MAKING, dir=self.folder))
@@ -146,7 +146,7 @@ class Home:
             versions: Its contents.
         """
         made, target = staging / "part", self.folder / f"{kind}-{name}"
-        with self.told():
+        with self.readable_errors():
             made.mkdir()
             (staging / "root").rename(made / "root")
             manifest = {"schema": SCHEMA, "versions": dict(sorted(versions.items())), "bytes": size_of(made)}
@@ -172,13 +172,13 @@ class Home:
                 bytes_of_it = size_of(folder)
                 # Renamed first, so that a partly removed folder never counts as a part.
                 gone = folder.rename(self.folder / f"{_MAKING}clean-{folder.name}")
-                with self.told():
+                with self.readable_errors():
                     shutil.rmtree(gone)
                 freed += bytes_of_it
         return freed
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
+    def readable_errors(self) -> Iterator[None]:
         """Turn an error of the file system into a sentence."""
         try:
             yield
@@ -256,12 +256,14 @@ def _part(manifest: Path) -> Part | None:
 _FULL_PHRASES: Final = ("no space left on device", "disk quota exceeded", "not enough free space")
 
 
+# Below this a download is stopped as disk full; apt itself would wait.
 _MIN_FREE_BYTES: Final = 1 << 19
 
 
 _POLL_SECONDS: Final = 0.2
 
 
+# An install is 90 MB; half an hour allows 50 kB/s.
 _MAX_SECONDS: Final = 1800.0
 
 

@@ -1,18 +1,18 @@
-/* Counts the instructions that an emulated program executes, between two calls that the program itself makes.
+/* Counts the instructions of an emulated program between two calls that the program makes itself.
  *
- * The program asks by getpgid(0x5EED0000 | what << 12 | descriptor), which no kernel has a meaning for: no process has
- * such a number. What: 1 begins, 2 tells, 3 tells and ends. Told is one record, written to the descriptor, for program
- * and emulator share the table of descriptors. Where this plugin is not loaded nothing is written, so the program
- * learns by the same call whether it is counted at all.
+ * The program calls getpgid(0x5EED0000 | what << 12 | descriptor). No process has such a number, so no kernel uses it.
+ * what: 1 starts counting, 2 reports, 3 reports and stops. A report is one record, written to the descriptor; program
+ * and emulator share the table of descriptors. Without this plugin nothing is written, so the same call also shows
+ * whether the program is counted.
  *
- * While nothing is counted no block is instrumented, and the program runs as fast as without the plugin. To begin and
- * to end therefore is to throw away what was translated: qemu's reset does that, and calls back when callbacks may be
- * registered anew. It comes into force soon after the call, not in it; a record says whether it has.
+ * While nothing is counted no block is instrumented, and the program runs as fast as without the plugin. Starting and
+ * stopping therefore discard all translated code: qemu_plugin_reset does that, and its callback registers the new
+ * callbacks. The change takes effect soon after the call, not within it; a record says whether it has.
  *
- * qemu changed twice what is used here of its plugin interface: version 1 (qemu 7.2 to 8.2) adds to one number for all
- * threads, and not atomically; version 2 (9.0) has a number for every thread; version 7 (11.1) hands callbacks data of
- * one's own and no longer the plugin's id. No distribution ships the header beside qemu, so what is needed is declared
- * here. INTERFACE is the version to compile for.
+ * The plugin interface changed twice where this file uses it. Version 1 (qemu 7.2 to 8.2) adds to one number for all
+ * threads, not atomically. Version 2 (9.0) has a number for every thread. Version 7 (11.1) passes user data to
+ * callbacks instead of the plugin's id. Distributions ship no header with qemu, so the declarations are here.
+ * INTERFACE is the version to compile for.
  */
 
 #include <stdbool.h>
@@ -23,7 +23,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* ---- what is declared of qemu ------------------------------------------------------------------------------------ */
+/* ---- declarations of qemu ---------------------------------------------------------------------------------------- */
 
 typedef uint64_t plugin_id;
 typedef struct qemu_plugin_tb block;
@@ -70,16 +70,16 @@ uint64_t qemu_plugin_u64_sum(entry counted);
 void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(block *translated, int operation, entry counted, uint64_t value);
 #endif
 
-/* ---- state: the program's calls come one at a time, from the one thread that counts ------------------------------ */
+/* ---- state: only the counting thread calls, one call at a time --------------------------------------------------- */
 
 enum { BEGIN = 1, TELL = 2, END = 3 };
 
 static const uint64_t MAGIC = 0x5EED0000u;
 
 struct record {
-    uint64_t counting;     /* whether the callbacks for counting are in force */
+    uint64_t counting;     /* whether the counting callbacks are active */
     uint64_t instructions; /* executed since the plugin was loaded, while counting */
-    uint64_t others;       /* calls into the system that other threads made while counting: they were awake */
+    uint64_t others;       /* system calls of other threads while counting: they were running */
     uint64_t interface;
 };
 
@@ -112,7 +112,7 @@ static void tell(int descriptor)
 #else
     told.instructions = qemu_plugin_u64_sum(instructions);
 #endif
-    /* A record is shorter than a pipe's atomic write; a program that gave a wrong descriptor learns it by silence. */
+    /* A record is shorter than PIPE_BUF, so the write is atomic; with a wrong descriptor the program gets no record. */
     if (write(descriptor, &told, sizeof told) < 0)
         return;
 }
@@ -144,7 +144,7 @@ static void on_call(CALL_ARGUMENTS(EIGHT))
     }
 }
 
-/* ---- what qemu looks for ----------------------------------------------------------------------------------------- */
+/* ---- symbols that qemu looks up ---------------------------------------------------------------------------------- */
 
 EXPORT int qemu_plugin_version = INTERFACE;
 

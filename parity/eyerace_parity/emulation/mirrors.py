@@ -17,6 +17,7 @@ from eyerace_parity.core.errors import MeasurementError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+# sources.list may name the release by its role instead of its codename.
 _ALIASES: Final = frozenset({"oldoldstable", "oldstable", "stable", "testing", "unstable", "sid", "devel"})
 _SUFFIXES: Final = ("", "-updates", "-security", "/updates")
 _ONE_LINE: Final = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<parts>.+)$")

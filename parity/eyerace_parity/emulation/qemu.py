@@ -77,6 +77,7 @@ def find_qemu(architecture: Architecture, home: Home, own: Path | None = None) -
     """
     name = f"qemu-{architecture}"
     if own is not None:
+        # The package qemu-user-static adds -static to the names.
         binary = shutil.which(name, path=str(own)) or shutil.which(f"{name}-static", path=str(own))
         if binary is None:
             raise MeasurementError(
@@ -84,6 +85,7 @@ def find_qemu(architecture: Architecture, home: Home, own: Path | None = None) -
                 next_step="name the folder that contains it: --qemu FOLDER",
             )
         return _emulator(Path(binary).absolute(), (), "your own")
+    # The machine's own QEMU needs no download.
     if (binary := shutil.which(name)) is not None:
         return _emulator(Path(binary), (), "of this machine")
     for part in home.parts(_KIND):
@@ -122,6 +124,7 @@ def _of_part(part: Part, name: str) -> Emulator:
 
 
 def _emulator(binary: Path, libraries: tuple[Path, ...], origin: str) -> Emulator:
+    # An installed QEMU needs the libraries that were unpacked beside it.
     variables = {**os.environ, _PATH_VARIABLE: _joined(libraries)} if libraries else None
     try:
         done = subprocess.run(  # noqa: S603 - the emulator that was found or named

@@ -204,7 +204,7 @@ def _compile(home: Home, emulator: Emulator, userland: Userland, site: Site) -> 
             f"the new arm64 guest reports onnxruntime {hello.onnxruntime} on {hello.machine}",
             next_step="run `eyerace-parity arm64 clean`, then install again",
         )
-    with home.told():
+    with home.readable_errors():
         staging.mkdir(exist_ok=True)
         staging.rename(site.compiled)
 
@@ -352,6 +352,7 @@ def _require_own(tier: Tier, runtime: GuestVersions) -> None:
 def _require_elf(python: Path) -> None:
     with python.open("rb") as file:
         head = file.read(20)
+    # QEMU runs ELF programs only; a Python installed by a version manager may be a shell script.
     if head[:4] != b"\x7fELF" or head[18:20] != _ELF_X86_64:
         raise MeasurementError(
             f"{display_path(python)} is not a program for x86-64, so it cannot be emulated",

@@ -86,6 +86,7 @@ def find_userland(home: Home, own: Path | None = None) -> Userland | None:
     Raises:
         MeasurementError: The user's own folder is not a userland.
     """
+    # A user's own userland has no package versions, so the files that could change a number are digested instead.
     if own is not None:
         python = _python_of(own)
         rows = numeric_digests(own)
@@ -182,6 +183,8 @@ def _libraries(root: Path, name: str) -> list[Path]:
     return list(dict.fromkeys(path for path in paths if path.is_file()))
 
 
+# Known limit: /sys/devices/system/cpu is the host's. With fewer processors in cpuinfo than there, the runtime may
+# crash: with 8 on a host of 16, onnxruntime 1.22 aborts, 1.29 and 1.32 do not (measured).
 PROCESSORS: Final = 8
 """Number of processors that a guest sees: as many as most phones have, and the same on every host."""
 
@@ -203,7 +206,7 @@ def view_of(home: Home, userland: Userland, tier: Tier) -> Path:
     view = home.folder / "views" / name
     if view.is_dir():
         return view
-    with home.told():
+    with home.readable_errors():
         view.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".making-", dir=view.parent))
         for folder in _LINKED_FOLDERS:

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from eyerace_parity.emulation.userland import Userland
 
 _KIND: Final = "runtime"
+# The wheels, and their unpacked files beside them.
 _NEEDED_BYTES: Final = 180_000_000
+# manylinux2014 is glibc 2.17, the oldest tag with aarch64 wheels.
 _OLDEST_GLIBC: Final = 17
+# An exact version, because evidence is keyed by it.
 _EXACT: Final = re.compile(r"^\d+(\.\d+)+([a-z0-9.+]*)$")
 _NUMPY_2: Final = (1, 19)
 """First onnxruntime that works with numpy 2 (measured: up to 1.18 it needs numpy < 2)."""
@@ -105,7 +108,7 @@ def install_site(
                 versions[package] = wheel.name.split("-")[1]
                 versions[f"{package} wheel"] = file_digest(wheel)
         wheels = sorted(staging.glob("*/*.whl"))
-        with home.told(), progress.task(f"{title}: unpacking", len(wheels)) as task:
+        with home.readable_errors(), progress.task(f"{title}: unpacking", len(wheels)) as task:
             for wheel in wheels:
                 _unpack(wheel, staging / "root")
                 wheel.unlink()
@@ -183,6 +186,7 @@ def _fetch(package: str, version: str, userland: Userland, target: Path, own: Pa
 def _pip(userland: Userland, own: Path | None) -> Sequence[str]:
     tag = userland.python_version.replace(".", "")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    # Binary only: pip would compile a source package for the host.
     command += ["--no-input", "--only-binary=:all:", "--implementation", "cp", "--python-version", tag]
     command += ["--abi", f"cp{tag}", "--abi", "abi3", "--abi", "none"]
     command += [word for platform in _platforms(userland.glibc()) for word in ("--platform", platform)]

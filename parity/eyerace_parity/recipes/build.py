@@ -102,6 +102,7 @@ def build_variant(contract: Contract, variant: str, progress: Progress, make: Ma
 def _build_locked(contract: Contract, name: str, progress: Progress, make: Maker) -> None:
     """Build one variant while no other run builds in the same folder."""
     path = _path(contract, name)
+    # An existing file is rebuilt on request; a missing one may have been built by another run while this one waited.
     was_there = path.is_file()
     lock = _lock_folder(contract, name, progress)
     try:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.evidence.base import Array
 
+# Decoding and resizing release the interpreter lock, so threads help.
 _THREADS = 4
 
 
@@ -136,6 +137,7 @@ def refuse_golden(contract: Contract, calibration: Calibration, drawn: Drawn, pr
         ThreadPoolExecutor(_THREADS) as workers,
     ):
         ids = golden.facts().ids
+        # Only digests are kept, because 1,200 samples of 3 x 224 x 224 float32 take 0.7 GB.
         for index, digest in enumerate(workers.map(digest_of, range(len(golden)))):
             if digest in drawn.contents:
                 workers.shutdown(cancel_futures=True)

@@ -48,6 +48,7 @@ _TOLERANCE: Final = 1e-3
 
 _HALF_TOLERANCE: Final = 5e-2
 """The same for float16, whose step is 2^-10."""
+# Fixed, so that the traced example and the artefact's bytes are the same in every build.
 _SEED: Final = 20_170_614
 
 
@@ -148,6 +149,7 @@ def _trace(module: Any, interface: Interface, example: Mapping[str, Array]) -> b
                 dynamic_axes={name: named for name, named in axes.items() if named},
                 opset_version=interface.opset or _DEFAULT_OPSET,
                 do_constant_folding=True,
+                # The dynamo exporter does not honour opset_version; see the module docstring.
                 dynamo=False,
             )
             return target.read_bytes()

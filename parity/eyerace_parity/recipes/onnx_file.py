@@ -27,6 +27,7 @@ _LAST_OLD_TYPE: Final = 16
 
 _FUNCTIONS_SINCE_IR: Final = 8
 """IR version that introduced model-local functions."""
+# protobuf refuses larger messages. External data would allow more, but an app that loads from bytes cannot find it.
 _MAX_BYTES: Final = (1 << 31) - 1
 """Largest message that protobuf serialises, in bytes."""
 
@@ -65,6 +66,7 @@ def seal(model: onnx.ModelProto, stamp: Mapping[str, str]) -> bytes:
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RecipeError(f"the result is not a valid ONNX model: {reason}") from error
+    # Without this option protobuf may write maps in any order, and equal models would have different digests.
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
@@ -95,6 +97,8 @@ def _normalise(model: onnx.ModelProto) -> None:
     model.opset_import.extend(sorted(imports, key=lambda entry: _domain_key(entry.domain)))
     if newest_type > _LAST_OLD_TYPE:
         return  # newer element types need the IR version that introduced them
+    # onnxruntime 1.15 to 1.17 read IR 9 at most, 1.18 to 1.22 IR 10 (measured), and exporters write newer IR versions
+    # than needed.
     oldest = helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
     model.ir_version = min(model.ir_version, max(oldest, _FUNCTIONS_SINCE_IR if model.functions else 0))
 

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _MAX_BYTES: Final = 2 << 30
 """Largest bundle that is copied, in bytes."""
 
+# Hidden folders may hold environments and version control of any size.
 _NOT_COPIED: Final = (".*", "__pycache__", "node_modules")
+# 0 and 1 are verdicts; 5 means that this condition left no clause to judge. Others mean that pytest itself failed.
 _VALID_EXIT_CODES: Final = frozenset({0, 1, 5})
 
 
@@ -169,6 +171,7 @@ def _process(command: Sequence[str], folder: Path, environment: dict[str, str]) 
         yield process
     finally:
         if process.poll() is None:
+            # SIGINT first, so that pytest can end its own workers; a kill may leave them running.
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(10)

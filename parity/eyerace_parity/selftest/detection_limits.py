@@ -41,7 +41,9 @@ SURE: Final = 0.95
 TRIALS: Final = 20
 """Seeded trials of one strength; at most one may miss it."""
 
+# Bisection stops when the bounds are within 10 %, or after 9 halvings of the logarithmic range.
 _STEPS: Final = 9
+# A limit within 10 % is exact enough to compare two contracts.
 _CLOSE: Final = 1.1
 
 
@@ -56,7 +58,7 @@ class Degradation:
         least: The smallest strength tried.
         most: The largest.
         worsen: Maps evidence, strength, random generator and golden facts to degraded evidence.
-        told: Describes a strength in words.
+        describe: Describes a strength in words.
         target: Whether it is judged on targets instead of the host.
         random: Whether chance is in it, so that one trial is not enough.
     """
@@ -67,7 +69,7 @@ class Degradation:
     least: float
     most: float
     worsen: Callable[[Any, float, np.random.Generator, GoldenFacts], Any]
-    told: Callable[[float], str]
+    describe: Callable[[float], str]
     target: bool = False
     random: bool = True
 
@@ -98,10 +100,10 @@ class DetectionLimit:
     def sentence(self) -> str:
         """The limit in words."""
         if self.strength is None:
-            return f"{self.variant}: not even {self.dose.told(self.dose.most)}"
+            return f"{self.variant}: not even {self.dose.describe(self.dose.most)}"
         names = join_names(self.seen_by, most=4)
         least = "from less than" if self.strength <= self.dose.least else "from"
-        return f"{self.variant}: {least} {self.dose.told(self.strength)} ({names})"
+        return f"{self.variant}: {least} {self.dose.describe(self.strength)} ({names})"
 
 
 @dataclass(frozen=True, slots=True)

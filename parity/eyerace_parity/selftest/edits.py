@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
+# The operators whose weights quantisers turn into integers.
 _PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
 _STORED = frozenset({"DequantizeLinear"})
 _WEIGHT = 1
@@ -126,6 +127,7 @@ def before_input(model: onnx.ModelProto, make: Callable[[str, str], list[onnx.No
         for place, read in enumerate(node.input):
             if read == name:
                 node.input[place] = inner
+    # ONNX requires nodes in topological order, so the new nodes come first.
     for node in reversed(make(name, inner)):
         model.graph.node.insert(0, node)
 

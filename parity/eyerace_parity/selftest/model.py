@@ -132,6 +132,7 @@ _QUALITY = (
     "f1_drop_per_class",
 )
 _CLOSENESS = ("max_abs", "p999_abs", "max_rel", "sqnr_db", "cosine", "top1_agreement", "mean_kl")
+# Clauses that compare the answers of phone and cloud.
 _TOGETHER = (
     "tier_agreement",
     "score_shift",

@@ -125,6 +125,7 @@ class Workshop:
         recipe = recipe_of(self._onnx(role))
         if not isinstance(recipe, QuantiseStaticRecipe):
             raise FaultNotApplicable(f"{self.name(role)} is not made by static quantisation")
+        # The other methods keep histograms of every tensor; minmax on 16 samples takes seconds.
         few = recipe.calibration.model_copy(update={"count": min(recipe.calibration.count, 16), "method": "minmax"})
         return recipe.model_copy(update={"calibration": few})
 

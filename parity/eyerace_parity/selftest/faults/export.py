@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SEED = 11
 _NEXT_ML = 5
+# onnxruntime 1.15 to 1.17 accept IR 9 at most (measured).
 _NEWER_IR = 10
 
 
@@ -248,6 +249,7 @@ FAULTS = (
     ),
     PlantedFault("export-opset", "the exporter raised the opset", _opset_bumped, on(Role.FLOAT, "opset"), r"opset \d+"),
     PlantedFault(
+        # onnxruntime up to 1.17 reads IR 9 at most, 1.22 IR 10 (measured).
         "export-ir",
         "the file is written at a newer IR version",
         _ir_bumped,
@@ -255,6 +257,7 @@ FAULTS = (
         r"IR version",
     ),
     PlantedFault(
+        # An app that creates the session from bytes cannot find external data.
         "export-external-data",
         "the weights are in a separate file",
         _external,
@@ -306,6 +309,7 @@ FAULTS = (
         answers_of(Role.FLOAT),
     ),
     PlantedFault(
+        # onnxruntime up to 1.17 refuses ai.onnx.ml 5 even if no node uses it (measured).
         "export-unused-import",
         "an operator set is imported that no node uses",
         _edit(Role.DEVICE, _unused_import),
@@ -320,6 +324,7 @@ FAULTS = (
         r"constant|same decision|does not change|all but|on all \d+ samples",
     ),
     PlantedFault(
+        # The app sends one photograph at a time, the gate may send batches: only this clause compares them.
         "export-mixed-batch",
         "samples of a batch change each other's answers",
         _edit(Role.FLOAT, _mixed_batch),

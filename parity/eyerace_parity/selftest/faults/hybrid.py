@@ -90,6 +90,7 @@ FAULTS = (
         r"permut|order|exchanged",
     ),
     PlantedFault(
+        # No decision changes, but the hybrid compares the phone's confidence with a threshold.
         "hybrid-scale",
         "the phone's scores are three times the cloud's",
         lambda workshop: workshop.edited(Role.DEVICE, _scaled),
@@ -106,6 +107,7 @@ FAULTS = (
         answers_of(Role.DEVICE),
     ),
     PlantedFault(
+        # Both files are valid and answer nearly alike, so only weights in integers tell them apart.
         "hybrid-files-exchanged",
         "the files of cloud and phone are exchanged",
         _exchanged,

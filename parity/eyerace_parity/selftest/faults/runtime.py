@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.selftest.workshop import Workshop
 
+# Only onnxruntime 1.23 and newer accept ai.onnx 23 (measured).
 _NEW_OPSET = 23
 _UNKNOWN_RUNTIME = "1.4.0"
 """Older than every measured runtime."""
@@ -130,6 +131,7 @@ FAULTS = (
         r"Sigmoid|bfloat16",
     ),
     PlantedFault(
+        # onnxruntime itself only warns about an unknown provider and runs on the CPU.
         "runtime-provider",
         "the session names a provider that does not exist",
         _provider,
