@@ -106,20 +106,6 @@ def test_without_what_draws_pages_the_line_that_installs_it_is_told(
     assert "eyerace-parity[html]" in capsys.readouterr().err
 
 
-def test_a_run_with_a_store_of_its_own_is_said_to_have_one(
-    keep: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else its page would lack pictures, and nobody would know why."""
-    monkeypatch.delenv("EYERACE_PARITY_CACHE")
-    keep("record.json")
-    text = (tmp_path / "record.json").read_text(encoding="utf-8")
-    setting = '"settings": [{"key": "cache", "value": "/elsewhere", "origin": "command line"}]'
-    assert '"settings": []' in text
-    (tmp_path / "record.json").write_text(text.replace('"settings": []', setting), encoding="utf-8")
-    main(["report", "record.json", "--html", "page.html"])
-    assert "kept its arrays in /elsewhere" in capsys.readouterr().err
-
-
 def test_a_merge_has_all_three_forms_too(
     cells: Cells, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.flips import KnownFlips
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure import recorded
@@ -140,7 +141,7 @@ def _entry(yard: Yard, path: Path) -> object:
     """A cache entry whose head fits its body: whoever can write into the folder can do so."""
     kind = next(type(piece) for piece in yard.evidence.values() if path.name.startswith(type(piece).__name__ + "-"))
     store = EvidenceCache(path.parent / "entries")
-    store.write(kind.__name__.lower(), "sha256:" + "0" * 64, path.read_bytes())
+    store.write(KINDS.of(kind).word, "sha256:" + "0" * 64, path.read_bytes())
     return _absent_or(get(store, kind, "sha256:" + "0" * 64))
 
 

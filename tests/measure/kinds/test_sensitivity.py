@@ -253,5 +253,5 @@ def test_a_broken_clause_is_told_what_would_help(uneven: Path, tmp_path: Path, f
     (planned,) = [each for each in plan(lab.contract) if (each.identity.variant, each.identity.clause) == wanted]
     judgement = judge(planned, lab).judgement
     assert judgement.status is Status.BROKEN
-    advice = [cause for cause in judgement.causes if 'lose the most are "/head/Gemm"' in cause]
+    advice = [cause for cause in judgement.causes if '"/head/Gemm" loses the most' in cause]
     assert len(advice) == told, judgement.causes
