@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "eyerace_parity.core.text",
         "eyerace_parity.core.digests",
     ),
+    ("eyerace_parity.extending",),
     ("eyerace_parity.contract",),
     ("eyerace_parity.evidence", "eyerace_parity.stats"),
     ("eyerace_parity.compatibility",),
@@ -32,16 +33,21 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("eyerace_parity.judging",),
     ("eyerace_parity.report",),
     ("eyerace_parity.release",),
-    ("eyerace_parity.selftest",),
     ("eyerace_parity.cli",),
     ("eyerace_parity.plugin", "eyerace_parity.session"),
+    ("eyerace_parity.extensions",),
 )
 
 # What only some layers may know.
 RESERVED = {
     "torch": ("eyerace_parity.runners", "eyerace_parity.recipes"),
     "onnxruntime": ("eyerace_parity.runners", "eyerace_parity.recipes", "eyerace_parity.cli"),
-    "onnx": ("eyerace_parity.recipes", "eyerace_parity.measure", "eyerace_parity.selftest", "eyerace_parity.cli"),
+    "onnx": (
+        "eyerace_parity.recipes",
+        "eyerace_parity.measure",
+        "eyerace_parity.extensions.selftest",
+        "eyerace_parity.cli",
+    ),
     "rich": ("eyerace_parity.report", "eyerace_parity.cli"),
 }
 

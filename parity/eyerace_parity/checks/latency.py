@@ -21,7 +21,7 @@ from eyerace_parity.checks.base import Family, SignificanceSource
 from eyerace_parity.checks.limits import RatioLimit, other_variant
 from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.contract.base import Limits, Positive
-from eyerace_parity.contract.data import TensorSet
+from eyerace_parity.contract.data import ArraySet
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.costs import Timing
@@ -123,7 +123,7 @@ def _unfit_ratio(case: Case, limits: LatencyLimits) -> str:
 
 
 def _unfit_preprocess(case: Case, _limits: LatencyLimits) -> str:
-    return "a set of tensors is not preprocessed" if isinstance(case.contract.golden, TensorSet) else ""
+    return "a set of tensors is not preprocessed" if isinstance(case.contract.golden, ArraySet) else ""
 
 
 def _torn(series: Series | None) -> bool:

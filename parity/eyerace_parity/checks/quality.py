@@ -15,7 +15,7 @@ from eyerace_parity.checks.base import Family, SignificanceSource
 from eyerace_parity.checks.guards import GOLDEN, unusable_scores
 from eyerace_parity.checks.phrases import cannot_judge, decided, first_ids, sentence_for, unknown
 from eyerace_parity.contract.base import Limits, Share
-from eyerace_parity.contract.callables import load_callable
+from eyerace_parity.contract.extended import metric_of
 from eyerace_parity.core.errors import ParityError
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
@@ -232,7 +232,7 @@ def _own_metric(case: Case) -> Statistic:
         ParityError: It cannot be loaded, fails, or returns no number.
     """
     spec = case.contract.metric or ""
-    metric = load_callable(case.contract.root, spec)
+    metric = metric_of(case.contract)
 
     def statistic(labels: NDArray[np.int64], scores: Array) -> float:
         try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from eyerace_parity.contract.base import BundlePath, CallablePath, Contradictions, Model, Name
-from eyerace_parity.contract.data import Golden, ImageSet, Interface, Port, Preprocess, TensorSet
+from eyerace_parity.contract.data import ArraySet, Golden, ImageSet, Interface, Port, Preprocess
 from eyerace_parity.contract.matrix import Matrix, agree_on_versions
+from eyerace_parity.contract.points import Section
 from eyerace_parity.contract.sections import FlipSettings, Hybrid, ReleaseSection, Statistics, agree_on_tiers
 from eyerace_parity.contract.targets import Targets, agree_on_targets
 from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant, Session, Variant
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eyerace_parity.contract.variants import Recipe
+
+M = TypeVar("M", bound=Model)
 
 
 class Run(Model):
@@ -61,6 +64,7 @@ class Contract(Model):
         statistics: How sure decisions about samples must be.
         recorded: Folder of recorded reference outputs, which stand in for a torch variant where torch is missing.
         run: How it wishes to be run.
+        extensions: Extensions of other packages that it needs; what one that is not named adds is not read.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -81,6 +85,10 @@ class Contract(Model):
     statistics: Statistics = Statistics()
     recorded: BundlePath = BundlePath("recorded")
     run: Run = Run()
+    extensions: tuple[Name, ...] = ()
+
+    _sections: ClassVar[tuple[Section, ...]] = ()
+    """Tables that extensions add; see :func:`eyerace_parity.contract.extended.contract_type`."""
 
     _file: Path = PrivateAttr(default=Path("contract.toml"))
     _digest: str = PrivateAttr(default="")
@@ -113,6 +121,26 @@ class Contract(Model):
         own._cell = True  # noqa: SLF001 - set once, on the copy; the model itself is frozen
         return own
 
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Tables that extensions add to it."""
+        return self._sections
+
+    def section(self, model: type[M]) -> M:
+        """The table of an extension.
+
+        Args:
+            model: Its model.
+
+        Raises:
+            LookupError: The contract was read without that extension.
+        """
+        for section in self._sections:
+            if section.model is model:
+                return getattr(self, section.key)  # type: ignore[no-any-return] # what the section's model says
+        message = f"the contract was read without the extension of {model.__name__}"
+        raise LookupError(message)
+
     def path(self, relative: Path) -> Path:
         """Place a path of the contract."""
         return self.root / relative
@@ -123,7 +151,7 @@ class Contract(Model):
 
     def preprocess_of(self, variant: str) -> Preprocess | None:
         """Preprocessing profile of a variant: its own, else the golden set's; ``None`` for a tensor set."""
-        if isinstance(self.golden, TensorSet):
+        if isinstance(self.golden, ArraySet):
             return None
         return self.preprocess[self.variants[variant].preprocess or self.golden.preprocess]
 
@@ -154,6 +182,8 @@ def check_consistency(contract: Contract) -> None:
         agree_on_tiers(contract.hybrid, contract.variants, faults)
     agree_on_versions(contract.matrix, contract.variants, faults)
     agree_on_targets(contract.targets, contract.variants, faults)
+    for section in contract.sections:
+        section.check(getattr(contract, section.key), contract, faults)
     if not faults:
         _circles(contract, faults)
     faults.raise_if_any()
@@ -183,7 +213,7 @@ def _classes(contract: Contract, faults: Contradictions) -> None:
 def _golden(contract: Contract, faults: Contradictions) -> None:
     golden = contract.golden
     inputs = contract.interface.inputs
-    if isinstance(golden, TensorSet):
+    if isinstance(golden, ArraySet):
         if golden.labels in {port.name for port in inputs}:
             faults.add(("golden", "labels"), f"{golden.labels!r} is an input of the model, so it cannot be the labels")
         return
@@ -204,7 +234,7 @@ def _profiles(contract: Contract, faults: Contradictions) -> None:
     wanted |= {("variants", name, "preprocess"): v.preprocess for name, v in contract.variants.items() if v.preprocess}
     for keys, name in wanted.items():
         profile = contract.preprocess.get(name)
-        if isinstance(golden, TensorSet):
+        if isinstance(golden, ArraySet):
             faults.add(keys, "a set of tensors is fed as it is: it has no preprocessing profile")
         elif profile is None:
             faults.unknown(keys, name, contract.preprocess, "profile")

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
 from eyerace_parity.core.errors import MeasurementError, RecipeError
 from eyerace_parity.core.text import join_names
+from eyerace_parity.extending.loading import active
 from eyerace_parity.recipes.lineage import current_lineage, read_stamp
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def content_of(contract: Contract, name: str, progress: Progress) -> bytes:
     assert recipe is not None  # noqa: S101 - the caller has looked
     # Before the work: if a source changes meanwhile, the stamp shows that the artefact is of the older one.
     stamp = _stamp(contract, name, recipe)
+    for added in active().added("recipes", contract.extensions):
+        if isinstance(recipe, added.model):
+            return seal(added.make(contract, recipe, progress), stamp)
     if not isinstance(recipe, ExportRecipe):
         return seal(quantise(contract, recipe, progress), stamp)
     with progress.task(f"exporting {name}", None):

@@ -104,6 +104,22 @@ class ChancesEntry(Entry):
     correction: str
 
 
+class ExtensionEntry(Entry):
+    """An extension of another package that took part.
+
+    Attributes:
+        name: Its name.
+        package: The package that it came with.
+        version: Version of that package.
+        digest: Digest of its files.
+    """
+
+    name: str
+    package: str
+    version: str
+    digest: str
+
+
 class ContractEntry(Entry):
     """A contract, and what became of it.
 
@@ -121,6 +137,7 @@ class ContractEntry(Entry):
         judged_again: Whether the verdicts were reached later, from recorded evidence.
         chances: How often the verdict may be wrong by chance; ``null`` where none of its clauses rests on a sample.
         cell: Whether the run was one cell of the matrix: it judged only what its ONNX Runtime executes.
+        extensions: Extensions of other packages that it names, and that took part in its verdicts.
     """
 
     name: str
@@ -135,6 +152,7 @@ class ContractEntry(Entry):
     judged_again: bool = False
     chances: ChancesEntry | None = None
     cell: bool = False
+    extensions: tuple[ExtensionEntry, ...] = ()
 
 
 class Environment(Entry):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.measure.isolated_worker import IsolatedWorker
     from eyerace_parity.measure.laboratory import Laboratory
-    from eyerace_parity.measure.targets.equipment import EmulatedTargets
+    from eyerace_parity.measure.targets.equipment import TargetEquipment
     from eyerace_parity.record.compose import VerdictWithEvidence
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.release.files import Stored
@@ -305,15 +305,16 @@ class LazyIsolatedWorker:
             self._assistant.close()
 
 
-def emulation(contract: Contract, settings: Settings, progress: Progress) -> EmulatedTargets | None:
-    """The emulated processors of a contract; ``None`` where it names none, so that nothing is imported for them."""
+def emulation(contract: Contract, settings: Settings, progress: Progress) -> TargetEquipment | None:
+    """What equips the targets of a contract; ``None`` where it names none, so that nothing is imported for them."""
     if not contract.targets.run:
         return None
     from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415 - only where a contract names targets
-    from eyerace_parity.measure.targets.equipment import EmulatedTargets  # noqa: PLC0415
+    from eyerace_parity.measure.targets.equipment import EmulatedTargets, ProvidedTargets  # noqa: PLC0415
 
     sources = Sources(settings.arm64_home, settings.sysroot, settings.qemu, settings.wheels)
-    return EmulatedTargets(contract, sources, offline=settings.offline, progress=progress)
+    emulated = EmulatedTargets(contract, sources, offline=settings.offline, progress=progress)
+    return ProvidedTargets(contract, emulated, lambda added: added.equipment(contract, settings, progress))
 
 
 def in_words(contract: Contract, settings: Settings, progress: Progress) -> str:

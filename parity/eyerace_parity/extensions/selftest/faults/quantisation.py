@@ -8,9 +8,9 @@ import numpy as np
 
 from eyerace_parity.contract.data import Preprocess
 from eyerace_parity.contract.variants import QuantiseDynamicRecipe
-from eyerace_parity.selftest.edits import constant, initialiser, stored, write
-from eyerace_parity.selftest.model import PlantedFault, answers_of, on
-from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
+from eyerace_parity.extensions.selftest.edits import constant, initialiser, stored, write
+from eyerace_parity.extensions.selftest.model import PlantedFault, answers_of, on
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.workshop import Workshop
+    from eyerace_parity.extensions.selftest.workshop import Workshop
 
 _SEEN = answers_of(Role.DEVICE)
 _NOISE_SIDE = 256

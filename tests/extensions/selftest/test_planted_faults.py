@@ -13,18 +13,18 @@ from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.cli import main
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.core.result import Judgement, Status
+from eyerace_parity.extensions.selftest.examiner import Examiner
+from eyerace_parity.extensions.selftest.faults import CATALOGUE
+from eyerace_parity.extensions.selftest.model import FAMILIES, Detection
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
-from eyerace_parity.selftest.examiner import Examiner
-from eyerace_parity.selftest.faults import CATALOGUE
-from eyerace_parity.selftest.model import FAMILIES, Detection
 from tests.bundles import make_image_bundle, make_tensor_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.model import FaultResult
+    from eyerace_parity.extensions.selftest.model import FaultResult
 
 
 @pytest.fixture(scope="module")

@@ -16,16 +16,16 @@ from eyerace_parity.checks.plan import plan
 from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.extensions.selftest.detection_limits import bisect
+from eyerace_parity.extensions.selftest.edits import initialiser, stored, write
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role, Workshop, name_of
 from eyerace_parity.judging import judge
-from eyerace_parity.selftest.detection_limits import bisect
-from eyerace_parity.selftest.edits import initialiser, stored, write
-from eyerace_parity.selftest.workshop import FaultNotApplicable, Role, Workshop, name_of
 
 if TYPE_CHECKING:
     import onnx
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.examiner import Examiner
+    from eyerace_parity.extensions.selftest.examiner import Examiner
 
 LAYERS: Final = 6
 """Layers that are tried, from the first to the last."""

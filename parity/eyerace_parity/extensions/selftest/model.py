@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.result import Verdict
-    from eyerace_parity.selftest.workshop import Role, Workshop
+    from eyerace_parity.extensions.selftest.workshop import Role, Workshop
 
 FAMILIES = ("preprocessing", "labels", "export", "weights", "quantisation", "runtime", "cost", "hybrid")
 """Where faults come from, in the order of the table."""

@@ -19,12 +19,12 @@ from eyerace_parity.evidence.answers import Golden, Outputs
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.costs import Footprint, PeerTiming, Soak, Timing
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.extensions.selftest.model import Detection, Expected, FaultResult, PlantedFault
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Workshop, name_of
 from eyerace_parity.golden.base import GoldenSetProxy
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.laboratory import Laboratory
-from eyerace_parity.selftest.model import Detection, Expected, FaultResult, PlantedFault
-from eyerace_parity.selftest.workshop import FaultNotApplicable, Workshop, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

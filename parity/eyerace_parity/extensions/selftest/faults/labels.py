@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyerace_parity.contract.data import ImageSet
-from eyerace_parity.selftest.model import PlantedFault, on, quality_of
-from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
+from eyerace_parity.extensions.selftest.model import PlantedFault, on, quality_of
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.workshop import Workshop
+    from eyerace_parity.extensions.selftest.workshop import Workshop
 
 _WRONG = (*quality_of(Role.FLOAT), *quality_of(Role.DEVICE))
 _SEED = 7

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyerace_parity.selftest.faults import cost, export, hybrid, labels, preprocessing, quantisation, runtime, weights
+from eyerace_parity.extensions.selftest.faults import (
+    cost,
+    export,
+    hybrid,
+    labels,
+    preprocessing,
+    quantisation,
+    runtime,
+    weights,
+)
 
 if TYPE_CHECKING:
-    from eyerace_parity.selftest.model import PlantedFault
+    from eyerace_parity.extensions.selftest.model import PlantedFault
 
 CATALOGUE: tuple[PlantedFault, ...] = (
     *preprocessing.FAULTS,

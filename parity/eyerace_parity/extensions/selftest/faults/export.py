@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyerace_parity.selftest.edits import after_output, before_input, constant, node, rename
-from eyerace_parity.selftest.model import PlantedFault, answers_of, on
-from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
+from eyerace_parity.extensions.selftest.edits import after_output, before_input, constant, node, rename
+from eyerace_parity.extensions.selftest.model import PlantedFault, answers_of, on
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import onnx
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.workshop import Workshop
+    from eyerace_parity.extensions.selftest.workshop import Workshop
 
 _SEED = 11
 _NEXT_ML = 5

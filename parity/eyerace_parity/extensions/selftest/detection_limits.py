@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.evidence.source import Source
-    from eyerace_parity.selftest.examiner import Examiner
+    from eyerace_parity.extensions.selftest.examiner import Examiner
 
 E = TypeVar("E")
 

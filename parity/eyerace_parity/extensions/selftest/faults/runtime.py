@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.compatibility.predict import predict
+from eyerace_parity.extensions.selftest.edits import after_output, node
+from eyerace_parity.extensions.selftest.model import PlantedFault, on
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role
 from eyerace_parity.measure.onnx_graph.reader import graph_of
-from eyerace_parity.selftest.edits import after_output, node
-from eyerace_parity.selftest.model import PlantedFault, on
-from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     import onnx
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.workshop import Workshop
+    from eyerace_parity.extensions.selftest.workshop import Workshop
 
 _NEW_OPSET = 23
 _UNKNOWN_RUNTIME = "1.4.0"

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eyerace_parity.selftest.edits import before_input, constant, node
-from eyerace_parity.selftest.model import PlantedFault, answers_of
-from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
+from eyerace_parity.extensions.selftest.edits import before_input, constant, node
+from eyerace_parity.extensions.selftest.model import PlantedFault, answers_of
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     import onnx
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.workshop import Workshop
+    from eyerace_parity.extensions.selftest.workshop import Workshop
 
 _SEEN = answers_of(Role.DEVICE)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.selftest.conditions import CONDITIONS, Repeater
+from eyerace_parity.extensions.selftest.conditions import CONDITIONS, Repeater
 from tests.bundles import make_image_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eyerace_parity.selftest.conditions import Repeat
+    from eyerace_parity.extensions.selftest.conditions import Repeat
 
 
 @pytest.fixture(scope="module")

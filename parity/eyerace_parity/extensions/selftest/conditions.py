@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import ParityError
 from eyerace_parity.core.result import HOST
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable
 from eyerace_parity.record.files import read_record
-from eyerace_parity.selftest.workshop import FaultNotApplicable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -192,9 +192,11 @@ def _environment(**values: str) -> Callable[[Contract, Path, int], PytestRun]:
 
 
 def _any_order(contract: Contract, folder: Path, number: int) -> PytestRun:
-    from eyerace_parity.selftest.shuffled import SEED  # noqa: PLC0415 - a plugin of pytest, which commands do not import
+    from eyerace_parity.extensions.selftest.shuffled import SEED  # noqa: PLC0415 - a plugin of pytest
 
-    return PytestRun(contract.file, folder, ("-p", "eyerace_parity.selftest.shuffled"), ((SEED, str(number)),))
+    return PytestRun(
+        contract.file, folder, ("-p", "eyerace_parity.extensions.selftest.shuffled"), ((SEED, str(number)),)
+    )
 
 
 def _workers(contract: Contract, folder: Path, _number: int) -> PytestRun:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eyerace_parity.selftest.workshop import FaultNotApplicable
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyerace_parity.contract.variants import Session
+from eyerace_parity.extensions.selftest.edits import after_output, before_input, constant, node
+from eyerace_parity.extensions.selftest.faults.quantisation import in_place_of_static
+from eyerace_parity.extensions.selftest.model import PlantedFault, on
+from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role
 from eyerace_parity.isolation.worker import create_session, infer
-from eyerace_parity.selftest.edits import after_output, before_input, constant, node
-from eyerace_parity.selftest.faults.quantisation import in_place_of_static
-from eyerace_parity.selftest.model import PlantedFault, on
-from eyerace_parity.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
     import onnx
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.selftest.workshop import Workshop
+    from eyerace_parity.extensions.selftest.workshop import Workshop
 
 _SEED = 17
 _WIDTH = 64

@@ -1,4 +1,4 @@
-"""A pytest plugin of a few lines: items in an order drawn by lot, for :mod:`eyerace_parity.selftest.conditions`."""
+"""A pytest plugin of a few lines: items in an order drawn by lot, for the conditions."""
 
 from __future__ import annotations
 

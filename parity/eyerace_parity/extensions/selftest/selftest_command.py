@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.core.progress import Progress
-    from eyerace_parity.selftest.examiner import Examiner
-    from eyerace_parity.selftest.model import FaultResult, PlantedFault
+    from eyerace_parity.extensions.selftest.examiner import Examiner
+    from eyerace_parity.extensions.selftest.model import FaultResult, PlantedFault
 
 _WHAT: Final = (
     "Plants faults in copies of a good bundle, one at a time, and judges each: the clauses that should see it must"
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List, plant, or repeat."""
-    from eyerace_parity.selftest.faults import CATALOGUE  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.extensions.selftest.faults import CATALOGUE  # noqa: PLC0415 - only once it is needed
 
     faults = _chosen(CATALOGUE, options.chosen or [])
     if options.list:
@@ -100,9 +100,9 @@ def _plant(options: argparse.Namespace, contract: Contract, settings: Settings, 
 
 def _limits(examiner: Examiner) -> list[str]:
     """Find the detection limits of what was exported."""
-    from eyerace_parity.selftest.detection_limits import DOSES, limits_of  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.selftest.layerwise import layer_limit  # noqa: PLC0415
-    from eyerace_parity.selftest.workshop import Role, name_of  # noqa: PLC0415
+    from eyerace_parity.extensions.selftest.detection_limits import DOSES, limits_of  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.extensions.selftest.layerwise import layer_limit  # noqa: PLC0415
+    from eyerace_parity.extensions.selftest.workshop import Role, name_of  # noqa: PLC0415
 
     names = dict.fromkeys(filter(None, (name_of(examiner.contract, role) for role in (Role.FLOAT, Role.DEVICE))))
     found = [limit.sentence for limit in limits_of(examiner, DOSES, tuple(names))]
@@ -152,9 +152,9 @@ def _verdict(outcomes: Sequence[FaultResult], seconds: float) -> int:
 
 def _repeat(options: argparse.Namespace, contract: Contract, settings: Settings) -> int:
     """Repeat the untouched gate."""
+    from eyerace_parity.extensions.selftest.conditions import Repeater  # noqa: PLC0415
     from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.report.tables import print_table  # noqa: PLC0415
-    from eyerace_parity.selftest.conditions import Repeater  # noqa: PLC0415
 
     repeater, repeats = Repeater(contract, settings.cache, targets=options.targets), []
     with rich_progress(settings.progress) as progress, progress.task("repeats", options.clean) as task:
@@ -178,8 +178,8 @@ def _repeat(options: argparse.Namespace, contract: Contract, settings: Settings)
 
 
 def _examiner(options: argparse.Namespace, contract: Contract, settings: Settings, progress: Progress) -> Examiner:
+    from eyerace_parity.extensions.selftest.examiner import Examiner  # noqa: PLC0415
     from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.selftest.examiner import Examiner  # noqa: PLC0415
 
     equipment = None
     if options.targets:

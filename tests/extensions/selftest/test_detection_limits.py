@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.extensions.selftest.detection_limits import DOSES, bisect, limits_of
+from eyerace_parity.extensions.selftest.examiner import Examiner
+from eyerace_parity.extensions.selftest.layerwise import layer_limit
+from eyerace_parity.extensions.selftest.workshop import Role
 from eyerace_parity.measure.cache import EvidenceCache
-from eyerace_parity.selftest.detection_limits import DOSES, bisect, limits_of
-from eyerace_parity.selftest.examiner import Examiner
-from eyerace_parity.selftest.layerwise import layer_limit
-from eyerace_parity.selftest.workshop import Role
 from tests.bundles import make_image_bundle
 from tests.laboratories import change
 
