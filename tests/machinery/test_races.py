@@ -99,11 +99,11 @@ def test_a_slow_minute_spoils_no_later_run(run: Run) -> None:
     """A worker that is stopped until its time is over."""
     slow = run.folder / "sitecustomize.py"
     slow.write_text(
-        "from eyerace_parity.isolation import connection as conversation\n"
+        "from eyerace_parity.isolation import connection\n"
         "import sys\n"
         "if 'pytest' in ' '.join(sys.orig_argv):\n"
-        "    conversation.ANSWER_SECONDS = 0.0\n"
-        "    conversation.Conversation.__init__.__kwdefaults__['answer_seconds'] = 0.001\n",
+        "    connection.ANSWER_SECONDS = 0.0\n"
+        "    connection.WorkerConnection.__init__.__kwdefaults__['answer_seconds'] = 0.001\n",
         encoding="utf-8",
     )
     code, said = run.finish("-k", "int8", more={"PYTHONPATH": str(run.folder)})

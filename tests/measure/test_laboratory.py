@@ -163,7 +163,7 @@ def test_what_would_crash_is_not_evaluated_here(image_bundle: Path, monkeypatch)
 def test_no_process_is_started_for_a_cached_answer(image_bundle: Path, monkeypatch) -> None:
     """An unchanged re-run starts no worker."""
     laboratory(image_bundle).obtain(Need(Outputs, "fp32"))
-    monkeypatch.setattr(footprint, "Guest", lambda *_, **__: pytest.fail("a process was started"))
+    monkeypatch.setattr(footprint, "RuntimeWorker", lambda *_, **__: pytest.fail("a process was started"))
     place = laboratory(image_bundle)
     place.obtain(Need(Outputs, "fp32"))
     place.obtain(Need(Preflight, "fp32"))
@@ -259,7 +259,10 @@ import sys
 from pathlib import Path
 from typing import Any
 from tests.laboratories import laboratory
-from eyerace_parity.evidence import *
+from eyerace_parity.evidence.answers import Golden, Outputs, Repeats
+from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Preflight
 bundle = Path(sys.argv[1])
 place = laboratory(bundle)
 for kind in (Outputs, Repeats, Files, Lineage):

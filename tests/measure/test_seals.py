@@ -304,7 +304,7 @@ def test_a_timeout_is_not_kept(image_bundle: Path, tmp_path: Path, monkeypatch: 
     hanging = misbehaving(tmp_path, "hanging", "time.sleep(60)")
     with monkeypatch.context() as patch:
         patch.setattr(footprint, "local_command", lambda: hanging)
-        patch.setattr(footprint, "Guest", _impatient)
+        patch.setattr(footprint, "RuntimeWorker", _impatient)
         with pytest.raises(WorkerDied, match="no answer within"):
             laboratory(image_bundle).obtain(need)
     assert not laboratory(image_bundle).obtain(need).failure

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
-
-from eyerace_parity.core.result import HOST, Relation, Status
+from eyerace_parity.core.result import Relation, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from eyerace_parity.core.result import Identity
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
-    from eyerace_parity.report.view.words import StatusSigns
 
 
 class ChangeKind(StrEnum):
@@ -172,13 +169,6 @@ def worse(found: Comparison) -> bool:
     return any(step.change in {ChangeKind.WORSE, ChangeKind.GONE} for step in found.steps)
 
 
-def _named(step: ClauseChange, signs: StatusSigns) -> Text:
-    text = Text(signs.text(f"{step.identity.variant} {step.identity.clause}"))
-    if step.identity.target != HOST:
-        text.append(f" [{signs.text(step.identity.target)}]", style="cyan")
-    return text
-
-
-def _relation(step: ClauseChange) -> Relation:
+def relation_of(step: ClauseChange) -> Relation:
     row: Sequence[VerdictEntry | None] = (step.after, step.before)
     return next((found.relation for found in row if found is not None), Relation.EQUAL)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from eyerace_parity.core.result import Relation
+from eyerace_parity.core.result import HOST, Relation
 from eyerace_parity.core.text import code, markdown
-from eyerace_parity.record.comparison import ChangeKind, ClauseChange, Comparison, _named, _relation
+from eyerace_parity.record.comparison import ChangeKind, ClauseChange, Comparison, relation_of
 from eyerace_parity.report.tables import STYLES, TextConsole
 from eyerace_parity.report.view.words import RICH, comparison, shown_unit, signs_for
 
@@ -78,7 +78,14 @@ def shown_verdict(row: VerdictEntry | None, signs: StatusSigns) -> Text:
 
 def shown_factor(step: ClauseChange) -> str:
     """By what a number changed, e.g. ``× 1.5``; empty where that says nothing."""  # noqa: RUF002 - a factor
-    if step.factor is None or step.change is ChangeKind.SAME or _relation(step) is Relation.EQUAL:
+    if step.factor is None or step.change is ChangeKind.SAME or relation_of(step) is Relation.EQUAL:
         return ""
     factor = f"{step.factor:.3g}"
     return "" if factor == "1" else f"× {factor}"  # noqa: RUF001 - a factor
+
+
+def _named(step: ClauseChange, signs: StatusSigns) -> Text:
+    text = Text(signs.text(f"{step.identity.variant} {step.identity.clause}"))
+    if step.identity.target != HOST:
+        text.append(f" [{signs.text(step.identity.target)}]", style="cyan")
+    return text
