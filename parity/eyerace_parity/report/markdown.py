@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.core.text import code, markdown
+from eyerace_parity.report.parts import added_lines
 from eyerace_parity.report.terminal import verdict_line
 from eyerace_parity.report.view.contract import faults
 from eyerace_parity.report.view.words import RICH, comparison, shown_unit
@@ -56,6 +57,7 @@ def _contract(record: Record, contract: ContractEntry) -> Iterator[str]:
         )
     if verdicts:
         yield from _all(verdicts)
+    yield from (f"{markdown(line)}\n" for line in added_lines(record, contract))
 
 
 def _failing(fault: Failure) -> str:

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from eyerace_parity.core.result import HOST, Status
+from eyerace_parity.report.parts import added_lines
 from eyerace_parity.report.tables import NARROWEST_CELL, STYLES, TextConsole, cell, grid
 from eyerace_parity.report.view.contract import WORST_FIRST, faults
 from eyerace_parity.report.view.targets import target_tables
@@ -73,6 +74,8 @@ def draw(record: Record, *, width: int, colour: bool, encoding: str | None) -> s
             console.print(_chances_line(contract.chances, signs))
         for paragraph in _faults(verdicts, signs):
             console.print(paragraph)
+        for line in added_lines(record, contract):
+            console.print(Text(signs.text(line)))
         console.print()
     if record.interrupted:
         console.print(Text(signs.text(f"The run ended early: {record.interrupted}"), style="yellow"))

@@ -18,6 +18,7 @@ from eyerace_parity.core.errors import (
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.result import Judgement, Status
 from eyerace_parity.core.text import join_names
+from eyerace_parity.extending.loading import active
 from eyerace_parity.judging import judge
 from eyerace_parity.record.compose import ContractFindings, finding
 from eyerace_parity.session.baseline import places, stored_baseline
@@ -265,6 +266,8 @@ def open_subject(
     contract = open_contract(file, settings.overrides())
     if settings.matrix:
         contract = contract.as_cell()
+    for view in active().added("contract_views", contract.extensions):
+        contract = view(contract, settings)
     planned = plan(contract)
     if not planned:
         raise ContractError(
