@@ -16,7 +16,7 @@ import pytest
 
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.result import Relation, Status
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.codec import encode
 from eyerace_parity.golden.dataset import open_golden
@@ -132,7 +132,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "labels.csv").write_text("\n".join(["file,label,focus", *lines, ""]), encoding="utf-8")
     (folder / "contract.toml").write_text(CONTRACT, encoding="utf-8")
     contract = open_contract(folder / "contract.toml")
-    golden = Golden(open_golden(contract).digest, tuple(names), CLASSES, labels.astype(np.int64))
+    golden = GoldenFacts(open_golden(contract).digest, tuple(names), CLASSES, labels.astype(np.int64))
     scores = generator.normal(0, 1, (MANY, len(CLASSES)))
     scores[np.arange(MANY), labels] += 3
     answers = {"fp32": scores, "int8": scores + generator.normal(0, 0.2, scores.shape)}

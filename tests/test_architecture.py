@@ -29,7 +29,6 @@ ROOMS = rooms_of_the_table()
 KNOWN: dict[str, set[str]] = {
     "evidence.flips": {"contract.base"},
     "isolation.client": {"measure.context"},
-    "measure.kinds.timing": {"measure.isolated_worker"},
     "report.view.samples": {"report.html.material", "report.html.scatter"},
     "report.view.targets": {"report.tables"},
     "report.view.variants": {"report.html.material"},

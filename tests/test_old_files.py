@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
 from eyerace_parity.cli import Exit, main
-from eyerace_parity.evidence import Evidence
+from eyerace_parity.evidence import registry
 from eyerace_parity.evidence.answers import Outputs
-from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode, encode
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.record.files import read_record
@@ -79,12 +78,13 @@ def test_the_cache_has_an_entry_of_many_kinds() -> None:
 @pytest.mark.parametrize("path", entries(), ids=lambda path: f"{path.parent.name}-{path.stem[:8]}")
 def test_an_entry_of_the_cache_is_read(cache: Path, path: Path) -> None:
     """It is found by its key, its bytes become evidence, and arrays become the same bytes again."""
-    (kind,) = (kind for kind in get_args(Evidence) if kind.__name__.lower() == path.parent.name)
+    declared = registry.KINDS.named(path.parent.name)
+    kind = declared.type
     head = json.loads(path.read_bytes().partition(b"\n")[0])
     body = EvidenceCache(cache).read(head["kind"], head["key"])
     assert body is not None
     found: Any = decode(kind, body)
-    if issubclass(kind, Fact):
+    if declared.is_fact:
         assert decode(kind, encode(found)) == found
     else:
         assert encode(found) == body

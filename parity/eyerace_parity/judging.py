@@ -18,7 +18,6 @@ from eyerace_parity.evidence.source import TrackedSource
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import PlannedClause
-    from eyerace_parity.evidence import Evidence
     from eyerace_parity.evidence.base import Need
     from eyerace_parity.evidence.source import Source
 
@@ -46,7 +45,7 @@ def judge(planned: PlannedClause, source: Source, *, explain: bool = True) -> Ve
 
 def _judged(planned: PlannedClause, source: Source) -> Judgement:
     """Gather what a clause needs, and hand it over."""
-    found: dict[Need[Any], Evidence] = {}
+    found: dict[Need[Any], Any] = {}
     try:
         needs = planned.needs
     except Exception as error:  # noqa: BLE001 - one faulty check must not cost the run its other verdicts

@@ -11,7 +11,7 @@ from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import FAMILIES
 from eyerace_parity.contract.model import Contract
-from eyerace_parity.evidence.answers import Golden, Outputs, Repeats
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs, Repeats
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage, PortFact
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.costs import Footprint, Preflight, Series, Soak, Timing
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.core.result import Judgement
-    from eyerace_parity.evidence import Evidence
     from eyerace_parity.evidence.base import Array
 
 CLASSES = ("red", "green", "blue")
@@ -102,23 +101,23 @@ def clauses(read: Contract, variant: str) -> set[str]:
     return {p.identity.clause for p in plan(read) if p.identity.variant == variant}
 
 
-def judge(read: Contract, variant: str, clause: str, *evidence: Evidence) -> Judgement:
+def judge(read: Contract, variant: str, clause: str, *evidence: Any) -> Judgement:
     """Judge a clause on evidence that is matched to its needs by kind and variant."""
     item = planned(read, variant, clause)
     found = {}
     for need in item.needs:
         for piece in evidence:
-            whose = "" if isinstance(piece, Golden) else piece.provenance.variant
+            whose = "" if isinstance(piece, GoldenFacts) else piece.provenance.variant
             if isinstance(piece, need.kind) and whose == need.variant:
                 found[need] = piece
     return item.judge(ClauseEvidence(found))
 
 
-def golden(labels: Sequence[int] | None = LABELS, *, count: int | None = None, digest: str = "") -> Golden:
+def golden(labels: Sequence[int] | None = LABELS, *, count: int | None = None, digest: str = "") -> GoldenFacts:
     """The golden set's facts, with samples named ``eye-0``, ``eye-1`` and so on."""
     number = count if count is not None else len(labels or ())
     known = None if labels is None else np.asarray(labels, dtype=np.int64)
-    return Golden(digest, tuple(f"eye-{i}" for i in range(number)), CLASSES, known)
+    return GoldenFacts(digest, tuple(f"eye-{i}" for i in range(number)), CLASSES, known)
 
 
 def one_hot(decisions: Sequence[int], *, scale: float = 4.0) -> Array:

@@ -11,7 +11,7 @@ from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.result import Status
-from eyerace_parity.evidence.answers import Execution, Golden, Outputs
+from eyerace_parity.evidence.answers import Execution, GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Provenance
 from tests.checks.evidence_factory import LABELS, contract, golden, graph, one_hot, scores
 
@@ -51,13 +51,15 @@ def judge(read: Contract, clause: str, *evidence: Any, target: str = OLD) -> Jud
     found = {}
     for need in item.needs:
         for piece in evidence:
-            whose = ("", "host") if isinstance(piece, Golden) else (piece.provenance.variant, piece.provenance.target)
+            whose = (
+                ("", "host") if isinstance(piece, GoldenFacts) else (piece.provenance.variant, piece.provenance.target)
+            )
             if isinstance(piece, need.kind) and whose == (need.variant, need.target):
                 found[need] = piece
     return item.judge(ClauseEvidence(found))
 
 
-def beside(there: Execution, here: Execution | None = None) -> tuple[Golden, Execution, Execution, Graph]:
+def beside(there: Execution, here: Execution | None = None) -> tuple[GoldenFacts, Execution, Execution, Graph]:
     """An execution with all that it is compared with."""
     return golden(), there, here or execution("host"), QDQ
 
@@ -175,7 +177,7 @@ def test_no_sample_holds_nothing(clause):
     """An empty set, and a choice of none."""
     read = on_targets({"f1": 0.0, "sqnr_db": -999.0})
     nothing, here = (execution(target, arrays={}, samples=()) for target in (OLD, "host"))
-    empty = Golden("", (), read.classes, np.zeros(0, np.int64))
+    empty = GoldenFacts("", (), read.classes, np.zeros(0, np.int64))
     for facts in (golden(), empty):
         judgement = judge(read, clause, facts, nothing, here, QDQ, scores("int8"), scores("fp32"))
         assert judgement.status is not Status.HELD

@@ -12,7 +12,7 @@ from tests.checks.evidence_factory import CLASSES, contract, golden, judge, one_
 
 if TYPE_CHECKING:
     from eyerace_parity.core.result import Judgement
-    from eyerace_parity.evidence.answers import Golden, Outputs
+    from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 
 LIMITS = {
     "quality": {"f1": 0.0, "f1_drop": 1.0, "f1_per_class": 0.0, "accuracy": 0.0, "accuracy_drop": 1.0},
@@ -31,7 +31,7 @@ ALONE = ["f1", "f1_per_class", "accuracy"]
 READ = contract({"int8": LIMITS})
 
 
-def verdict(clause: str, ours: Outputs, theirs: Outputs | None = None, truth: Golden | None = None) -> Judgement:
+def verdict(clause: str, ours: Outputs, theirs: Outputs | None = None, truth: GoldenFacts | None = None) -> Judgement:
     """Judge int8 against fp32 under limits that anything would hold."""
     return judge(READ, "int8", clause, truth or golden(), ours, theirs or scores("fp32"))
 

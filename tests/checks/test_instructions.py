@@ -17,7 +17,7 @@ from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.numbers import format_count
 from eyerace_parity.core.result import Status
 from eyerace_parity.evidence.base import Provenance
-from eyerace_parity.evidence.costs import Instructions
+from eyerace_parity.evidence.costs import InstructionCounts
 from tests.checks.evidence_factory import contract
 
 if TYPE_CHECKING:
@@ -36,14 +36,20 @@ def on_targets(limits: Mapping[str, Any], **targets: Any) -> Contract:
     return contract({"int8": {"arm64": dict(limits)}}, variants=DEVICE, targets={"run": [OLD, NEW], **targets})
 
 
-def counts(*steady: int, variant: str = "int8", target: str = OLD, runtime: str = "", **fields: Any) -> Instructions:
+def counts(
+    *steady: int, variant: str = "int8", target: str = OLD, runtime: str = "", **fields: Any
+) -> InstructionCounts:
     """What was counted: 400 M to load, 150 M for a first run."""
     base: dict[str, Any] = {"load": (400_000_000, 400_100_000), "first": (150_000_000,) * 2, "steady": steady}
-    return Instructions(provenance=Provenance(variant=variant, target=target, runtime=runtime), **(base | fields))
+    return InstructionCounts(provenance=Provenance(variant=variant, target=target, runtime=runtime), **(base | fields))
 
 
 def judge(
-    read: Contract, clause: str, *evidence: Instructions, release: Instructions | None = None, target: str = OLD
+    read: Contract,
+    clause: str,
+    *evidence: InstructionCounts,
+    release: InstructionCounts | None = None,
+    target: str = OLD,
 ) -> Judgement:
     """Judge a clause of int8 on a target."""
     item = next(p for p in plan(read) if (p.identity.clause, p.identity.target) == (clause, target))
@@ -113,7 +119,7 @@ def test_nothing_is_counted_that_nobody_demands() -> None:
     """Without a limit there is no clause, and so no need to count."""
     read = on_targets({})
     assert not planned(read, "instructions", "load_instructions", "instructions_ratio", "instructions_growth")
-    assert not [need for item in plan(read) for need in item.needs if need.kind is Instructions]
+    assert not [need for item in plan(read) for need in item.needs if need.kind is InstructionCounts]
 
 
 def test_a_table_demands_nothing_of_other_targets() -> None:
@@ -211,7 +217,7 @@ def test_counts_of_two_runtimes_do_not_compare() -> None:
         assert any(f"the release's own file, which was counted with {then}" in line for line in same.details)
 
 
-def made_of(artefact: str, found: Instructions) -> Instructions:
+def made_of(artefact: str, found: InstructionCounts) -> InstructionCounts:
     """The same counts, of a file with this digest."""
     return found.model_copy(update={"provenance": found.provenance.model_copy(update={"artefact": artefact})})
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.result import Judgement
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
 
 TIMES = 200
 MANY = LABELS * TIMES
@@ -36,7 +36,7 @@ def verdict(
     limits: Mapping[str, Any],
     ours: Sequence[int] = MANY,
     theirs: Sequence[int] = MANY,
-    truth: Golden | None = None,
+    truth: GoldenFacts | None = None,
     **statistics: Any,
 ) -> Judgement:
     """Judge int8 against fp32."""

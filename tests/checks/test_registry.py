@@ -8,7 +8,7 @@ import pytest
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import FAMILIES, describe_clauses, open_contract
 from eyerace_parity.core.errors import ContractError
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.base import Provenance
 from tests.bundles import make_image_bundle, make_tensor_bundle
@@ -165,7 +165,7 @@ def test_an_empty_set_is_never_held(clause):
     """The trap of all traps, for every kind of clause that reads outputs."""
     read = contract({"fp32": {"quality": {"f1": 0.0, "f1_drop": 1.0}, "closeness": {"max_abs": 9.0, "mean_kl": 9.0}}})
     empty = {"scores": scores("fp32").arrays["scores"][:0]}
-    nothing = Golden("", (), read.classes, np.zeros(0, np.int64))
+    nothing = GoldenFacts("", (), read.classes, np.zeros(0, np.int64))
     ours, theirs = (Outputs(Provenance(variant=v), empty, 0) for v in ("fp32", "torch"))
     judgement = judge(read, "fp32", clause, nothing, ours, theirs)
     assert not judgement.status.passes

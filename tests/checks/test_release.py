@@ -10,7 +10,7 @@ import pytest
 from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.result import Status
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
 from eyerace_parity.measure.kinds.flips import compute_flips
@@ -35,20 +35,19 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.result import Judgement
-    from eyerace_parity.evidence import Evidence
 
 CLASSES = ("orange", "yellow", "pearl", "bull", "split")
 EACH = 240
 """Photographs a class, as in a golden set of 1,200."""
 
 
-def judge(read: Contract, clause: str, ours: Evidence, theirs: Evidence, facts: Golden | None = None) -> Judgement:
+def judge(read: Contract, clause: str, ours: Any, theirs: Any, facts: GoldenFacts | None = None) -> Judgement:
     """Judge int8 against the release's int8."""
     item = planned(read, "int8", clause)
     facts = facts or golden()
-    found: dict[Any, Evidence] = {}
+    found: dict[Any, Any] = {}
     for need in item.needs:
-        if need.kind is Golden:
+        if need.kind is GoldenFacts:
             found[need] = facts
         elif need.kind is KnownFlips:
             found[need] = KnownFlips(provenance=Provenance(variant=""), today="2026-11-24")
@@ -61,12 +60,12 @@ def judge(read: Contract, clause: str, ours: Evidence, theirs: Evidence, facts: 
     return item.judge(ClauseEvidence(found))
 
 
-def verdict(limits: Mapping[str, Any], clause: str, ours: Evidence, theirs: Evidence) -> Judgement:
+def verdict(limits: Mapping[str, Any], clause: str, ours: Any, theirs: Any) -> Judgement:
     """Judge int8 of the tiny contract."""
     return judge(contract({"int8": {"release": limits}}), f"release_{clause}", ours, theirs)
 
 
-def photographs(damaged: int = 0) -> tuple[Contract, Golden, Outputs, Outputs]:
+def photographs(damaged: int = 0) -> tuple[Contract, GoldenFacts, Outputs, Outputs]:
     """A contract of five classes, 1,200 samples, a candidate with some photographs of pearl harmed, and the release.
 
     Both err alike on every twelfth photograph.
@@ -87,7 +86,7 @@ def photographs(damaged: int = 0) -> tuple[Contract, Golden, Outputs, Outputs]:
     }
     limits = {"int8": {"release": {"f1_drop": 0.02, "f1_drop_per_class": 0.008}}}
     read = contract(limits, classes=CLASSES, interface=interface)
-    facts = Golden("", tuple(f"eye-{index}" for index in range(len(labels))), CLASSES, labels)
+    facts = GoldenFacts("", tuple(f"eye-{index}" for index in range(len(labels))), CLASSES, labels)
     return read, facts, decided(after), decided(before)
 
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from eyerace_parity.diagnose.answers import causes, unread
-from eyerace_parity.evidence.answers import Golden
+from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.stats.differences import log_softmax
 
 CLASSES = ("orange", "yellow", "pearl", "bull")
 N = 400
 
 
-def golden(labels: np.ndarray | None) -> Golden:
+def golden(labels: np.ndarray | None) -> GoldenFacts:
     """A golden set of these labels."""
-    return Golden("", tuple(f"{i}.jpg" for i in range(N)), CLASSES, labels)
+    return GoldenFacts("", tuple(f"{i}.jpg" for i in range(N)), CLASSES, labels)
 
 
 @pytest.fixture

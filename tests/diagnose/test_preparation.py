@@ -10,9 +10,9 @@ from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.result import Status
 from eyerace_parity.diagnose import causes, preparation
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Need, Provenance
-from eyerace_parity.evidence.diagnostics import PreparationTrial, Trials
+from eyerace_parity.evidence.diagnostics import PreparationTrial, PreparationTrials
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.recorded import write
 from eyerace_parity.record.compose import ContractFindings, compose, finding
@@ -61,7 +61,7 @@ def test_recorded_answers_stand_in_for_a_reference_without_torch(bundle: Path) -
     opened = on_the_phone(bundle, "mean = [0.25, 0.25, 0.25]\nstd = [0.5, 0.5, 0.5]\n")
     write(opened.contract, opened.obtain(Need(Outputs, "torch")))
     without = laboratory(bundle, store=bundle.parent / "another", use_recorded=True)
-    source = without.obtain(Need(Trials, "fp32", versus="torch")).provenance
+    source = without.obtain(Need(PreparationTrials, "fp32", versus="torch")).provenance
     assert source.settings["versus_recorded"].startswith("sha256:")
     (sentence,) = causes(clause(without, "fp32", "max_abs"), without)
     assert "mean and std exchanged" in sentence
@@ -146,12 +146,14 @@ def test_luck_is_no_cause() -> None:
     import numpy as np
 
     labels = np.zeros(32, np.int64)
-    golden = Golden("", tuple(map(str, range(32))), ("a", "b"), labels)
+    golden = GoldenFacts("", tuple(map(str, range(32))), ("a", "b"), labels)
 
-    def tried(right: int, apart: float | None) -> Trials:
+    def tried(right: int, apart: float | None) -> PreparationTrials:
         stated = PreparationTrial(prepared="", decisions=(0,) * 20 + (1,) * 12, apart=None if apart is None else 1.0)
         other = PreparationTrial(prepared="otherwise", decisions=(0,) * right + (1,) * (32 - right), apart=apart)
-        return Trials(provenance=Provenance(variant="x"), samples=tuple(range(32)), size=9.0, trials=(stated, other))
+        return PreparationTrials(
+            provenance=Provenance(variant="x"), samples=tuple(range(32)), size=9.0, trials=(stated, other)
+        )
 
     assert not preparation.causes("x", "", tried(24, None), golden)
     assert preparation.causes("x", "", tried(32, None), golden)

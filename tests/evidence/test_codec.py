@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.evidence.answers import Execution, Golden, Outputs, Repeats
+from eyerace_parity.evidence.answers import Execution, GoldenFacts, Outputs, Repeats
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Array, Provenance
 from eyerace_parity.evidence.codec import decode, encode
@@ -54,7 +54,7 @@ def test_executions_come_back() -> None:
 @pytest.mark.parametrize("clusters", [None, ("a", "b")])
 def test_golden_facts_come_back(labels, clusters) -> None:
     """With and without labels and clusters."""
-    found = decode(Golden, encode(Golden("sha256:2", ("x", "y"), ("c", "d"), labels, clusters)))
+    found = decode(GoldenFacts, encode(GoldenFacts("sha256:2", ("x", "y"), ("c", "d"), labels, clusters)))
     assert (found.ids, found.classes, found.clusters) == (("x", "y"), ("c", "d"), clusters)
     if labels is None:
         assert found.labels is None
@@ -73,7 +73,7 @@ def test_equal_evidence_gives_equal_bytes() -> None:
     assert encode(Outputs(SOURCE, STRANGE, 2)) == encode(Outputs(SOURCE, STRANGE, 2))
 
 
-@pytest.mark.parametrize("kind", [Outputs, Repeats, Golden, Files])
+@pytest.mark.parametrize("kind", [Outputs, Repeats, GoldenFacts, Files])
 @pytest.mark.parametrize("body", [b"", b"{}", b"PK\x03\x04 torn", encode(Outputs(SOURCE, STRANGE, 2))[:-30]])
 def test_foreign_bytes_are_refused(kind: type[object], body: bytes) -> None:
     """Torn, foreign and empty bytes are never evidence of any kind."""

@@ -35,7 +35,6 @@ from tests.matrix.matrices import make_cells
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eyerace_parity.evidence import Evidence
     from tests.hostile import mutations
 
 
@@ -64,7 +63,7 @@ class Yard:
     images: Path
     tensors: Path
     store: Path
-    evidence: dict[str, Evidence]
+    evidence: dict[str, Any]
     assistant: IsolatedWorker
 
 

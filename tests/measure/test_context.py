@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -12,53 +11,17 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-import eyerace_parity
 from eyerace_parity.core.errors import GoldenError, MeasurementError
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need, Provenance
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure import context as benches
-from eyerace_parity.measure.context import MISSING, artefact_digest, code_digest, inside
-from eyerace_parity.measure.measurers import TABLE, content_key, measurer_of
+from eyerace_parity.measure.context import MISSING, artefact_digest, code_digest, content_key, inside
 from eyerace_parity.runners import torch as torch_runtime
 from tests.laboratories import bench, change, laboratory
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
-
-PACKAGE = Path(eyerace_parity.__file__).parent
-
-
-def code_tables() -> list[tuple[str, str]]:
-    """Every path that a constant ``…CODE`` of the package names, with the module that names it."""
-    found = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
-            if not isinstance(target, ast.Name) or not target.id.endswith("CODE"):
-                continue
-            value = getattr(node, "value", None)
-            elements = value.elts if isinstance(value, ast.Tuple) else []
-            texts = [element.value for element in elements if isinstance(element, ast.Constant)]
-            found += [(path.relative_to(PACKAGE).as_posix(), text) for text in texts if isinstance(text, str)]
-    return found
-
-
-# ---- the code that measures ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("module", "place"), code_tables())
-def test_what_a_measurer_calls_its_code_is_there(module: str, place: str) -> None:
-    """A file that was moved and is still named by its old place would no longer void what it measured."""
-    assert (PACKAGE / place).is_file(), f"{module} names {place}"
-
-
-def test_every_measurer_names_code_that_is_there() -> None:
-    """None is without, and each names files of the package by paths relative to it."""
-    assert len(code_tables()) >= len(TABLE)
-    for kind, measurer in TABLE.items():
-        assert measurer.code, kind
-        assert all((PACKAGE / place).is_file() for place in measurer.code), (kind, measurer.code)
-        code_digest(*measurer.code)
 
 
 def test_code_that_cannot_be_read_is_an_error() -> None:
@@ -74,8 +37,8 @@ def test_evidence_of_code_that_cannot_be_read_is_not_obtained(
     """The clauses that need it end in error; neither an old entry nor a new measurement answers for it."""
     own = laboratory(image_bundle)
     own.obtain(Need(Files, "fp32"))
-    moved = dataclasses.replace(measurer_of(Files), code=("evidence/no_such.py",))
-    monkeypatch.setattr("eyerace_parity.measure.measurers.TABLE", TABLE | {Files: moved})
+    moved = dataclasses.replace(KINDS.of(Files), code=("evidence/no_such.py",))
+    monkeypatch.setitem(KINDS._by_type, Files, moved)
     with pytest.raises(MeasurementError, match=r"no_such\.py"):
         laboratory(image_bundle).obtain(Need(Files, "fp32"))
     with pytest.raises(MeasurementError, match=r"no_such\.py"):
@@ -85,13 +48,14 @@ def test_evidence_of_code_that_cannot_be_read_is_not_obtained(
 def test_each_file_and_their_order_make_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A changed byte in any of them is other code."""
     monkeypatch.setattr(benches, "_PACKAGE", tmp_path)
-    (tmp_path / "a.py").write_bytes(b"a = 1\n")
-    (tmp_path / "b.py").write_bytes(b"b = 1\n")
-    both = code_digest("a.py", "b.py")
-    assert both == code_digest("a.py", "b.py")
-    assert len({both, code_digest("a.py"), code_digest("b.py"), code_digest("b.py", "a.py")}) == 4
-    (tmp_path / "b.py").write_bytes(b"b = 2\n")
-    assert code_digest("a.py", "b.py") != both
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room/a.py").write_bytes(b"a = 1\n")
+    (tmp_path / "room/b.py").write_bytes(b"b = 1\n")
+    both = code_digest("room/a.py", "room/b.py")
+    assert both == code_digest("room/a.py", "room/b.py")
+    assert len({both, code_digest("room/a.py"), code_digest("room/b.py"), code_digest("room/b.py", "room/a.py")}) == 4
+    (tmp_path / "room/b.py").write_bytes(b"b = 2\n")
+    assert code_digest("room/a.py", "room/b.py") != both
 
 
 # ---- the golden set --------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from eyerace_parity.evidence.answers import Outputs, Repeats
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.codec import encode
 from eyerace_parity.evidence.costs import Preflight, Timing
-from eyerace_parity.evidence.diagnostics import Trials, Weights
+from eyerace_parity.evidence.diagnostics import PreparationTrials, Weights
 from eyerace_parity.measure.isolated_worker import IsolatedWorker
 from eyerace_parity.recipes.build import content_of
 from tests.laboratories import bench, laboratory
@@ -63,7 +63,7 @@ def needs(bundle: str) -> list[Need[Any]]:
     """Everything that an assistant measures."""
     found: list[Need[Any]] = [Need(kind, name) for kind in (Outputs, Repeats) for name in ("torch", "fp32", "int8")]
     found.append(Need(Weights, "int8", versus="fp32"))
-    return [*found, Need(Trials, "fp32", versus="torch")] if bundle == "image_bundle" else found
+    return [*found, Need(PreparationTrials, "fp32", versus="torch")] if bundle == "image_bundle" else found
 
 
 @pytest.mark.parametrize("bundle", ["image_bundle", "tensor_bundle"])

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from eyerace_parity.core.errors import ArtefactError, BaselineMissing, GoldenError, MeasurementError
-from eyerace_parity.evidence.answers import Golden, Outputs, Repeats
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs, Repeats
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Footprint, Preflight, Timing
 from eyerace_parity.measure.cache import EvidenceCache, get
+from eyerace_parity.measure.context import content_key
 from eyerace_parity.measure.kinds import files, footprint, outputs
-from eyerace_parity.measure.laboratory import Laboratory
-from eyerace_parity.measure.measurers import content_key
+from eyerace_parity.measure.providers import MeasuredHere
 from tests.laboratories import change, laboratory
 
 CONTENT = [Need(kind, "fp32") for kind in (Outputs, Repeats, Graph, Files, Preflight)]
@@ -30,13 +30,13 @@ CONTENT = [Need(kind, "fp32") for kind in (Outputs, Repeats, Graph, Files, Prefl
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of everything that is really measured, in order."""
     seen: list[str] = []
-    original = Laboratory._measure
+    original = MeasuredHere._measure
 
-    def measure(self, need, measurer, source):
+    def measure(self, need, source):
         seen.append(str(need))
-        return original(self, need, measurer, source)
+        return original(self, need, source)
 
-    monkeypatch.setattr(Laboratory, "_measure", measure)
+    monkeypatch.setattr(MeasuredHere, "_measure", measure)
     return seen
 
 
@@ -104,7 +104,7 @@ def test_a_change_of_our_own_code_is_a_change(image_bundle: Path, monkeypatch) -
     source = place.obtain(Need(Files, "fp32")).provenance
     before = content_key(Files, source)
     assert get(EvidenceCache(image_bundle.parent / "store"), Files, before) is not None
-    monkeypatch.setattr("eyerace_parity.measure.measurers.code_digest", lambda *places: f"edited {places}")
+    monkeypatch.setattr("eyerace_parity.measure.context.code_digest", lambda *places: f"edited {places}")
     assert content_key(Files, source) != before
 
 
@@ -144,7 +144,7 @@ def test_a_broken_golden_set_is_opened_once(image_bundle: Path) -> None:
         with pytest.raises(GoldenError):
             place.obtain(Need(kind, "" if kind is Golden else "fp32"))
     with pytest.raises(GoldenError):
-        place.key(Need(Golden))
+        place.key(Need(GoldenFacts))
     assert place.obtain(Need(Files, "fp32")).bytes > 0
 
 
@@ -216,8 +216,8 @@ def test_without_a_release_there_is_none_to_compare_with(image_bundle: Path) -> 
 def test_golden_facts_are_kept_for_judging_again(image_bundle: Path) -> None:
     """Labels stand in the store under their key, so a record can be judged without the images."""
     place = laboratory(image_bundle)
-    facts = place.obtain(Need(Golden))
-    kept = get(EvidenceCache(image_bundle.parent / "store"), Golden, place.key(Need(Golden)))
+    facts = place.obtain(Need(GoldenFacts))
+    kept = get(EvidenceCache(image_bundle.parent / "store"), Golden, place.key(Need(GoldenFacts)))
     assert kept is not None
     np.testing.assert_array_equal(kept.labels, facts.labels)
     assert kept.ids == facts.ids
@@ -271,7 +271,7 @@ for kind in (Outputs, Repeats, Files, Lineage):
 for variant in ("fp32", "int8"):
     for kind in (Graph, Preflight):
         assert place.obtain(Need(kind, variant)).provenance.cached == (len(sys.argv) > 2)
-place.obtain(Need(Golden))
+place.obtain(Need(GoldenFacts))
 place.close()
 print(sorted({"torch", "onnx", "onnxruntime", "filelock", "scipy", "rich"} & set(sys.modules)))
 """

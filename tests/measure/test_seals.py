@@ -17,7 +17,7 @@ from eyerace_parity.evidence.answers import Outputs, Repeats
 from eyerace_parity.evidence.artefacts import Files, Graph
 from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.costs import Preflight
-from eyerace_parity.evidence.diagnostics import Trials
+from eyerace_parity.evidence.diagnostics import PreparationTrials
 from eyerace_parity.evidence.flips import KnownFlips
 from eyerace_parity.golden.images import ImageGolden
 from eyerace_parity.isolation.apart import read_apart
@@ -232,7 +232,7 @@ def test_recorded_tensors(tensor_bundle: Path) -> None:
 def test_recorded_outputs_are_part_of_the_key(image_bundle: Path) -> None:
     """Of evidence that compares with them, and of the answers that they stand in for."""
     place = recorded.write(bench(image_bundle).contract, laboratory(image_bundle).obtain(Need(Outputs, "torch")))
-    need, keys = Need(Trials, "fp32", versus="torch"), set()
+    need, keys = Need(PreparationTrials, "fp32", versus="torch"), set()
     for _ in range(2):
         lab = laboratory(image_bundle, use_recorded=True)
         keys |= {lab.key(need), lab._key_of(need, lab.obtain(Need(Outputs, "torch")))}
@@ -250,7 +250,7 @@ def test_recorded_outputs(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -
     place = recorded.write(bench(image_bundle).contract, laboratory(image_bundle).obtain(Need(Outputs, "torch")))
     meanwhile(monkeypatch, preparation_trials, "_chosen", lambda: replaced(place, place.read_bytes() + b"\n"))
     with pytest.raises(InputChanged, match="torch"):
-        laboratory(image_bundle, use_recorded=True).obtain(Need(Trials, "fp32", versus="torch"))
+        laboratory(image_bundle, use_recorded=True).obtain(Need(PreparationTrials, "fp32", versus="torch"))
 
 
 def test_accepted_flips(image_bundle: Path) -> None:

@@ -18,7 +18,7 @@ from eyerace_parity.cli import main
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import BaselineMissing, ContractError, RecordError
 from eyerace_parity.core.result import Status
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.judging import judge
@@ -82,7 +82,7 @@ def test_a_release_holds_digests_verdicts_numbers_and_answers(image_bundle: Path
     release = stored.release
     assert set(release.variants) == {"torch", "fp32", "int8"}
     assert all(variant.artefact.startswith("sha256:") for variant in release.variants.values())
-    assert stored.ids == tuple(laboratory(image_bundle).obtain(Need(Golden)).ids)
+    assert stored.ids == tuple(laboratory(image_bundle).obtain(Need(GoldenFacts)).ids)
     assert {row.clause for row in release.verdicts} >= {"f1", "f1_drop", "file_size", "max_abs"}
     assert {piece.entry.kind for piece in release.evidence} == {"files", "graph", "outputs", "preflight"}
     for variant in release.variants:
@@ -272,7 +272,7 @@ def test_artefacts_are_kept_beside_the_release_when_asked_for(image_bundle: Path
 def test_changes_are_told_by_variant(image_bundle: Path) -> None:
     """Artefact, size, F1, answers and flips of what changed; verdicts that turned; nothing invented elsewhere."""
     stored = save(image_bundle)
-    golden = laboratory(image_bundle).obtain(Need(Golden))
+    golden = laboratory(image_bundle).obtain(Need(GoldenFacts))
     lines = history.changes(stored, stored, golden)
     assert lines[2] == "int8: the same artefact; F1 1 → 1; answers apart by at most 0; 0 flips"
     member = "int8@host/scores"

@@ -76,7 +76,8 @@ from pathlib import Path
 
 import pytest
 
-from eyerace_parity.measure import measurers
+from eyerace_parity.evidence.registry import KINDS
+from eyerace_parity.measure import providers
 from eyerace_parity.measure.isolated_worker import IsolatedWorker
 
 NOTE = Path(__file__).with_name("note")
@@ -98,9 +99,15 @@ def noted(kind, work):
     return noting
 
 
-for kind, one in measurers.TABLE.items():
-    if one.alone:
-        measurers.TABLE[kind] = dataclasses.replace(one, measure=noted(kind.__name__, one.measure))
+found = providers.measurer_of
+
+
+def measurer_of(kind):
+    one = found(kind)
+    return dataclasses.replace(one, measure=noted(kind.__name__, one.measure)) if KINDS.of(kind).alone else one
+
+
+providers.measurer_of = measurer_of
 IsolatedWorker.measure = noted("", IsolatedWorker.measure)
 
 

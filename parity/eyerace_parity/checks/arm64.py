@@ -36,7 +36,7 @@ from eyerace_parity.stats.classification import decisions, macro_f1, projected_c
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
 
 _MOST_NAMED = 5
 _FLOATING = "DynamicQuantizeLinear"
@@ -247,7 +247,7 @@ def f1(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     )
 
 
-def _unestimable(case: Case, there: Execution, host: Outputs, golden: Golden) -> Judgement | None:
+def _unestimable(case: Case, there: Execution, host: Outputs, golden: GoldenFacts) -> Judgement | None:
     """Judge answers from which no F1 can be estimated; ``None`` where one can."""
     if refused := target_defect(case, there, golden, accused=True):
         return refused

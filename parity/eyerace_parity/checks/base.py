@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.variants import Variant
-    from eyerace_parity.evidence import Evidence
 
 L = TypeVar("L", bound=Limits)
 E = TypeVar("E")
@@ -92,7 +91,7 @@ class ClauseEvidence:
 
     __slots__ = ("_found",)
 
-    def __init__(self, found: Mapping[Need[Any], Evidence]) -> None:
+    def __init__(self, found: Mapping[Need[Any], Any]) -> None:
         self._found = found
 
     def __getitem__(self, need: Need[E]) -> E:

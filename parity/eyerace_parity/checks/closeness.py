@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.base import Array, Need
 
 Tolerance = Annotated[float, Field(ge=0.0)]
@@ -170,7 +170,7 @@ def _passing(value: float, relation: Relation) -> str:
     return f"smallest tolerance that would have passed: {passing_limit(value, relation)}"
 
 
-def _worst(golden: Golden, name: str, ours: Array, theirs: Array, measure: _Distance) -> list[str]:
+def _worst(golden: GoldenFacts, name: str, ours: Array, theirs: Array, measure: _Distance) -> list[str]:
     """Name the worst samples, each with its worst element and both answers there."""
     spread = measure.spread(ours, theirs)
     rows = spread.reshape(len(spread), -1)

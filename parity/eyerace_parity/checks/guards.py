@@ -16,7 +16,7 @@ from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.core.numbers import pluralise
 from eyerace_parity.core.result import Judgement, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Execution, Golden, Outputs
+from eyerace_parity.evidence.answers import Execution, GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Need
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
     from eyerace_parity.stats.differences import Floats
 
-GOLDEN: Need[Golden] = Need(Golden)
+GOLDEN: Need[GoldenFacts] = Need(GoldenFacts)
 """The golden set's own facts, which no variant and no target changes."""
 
 
@@ -55,7 +55,7 @@ def element(output: str, index: tuple[Any, ...]) -> str:
     return f"{output}[{', '.join(str(int(i)) for i in index)}]" if index else output
 
 
-def absent_rows(case: Case, outputs: Outputs, golden: Golden) -> OutputDefect | None:
+def absent_rows(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefect | None:
     """Find outputs or rows that are missing or too many."""
     name = outputs.provenance.variant or case.name
     if outputs.expected == 0 or not golden.ids:
@@ -90,7 +90,7 @@ def absent_rows(case: Case, outputs: Outputs, golden: Golden) -> OutputDefect | 
     return None
 
 
-def _foreign(outputs: Outputs, golden: Golden) -> bool:
+def _foreign(outputs: Outputs, golden: GoldenFacts) -> bool:
     told = outputs.provenance.golden
     return bool(told and golden.digest) and told != golden.digest
 
@@ -124,7 +124,7 @@ def not_finite(arrays: Mapping[str, Array], ids: Sequence[str], variant: str) ->
     return None
 
 
-def output_defect(case: Case, outputs: Outputs, golden: Golden) -> OutputDefect | None:
+def output_defect(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefect | None:
     """Find whatever keeps numbers from being made of one variant's outputs."""
     return (
         absent_rows(case, outputs, golden)
@@ -133,7 +133,7 @@ def output_defect(case: Case, outputs: Outputs, golden: Golden) -> OutputDefect 
     )
 
 
-def unusable(case: Case, outputs: Outputs, golden: Golden, reference: Outputs | None = None) -> Judgement | None:
+def unusable(case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None) -> Judgement | None:
     """Judge outputs of which no number can be made; ``None`` where all is well.
 
     Args:
@@ -160,7 +160,9 @@ def unusable(case: Case, outputs: Outputs, golden: Golden, reference: Outputs | 
     return None
 
 
-def unusable_scores(case: Case, outputs: Outputs, golden: Golden, reference: Outputs | None = None) -> Judgement | None:
+def unusable_scores(
+    case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None
+) -> Judgement | None:
     """Judge outputs whose scores decide for no class; ``None`` where they do."""
     if refused := unusable(case, outputs, golden, reference):
         return refused
@@ -182,7 +184,7 @@ def on_host(case: Case) -> Need[Execution]:
     return Need(Execution, case.name)
 
 
-def target_defect(case: Case, execution: Execution, golden: Golden, *, accused: bool) -> Judgement | None:
+def target_defect(case: Case, execution: Execution, golden: GoldenFacts, *, accused: bool) -> Judgement | None:
     """Judge an execution of which no number can be made; ``None`` where all is well."""
     where = execution.provenance.target
     if not golden.ids or not execution.samples:
@@ -194,7 +196,7 @@ def target_defect(case: Case, execution: Execution, golden: Golden, *, accused: 
         next_step = execution.next_step or f"the file must not ship for {where}; another recipe or runtime may live"
         return Judgement(status, reason=f"{case.name} on {where}: {execution.failure}", next_step=next_step)
     rows = list(execution.samples)
-    part = Golden(golden.digest, tuple(golden.ids[row] for row in rows), golden.classes)
+    part = GoldenFacts(golden.digest, tuple(golden.ids[row] for row in rows), golden.classes)
     answers = Outputs(execution.provenance, execution.arrays, len(rows))
     if fault := output_defect(case, answers, part):
         return fault.judgement(accused=accused)
@@ -233,7 +235,7 @@ def undecisive(case: Case, scores: Array) -> Judgement | None:
     )
 
 
-def chosen(case: Case, execution: Execution, golden: Golden) -> str:
+def chosen(case: Case, execution: Execution, golden: GoldenFacts) -> str:
     """Say how many samples were run, and how they were chosen."""
     total, run = len(golden.ids), len(execution.samples)
     if run == total:
@@ -243,7 +245,7 @@ def chosen(case: Case, execution: Execution, golden: Golden) -> str:
     return f"{run} of {total} samples were run: {near}{drawn} with seed {case.contract.targets.seed}"
 
 
-def worst_place(apart: Mapping[str, Floats], golden: Golden, samples: tuple[int, ...]) -> tuple[float, str]:
+def worst_place(apart: Mapping[str, Floats], golden: GoldenFacts, samples: tuple[int, ...]) -> tuple[float, str]:
     """The largest of some differences, and where it is."""
     name = max(apart, key=lambda output: float(apart[output].max()))
     place = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart[name])), apart[name].shape))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.contract.sections import Hybrid
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.base import Array, Need
 
 _MOST_NAMED = 5
@@ -80,7 +80,7 @@ class _Tiers:
         online: The cloud's scores, [n, classes].
     """
 
-    golden: Golden
+    golden: GoldenFacts
     stated: Hybrid
     cloud: str
     device: Array
@@ -339,7 +339,7 @@ def _waits(tiers: _Tiers) -> NDArray[np.bool_]:
     return found
 
 
-def _labels(golden: Golden) -> NDArray[np.int64]:
+def _labels(golden: GoldenFacts) -> NDArray[np.int64]:
     if golden.labels is None:  # the clause is not planned without
         message = "the golden set has no labels"
         raise LookupError(message)

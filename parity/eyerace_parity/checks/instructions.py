@@ -15,7 +15,7 @@ from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.numbers import format_count, format_number
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.costs import Instructions
+from eyerace_parity.evidence.costs import InstructionCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,16 +33,16 @@ _FEWER: Final = "quantise statically, take a smaller network or input, or raise 
 
 
 def _needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    return (case.need(Instructions),)
+    return (case.need(InstructionCounts),)
 
 
 def _ratio_needs(case: Case, limits: Arm64Limits) -> tuple[Need[Any], ...]:
     versus = limits.instructions_ratio.versus if limits.instructions_ratio else None
-    return (case.need(Instructions), case.need(Instructions, versus))
+    return (case.need(InstructionCounts), case.need(InstructionCounts, versus))
 
 
 def _growth_needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    return (case.need(Instructions), case.need(Instructions, baseline=True))
+    return (case.need(InstructionCounts), case.need(InstructionCounts, baseline=True))
 
 
 def _in_torch(case: Case, _limits: Arm64Limits) -> str:
@@ -93,7 +93,7 @@ def _budget(case: Case, budget: Budget | None) -> int | None:
 )
 def instructions(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """A steady inference takes no more instructions on the target than allowed."""
-    found = findings[case.need(Instructions)]
+    found = findings[case.need(InstructionCounts)]
     if refused := _uncounted(case.name, found, found.steady, "inference"):
         return refused
     value = max(found.steady)
@@ -117,7 +117,7 @@ def instructions(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> J
 )
 def load_instructions(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """Making a session takes no more instructions on the target than allowed."""
-    found = findings[case.need(Instructions)]
+    found = findings[case.need(InstructionCounts)]
     if refused := _uncounted(case.name, found, found.load, "loading"):
         return refused
     value = max(found.load)
@@ -138,7 +138,7 @@ def instructions_ratio(case: Case, limits: Arm64Limits, findings: ClauseEvidence
     demand = limits.instructions_ratio
     if demand is None:
         raise LookupError("instructions_ratio was not demanded")
-    ours, theirs = findings[case.need(Instructions)], findings[case.need(Instructions, demand.versus)]
+    ours, theirs = findings[case.need(InstructionCounts)], findings[case.need(InstructionCounts, demand.versus)]
     if refused := _uncounted(case.name, ours, ours.steady, "inference"):
         return refused
     if refused := _uncounted(demand.versus, theirs, theirs.steady, "inference"):
@@ -164,7 +164,7 @@ def _whole(case: Case, _limits: Arm64Limits) -> bool:
 @arm64.clause("instructions_growth", limit="instructions_growth", needs=_growth_needs, applies=_whole, unfit=_in_torch)
 def instructions_growth(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgement:
     """An inference takes hardly more instructions on the target than that of the accepted release."""
-    ours, theirs = findings[case.need(Instructions)], findings[case.need(Instructions, baseline=True)]
+    ours, theirs = findings[case.need(InstructionCounts)], findings[case.need(InstructionCounts, baseline=True)]
     if refused := _uncounted(case.name, ours, ours.steady, "inference"):
         return refused
     then, now = theirs.provenance.runtime, ours.provenance.runtime
@@ -200,7 +200,7 @@ def _another_runtime(case: Case, then: str, now: str) -> Judgement:
     )
 
 
-def _uncounted(name: str, found: Instructions, counts: Sequence[int], what: str) -> Judgement | None:
+def _uncounted(name: str, found: InstructionCounts, counts: Sequence[int], what: str) -> Judgement | None:
     """Judge counts of which nothing can be said; ``None`` where they can be believed."""
     target = found.provenance.target
     if found.unavailable:
@@ -227,6 +227,6 @@ def _uncounted(name: str, found: Instructions, counts: Sequence[int], what: str)
     return None
 
 
-def _told(found: Instructions) -> tuple[str, ...]:
+def _told(found: InstructionCounts) -> tuple[str, ...]:
     rows = (("loading", found.load), ("first run", found.first), ("later runs", found.steady))
     return tuple(f"{what}: {join_names([str(number) for number in counts])}" for what, counts in rows if counts)

@@ -19,7 +19,7 @@ from eyerace_parity.stats.classification import decisions
 
 if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.base import Array, Need
 
 
@@ -116,7 +116,7 @@ def _liveliest(array: Array) -> float:
     return float(np.max(np.std(scaled, axis=0)))
 
 
-def _one_decision(case: Case, outputs: Outputs, golden: Golden) -> Judgement | None:
+def _one_decision(case: Case, outputs: Outputs, golden: GoldenFacts) -> Judgement | None:
     """Judge a classifier that decides alike for samples of different classes."""
     scores = outputs.arrays[case.contract.scores_output]
     flat = 2

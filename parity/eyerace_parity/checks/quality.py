@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.base import Array, Need
     from eyerace_parity.stats.decisions import Decision
 
@@ -211,7 +211,7 @@ def _taken_for(contract: Contract, counts: NDArray[np.int64], label: int) -> str
     return f", {int(counts[label].sum())} samples" + (f", taken for {join_names(named, most=3)}" if named else "")
 
 
-def _flips(case: Case, golden: Golden, samples: Labelled) -> list[str]:
+def _flips(case: Case, golden: GoldenFacts, samples: Labelled) -> list[str]:
     """Tell how many decisions flipped, by who was right, with the first images of each kind."""
     if samples.reference is None:
         return []

@@ -26,6 +26,7 @@ from eyerace_parity.checks.size import size
 from eyerace_parity.checks.stability import stability
 from eyerace_parity.contract.load import load_contract
 from eyerace_parity.core.errors import ContractError
+from eyerace_parity.evidence.registry import add_kinds
 from eyerace_parity.extending.loading import active
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
     Raises:
         ContractError: The file or an override is wrong.
     """
+    add_kinds()
     foreign = {family.name: owner.name for owner, family in active().additions("check_families") if owner.foreign}
     return load_contract(path, limits_by_family(tuple(foreign.values())), overrides, foreign)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.base import Array, Need
 
 Tolerance = Annotated[float, Field(ge=0.0)]
@@ -97,7 +97,7 @@ def batch_invariant(case: Case, limits: StabilityLimits, findings: ClauseEvidenc
 def _apart(
     case: Case,
     repeats: Repeats,
-    golden: Golden,
+    golden: GoldenFacts,
     others: Mapping[str, Array],
     *,
     limit: float,
@@ -127,7 +127,7 @@ def _apart(
 
 
 def _unusable(
-    case: Case, repeats: Repeats, others: Mapping[str, Array], golden: Golden, second: str
+    case: Case, repeats: Repeats, others: Mapping[str, Array], golden: GoldenFacts, second: str
 ) -> Judgement | None:
     """Judge runs that cannot be compared; ``None`` where they can."""
     wanted = {port.name for port in case.contract.interface.outputs}

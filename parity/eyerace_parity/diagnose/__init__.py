@@ -14,9 +14,9 @@ from eyerace_parity.contract.variants import OnnxVariant, QuantiseStaticRecipe
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.core.result import HOST
 from eyerace_parity.diagnose import answers, layers, preparation, sensitivity
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.diagnostics import Sensitivity, Trials, Weights
+from eyerace_parity.evidence.diagnostics import PreparationTrials, Sensitivity, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def causes(planned: PlannedClause, source: Source) -> tuple[str, ...]:
 
 
 def _by_answers(case: Case, source: Source) -> list[str]:
-    golden, ours = source.obtain(Need(Golden)), source.obtain(case.need(Outputs))
+    golden, ours = source.obtain(Need(GoldenFacts)), source.obtain(case.need(Outputs))
     theirs = source.obtain(case.need(Outputs, case.reference)) if case.reference else None
     name = case.contract.scores_output
     reference = None if theirs is None else theirs.arrays.get(name)
@@ -75,8 +75,8 @@ def _by_layers(case: Case, source: Source) -> list[str]:
 
 
 def _by_preparation(case: Case, source: Source) -> list[str]:
-    tried = source.obtain(case.need(Trials, versus=case.reference or ""))
-    return preparation.causes(case.name, case.reference or "", tried, source.obtain(Need(Golden)))
+    tried = source.obtain(case.need(PreparationTrials, versus=case.reference or ""))
+    return preparation.causes(case.name, case.reference or "", tried, source.obtain(Need(GoldenFacts)))
 
 
 def _by_sensitivity(case: Case, source: Source) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.base import Array
 
     Floats = NDArray[np.float64]
@@ -50,7 +50,7 @@ _WITNESS: Final = 0.6
 """Share of all samples that must be decided as labelled before single labels are doubted."""
 
 
-def causes(variant: str, scores: Array | None, reference: str, theirs: Array | None, golden: Golden) -> list[str]:
+def causes(variant: str, scores: Array | None, reference: str, theirs: Array | None, golden: GoldenFacts) -> list[str]:
     """Name what the answers show.
 
     Args:

@@ -10,8 +10,8 @@ import numpy as np
 from eyerace_parity.core.numbers import format_number
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.answers import Golden
-    from eyerace_parity.evidence.diagnostics import PreparationTrial, Trials
+    from eyerace_parity.evidence.answers import GoldenFacts
+    from eyerace_parity.evidence.diagnostics import PreparationTrial, PreparationTrials
 
 _SURE: Final = 1e-3
 """Chance at most that so many more right decisions come by luck."""
@@ -19,7 +19,7 @@ _EXPLAINS: Final = 0.5
 """Share of the mean square difference from the reference that a mistake may at most leave when it is unmade."""
 
 
-def causes(variant: str, reference: str, tried: Trials, golden: Golden) -> list[str]:
+def causes(variant: str, reference: str, tried: PreparationTrials, golden: GoldenFacts) -> list[str]:
     """Name the mistake of preprocessing whose unmaking mends the answers.
 
     Args:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - the codec reads the annotations of all that holds arrays
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray  # noqa: TC002 - as above
 from pydantic import BaseModel, ConfigDict
 
 from eyerace_parity.core.digests import bytes_digest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    from eyerace_parity.evidence.base import Array, Provenance
+from eyerace_parity.evidence.base import Array, Provenance  # noqa: TC001 - as above
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +79,7 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Golden:
+class GoldenFacts:
     """What is known of the golden set without a model.
 
     Attributes:

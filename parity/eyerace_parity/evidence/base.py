@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ class Provenance(Fact):
     cached: bool = False
 
 
+WORDS: Final[dict[type[Any], str]] = {}
+"""What each registered kind is called in messages; :mod:`eyerace_parity.evidence.registry` fills it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Need(Generic[E]):
     """A demand for one piece of evidence.
@@ -56,7 +60,7 @@ class Need(Generic[E]):
         kind: Type of the evidence.
         variant: Variant to measure; empty for the golden set's own facts.
         target: Where to execute it.
-        versus: Variant to interleave with, for :class:`Timing`; to compare with, for :class:`FlipLedger`.
+        versus: Variant to interleave with where times are taken; else the one to compare with.
         baseline: Of the accepted release instead of the candidate; with ``versus``, the variant to interleave with is
             the release's.
     """
@@ -68,5 +72,11 @@ class Need(Generic[E]):
     baseline: bool = False
 
     def __str__(self) -> str:
-        parts = (self.kind.__name__.lower(), self.variant, self.versus, self.target, "baseline" * self.baseline)
+        parts = (
+            WORDS.get(self.kind, self.kind.__name__.lower()),
+            self.variant,
+            self.versus,
+            self.target,
+            "baseline" * self.baseline,
+        )
         return "/".join(part for part in parts if part)

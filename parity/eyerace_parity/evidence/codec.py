@@ -8,18 +8,19 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.evidence.answers import Execution, Golden, Outputs, Repeats
-from eyerace_parity.evidence.base import Fact, Provenance
+from eyerace_parity.evidence.base import WORDS, Fact, Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from eyerace_parity.evidence import Evidence
     from eyerace_parity.evidence.base import Array
 
 E = TypeVar("E")
@@ -31,28 +32,25 @@ _FACTS: Final = "facts.json"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
-def encode(evidence: Evidence) -> bytes:
-    """Write evidence down: JSON in UTF-8 for facts, an ``.npz`` for everything that holds arrays."""
-    match evidence:
-        case Outputs(provenance, arrays, expected):
-            return _pack({"provenance": _json(provenance), "expected": expected}, {"arrays": arrays})
-        case Repeats():
-            groups = {"first": evidence.first, "again": evidence.again, "batched": evidence.batched}
-            told = {"samples": evidence.samples, "batch_refused": evidence.batch_refused}
-            return _pack({"provenance": _json(evidence.provenance), **told}, groups)
-        case Execution():
-            told = {name: getattr(evidence, name) for name in ("near", "drawn", "failure", "signal", "next_step")}
-            return _pack({"provenance": _json(evidence.provenance), **told}, {"arrays": evidence.arrays})
-        case Golden():
-            facts: dict[str, Any] = {
-                "digest": evidence.digest,
-                "ids": evidence.ids,
-                "classes": evidence.classes,
-                "clusters": evidence.clusters,
-            }
-            return _pack(facts, {"labels": {} if evidence.labels is None else {"labels": evidence.labels}})
-        case Fact():
-            return evidence.model_dump_json().encode("utf-8")
+def encode(evidence: Any) -> bytes:
+    """Write evidence down: JSON in UTF-8 for facts, an ``.npz`` for a dataclass that holds arrays.
+
+    The plain fields of a dataclass become JSON, each of its array fields a group of arrays.
+    """
+    if isinstance(evidence, Fact):
+        return evidence.model_dump_json().encode("utf-8")
+    facts: dict[str, Any] = {}
+    groups: dict[str, Mapping[str, Array]] = {}
+    kind: Any = type(evidence)
+    for name, form in _forms(kind).items():
+        value = getattr(evidence, name)
+        if isinstance(form, TypeAdapter):
+            facts[name] = _json(value) if isinstance(value, Provenance) else value
+        elif form.mapping:
+            groups[name] = value
+        else:
+            groups[name] = {} if value is None else {name: value}
+    return _pack(facts, groups)
 
 
 def decode(kind: type[E], body: bytes) -> E:
@@ -64,44 +62,65 @@ def decode(kind: type[E], body: bytes) -> E:
     try:
         if issubclass(kind, Fact):
             return kind.model_validate_json(body)
-        return cast("E", _decode_arrays(kind, *_unpack(body)))
+        facts, groups = _unpack(body)
+        return kind(**_read_fields(kind, facts, groups))
     except Exception as error:  # hostile bytes make their readers raise anything, even TokenError
-        raise RecordError(f"these bytes are no {kind.__name__}: {error}") from error
+        raise RecordError(f"these bytes are no {WORDS.get(kind, kind.__name__)}: {error}") from error
 
 
-def _decode_arrays(kind: type[Any], facts: dict[str, Any], groups: dict[str, dict[str, Array]]) -> Any:
-    if kind is Outputs:
-        return Outputs(Provenance.model_validate(facts["provenance"]), groups["arrays"], int(facts["expected"]))
-    if kind is Repeats:
-        return Repeats(
-            Provenance.model_validate(facts["provenance"]),
-            tuple(facts["samples"]),
-            groups["first"],
-            groups["again"],
-            groups["batched"],
-            facts["batch_refused"],
-        )
-    if kind is Execution:
-        return Execution(
-            Provenance.model_validate(facts["provenance"]),
-            tuple(facts["near"]),
-            tuple(facts["drawn"]),
-            groups["arrays"],
-            facts["failure"],
-            facts["signal"],
-            facts["next_step"],
-        )
-    if kind is Golden:
-        labels = groups["labels"].get("labels")
-        return Golden(
-            facts["digest"],
-            tuple(facts["ids"]),
-            tuple(facts["classes"]),
-            None if labels is None else labels.astype(np.int64, copy=False),
-            None if facts["clusters"] is None else tuple(facts["clusters"]),
-        )
-    message = f"unknown kind {kind.__name__}"
-    raise TypeError(message)
+def _read_fields(kind: Any, facts: dict[str, Any], groups: dict[str, dict[str, Array]]) -> dict[str, Any]:
+    return {
+        name: form.validate_python(facts[name]) if isinstance(form, TypeAdapter) else form.read(name, groups[name])
+        for name, form in _forms(kind).items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrays:
+    """A field that holds arrays.
+
+    Attributes:
+        mapping: Whether it holds arrays by name, and not one.
+        dtype: Element type that a single array has, or ``None`` for any.
+        optional: Whether there may be no array.
+    """
+
+    mapping: bool
+    dtype: type[np.generic] | None = None
+    optional: bool = False
+
+    def read(self, name: str, group: dict[str, Array]) -> Any:
+        """The value of the field.
+
+        Raises:
+            KeyError: The array is missing.
+        """
+        if self.mapping:
+            return group
+        if self.optional and not group:
+            return None
+        return group[name] if self.dtype is None else group[name].astype(self.dtype, copy=False)
+
+
+@cache
+def _forms(kind: Any) -> dict[str, _Arrays | TypeAdapter[Any]]:
+    """How each field of a dataclass is written, from its annotation; what that names must exist at run time."""
+    if not is_dataclass(kind):
+        message = f"{kind.__name__} is neither a Fact nor a dataclass"
+        raise TypeError(message)
+    hints = get_type_hints(kind)
+    return {field.name: _arrays(hints[field.name]) or TypeAdapter(hints[field.name]) for field in fields(kind)}
+
+
+def _arrays(hint: Any) -> _Arrays | None:
+    choices = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+    found = [choice for choice in choices if get_origin(choice) is np.ndarray]
+    if found:
+        ((dtype,),) = (get_args(get_args(choice)[1]) for choice in found)
+        exact = dtype if isinstance(dtype, type) and dtype is not np.generic else None
+        return _Arrays(mapping=False, dtype=exact, optional=NoneType in choices)
+    held = get_args(hint) if get_origin(hint) is Mapping else ()
+    return _Arrays(mapping=True) if held and get_origin(held[1]) is np.ndarray else None
 
 
 def _json(provenance: Provenance) -> dict[str, Any]:

@@ -163,7 +163,7 @@ class PeerTiming(Fact):
     peer_peak_bytes: int | None = None
 
 
-class Instructions(Fact):
+class InstructionCounts(Fact):
     """Instructions that an emulated processor executed for a variant: a proxy of its cost, never a time.
 
     Attributes:

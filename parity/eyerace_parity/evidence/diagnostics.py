@@ -20,7 +20,7 @@ class PreparationTrial(Fact):
     apart: float | None = None
 
 
-class Trials(Fact):
+class PreparationTrials(Fact):
     """The usual mistakes of preprocessing, each made or unmade on purpose.
 
     Attributes:

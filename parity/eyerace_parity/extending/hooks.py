@@ -33,7 +33,7 @@ class Hooks:
 
     @hookspec
     def evidence_kinds(self) -> Iterable[Any]:  # type: ignore[empty-body]
-        """A declaration of :mod:`eyerace_parity.evidence.registry`: a kind of evidence and its measurer."""
+        """:class:`~eyerace_parity.evidence.registry.EvidenceKind`: a kind of evidence, and what measures it."""
 
     @hookspec
     def check_families(self) -> Iterable[Any]:  # type: ignore[empty-body]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.contract.data import Preprocess
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.base import Array
 
 MOST_PROBLEMS: Final = 10
@@ -39,7 +39,7 @@ class GoldenSet(ABC):
         return len(self.ids)
 
     @abstractmethod
-    def facts(self) -> Golden:
+    def facts(self) -> GoldenFacts:
         """What is known of the set without a model."""
 
     @abstractmethod
@@ -72,6 +72,13 @@ class GoldenSet(ABC):
             InputChanged: It is another.
         """
 
+    def times(self, begin: int, end: int, profile: Preprocess | None) -> Array:
+        """Time the preparation of samples; see :func:`preparation`.
+
+        Where another process prepares them, it takes the times, too.
+        """
+        return preparation(self, begin, end, profile)
+
     @abstractmethod
     def identity(self, index: int) -> str:
         """Digest of one sample as it lies there, before it is decoded.
@@ -98,7 +105,7 @@ class GoldenSetProxy(GoldenSet):
         self.ids = golden.ids
         self.columns = golden.columns
 
-    def facts(self) -> Golden:
+    def facts(self) -> GoldenFacts:
         """What is known of the set without a model."""
         return self._golden.facts()
 

@@ -16,7 +16,7 @@ from eyerace_parity.core.digests import bytes_digest, file_digest, rows_digest
 from eyerace_parity.core.errors import GoldenError, InputChanged, is_transient
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import did_you_mean
-from eyerace_parity.evidence.answers import Golden
+from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.golden.base import GoldenSet, check_digest, refuse
 from eyerace_parity.golden.labels import LabelTable, read_table
 from eyerace_parity.preprocess.apply import apply
@@ -67,12 +67,12 @@ class ImageGolden(GoldenSet):
         self.digest = rows_digest((row.file, digests[row.file], row.label, row.cluster) for row in table.rows)
         check_digest(self.digest, spec.digest, "labels, clusters or images")
 
-    def facts(self) -> Golden:
+    def facts(self) -> GoldenFacts:
         """What is known of the set without a model."""
         number = {name: place for place, name in enumerate(self._classes)}
         labels = np.array([number[row.label] for row in self._table.rows], np.int64)
         clusters = tuple(row.cluster for row in self._table.rows) if self._spec.cluster else None
-        return Golden(self.digest, self.ids, self._classes, labels, clusters)
+        return GoldenFacts(self.digest, self.ids, self._classes, labels, clusters)
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
         """Decode and preprocess one photograph; see :meth:`GoldenSet.feeds`."""

@@ -16,7 +16,7 @@ from eyerace_parity.core.digests import bytes_digest, json_digest, rows_digest
 from eyerace_parity.core.errors import GoldenError, InputChanged
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import did_you_mean, join_names
-from eyerace_parity.evidence.answers import Golden
+from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.evidence.npz import Archive, read_archive, read_arrays, read_whole
 from eyerace_parity.golden.base import GoldenSet, check_digest, refuse
 
@@ -59,9 +59,9 @@ class TensorGolden(GoldenSet):
         self._kept: OrderedDict[int, dict[str, Array]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def facts(self) -> Golden:
+    def facts(self) -> GoldenFacts:
         """What is known of the set without a model."""
-        return Golden(self.digest, self.ids, self._classes, self._labels)
+        return GoldenFacts(self.digest, self.ids, self._classes, self._labels)
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:  # noqa: ARG002 - tensors have none
         """Take one sample out of its file; see :meth:`GoldenSet.feeds`."""

@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.costs import Footprint, PeerTiming, Preflight
 from eyerace_parity.matrix.document import CellNumber, RuntimeChanges
@@ -105,6 +106,6 @@ def _compared(
 
 def _answers(record: Record, variant: str) -> dict[str, ArrayDigest]:
     for entry in record.evidence.values():
-        if entry.kind == "outputs" and entry.variant == variant and entry.target == HOST and not entry.baseline:
+        if entry.is_of(Outputs) and entry.variant == variant and entry.target == HOST and not entry.baseline:
             return {answer.output: answer for answer in entry.digests}
     return {}

@@ -23,15 +23,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.evidence.answers import Golden
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode, encode
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.machine_lock import MachineLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from eyerace_parity.evidence import Evidence
 
 SCHEMA: Final = 1
 """Version of an entry's form; entries of any other are not read."""
@@ -214,14 +212,14 @@ _FAILED: Final = ("failure", "batch_refused", "checker")
 """Fields in which evidence says that something failed."""
 
 
-def put(store: EvidenceCache, key: str, evidence: Evidence) -> None:
+def put(store: EvidenceCache, key: str, evidence: object) -> None:
     """Put evidence into the store, if it is true of more than this run.
 
     What failed while a limit on this process was in force may have failed of the limit, however native code worded it.
     """
     if any(getattr(evidence, name, "") for name in _FAILED) and _limited():
         return
-    store.write(type(evidence).__name__.lower(), key, encode(evidence))
+    store.write(KINDS.of(type(evidence)).word, key, encode(evidence))
 
 
 def _limited() -> bool:
@@ -236,14 +234,15 @@ def _limited() -> bool:
 
 def get(store: EvidenceCache, kind: type[E], key: str) -> E | None:
     """Take evidence out of the store, marked as such; ``None`` if there is none that is whole."""
-    body = store.read(kind.__name__.lower(), key)
+    declared = KINDS.of(kind)
+    body = store.read(declared.word, key)
     if body is None:
         return None
     try:
         evidence: Any = decode(kind, body)
     except RecordError:
         return None
-    if isinstance(evidence, Golden):
+    if not declared.has_provenance:
         return cast("E", evidence)
     source = evidence.provenance.model_copy(update={"cached": True})
     if isinstance(evidence, Fact):

@@ -6,13 +6,15 @@ imported for it.
 
 from __future__ import annotations
 
+import errno
+import importlib.util
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.contract.callables import source_digest, source_files
 from eyerace_parity.contract.data import ImageSet
@@ -21,8 +23,11 @@ from eyerace_parity.core import machine
 from eyerace_parity.core.digests import bytes_digest, file_digest, json_digest
 from eyerace_parity.core.errors import GoldenError, MeasurementError, ParityError
 from eyerace_parity.core.result import HOST
+from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.extending.loading import active
+from eyerace_parity.measure.cache import SCHEMA
 from eyerace_parity.measure.seals import Seal
 from eyerace_parity.preprocess.apply import profile_digest
 from eyerace_parity.runners import onnxruntime as onnx_runtime
@@ -288,21 +293,56 @@ def inside(contract: Contract, path: Path, location: str) -> Path | None:
     return lies_inside(contract.root, path, location)
 
 
+def content_key(kind: type[Any], source: Provenance) -> str:
+    """Key of a measurement: the digest of all that could have changed it, our own code included.
+
+    Raises:
+        MeasurementError: The code that measures cannot be read.
+    """
+    declared = KINDS.of(kind)
+    module = declared.measurer.partition(":")[0]
+    stated = source.model_dump(mode="json", exclude={"cached"})
+    code = code_digest(module, *declared.code)
+    return json_digest({"schema": SCHEMA, "kind": declared.name, "code": code, "source": stated})
+
+
+def golden_key(digest: str) -> str:
+    """Key of a golden set's own facts."""
+    return json_digest({"schema": SCHEMA, "kind": KINDS.of(GoldenFacts).name, "golden": digest})
+
+
 def code_digest(*places: str) -> str:
     """Digest of the code that takes a measurement: when it changes, what it measured before is no longer evidence.
 
     Args:
-        places: Files of this package, relative to it.
+        places: Paths of files relative to this package, or dotted names of modules of any package.
 
     Raises:
         MeasurementError: One of them cannot be read. Nothing else may stand for it: evidence that was measured by other
             code would then pass for evidence of this one.
     """
     try:
-        return bytes_digest(b"\0".join((_PACKAGE / place).read_bytes() for place in places))
+        return bytes_digest(b"\0".join(_code_file(place).read_bytes() for place in places))
     except OSError as error:
         reason = f"the code that measures cannot be read: {error.filename}: {error.strerror or error}"
         raise MeasurementError(reason, next_step="install eyerace-parity again, with its sources") from error
+
+
+def _code_file(place: str) -> Path:
+    """Where code lies.
+
+    Raises:
+        FileNotFoundError: There is no such module, or it has no file.
+    """
+    if "/" in place:
+        return _PACKAGE / place
+    try:
+        found = importlib.util.find_spec(place)
+    except (ImportError, ValueError):
+        found = None
+    if found is None or not found.has_location or found.origin is None:
+        raise FileNotFoundError(errno.ENOENT, "there is no such module with a file", place)
+    return Path(found.origin)
 
 
 def _beside(contract: Contract, path: Path, location: str) -> str:

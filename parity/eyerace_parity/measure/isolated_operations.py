@@ -22,7 +22,7 @@ from eyerace_parity.isolation import worker
 from eyerace_parity.isolation.server import ProgressReporter, SamplesInFlight, _failure, _profile, leave
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.context import MeasurementContext
-from eyerace_parity.measure.measurers import TABLE, measurer_of
+from eyerace_parity.measure.measurer import load
 from eyerace_parity.recipes.build import content_of
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array
     from eyerace_parity.golden.base import GoldenSet
-
-
-MEASURED: Final = {kind.__name__: kind for kind, measurer in TABLE.items() if measurer.apart}
-"""What it can measure, by the name of the kind."""
 
 
 BENCHES: Final = 8
@@ -131,11 +127,12 @@ class WorkerServer:
         return {}
 
     def _measure(self, header: dict[str, Any]) -> dict[str, Array]:
-        kind = MEASURED[header["kind"]]
         bench, source = self._bench(header), Provenance.model_validate(header["source"])
+        # Named by where they are, not by their names in a registry: an extension need not be registered here.
+        kind, measurer = load(header["kind"]), load(header["measurer"])
         if source.golden and bench.golden().digest != source.golden:
             raise InputChanged("the golden set has changed since the run began")
-        evidence = measurer_of(kind).measure(bench, Need(kind, **header["need"]), source)
+        evidence = measurer.measure(bench, Need(kind, **header["need"]), source)
         return {"evidence": np.frombuffer(encode(evidence), np.uint8)}
 
     def _make(self, header: dict[str, Any]) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from eyerace_parity.contract.wire import to_wire
 from eyerace_parity.core.errors import EXTERNAL_SIGNALS, MeasurementError, WorkerDied
 from eyerace_parity.evidence.codec import decode
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.golden.base import GoldenSetProxy
 from eyerace_parity.isolation.client import (
     SILENCE_SECONDS,
@@ -52,8 +53,8 @@ class IsolatedWorker:
             MeasurementError: It cannot be measured.
         """
         asked = {"variant": need.variant, "target": need.target, "versus": need.versus, "baseline": need.baseline}
-        header = {"kind": need.kind.__name__, "need": asked, "source": source.model_dump(mode="json")}
-        header |= _about(bench)
+        header = {"kind": f"{need.kind.__module__}:{need.kind.__qualname__}", "measurer": KINDS.of(need.kind).measurer}
+        header |= {"need": asked, "source": source.model_dump(mode="json")} | _about(bench)
         results = self._ask("measure", f"measuring {need}", header, progress=bench.progress, golden=bench.golden)
         return decode(need.kind, results["evidence"].tobytes())
 

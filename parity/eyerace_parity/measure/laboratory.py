@@ -1,32 +1,32 @@
 """The laboratory: whoever needs evidence asks here, and gets it measured, kept from before, or told why not.
 
-One table (:mod:`eyerace_parity.measure.measurers`) says how each kind is measured, where it comes from, and whether it
-may be kept. Everything else is the same for all kinds: look at what this run has, then at the store, then measure. What
-could not be measured is remembered like what could: a variant that does not load is tried once, not once a clause.
+The registry (:mod:`eyerace_parity.evidence.registry`) says what each kind is, and a table of providers
+(:mod:`eyerace_parity.measure.providers`) where its evidence comes from. Everything else is the same for all kinds: look
+at what this run has, then at the cache, then ask the provider. What could not be had is remembered like what could: a
+variant that does not load is tried once, not once a clause.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from eyerace_parity.core.errors import BaselineMissing, MeasurementError, ParityError
-from eyerace_parity.core.result import HOST
-from eyerace_parity.evidence.answers import Golden, Outputs
-from eyerace_parity.evidence.base import Fact, Need, Provenance
-from eyerace_parity.evidence.costs import Preflight
-from eyerace_parity.evidence.flips import FlipLedger
-from eyerace_parity.evidence.source import NEXT_STEP_BASELINE, refuse_incomparable
-from eyerace_parity.measure import recorded
+from eyerace_parity.core.errors import MeasurementError, ParityError
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.cache import get, put
 from eyerace_parity.measure.context import MeasurementContext
-from eyerace_parity.measure.kinds import flips, footprint
-from eyerace_parity.measure.measurers import content_key, golden_key, measurer_of
-from eyerace_parity.measure.targets.executor import KINDS
+from eyerace_parity.measure.providers import (
+    Accepted,
+    Derived,
+    MeasuredHere,
+    OfGoldenSet,
+    OnTargets,
+    Provenances,
+    Recorded,
+)
 from eyerace_parity.measure.targets.target_evidence import TargetEvidence
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.progress import Progress
-    from eyerace_parity.evidence import Evidence
+    from eyerace_parity.evidence.base import Need
     from eyerace_parity.evidence.source import Baseline
     from eyerace_parity.golden.dataset import GoldenSet
     from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.measure.isolated_worker import IsolatedWorker
-    from eyerace_parity.measure.measurers import Measurer
+    from eyerace_parity.measure.providers import Provider
     from eyerace_parity.measure.targets.equipment import TargetEquipment
 
 E = TypeVar("E")
@@ -59,7 +59,7 @@ class Measured:
 
     key: str
     need: Need[Any]
-    evidence: Evidence
+    evidence: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +109,27 @@ class Laboratory:
         assistant: IsolatedWorker | None = None,
         rehash: bool = False,
     ) -> None:
-        self._assistant = assistant
         opener = golden_opener if assistant is None else self._handed(golden_opener, assistant)
         self._bench = MeasurementContext(
             contract, opener, store, max(1, jobs), progress, use_recorded, peer_python, rehash
         )
-        self._baseline = baseline
         self._elsewhere = TargetEvidence(
             self._bench,
             equipment,
             answers=self.obtain,
-            key=content_key,
             everything=everything,
             abandon=(lambda: None) if assistant is None else assistant.abandon,
         )
+        provenances = Provenances(self._bench, self._elsewhere)
+        self._providers: tuple[Provider, ...] = (
+            Derived(self._bench, self),
+            Accepted(self._bench, baseline, provenances),
+            OfGoldenSet(self._bench),
+            OnTargets(self._elsewhere, provenances),
+            Recorded(self._bench, provenances),
+            MeasuredHere(self._bench, provenances, self.obtain, assistant),
+        )
         self._found: dict[Need[Any], Measured | Unmeasured] = {}
-        self._sources: dict[Need[Any], Provenance] = {}
         self._lock = RLock()
 
     def _handed(self, opener: Opener, assistant: IsolatedWorker) -> Opener:
@@ -152,8 +157,7 @@ class Laboratory:
         with self._lock:
             if need not in self._found:
                 try:
-                    evidence = self._get(need)
-                    self._found[need] = Measured(self._key_of(need, evidence), need, cast("Evidence", evidence))
+                    self._found[need] = self._get(need)
                 except MeasurementError as error:
                     self._found[need] = Unmeasured(need, error)
                 except ParityError as error:
@@ -161,7 +165,7 @@ class Laboratory:
             found = self._found[need]
             if isinstance(found, Unmeasured):
                 raise found.error.with_traceback(None)
-            if not need.baseline and not isinstance(found.evidence, Golden):
+            if not need.baseline and KINDS.of(need.kind).has_provenance:
                 # Whatever was measured or kept is true of a file that is gone; no verdict is given on it any more.
                 self._bench.require(found.evidence.provenance, quick=True)
         return cast("E", found.evidence)
@@ -176,13 +180,7 @@ class Laboratory:
             found = self._found.get(need)
             if isinstance(found, Measured):
                 return found.key
-            if need.kind is FlipLedger:
-                return self._key_of(need, self.obtain(need))  # reckoned from evidence that must be had anyhow
-            if need.baseline:
-                return self._of_baseline().key(need)
-            if need.kind is Golden:
-                return golden_key(self._bench.golden().digest)
-            return content_key(need.kind, self._source(need))
+            return self._provider(need).key(need)
 
     def documents(self) -> tuple[Measured, ...]:
         """Everything measured so far, in the order in which it was asked for."""
@@ -201,106 +199,32 @@ class Laboratory:
 
     # ---- one need ----------------------------------------------------------------------------------------------------
 
-    def _get(self, need: Need[E]) -> E:
-        if need.kind is FlipLedger:
-            return cast("E", self._flips(cast("Need[FlipLedger]", need)))
-        if need.baseline:
-            return self._obtain_of_baseline(need)
-        if need.kind in KINDS:
-            return cast("E", self._elsewhere.obtain(need))
-        return self._obtain(need)
+    def _provider(self, need: Need[Any]) -> Provider:
+        return next(provider for provider in self._providers if provider.takes(need))
 
-    def _obtain(self, need: Need[E]) -> E:
-        if need.target != HOST:
-            reason = f"nothing here can measure on {need.target}"
-            raise MeasurementError(reason, next_step=f"measure on the target {HOST!r}")
-        if need.kind is Golden:
-            return cast("E", self._golden())
-        source = self._source(need)
-        if need.kind is Outputs and self._bench.stands_in(need.variant):
-            return cast("E", recorded.read(self._bench.contract, need.variant, source))
-        measurer = measurer_of(need.kind)
-        if not measurer.kept:
-            return self._measure(need, measurer, source)
-        key = content_key(need.kind, source)
+    def _get(self, need: Need[Any]) -> Measured:
+        provider = self._provider(need)
+        source = provider.kept(need)
+        if source is None:
+            return self._provided(provider, need)
+        key = provider.key(need)
         self._bench.require(source)
-        kept = get(self._bench.store, need.kind, key)
-        if kept is not None:
-            return kept
+        found = get(self._bench.store, need.kind, key)
+        if found is not None:
+            return Measured(key, need, found)
         with self._bench.store.claim(key):
             # Another run may have measured it while this one waited.
-            kept = get(self._bench.store, need.kind, key)
-            if kept is not None:
-                return kept
-            evidence = self._measure(need, measurer, source)
-            put(self._bench.store, key, cast("Evidence", evidence))
-            return evidence
+            found = get(self._bench.store, need.kind, key)
+            if found is not None:
+                return Measured(key, need, found)
+            measured = self._provided(provider, need)
+            put(self._bench.store, key, measured.evidence)
+            return measured
 
-    def _measure(self, need: Need[E], measurer: Measurer[E], source: Provenance) -> E:
-        if measurer.survival:
-            for variant in filter(None, (need.variant, need.versus)):
-                self._require_survival(variant, need, measurer)
-        # What is neither kept nor taken alone only reads files: it disturbs nobody, and no lock is imported for it.
-        quick = not measurer.kept and not measurer.alone
-        turn = nullcontext() if quick else self._bench.store.turn(alone=measurer.alone)
-        with turn, _failures_told(need), self._bench.sealed(source):
-            if measurer.apart and self._assistant is not None:
-                return self._assistant.measure(self._bench, need, source)
-            return measurer.measure(self._bench, need, source)
-
-    def _require_survival(self, variant: str, need: Need[Any], measurer: Measurer[Any]) -> None:
-        """See a variant survive elsewhere before it is executed here, or with an assistant whom others need, too."""
-        if not self._bench.is_torch(variant):
-            footprint.require_preflight(self._bench, self.obtain(Need(Preflight, variant, need.target)))
-        elif self._assistant is not None and not measurer.apart:
-            self.obtain(Need(Outputs, variant, need.target))
-
-    def _of_baseline(self) -> Baseline:
-        if self._baseline is None:
-            raise BaselineMissing("no accepted release is given to compare with", next_step=NEXT_STEP_BASELINE)
-        return self._baseline
-
-    def _obtain_of_baseline(self, need: Need[E]) -> E:
-        evidence = self._of_baseline().obtain(need)
-        if (found := getattr(evidence, "provenance", None)) is not None:
-            refuse_incomparable(need, found, self._source(dataclasses.replace(need, baseline=False)))
-        if not isinstance(evidence, Fact):
-            # A record names arrays by key only; kept here, they can be judged again after the release has gone.
-            put(self._bench.store, self._of_baseline().key(need), cast("Evidence", evidence))
-        return evidence
-
-    def _flips(self, need: Need[FlipLedger]) -> FlipLedger:
-        """Reckon the flips of a variant against another's answers, or the release's."""
-        other = Need(Outputs, need.versus, need.target, baseline=need.baseline)
-        golden = self.obtain(Need(Golden))
-        ours, theirs = self.obtain(Need(Outputs, need.variant, need.target)), self.obtain(other)
-        settings = ours.provenance.settings | {"versus": need.versus, "versus_evidence": self.key(other)}
-        source = ours.provenance.model_copy(update={"settings": settings, "cached": False})
-        return flips.compute_flips(
-            self._bench.contract, golden, self._bench.golden().columns, ours, theirs, source=source
-        )
-
-    def _golden(self) -> Golden:
-        facts = self._bench.golden().facts()
-        key = golden_key(facts.digest)
-        if get(self._bench.store, Golden, key) is None:
-            put(self._bench.store, key, facts)  # so that a record can be judged again without the images
-        return facts
-
-    def _source(self, need: Need[Any]) -> Provenance:
-        if need not in self._sources:
-            if need.kind in KINDS:
-                self._sources[need] = self._elsewhere.provenance(need)
-            else:
-                self._sources[need] = measurer_of(need.kind).provenance(self._bench, need)
-        return self._sources[need]
-
-    def _key_of(self, need: Need[Any], evidence: Any) -> str:
-        if need.baseline:
-            return self._of_baseline().key(need)
-        if isinstance(evidence, Golden):
-            return golden_key(evidence.digest)
-        return content_key(need.kind, evidence.provenance)
+    def _provided(self, provider: Provider, need: Need[Any]) -> Measured:
+        with _failures_told(need):
+            key, evidence = provider.obtain(need)
+        return Measured(key, need, evidence)
 
 
 @contextmanager

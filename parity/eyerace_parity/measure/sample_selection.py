@@ -10,7 +10,7 @@ ones for their class.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class SampleSelection:
     def samples(self) -> tuple[int, ...]:
         """All of them, ascending."""
         return tuple(sorted(self.near + self.drawn))
+
+
+NO_SAMPLES: Final = SampleSelection((), ())
+"""For what needs none."""
 
 
 def margins(scores: Array) -> NDArray[np.float64] | None:

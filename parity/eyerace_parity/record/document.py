@@ -8,49 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from eyerace_parity.core.result import HOST, Status
-from eyerace_parity.evidence import Document
-from eyerace_parity.evidence.answers import ArrayDigest, Outputs, answers_of
-from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
+from eyerace_parity.evidence.answers import ArrayDigest
 from eyerace_parity.evidence.base import Fact, Need, Provenance
-from eyerace_parity.evidence.costs import Footprint, Instructions, PeerTiming, Preflight, Soak, Timing
-from eyerace_parity.evidence.diagnostics import Sensitivity, Trials, Weights
-from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.record.rows import Entry, Unjudged, VerdictEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from eyerace_parity.evidence import Evidence
+    from collections.abc import Iterable
 
 FORMAT: Final = "eyerace-parity record"
 """How a record is told from any other JSON file."""
 
 VERSION: Final = 1
 """Version of the record's form. A reader refuses a newer one and says so."""
-
-DOCUMENTS: Final[Mapping[str, type[Fact]]] = {
-    kind.__name__.lower(): kind
-    for kind in (
-        Graph,
-        Files,
-        Preflight,
-        Footprint,
-        Soak,
-        Timing,
-        PeerTiming,
-        Instructions,
-        Lineage,
-        FlipLedger,
-        KnownFlips,
-        Trials,
-        Weights,
-        Sensitivity,
-    )
-}
-"""Evidence that is made of numbers, by the name of its kind."""
 
 ContractOutcome = Literal["held", "broken", "error", "unproven", "unjudged"]
 """What is to be said of a whole contract. ``unjudged``: no clause failed, but some were not judged."""
@@ -195,33 +168,52 @@ class EvidenceEntry(Entry):
     versus: str = ""
     baseline: bool = False
     provenance: Provenance | None = None
-    document: Document | None = None
+    document: SerializeAsAny[Fact] | None = None
     digests: tuple[ArrayDigest, ...] = ()
+
+    @field_validator("kind")
+    @classmethod
+    def _is_registered(cls, value: str) -> str:
+        try:
+            return KINDS.named(value).word
+        except LookupError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("document", mode="before")
     @classmethod
     def _by_its_kind(cls, value: object, info: ValidationInfo) -> object:
-        # Several kinds share their field names, so the kind decides and not the fields.
-        kind = DOCUMENTS.get(info.data.get("kind", ""))
-        return kind.model_validate(value) if kind is not None and isinstance(value, dict) else value
+        # Several kinds share their field names, so the kind decides and not the fields. Kinds are registered while a
+        # program runs, so no union of types, which is fixed when this class is made, could hold them.
+        if not isinstance(value, dict) or "kind" not in info.data:
+            return value
+        kind = KINDS.named(info.data["kind"])
+        if not kind.is_fact:
+            message = f"evidence of the kind {kind.word} is no document"
+            raise ValueError(message)
+        return kind.type.model_validate(value)
 
     @classmethod
-    def of(cls, need: Need[Any], found: Evidence) -> Self:
+    def of(cls, need: Need[Any], found: Any) -> Self:
         """Write a piece of evidence down."""
+        kind = KINDS.of(need.kind)
         return cls(
-            kind=need.kind.__name__.lower(),
+            kind=kind.word,
             variant=need.variant,
             target=need.target,
             versus=need.versus,
             baseline=need.baseline,
             provenance=getattr(found, "provenance", None),
             document=found if isinstance(found, Fact) else None,
-            digests=answers_of(found) if isinstance(found, Outputs) else (),
+            digests=() if kind.digest is None else kind.digest(found),
         )
+
+    def is_of(self, kind: type[Any]) -> bool:
+        """Whether this is evidence of a type."""
+        return KINDS.of(kind).word == self.kind
 
     def answers(self, need: Need[Any]) -> bool:
         """Whether this is the evidence that a clause asks for."""
-        asked = (need.kind.__name__.lower(), need.variant, need.target, need.versus, need.baseline)
+        asked = (KINDS.of(need.kind).word, need.variant, need.target, need.versus, need.baseline)
         return asked == (self.kind, self.variant, self.target, self.versus, self.baseline)
 
 

@@ -6,10 +6,14 @@ import inspect
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic.json_schema import models_json_schema
 
 from eyerace_parity.core.files import write_atomically
-from eyerace_parity.record.document import VERSION, Record
+from eyerace_parity.evidence.base import Fact
+from eyerace_parity.evidence.registry import KINDS
+from eyerace_parity.record.document import VERSION, EvidenceEntry, Record
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -29,6 +33,7 @@ def schema_text() -> str:
 def schema_of(kind: type[BaseModel], identifier: str) -> str:
     """The schema of a document, its properties described by what its docstring says of each attribute."""
     schema = kind.model_json_schema(by_alias=True, mode="serialization")
+    _name_documents(schema)
     for model in (schema, *schema.get("$defs", {}).values()):
         _describe(model)
     heading = {
@@ -36,6 +41,31 @@ def schema_of(kind: type[BaseModel], identifier: str) -> str:
         "$id": identifier,
     }
     return json.dumps(heading | schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def _name_documents(schema: dict[str, Any]) -> None:
+    """Say which document belongs to each registered kind; the model names their base only."""
+    entry = schema.get("$defs", {}).get(EvidenceEntry.__name__)
+    if entry is None:
+        return
+    kinds: list[tuple[type[BaseModel], Literal["serialization"]]]
+    kinds = [(kind.type, "serialization") for kind in KINDS if kind.is_fact]
+    references, documents = models_json_schema(kinds, by_alias=True)
+    definitions = schema["$defs"] | documents["$defs"]
+    del definitions[Fact.__name__]
+    schema["$defs"] = dict(sorted(definitions.items()))
+    # By the name of the kind, because the fields of one kind may all be fields of another.
+    null = {"type": "null"}
+    entry["oneOf"] = [
+        {
+            "properties": {
+                "kind": {"const": kind.word},
+                "document": {"anyOf": [references[kind.type, "serialization"], null]} if kind.is_fact else null,
+            }
+        }
+        for kind in KINDS
+    ]
+    del entry["properties"]["document"]["anyOf"]
 
 
 def _describe(model: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from eyerace_parity.core.errors import ParityError
 from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Golden
+from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.release.files import folder_of, history, names, read
 from eyerace_parity.stats import classification, differences
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.answers import Golden
+    from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.release.files import Stored
     from eyerace_parity.release.model import Release
 
@@ -28,7 +28,7 @@ _FLAT = 2
 _MOST_NAMED = 8
 
 
-def f1_of(stored: Stored, variant: str, golden: Golden | None) -> float | None:
+def f1_of(stored: Stored, variant: str, golden: GoldenFacts | None) -> float | None:
     """Macro-F1 of a released variant; ``None`` without labels, answers, or a sample of every class."""
     scores = stored.release.answers_of(variant, stored.answers).get(stored.release.scores)
     if golden is None or golden.labels is None or scores is None or scores.ndim != _FLAT:
@@ -40,7 +40,7 @@ def f1_of(stored: Stored, variant: str, golden: Golden | None) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def changes(before: Stored, after: Stored, golden: Golden | None) -> list[str]:
+def changes(before: Stored, after: Stored, golden: GoldenFacts | None) -> list[str]:
     """Tell what changed, a line a variant and a line for each verdict that turned.
 
     Args:
@@ -62,7 +62,7 @@ def changes(before: Stored, after: Stored, golden: Golden | None) -> list[str]:
     return lines + list(_turned(before, after))
 
 
-def _of_variant(before: Stored, after: Stored, name: str, golden: Golden | None) -> Iterator[str]:
+def _of_variant(before: Stored, after: Stored, name: str, golden: GoldenFacts | None) -> Iterator[str]:
     then, now = before.release, after.release
     same = then.variants[name].artefact == now.variants[name].artefact
     yield "the same artefact" if same else "another artefact"
@@ -83,7 +83,7 @@ def _of_variant(before: Stored, after: Stored, name: str, golden: Golden | None)
         yield _flipped(after, ours[now.scores], theirs[now.scores], golden)
 
 
-def _flipped(after: Stored, ours: np.ndarray, theirs: np.ndarray, golden: Golden | None) -> str:
+def _flipped(after: Stored, ours: np.ndarray, theirs: np.ndarray, golden: GoldenFacts | None) -> str:
     decided, was = classification.decisions(ours), classification.decisions(theirs)
     where = np.flatnonzero(decided != was)
     told = pluralise(len(where), "flip")
@@ -103,7 +103,7 @@ def _turned(before: Stored, after: Stored) -> Iterator[str]:
 
 def _size(stored: Stored, name: str) -> int:
     for piece in stored.release.evidence:
-        if piece.entry.kind == "files" and piece.entry.variant == name:
+        if piece.entry.is_of(Files) and piece.entry.variant == name:
             return int(getattr(piece.entry.document, "bytes", 0))
     return 0
 

@@ -15,13 +15,16 @@ from eyerace_parity.contract.base import Name
 from eyerace_parity.contract.data import Port
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.result import HOST, Relation, Status
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.record.document import EvidenceEntry
 from eyerace_parity.record.rows import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eyerace_parity.evidence.base import Array, Need
+    from eyerace_parity.evidence.base import Array
 
 FORMAT: Final = "eyerace-parity release"
 """How a release is told from any other JSON file."""
@@ -92,7 +95,7 @@ class ReleasedEvidence(Entry):
 
     def answers_need(self, need: Need[object]) -> bool:
         """Whether this is what a clause asks for of the release."""
-        asked = (need.kind.__name__.lower(), need.variant, need.target)
+        asked = (KINDS.of(need.kind).word, need.variant, need.target)
         return asked == (self.entry.kind, self.entry.variant, self.entry.target)
 
 
@@ -146,8 +149,7 @@ class Release(Entry):
     def answers_of(self, variant: str, answers: Mapping[str, Array], target: str = HOST) -> dict[str, Array]:
         """Answers of a variant by output; nothing where none were kept."""
         for piece in self.evidence:
-            entry = piece.entry
-            if piece.answers and (entry.kind, entry.variant, entry.target) == ("outputs", variant, target):
+            if piece.answers and piece.answers_need(Need(Outputs, variant, target)):
                 return {output: answers[member] for output, member in piece.answers.items()}
         return {}
 

@@ -10,12 +10,11 @@ from eyerace_parity.core.errors import ParityError, RecordError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.result import Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.context import artefact_digest
-from eyerace_parity.measure.measurers import is_kept, is_timed
 from eyerace_parity.record.compose import measurement_digest
-from eyerace_parity.record.document import DOCUMENTS
 from eyerace_parity.record.rejudge import RecordedRun
 from eyerace_parity.release.files import ARTEFACTS, Stored, digest_of, folder_of, narrowed
 from eyerace_parity.release.history import f1_of
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from eyerace_parity.record.rows import VerdictEntry
 
 _RUN_ALL: Final = "run the whole gate, `pytest --eyerace-parity`, and save that run"
-_OUTPUTS: Final = Outputs.__name__.lower()
 
 
 def make(record: Record, contract: Contract, store: EvidenceCache, name: str, before: Release | None) -> Stored:
@@ -56,9 +54,9 @@ def make(record: Record, contract: Contract, store: EvidenceCache, name: str, be
     kept: list[ReleasedEvidence] = []
     answers: dict[str, Array] = {}
     for entry in sorted(own, key=lambda each: (each.kind, each.variant, each.target)):
-        if entry.kind == _OUTPUTS:
+        if entry.is_of(Outputs):
             kept.append(_answers_of(entry, source, answers))
-        elif entry.kind in DOCUMENTS and is_kept(DOCUMENTS[entry.kind]):
+        elif KINDS.named(entry.kind).released:
             kept.append(ReleasedEvidence(entry=_lasting(entry)))
     golden = _golden(source) if answers else None
     ids = golden.ids if golden is not None else ()
@@ -177,9 +175,9 @@ def _answers_of(entry: EvidenceEntry, source: RecordedRun, answers: dict[str, Ar
     return ReleasedEvidence(entry=_lasting(entry), expected=outputs.expected, answers=members)
 
 
-def _golden(source: RecordedRun) -> Golden:
+def _golden(source: RecordedRun) -> GoldenFacts:
     try:
-        return source.obtain(Need(Golden))
+        return source.obtain(Need(GoldenFacts))
     except ParityError as error:
         raise RecordError(error.reason, next_step=_RUN_ALL) from error
 
@@ -216,7 +214,7 @@ def _verdicts(
         if row.identity in compared:
             continue
         kinds = {entries[key].kind for key in row.evidence if key in entries}
-        times = any(is_timed(DOCUMENTS[kind]) for kind in kinds if kind in DOCUMENTS)
+        times = any(KINDS.named(kind).alone for kind in kinds)
         columns = row.model_dump(include=set(ReleasedVerdict.model_fields))
         told.append(ReleasedVerdict(**columns | ({"value": None} if times else {})))
     return tuple(told)

@@ -11,7 +11,7 @@ from eyerace_parity.core.result import HOST
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Fact, Need, Provenance
-from eyerace_parity.evidence.costs import Timing
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.context import artefact_digest
 from eyerace_parity.release.files import ARTEFACTS
 
@@ -38,7 +38,7 @@ class ReleaseBaseline:
             only be compared when they are taken in turns.
     """
 
-    def __init__(self, stored: Stored, contract: Contract, measure: Callable[[Contract, Need[Timing]], Timing]) -> None:
+    def __init__(self, stored: Stored, contract: Contract, measure: Callable[[Contract, Need[Any]], Any]) -> None:
         self._stored = stored
         self._contract = contract
         self._measure = measure
@@ -50,8 +50,8 @@ class ReleaseBaseline:
             BaselineMissing: The release holds none of it, or its artefact is not at hand.
             MeasurementError: The release is of another interface, or other classes.
         """
-        if need.kind is Timing:
-            return cast("E", self._timed(need))
+        if KINDS.of(need.kind).alone and need.versus:
+            return self._timed(need)
         piece = self._find(need)
         source = self._provenance(piece.entry.provenance)
         if source.golden:
@@ -63,14 +63,14 @@ class ReleaseBaseline:
 
     def key(self, need: Need[Any]) -> str:
         """Name the evidence as it stands in the record: by the release and by what was asked of it."""
-        asked = [need.kind.__name__, need.variant, need.target, need.versus]
+        asked = [KINDS.of(need.kind).name, need.variant, need.target, need.versus]
         return json_digest({"release": self._stored.release.digest, "need": asked})
 
     def _find(self, need: Need[Any]) -> ReleasedEvidence:
         for piece in self._stored.release.evidence:
             if piece.answers_need(need) and (piece.entry.document is not None or piece.answers):
                 return piece
-        what = "answers" if need.kind is Outputs else need.kind.__name__.lower()
+        what = "answers" if need.kind is Outputs else KINDS.of(need.kind).word
         where = "" if need.target == HOST else f" on {need.target}"
         raise BaselineMissing(
             f"the release {self._stored.release.name} holds no {what} of {need.variant}{where}",
@@ -105,17 +105,17 @@ class ReleaseBaseline:
 
     # ---- times -------------------------------------------------------------------------------------------------------
 
-    def _timed(self, need: Need[Any]) -> Timing:
+    def _timed(self, need: Need[E]) -> E:
         """Take the candidate's times in turns with those of the release's artefact."""
         self._refuse_other_interface()
         name = f"{need.versus}@{self._stored.release.name}"
         variants = self._contract.variants
         former = variants[need.versus].model_copy(update={"path": self._artefact(need.versus)})
         both = self._contract.model_copy(update={"variants": {**variants, name: former}})
-        timing = self._measure(both, Need(Timing, need.variant, need.target, name))
+        timing: Any = self._measure(both, Need(need.kind, need.variant, need.target, name))
         if timing.provenance.settings.get("versus_artefact") != self._stored.release.variants[need.versus].artefact:
             raise InputChanged(f"{display_path(both.path(former.path))} changed while it was measured")
-        return timing
+        return cast("E", timing)
 
     def _artefact(self, variant: str) -> Path:
         """Find the artefact that was released: kept beside the release, or the candidate's own if it is the same."""

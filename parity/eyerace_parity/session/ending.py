@@ -147,7 +147,7 @@ def accept(subject: ContractSession, record: Record, laboratory: Laboratory) -> 
     Raises:
         RecordError: The run cannot be accepted, or the release cannot be written.
     """
-    from eyerace_parity.evidence.answers import Golden  # noqa: PLC0415 - only where something is accepted
+    from eyerace_parity.evidence.answers import GoldenFacts  # noqa: PLC0415 - only where something is accepted
     from eyerace_parity.evidence.base import Need  # noqa: PLC0415
     from eyerace_parity.release.history import changes  # noqa: PLC0415
     from eyerace_parity.release.save import acceptance, make  # noqa: PLC0415
@@ -158,7 +158,7 @@ def accept(subject: ContractSession, record: Record, laboratory: Laboratory) -> 
     made = make(record, contract, subject.store, name, before.release if before else None)
     against = before or (subject.baseline if isinstance(subject.baseline, files.Stored) else None)
     try:
-        golden = laboratory.obtain(Need(Golden)) if made.answers else None
+        golden = laboratory.obtain(Need(GoldenFacts)) if made.answers else None
     except ParityError as error:
         raise RecordError(error.reason, next_step=error.next_step) from error
     files.write(made, acceptance(made, contract, record, subject.store))

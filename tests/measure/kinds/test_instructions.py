@@ -11,7 +11,7 @@ import pytest
 
 from eyerace_parity.core.errors import MeasurementError, WorkerDied
 from eyerace_parity.evidence.base import Need, Provenance
-from eyerace_parity.evidence.costs import Instructions
+from eyerace_parity.evidence.costs import InstructionCounts
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.kinds.instructions import IDENTITY, REPEATS, STEADY, count, measure, provenance, unavailable
 from tests.emulators import counting, x86_command
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TARGET = "x86/avx2"
-NEED = Need(Instructions, "fp32", TARGET)
+NEED = Need(InstructionCounts, "fp32", TARGET)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="qemu emulates user programs on Linux only")
 

@@ -10,7 +10,7 @@ import pytest
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.diagnostics import Trials
+from eyerace_parity.evidence.diagnostics import PreparationTrials
 from eyerace_parity.measure.kinds import preparation_trials
 from eyerace_parity.preprocess import variations
 from eyerace_parity.stats.classification import decisions
@@ -19,11 +19,11 @@ from tests.laboratories import bench, change, floats, laboratory
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALONE = Need(Trials, "int8")
-BESIDE = Need(Trials, "int8", versus="fp32")
+ALONE = Need(PreparationTrials, "int8")
+BESIDE = Need(PreparationTrials, "int8", versus="fp32")
 
 
-def measured(bundle: Path, need: Need[Trials]) -> Trials:
+def measured(bundle: Path, need: Need[PreparationTrials]) -> PreparationTrials:
     """Run them without a store."""
     own = bench(bundle)
     return preparation_trials.measure(own, need, preparation_trials.provenance(own, need))
@@ -103,4 +103,4 @@ def test_a_buffer_that_is_read_wrongly_is_read_rightly_again(shape: tuple[int, .
 def test_tensors_are_prepared_by_nobody(tensor_bundle: Path) -> None:
     """There is no mistake to make."""
     with pytest.raises(MeasurementError, match="nobody prepares"):
-        measured(tensor_bundle, Need(Trials, "fp32"))
+        measured(tensor_bundle, Need(PreparationTrials, "fp32"))

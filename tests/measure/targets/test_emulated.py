@@ -22,7 +22,7 @@ from eyerace_parity.emulation.tiers import KNOWN
 from eyerace_parity.emulation.toolkit import Sources, obtain
 from eyerace_parity.evidence.answers import Execution
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.costs import Instructions
+from eyerace_parity.evidence.costs import InstructionCounts
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.targets.equipment import EmulatedTargets, runtime_of_the_run
 from eyerace_parity.recipes.build import build_variant
@@ -166,9 +166,9 @@ def test_wrong_results_of_one_processor_are_seen(image_bundle: Path) -> None:
     assert found["parity", tier.name].status is Status.BROKEN
 
 
-def counted(bundle: Path) -> Instructions:
+def counted(bundle: Path) -> InstructionCounts:
     """What the bundle's fp32 costs on the oldest tier."""
-    found = laboratory(bundle, equipment=Installed(bundle)).obtain(Need(Instructions, "fp32", OLD))
+    found = laboratory(bundle, equipment=Installed(bundle)).obtain(Need(InstructionCounts, "fp32", OLD))
     assert found.steady, found.unavailable or found.failure
     return found
 
@@ -208,7 +208,7 @@ def test_more_layers_are_a_regression_and_a_new_export_is_none(image_bundle: Pat
     targeted(image_bundle, OLD)
     release = counted(image_bundle)
 
-    def judged_against_it(found: Instructions) -> Judgement:
+    def judged_against_it(found: InstructionCounts) -> Judgement:
         assert found.provenance.artefact != release.provenance.artefact
         return item.judge(ClauseEvidence({need: release if need.baseline else found for need in item.needs}))
 

@@ -14,7 +14,6 @@ from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.emulation.toolkit import Sources
 from eyerace_parity.evidence.answers import Execution, Outputs
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.measure.measurers import content_key
 from eyerace_parity.measure.sample_selection import choose, margins
 from eyerace_parity.measure.targets import equipment, target_evidence
 from eyerace_parity.measure.targets.equipment import EmulatedTargets, runtime_of_the_run, tier_of
@@ -103,14 +102,12 @@ def test_a_guest_must_have_the_versions_of_the_run() -> None:
 
 def room(bundle: Path, answers: Callable[[Need[Outputs]], Outputs], *, everything: bool = False) -> TargetEvidence:
     """The room over a bundle, whose host answers so."""
-    return TargetEvidence(
-        bench(bundle), Local(), answers=answers, key=content_key, everything=everything, abandon=lambda: None
-    )
+    return TargetEvidence(bench(bundle), Local(), answers=answers, everything=everything, abandon=lambda: None)
 
 
 def selection(found: TargetEvidence) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Near and drawn samples, as the provenance names them."""
-    chosen = found._selection("int8")
+    chosen = found._selection(Need(Execution, "int8"))
     return chosen.near, chosen.drawn
 
 

@@ -10,7 +10,7 @@ import pytest
 from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.evidence.artefacts import Files, Graph, LayerSize
 from eyerace_parity.evidence.base import Provenance
-from eyerace_parity.evidence.costs import Instructions, Series, Timing
+from eyerace_parity.evidence.costs import InstructionCounts, Series, Timing
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.record.document import EvidenceEntry
 from eyerace_parity.release.history import AcceptedRelease
@@ -98,7 +98,7 @@ def test_instructions_stand_beside_limit_and_accepted_release() -> None:
     """Growth alone gives a limit too: the release's number and what it may grow by."""
 
     def counted(number: int, *, baseline: bool = False) -> EvidenceEntry:
-        fact = Instructions(provenance=Provenance(variant="int8", target="cortex-a72"), steady=(number, number))
+        fact = InstructionCounts(provenance=Provenance(variant="int8", target="cortex-a72"), steady=(number, number))
         return evidence(fact, target="cortex-a72", baseline=baseline)
 
     row = {"clause": "instructions_growth", "check": "arm64", "target": "cortex-a72", "value": 0.1, "limit": 0.02}

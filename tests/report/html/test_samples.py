@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.measure.kinds.flips import compute_flips
 from eyerace_parity.report.html.material import PageInput
@@ -26,7 +26,7 @@ def flipped(number: int) -> PageInput:
     right = np.eye(2, dtype=np.float32)[labels]
     wrong = np.eye(2, dtype=np.float32)[1 - labels]
     wrong[-1] = right[-1]
-    golden = Golden("sha256:0", tuple(f"{i}.png" for i in range(number + 1)), Contract.classes, labels)
+    golden = GoldenFacts("sha256:0", tuple(f"{i}.png" for i in range(number + 1)), Contract.classes, labels)
     outputs = {
         name: Outputs(Provenance(variant=name), {"scores": array}, len(array))
         for name, array in (("fp32", right), ("int8", wrong))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files, Graph, OperatorSignature
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.costs import Series, Timing
@@ -30,7 +30,7 @@ def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -
         name: Outputs(Provenance(variant=name), {"scores": array}, len(array))
         for name, array in (("fp32", RIGHT), ("int8", wrong))
     }
-    golden = Golden("sha256:0", ("a", "b", "c", "d"), ("x", "y"), LABELS if labelled else None)
+    golden = GoldenFacts("sha256:0", ("a", "b", "c", "d"), ("x", "y"), LABELS if labelled else None)
     return PageInput(known.record, known.entry, golden=golden, outputs=outputs)
 
 

@@ -17,21 +17,21 @@ import numpy as np
 from eyerace_parity.checks.base import SignificanceSource
 from eyerace_parity.core.result import HOST
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.costs import Footprint, Instructions, Series, Soak, Timing
-from eyerace_parity.evidence.flips import FlipLedger
+from eyerace_parity.evidence.costs import Footprint, InstructionCounts, Series, Soak, Timing
+from eyerace_parity.evidence.registry import KINDS, Runs
 from eyerace_parity.judging import judge
-from eyerace_parity.measure.kinds import flips
+from eyerace_parity.measure.measurer import derivation_of
 from eyerace_parity.stats.classification import decisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eyerace_parity.checks.base import PlannedClause
-    from eyerace_parity.evidence.source import Source
     from eyerace_parity.extensions.selftest.examiner import Examiner
+    from eyerace_parity.measure.laboratory import Laboratory
 
 E = TypeVar("E")
 
@@ -58,6 +58,7 @@ class Degradation:
         worsen: From evidence, strength, random numbers and golden facts to worse evidence.
         told: From a strength to words.
         target: Whether it is looked for on targets.
+        random: Whether there is chance in it, so that one trial does not tell.
     """
 
     name: str
@@ -65,9 +66,16 @@ class Degradation:
     families: frozenset[str]
     least: float
     most: float
-    worsen: Callable[[Any, float, np.random.Generator, Golden], Any]
+    worsen: Callable[[Any, float, np.random.Generator, GoldenFacts], Any]
     told: Callable[[float], str]
     target: bool = False
+    random: bool = True
+
+    def touches(self, need: Need[Any], variant: str) -> bool:
+        """Whether evidence is worse of a variant that has this fault, be it computed from evidence that is."""
+        if KINDS.of(need.kind).runs is Runs.DERIVED:
+            return any(self.touches(needed, variant) for needed in derivation_of(need.kind).inputs(need))
+        return need.kind is self.kind and need.variant == variant and not need.baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ class DetectionLimit:
 class DegradedSource:
     """A source whose evidence of one variant is worse than it was measured."""
 
-    source: Source
+    source: Laboratory
     dose: Degradation
     variant: str
     strength: float
@@ -118,19 +126,12 @@ class DegradedSource:
         return self.source.key(need)
 
     def _obtain(self, need: Need[Any]) -> Any:
-        if need.kind is FlipLedger and self.dose.kind is Outputs and self.variant in {need.variant, need.versus}:
-            return self._flips(need)
-        evidence = self.source.obtain(need)
-        if need.kind is self.dose.kind and need.variant == self.variant and not need.baseline:
-            return self.dose.worsen(evidence, self.strength, self.random, self.source.obtain(Need(Golden)))
-        return evidence
-
-    def _flips(self, need: Need[FlipLedger]) -> FlipLedger:
-        good = self.source.obtain(need)
-        contract = self.source.contract  # type: ignore[attr-defined]
-        ours = self.obtain(Need(Outputs, need.variant, need.target))
-        theirs = self.obtain(Need(Outputs, need.versus, need.target, baseline=need.baseline))
-        return flips.compute_flips(contract, self.source.obtain(Need(Golden)), {}, ours, theirs, source=good.provenance)
+        if not self.dose.touches(need, self.variant):
+            return self.source.obtain(need)
+        if KINDS.of(need.kind).runs is Runs.DERIVED:
+            return derivation_of(need.kind).derive(self.source.contract, need, self, {})
+        golden = self.source.obtain(Need(GoldenFacts))
+        return self.dose.worsen(self.source.obtain(need), self.strength, self.random, golden)
 
 
 def limits_of(examiner: Examiner, doses: Sequence[Degradation], variants: Sequence[str]) -> list[DetectionLimit]:
@@ -170,7 +171,7 @@ def bisect(seen: Callable[[float], bool], least: float, most: float) -> float | 
 
 
 def _limit(examiner: Examiner, dose: Degradation, variant: str, clauses: Sequence[PlannedClause]) -> DetectionLimit:
-    trials = 1 if dose.kind in _FIXED else TRIALS  # where there is no chance in it, one trial tells
+    trials = TRIALS if dose.random else 1
 
     def worsened(strength: float, trial: int) -> DegradedSource:
         random = np.random.default_rng([trial, len(dose.name)])
@@ -200,8 +201,8 @@ def _clauses(examiner: Examiner, dose: Degradation, variant: str) -> list[Planne
         own = planned.case.name == variant and (planned.case.target != HOST) == dose.target
         if not own or (dose.families and planned.clause.check not in dose.families):
             continue
-        kinds = {need.kind for need in planned.needs if need.variant == variant and not need.baseline}
-        if dose.kind in kinds or (dose.kind is Outputs and FlipLedger in kinds):
+        own_needs = [need for need in planned.needs if need.variant == variant and not need.baseline]
+        if any(dose.touches(need, variant) for need in own_needs):
             found.append(planned)
     held = [planned for planned in found if examiner.clean(planned).status.passes]
     return sorted(
@@ -212,7 +213,7 @@ def _clauses(examiner: Examiner, dose: Degradation, variant: str) -> list[Planne
 # ---- what is worsened ------------------------------------------------------------------------------------------------
 
 
-def _wrong(outputs: Outputs, share: float, random: np.random.Generator, golden: Golden) -> Outputs:
+def _wrong(outputs: Outputs, share: float, random: np.random.Generator, golden: GoldenFacts) -> Outputs:
     """Decide a share of the rightly decided samples wrongly: the best score changes places with another."""
     name = next(name for name, array in outputs.arrays.items() if array.ndim == 2)  # noqa: PLR2004 - one score a class
     scores = np.array(outputs.arrays[name])
@@ -227,7 +228,7 @@ def _wrong(outputs: Outputs, share: float, random: np.random.Generator, golden: 
     return dataclasses.replace(outputs, arrays={**outputs.arrays, name: scores})
 
 
-def _noisy(outputs: Outputs, share: float, random: np.random.Generator, _golden: Golden) -> Outputs:
+def _noisy(outputs: Outputs, share: float, random: np.random.Generator, _golden: GoldenFacts) -> Outputs:
     """Add noise of a share of each output's root mean square."""
     arrays = {}
     for name, array in outputs.arrays.items():
@@ -237,7 +238,7 @@ def _noisy(outputs: Outputs, share: float, random: np.random.Generator, _golden:
     return dataclasses.replace(outputs, arrays=arrays)
 
 
-def _scaled(outputs: Outputs, share: float, _random: np.random.Generator, _golden: Golden) -> Outputs:
+def _scaled(outputs: Outputs, share: float, _random: np.random.Generator, _golden: GoldenFacts) -> Outputs:
     arrays = {
         name: (array.astype(np.float64) * (1 + share)).astype(array.dtype) for name, array in outputs.arrays.items()
     }
@@ -250,7 +251,7 @@ def _bigger(files: Files, share: float, *_: object) -> Files:
     )
 
 
-def _slower(timing: Timing, share: float, random: np.random.Generator, _golden: Golden) -> Timing:
+def _slower(timing: Timing, share: float, random: np.random.Generator, _golden: GoldenFacts) -> Timing:
     """Let every run take longer; which runs there were is drawn again."""
     place = random.integers(0, len(timing.runs.wall_ms), len(timing.runs.wall_ms))
 
@@ -278,15 +279,13 @@ def _leaking(soak: Soak, kilobytes: float, *_: object) -> Soak:
     return soak.model_copy(update={"resident_bytes": held})
 
 
-def _longer(counted: Instructions, share: float, *_: object) -> Instructions:
+def _longer(counted: InstructionCounts, share: float, *_: object) -> InstructionCounts:
     return counted.model_copy(update={"steady": tuple(round(count * (1 + share)) for count in counted.steady)})
 
 
 def _percent(what: str) -> Callable[[float], str]:
     return lambda share: f"{100 * share:.2g} % {what}" if share < 1 else f"{100 * share:.0f} % {what}"
 
-
-_FIXED: Final = frozenset({Files, Footprint, Soak, Instructions})
 
 DOSES: Final = (
     Degradation(
@@ -309,15 +308,41 @@ DOSES: Final = (
     ),
     Degradation("noise", Outputs, frozenset(), 1e-7, 10, _noisy, _percent("noise on the answers")),
     Degradation("scale", Outputs, frozenset(), 1e-7, 100, _scaled, _percent("more on all scores")),
-    Degradation("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("more bytes in the file")),
+    Degradation("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("more bytes in the file"), random=False),
     Degradation("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("more time for an inference")),
-    Degradation("memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory")),
-    Degradation("cold start", Footprint, frozenset({"memory"}), 1e-2, 1000, _colder, _percent("more time to start")),
     Degradation(
-        "leak", Soak, frozenset({"memory"}), 1e-2, 1e6, _leaking, lambda size: f"{size:.2g} kB that every run keeps"
+        "memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory"), random=False
     ),
     Degradation(
-        "instructions", Instructions, frozenset(), 1e-3, 10, _longer, _percent("more instructions"), target=True
+        "cold start",
+        Footprint,
+        frozenset({"memory"}),
+        1e-2,
+        1000,
+        _colder,
+        _percent("more time to start"),
+        random=False,
+    ),
+    Degradation(
+        "leak",
+        Soak,
+        frozenset({"memory"}),
+        1e-2,
+        1e6,
+        _leaking,
+        lambda size: f"{size:.2g} kB that every run keeps",
+        random=False,
+    ),
+    Degradation(
+        "instructions",
+        InstructionCounts,
+        frozenset(),
+        1e-3,
+        10,
+        _longer,
+        _percent("more instructions"),
+        target=True,
+        random=False,
     ),
 )
 """What is looked for by worsening evidence."""

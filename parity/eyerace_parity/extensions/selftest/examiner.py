@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import ContractError, ParityError
 from eyerace_parity.core.result import HOST, Identity, Judgement, Status, Verdict
-from eyerace_parity.evidence.answers import Golden, Outputs
-from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
-from eyerace_parity.evidence.costs import Footprint, PeerTiming, Soak, Timing
-from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.registry import KINDS, Runs
 from eyerace_parity.extensions.selftest.model import Detection, Expected, FaultResult, PlantedFault
 from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Workshop, name_of
 from eyerace_parity.golden.base import GoldenSetProxy
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
 from eyerace_parity.measure.laboratory import Laboratory
+from eyerace_parity.measure.measurer import derivation_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,10 +36,6 @@ if TYPE_CHECKING:
     from eyerace_parity.golden.base import GoldenSet
     from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.measure.targets.equipment import TargetEquipment
-
-_FREE: Final = frozenset({Golden, Graph, Files, Lineage, KnownFlips})
-"""Kinds of evidence that only reading files gives."""
-
 
 ROOM: Final = 1 << 30
 """Bytes of prepared samples that are kept; what does not fit is prepared again."""
@@ -281,15 +276,11 @@ def _costs_nothing(planned: PlannedClause, measured: set[tuple[type[Any], str]])
 
 
 def _is_measured(need: Need[Any], measured: set[tuple[type[Any], str]]) -> bool:
-    if need.kind in _FREE:
-        return True
-    if need.kind is FlipLedger:
-        return {(Outputs, need.variant), (Outputs, need.versus)} <= measured
-    return need.kind not in _TIMED and (need.kind, need.variant) in measured
-
-
-_TIMED: Final = frozenset({Timing, PeerTiming, Footprint, Soak})
-"""Kinds that are measured anew for every variant, and so only where they are expected."""
+    declared = KINDS.of(need.kind)
+    if declared.runs is Runs.DERIVED:
+        return all(_is_measured(needed, measured) for needed in derivation_of(need.kind).inputs(need))
+    # Times are taken anew for every variant, and so only where they are expected.
+    return declared.cheap or (not declared.alone and (need.kind, need.variant) in measured)
 
 
 def _gone(identity: Identity) -> Verdict:

@@ -13,8 +13,10 @@ import numpy as np
 
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import ArtefactError, MeasurementError, WorkerDied
+from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Execution
 from eyerace_parity.measure.batching import batch_of, rows_of
+from eyerace_parity.measure.measurer import TargetFailure, TargetMeasurer
 from eyerace_parity.runners.onnxruntime import model_of, session_of
 
 if TYPE_CHECKING:
@@ -27,17 +29,6 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
     from eyerace_parity.measure.sample_selection import SampleSelection
 
-CODE: Final = (
-    "measure/kinds/execution.py",
-    "measure/batching.py",
-    "runners/onnxruntime.py",
-    "isolation/worker.py",
-    "golden/dataset.py",
-    "golden/images.py",
-    "golden/tensors.py",
-    "preprocess/apply.py",
-)
-"""The code whose change makes earlier executions worthless."""
 
 THREADS: Final = 1
 """One thread an inference: the numbers then do not depend on how many cores there are."""
@@ -58,29 +49,11 @@ class LoadableModel:
     session: Session
 
 
-class TargetFailure(Exception):  # noqa: N818 - a finding, not a fault
-    """The file could not be loaded or run there.
-
-    Attributes:
-        failure: Why, as a sentence.
-        signal: Signal that ended the process, where one did.
-        next_step: What to do about it.
-    """
-
-    def __init__(self, failure: str, *, signal: int | None = None, next_step: str = "") -> None:
-        super().__init__(failure)
-        self.failure = failure
-        self.signal = signal
-        self.next_step = next_step
-
-
 def provenance(
     bench: MeasurementContext,
     need: Need[Execution],
     selection: SampleSelection,
     identity: Mapping[str, str],
-    *,
-    machine: bool,
 ) -> Provenance:
     """Say where an execution comes from.
 
@@ -89,7 +62,6 @@ def provenance(
         need: What is wanted.
         selection: The samples.
         identity: All of the target that could change a number.
-        machine: Whether this machine's own processor executes, and not an emulated one.
     """
     chosen = {"near": selection.near, "drawn": selection.drawn}
     settings = (
@@ -99,7 +71,8 @@ def provenance(
         | dict(identity)
     )
     found = bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
-    return found if machine else found.model_copy(update={"machine": ""})
+    # On the host this machine's own processor executes, elsewhere an emulated one.
+    return found if need.target == HOST else found.model_copy(update={"machine": ""})
 
 
 def prepare(bench: MeasurementContext, variant: str) -> LoadableModel:
@@ -138,13 +111,12 @@ def load(guest: RuntimeWorker, prepared: LoadableModel) -> None:
         raise died(error) from error
 
 
-def execute(
+def execute(  # noqa: PLR0917 - what the target executor calls every measurer with
     bench: MeasurementContext,
     guest: RuntimeWorker,
     need: Need[Execution],
     source: Provenance,
     selection: SampleSelection,
-    *,
     done: Callable[[], None],
 ) -> Execution:
     """Load a file in a guest and run it on the chosen samples, one at a time. What fails there is a finding.
@@ -236,3 +208,8 @@ def _refused(guest: RuntimeWorker, variant: str, error: MeasurementError) -> boo
     except MeasurementError:
         return False
     return True
+
+
+EXECUTION: Final = TargetMeasurer(
+    provenance, steps=lambda selection: len(selection.samples), execute=execute, failed=failure, selects=True
+)

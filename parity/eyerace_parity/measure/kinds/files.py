@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import ArtefactError
 from eyerace_parity.evidence.artefacts import Files
-from eyerace_parity.measure.context import inside
-from eyerace_parity.runners.artefact_files import artefact, external_locations
+from eyerace_parity.measure.measurer import Measurer
+from eyerace_parity.runners.artefact_files import artefact, external_locations, lies_inside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 LEVEL: Final = 6
 """Level of deflate: zlib's default, which app stores use."""
 
-CODE: Final = ("measure/kinds/files.py", "runners/artefact_files.py")
 
 _CHUNK: Final = 1 << 20
 
@@ -53,7 +52,7 @@ def _beside(bench: MeasurementContext, variant: str, path: Path) -> list[Path]:
         return []
     found = []
     for location in external_locations(path):
-        place = inside(bench.contract, path, location)
+        place = lies_inside(bench.contract.root, path, location)
         if place is None:
             reason = f"{variant}: its external data {location!r} lie outside the bundle"
             raise ArtefactError(reason, next_step="move them into the bundle, or export the model as one file")
@@ -72,3 +71,6 @@ def _measure(path: Path) -> tuple[int, int]:
             size += len(chunk)
             packed += len(packer.compress(chunk))
     return size, packed + len(packer.flush())
+
+
+FILES: Final = Measurer(provenance, measure)

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.flips import Flip, FlipLedger
+from eyerace_parity.measure.measurer import Derivation
 from eyerace_parity.stats.classification import decisions, flips
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.answers import Golden, Outputs
     from eyerace_parity.evidence.base import Array, Provenance
+    from eyerace_parity.evidence.source import Source
     from eyerace_parity.stats.classification import Indices
 
-CODE: Final = ("measure/kinds/flips.py", "stats/classification.py")
 
 MOST_ROWS: Final = 1000
 """Flips that a ledger lists: beyond them a record would grow, and nobody reads on."""
@@ -29,7 +31,7 @@ Kind = Literal["harmed", "mended", "moved", "unlabelled"]
 
 def compute_flips(
     contract: Contract,
-    golden: Golden,
+    golden: GoldenFacts,
     columns: Mapping[str, Sequence[str]],
     candidate: Outputs,
     other: Outputs,
@@ -91,7 +93,7 @@ def compute_flips(
     )
 
 
-def _failure(ours: Array | None, theirs: Array | None, golden: Golden) -> str:
+def _failure(ours: Array | None, theirs: Array | None, golden: GoldenFacts) -> str:
     """Say why decisions cannot be compared, or nothing."""
     if ours is None or theirs is None:
         return "the output of scores is missing"
@@ -101,3 +103,22 @@ def _failure(ours: Array | None, theirs: Array | None, golden: Golden) -> str:
     if not (np.isfinite(ours.astype(np.float64)).all() and np.isfinite(theirs.astype(np.float64)).all()):
         return "some scores are not finite"
     return ""
+
+
+def _inputs(need: Need[FlipLedger]) -> tuple[Need[GoldenFacts], Need[Outputs], Need[Outputs]]:
+    ours = Need(Outputs, need.variant, need.target)
+    return Need(GoldenFacts), ours, Need(Outputs, need.versus, need.target, baseline=need.baseline)
+
+
+def _derive(
+    contract: Contract, need: Need[FlipLedger], source: Source, columns: Mapping[str, Sequence[str]]
+) -> FlipLedger:
+    """The flips of a variant against another's answers, or the release's."""
+    golden_facts, our_need, their_need = _inputs(need)
+    golden, ours, theirs = source.obtain(golden_facts), source.obtain(our_need), source.obtain(their_need)
+    settings = ours.provenance.settings | {"versus": need.versus, "versus_evidence": source.key(their_need)}
+    stated = ours.provenance.model_copy(update={"settings": settings, "cached": False})
+    return compute_flips(contract, golden, columns, ours, theirs, source=stated)
+
+
+FLIPS: Final = Derivation(_inputs, _derive)

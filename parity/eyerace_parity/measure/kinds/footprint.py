@@ -14,6 +14,7 @@ from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementEr
 from eyerace_parity.evidence.costs import Footprint, Preflight
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.batching import batch_of
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.runners.artefact_files import artefact
 from eyerace_parity.runners.onnxruntime import model_of, refusal
 
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 PROCESSES: Final = 3
 """Fresh processes of a footprint."""
 
-CODE: Final = (
-    "measure/kinds/footprint.py",
-    "measure/batching.py",
-    "isolation/connection.py",
-    "isolation/runtime_worker.py",
-    "isolation/worker.py",
-    "runners/onnxruntime.py",
-)
 
 _SESSION: Final = "model"
 
@@ -196,3 +189,8 @@ def _try(
     finally:
         guest.close()
     return ProcessRun(loaded, ran)
+
+
+PREFLIGHT: Final = Measurer(preflight_provenance, measure_preflight, require=require_preflight)
+
+FOOTPRINT: Final = Measurer(footprint_provenance, measure_footprint)

@@ -13,13 +13,15 @@ import numpy as np
 
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
-from eyerace_parity.evidence.costs import Instructions
+from eyerace_parity.evidence.costs import InstructionCounts
 from eyerace_parity.measure.batching import batch_of
-from eyerace_parity.measure.kinds.execution import THREADS, TargetFailure, died, prepare
+from eyerace_parity.measure.kinds.execution import THREADS, died, prepare
+from eyerace_parity.measure.measurer import TargetFailure, TargetMeasurer
+from eyerace_parity.measure.sample_selection import NO_SAMPLES, SampleSelection
 from eyerace_parity.preprocess.apply import profile_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from eyerace_parity.contract.variants import Session
@@ -33,14 +35,6 @@ REPEATS: Final = 2
 STEADY: Final = 1
 """Later runs of each session."""
 
-CODE: Final = (
-    "measure/kinds/instructions.py",
-    "measure/batching.py",
-    "runners/onnxruntime.py",
-    "isolation/worker.py",
-    "emulation/icount.c",
-)
-"""The code whose change makes earlier counts worthless."""
 
 IDENTITY: Final = (
     b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
@@ -70,7 +64,9 @@ class RunCounts:
     steady: tuple[int, ...]
 
 
-def provenance(bench: MeasurementContext, need: Need[Instructions], identity: Mapping[str, str]) -> Provenance:
+def provenance(
+    bench: MeasurementContext, need: Need[InstructionCounts], _selection: SampleSelection, identity: Mapping[str, str]
+) -> Provenance:
     """Say where a count comes from, without counting.
 
     The input is named by its own digest, not by that of the golden set: a sample that joins the set changes no count.
@@ -92,8 +88,13 @@ def provenance(bench: MeasurementContext, need: Need[Instructions], identity: Ma
 
 
 def measure(
-    bench: MeasurementContext, guest: RuntimeWorker, need: Need[Instructions], source: Provenance
-) -> Instructions:
+    bench: MeasurementContext,
+    guest: RuntimeWorker,
+    need: Need[InstructionCounts],
+    source: Provenance,
+    _selection: SampleSelection = NO_SAMPLES,
+    _done: Callable[[], None] = lambda: None,
+) -> InstructionCounts:
     """Count in an open guest. A file that is refused, or of which the guest dies, is a finding.
 
     Args:
@@ -112,18 +113,20 @@ def measure(
     feeds = _feeds(bench, need.variant)
     prepared = prepare(bench, need.variant)
     if isinstance(prepared.model, ArtefactError):
-        return _failed(source, TargetFailure(prepared.model.reason, next_step=prepared.model.next_step))
+        return _failed(source, NO_SAMPLES, TargetFailure(prepared.model.reason, next_step=prepared.model.next_step))
     try:
         counts = count(guest, prepared.model, prepared.session, feeds)
     except ArtefactError as error:
         if error.transient:
             raise
         return _failed(
-            source, TargetFailure(f"the runtime refuses the file: {error.reason}", next_step=error.next_step)
+            source,
+            NO_SAMPLES,
+            TargetFailure(f"the runtime refuses the file: {error.reason}", next_step=error.next_step),
         )
     except WorkerDied as error:
-        return _failed(source, died(error))
-    return Instructions(provenance=source, load=counts.load, first=counts.first, steady=counts.steady)
+        return _failed(source, NO_SAMPLES, died(error))
+    return InstructionCounts(provenance=source, load=counts.load, first=counts.first, steady=counts.steady)
 
 
 def count(guest: RuntimeWorker, model: bytes | Path, settings: Session, feeds: Mapping[str, Array]) -> RunCounts:
@@ -158,13 +161,15 @@ def count(guest: RuntimeWorker, model: bytes | Path, settings: Session, feeds: M
     return RunCounts(tuple(load), tuple(first), tuple(steady))
 
 
-def unavailable(source: Provenance, reason: str, next_step: str = "") -> Instructions:
+def unavailable(source: Provenance, reason: str, next_step: str = "") -> InstructionCounts:
     """Evidence that nothing can be counted there. It is not to be kept: tomorrow there may be a compiler."""
-    return Instructions(provenance=source, unavailable=reason, next_step=next_step)
+    return InstructionCounts(provenance=source, unavailable=reason, next_step=next_step)
 
 
-def _failed(source: Provenance, failed: TargetFailure) -> Instructions:
-    return Instructions(provenance=source, failure=failed.failure, signal=failed.signal, next_step=failed.next_step)
+def _failed(source: Provenance, _selection: SampleSelection, failed: TargetFailure) -> InstructionCounts:
+    return InstructionCounts(
+        provenance=source, failure=failed.failure, signal=failed.signal, next_step=failed.next_step
+    )
 
 
 def _feeds(bench: MeasurementContext, variant: str) -> dict[str, Array]:
@@ -181,3 +186,12 @@ def _first_sample(bench: MeasurementContext, variant: str) -> str:
     profile = bench.contract.preprocess_of(variant)
     prepared = "" if profile is None else profile_digest(profile)
     return json_digest({"sample": bench.golden().identity(0), "profile": prepared, "by": bench.decoding_settings()})
+
+
+INSTRUCTIONS: Final = TargetMeasurer(
+    provenance,
+    steps=lambda _selection: REPEATS * (2 + STEADY),  # sessions made, first runs and later ones
+    execute=measure,
+    failed=_failed,
+    uncountable=unavailable,
+)

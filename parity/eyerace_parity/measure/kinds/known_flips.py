@@ -14,13 +14,13 @@ from eyerace_parity.core.errors import InputChanged
 from eyerace_parity.core.files import display_path
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.flips import KnownFlips
+from eyerace_parity.measure.measurer import Measurer
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Need
     from eyerace_parity.measure.context import MeasurementContext
 
-CODE: Final = ("measure/kinds/known_flips.py",)
 
 _MAX_BYTES: Final = 1 << 24
 """Most that the file may hold: nobody has looked at so many flips."""
@@ -105,3 +105,6 @@ def _body(contract: Contract) -> bytes:
             return file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return b""
+
+
+KNOWN_FLIPS: Final = Measurer(provenance, measure)

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from eyerace_parity.contract.model import Contract  # noqa: TC001 - types of a public function
+from typing import TYPE_CHECKING, Final
+
 from eyerace_parity.core.digests import file_digest
 from eyerace_parity.evidence.artefacts import Lineage
 from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.recipes.lineage import current_lineage, read_stamp
+
+if TYPE_CHECKING:
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.base import Need
+    from eyerace_parity.measure.context import MeasurementContext
+
+
+def provenance(bench: MeasurementContext, need: Need[Lineage]) -> Provenance:
+    """Say where the lineage comes from."""
+    return bench.provenance(need.variant, target=need.target, runtime="")
+
+
+def measure(bench: MeasurementContext, need: Need[Lineage], source: Provenance) -> Lineage:
+    """Read the lineage; see :func:`read_lineage`."""
+    return read_lineage(bench.contract, need.variant).model_copy(update={"provenance": source})
 
 
 def read_lineage(contract: Contract, variant: str) -> Lineage:
@@ -23,3 +40,6 @@ def read_lineage(contract: Contract, variant: str) -> Lineage:
         stamped=stamped,
         current=current_lineage(contract, variant),
     )
+
+
+LINEAGE: Final = Measurer(provenance, measure)

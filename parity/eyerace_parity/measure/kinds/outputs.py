@@ -10,13 +10,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import count
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.measure.batching import batch_of, rows_at_once, rows_of
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.runners.registry import open_runner
 
 if TYPE_CHECKING:
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
     from eyerace_parity.runners.base import Runner
 
-CODE = (
-    "measure/kinds/outputs.py",
-    "measure/batching.py",
-    "runners/onnxruntime.py",
-    "runners/torch.py",
-    "isolation/worker.py",
-    "golden/dataset.py",
-    "golden/images.py",
-    "golden/tensors.py",
-    "preprocess/apply.py",
-)
-"""The code whose change makes earlier outputs worthless."""
 
 _POLL_SECONDS = 0.1
 
@@ -146,3 +135,6 @@ class _Gathering:
                     next_step="an output whose shape depends on the sample cannot be compared: give it a fixed shape",
                 )
             place[samples.start : samples.stop] = value
+
+
+OUTPUTS: Final = Measurer(provenance, measure)

@@ -16,6 +16,7 @@ from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.costs import PeerTiming, Series
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.batching import batch_of
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.runners.onnxruntime import model_of
 
 if TYPE_CHECKING:
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
 RUNS: Final = 100
 """Steady runs of each: enough to prove a median that lies a little off its limit."""
 
-CODE: Final = (
-    "measure/kinds/peer_timing.py",
-    "measure/batching.py",
-    "isolation/connection.py",
-    "isolation/runtime_worker.py",
-    "isolation/worker.py",
-)
 
 _TURN: Final = 5
 _SESSION: Final = "model"
@@ -132,3 +126,6 @@ def _in_turns(
 
 def _ms(nanoseconds: Array) -> tuple[float, ...]:
     return tuple(int(value) / 1e6 for value in nanoseconds)
+
+
+PEER_TIMING: Final = Measurer(provenance, measure)

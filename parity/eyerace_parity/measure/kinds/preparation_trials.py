@@ -14,11 +14,11 @@ from eyerace_parity.contract.data import ImageSet, Preprocess
 from eyerace_parity.core.errors import MeasurementError, ParityError, is_transient
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.diagnostics import PreparationTrial, Trials
+from eyerace_parity.evidence.diagnostics import PreparationTrial, PreparationTrials
 from eyerace_parity.measure import recorded
 from eyerace_parity.measure.batching import rows_of
 from eyerace_parity.measure.kinds import outputs
-from eyerace_parity.measure.kinds.outputs import CODE as OUTPUTS_CODE
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.preprocess.apply import profile_digest
 from eyerace_parity.preprocess.variations import variations
 from eyerace_parity.runners.registry import open_runner
@@ -35,13 +35,12 @@ SAMPLES: Final = 32
 """Samples of each experiment, classes in turn."""
 
 SEED: Final = 32
-CODE: Final = ("measure/kinds/preparation_trials.py", *OUTPUTS_CODE)
 
 _PICTURE: Final = 3
 _TABLE: Final = 2
 
 
-def provenance(bench: MeasurementContext, need: Need[Trials]) -> Provenance:
+def provenance(bench: MeasurementContext, need: Need[PreparationTrials]) -> Provenance:
     """Say where the answers come from."""
     settings = bench.session_settings(need.variant, threads=1) | bench.decoding_settings()
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
@@ -54,7 +53,7 @@ def provenance(bench: MeasurementContext, need: Need[Trials]) -> Provenance:
     return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: MeasurementContext, need: Need[Trials], source: Provenance) -> Trials:
+def measure(bench: MeasurementContext, need: Need[PreparationTrials], source: Provenance) -> PreparationTrials:
     """Run the samples in every way.
 
     Raises:
@@ -81,7 +80,7 @@ def measure(bench: MeasurementContext, need: Need[Trials], source: Provenance) -
             if found is not None:
                 trials.append(_trial(told, found, reference))
             task.advance()
-    return Trials(provenance=source, samples=samples, size=size, trials=tuple(trials))
+    return PreparationTrials(provenance=source, samples=samples, size=size, trials=tuple(trials))
 
 
 def _trial(told: str, found: Array, reference: Array | None) -> PreparationTrial:
@@ -152,4 +151,4 @@ def _run(
     return np.concatenate(rows)
 
 
-# ---- the usual mistakes ----------------------------------------------------------------------------------------------
+PREPARATION_TRIALS: Final = Measurer(provenance, measure)

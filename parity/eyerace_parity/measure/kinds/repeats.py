@@ -9,7 +9,7 @@ import numpy as np
 from eyerace_parity.core.errors import GoldenError, MeasurementError
 from eyerace_parity.evidence.answers import Repeats
 from eyerace_parity.measure.batching import batch_of, rows_of, takes_batches
-from eyerace_parity.measure.kinds.outputs import CODE as OUTPUTS_CODE
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.runners.registry import open_runner
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ SAMPLES: Final = 8
 
 SEED: Final = 8
 """Seed of their choice, the same for every variant."""
-
-CODE: Final = ("measure/kinds/repeats.py", *OUTPUTS_CODE)
 
 
 def chosen(total: int) -> tuple[int, ...]:
@@ -95,3 +93,6 @@ def _batched(
         if error.transient:
             raise
         return {}, error.reason
+
+
+REPEATS: Final = Measurer(provenance, measure)

@@ -19,6 +19,7 @@ from eyerace_parity.evidence.diagnostics import LayerGain, Sensitivity
 from eyerace_parity.isolation import worker
 from eyerace_parity.measure.batching import batch_of, evenly
 from eyerace_parity.measure.kinds.weights import parsed
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.recipes.quantise import prepared, quantise, quantised_operators
 from eyerace_parity.runners.artefact_files import contents
 from eyerace_parity.stats.differences import sqnr_db
@@ -50,13 +51,6 @@ NEAR: Final = 40.0
 RUINED: Final = 6.0
 """dB below which a file is hardly what any recipe makes, so that this is seen to first."""
 
-CODE: Final = (
-    "measure/kinds/sensitivity.py",
-    "measure/batching.py",
-    "measure/kinds/weights.py",
-    "recipes/quantise.py",
-    "recipes/calibrate.py",
-)
 
 _SHARE: Final = 0.25
 """Of the worst layer's gain that another must have to be named beside it."""
@@ -292,3 +286,6 @@ def _without(bench: MeasurementContext, recipe: QuantiseStaticRecipe, names: Seq
     """Carry out the recipe with some more layers excluded."""
     exclude = (*recipe.exclude, *(glob.escape(name) for name in names))
     return quantise(bench.contract, recipe.model_copy(update={"exclude": exclude}), bench.progress)
+
+
+SENSITIVITY: Final = Measurer(provenance, measure)

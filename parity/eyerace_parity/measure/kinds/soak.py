@@ -14,6 +14,7 @@ from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.costs import Soak
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.kinds import footprint
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.stats.stopping_rules import runs_of_soak
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ PARTS: Final = 10
 SAMPLES: Final = 8
 """Golden samples that take turns: what grows with the sizes of the inputs is then not mistaken for a leak."""
 
-CODE: Final = ("measure/kinds/soak.py", "stats/stopping_rules.py", *footprint.CODE)
 
 _SESSION: Final = "model"
 
@@ -80,3 +80,6 @@ def _held_by(guest: RuntimeWorker) -> int:
             next_step="judge memory_leak on Linux or Windows, or leave it out here with -k 'not memory_leak'",
         )
     return held
+
+
+SOAK: Final = Measurer(provenance, measure)

@@ -23,11 +23,11 @@ import numpy as np
 from eyerace_parity.core import machine
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.costs import Series, Timing
-from eyerace_parity.golden.base import preparation, timed
+from eyerace_parity.golden.base import timed
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.batching import batch_of
-from eyerace_parity.measure.isolated_worker import ProxyGoldenSet
 from eyerace_parity.measure.kinds.system_noise import NoiseWatch
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.runners.onnxruntime import model_of
 from eyerace_parity.runners.registry import open_runner
 from eyerace_parity.stats.sequential import looks_until
@@ -42,16 +42,6 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
     from eyerace_parity.stats.stopping_rules import Part, StoppingRules
 
-CODE: Final = (
-    "measure/kinds/timing.py",
-    "golden/base.py",
-    "stats/stopping_rules.py",
-    "measure/kinds/system_noise.py",
-    "measure/batching.py",
-    "isolation/connection.py",
-    "isolation/runtime_worker.py",
-    "isolation/worker.py",
-)
 
 _CHUNK: Final = 10
 _IN_WORKER: Final = "a process of its own"
@@ -256,14 +246,7 @@ def _preprocessing(bench: MeasurementContext, variant: str, asked: StoppingRules
     if profile is None:
         return None
     golden = bench.golden()
-
-    def take(begin: int, end: int) -> Array:
-        # Where another process prepares the samples, it takes the times, too.
-        if isinstance(golden, ProxyGoldenSet):
-            return golden.times(begin, end, profile)
-        return preparation(golden, begin, end, profile)
-
-    return _series(take, asked, "preprocessing")
+    return _series(lambda begin, end: golden.times(begin, end, profile), asked, "preprocessing")
 
 
 def _deciding(bench: MeasurementContext, outputs: Mapping[str, Array], asked: StoppingRules) -> Series | None:
@@ -292,3 +275,6 @@ def _series(take: Callable[[int, int], Array], asked: StoppingRules, part: Part)
 
 def _ms(nanoseconds: Array) -> tuple[float, ...]:
     return tuple(int(value) / 1e6 for value in nanoseconds)
+
+
+TIMING: Final = Measurer(provenance, measure)

@@ -19,6 +19,7 @@ from eyerace_parity.core.errors import NEXT_STEP_MEMORY, MeasurementError, Parit
 from eyerace_parity.evidence.diagnostics import LayerPair, ValueRange, Weights
 from eyerace_parity.isolation import worker
 from eyerace_parity.measure.batching import batch_of, evenly
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.runners.artefact_files import contents
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 SAMPLES: Final = 4
 """Golden samples whose activations are looked at."""
 
-CODE: Final = ("measure/kinds/weights.py", "measure/batching.py", "isolation/worker.py")
 
 _PRODUCTS: Final = frozenset({"Conv", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 _SUFFIX: Final = "_quant"
@@ -397,3 +397,6 @@ def _mismatched(model: onnx.ModelProto) -> Iterator[str]:
 
 def _figure(array: NDArray[Any]) -> str:
     return f"{array.reshape(()).item():.6g}"
+
+
+WEIGHTS: Final = Measurer(provenance, measure)

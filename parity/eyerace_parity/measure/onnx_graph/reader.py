@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from eyerace_parity.evidence.artefacts import Graph, PortFact
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.codec import decode
 from eyerace_parity.isolation.apart import answer_stream, read_apart
+from eyerace_parity.measure.measurer import Measurer
 from eyerace_parity.measure.onnx_graph.layers import element_type, weigh_layers
 from eyerace_parity.measure.onnx_graph.macs import count_work
 from eyerace_parity.measure.onnx_graph.shapes import subgraphs
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import onnx
 
     from eyerace_parity.contract.model import Contract
+    from eyerace_parity.evidence.base import Need
+    from eyerace_parity.measure.context import MeasurementContext
 
 DEFAULT_DOMAIN: Final = "ai.onnx"
 """How the default operator set is called here; files also write it as an empty text."""
@@ -296,6 +300,19 @@ def graph_of(contract: Contract, variant: str) -> Graph:
         return Graph(provenance=provenance, failure=error.reason)
     except RecordError as error:
         return Graph(provenance=provenance, failure=error.reason)
+
+
+def provenance(bench: MeasurementContext, need: Need[Graph]) -> Provenance:
+    """Say where the facts come from: the file, and the library that parses it."""
+    return bench.provenance(need.variant, target=need.target, runtime="", settings={"onnx": version("onnx")})
+
+
+def measure(bench: MeasurementContext, need: Need[Graph], source: Provenance) -> Graph:
+    """Read the facts of a variant's file; see :func:`graph_of`."""
+    return graph_of(bench.contract, need.variant).model_copy(update={"provenance": source})
+
+
+GRAPH: Final = Measurer(provenance, measure)
 
 
 def main() -> None:

@@ -21,14 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.core.errors import MeasurementError, WorkerDied
 from eyerace_parity.core.result import HOST
 from eyerace_parity.core.text import join_names
-from eyerace_parity.evidence.answers import Execution
-from eyerace_parity.evidence.costs import Instructions
 from eyerace_parity.isolation.connection import START_SECONDS
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.cache import get, put
-from eyerace_parity.measure.kinds import execution, instructions
-from eyerace_parity.measure.kinds.execution import TargetFailure
-from eyerace_parity.measure.sample_selection import SampleSelection
+from eyerace_parity.measure.measurer import TargetFailure, TargetMeasurer, target_measurer_of
+from eyerace_parity.measure.sample_selection import NO_SAMPLES, SampleSelection
 from eyerace_parity.measure.targets.equipment import runtime_of_the_run
 
 if TYPE_CHECKING:
@@ -40,16 +37,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS: Final = 0.1
 
-_COUNTED: Final = instructions.REPEATS * (2 + instructions.STEADY)
-"""Steps of a count: sessions made, first runs and later ones."""
-
-_NONE: Final = SampleSelection((), ())
-
-KINDS: Final[tuple[type[Any], ...]] = (Execution, Instructions)
-"""Kinds of evidence that the lane obtains."""
-
-TargetResult = Execution | Instructions | MeasurementError
-"""What came of an order: the evidence, or why there is none."""
+TargetResult = Any
+"""What came of an order: the evidence, or the :class:`MeasurementError` that says why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +49,23 @@ class TargetRequest:
         need: What it answers.
         source: Where it will come from.
         key: Its content key.
-        selection: The samples, for an execution.
+        selection: The samples, for a kind that runs selected ones.
     """
 
     need: Need[Any]
     source: Provenance
     key: str
-    selection: SampleSelection = _NONE
+    selection: SampleSelection = NO_SAMPLES
+
+    @property
+    def measurer(self) -> TargetMeasurer[Any]:
+        """What measures it."""
+        return target_measurer_of(self.need.kind)
 
     @property
     def steps(self) -> int:
         """Inferences that it takes, for progress."""
-        return len(self.selection.samples) if self.need.kind is Execution else _COUNTED
+        return self.measurer.steps(self.selection)
 
 
 @dataclass(slots=True)
@@ -160,14 +154,14 @@ class TargetExecutor:
             if target != HOST:
                 toolkit = self._equipped(target).toolkit(target)
                 command = toolkit.command
-                if order.need.kind is Instructions:
+                if order.measurer.uncountable is not None:
                     if not toolkit.counting_command:
-                        found[order.need] = instructions.unavailable(order.source, toolkit.counting_refused)
+                        found[order.need] = order.measurer.uncountable(order.source, toolkit.counting_refused)
                         continue
                     command = toolkit.counting_command
             shift = shifts.setdefault(target, TargetBatch(target, command, []))
             shift.orders.append(order)
-            if order.need.kind is Instructions:
+            if order.measurer.uncountable is not None:
                 # One guest for all: while it does not count it is as fast as one that cannot.
                 shift.command = command
         return list(shifts.values())
@@ -246,13 +240,9 @@ class TargetExecutor:
             left -= 1
             self._advance(1)
 
-        found: Execution | Instructions
         try:
             with self.bench.sealed(order.source):
-                if order.need.kind is Execution:
-                    found = execution.execute(self.bench, guest, order.need, order.source, order.selection, done=done)
-                else:
-                    found = instructions.measure(self.bench, guest, order.need, order.source)
+                found = order.measurer.execute(self.bench, guest, order.need, order.source, order.selection, done)
             if order.need.target != HOST:
                 self._equipped(order.need.target).prove(order.need.target)
         except MeasurementError as error:
@@ -262,7 +252,7 @@ class TargetExecutor:
             return MeasurementError(reason, next_step="free what is short, then run again", transient=True), False
         else:
             # A runtime that refuses one file can take the next; one that has died cannot.
-            return found, found.signal is None
+            return found, getattr(found, "signal", None) is None
         finally:
             self._advance(left)
 
@@ -329,9 +319,7 @@ def _unstarted(order: TargetRequest, error: MeasurementError) -> TargetResult:
         said = f"onnxruntime itself cannot be imported there: {error.reason}"
         next_step = "ship another version of onnxruntime to these phones"
         failed = TargetFailure(said, signal=error.signal, next_step=next_step)
-        if order.need.kind is Execution:
-            return execution.failure(order.source, order.selection, failed)
-        return Instructions(provenance=order.source, failure=said, signal=error.signal, next_step=next_step)
+        return order.measurer.failed(order.source, order.selection, failed)
     return error
 
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import MeasurementError, ParityError
-from eyerace_parity.core.result import HOST
-from eyerace_parity.evidence.answers import Execution, Outputs
+from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need, Provenance
+from eyerace_parity.evidence.registry import KINDS, Runs
 from eyerace_parity.measure.cache import get
-from eyerace_parity.measure.kinds import execution, instructions
-from eyerace_parity.measure.sample_selection import SampleSelection, choose, margins
-from eyerace_parity.measure.targets.executor import KINDS, TargetExecutor, TargetRequest
+from eyerace_parity.measure.context import content_key
+from eyerace_parity.measure.measurer import target_measurer_of
+from eyerace_parity.measure.sample_selection import NO_SAMPLES, SampleSelection, choose, margins
+from eyerace_parity.measure.targets.executor import TargetExecutor, TargetRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from eyerace_parity.evidence.costs import Instructions
     from eyerace_parity.measure.context import MeasurementContext
     from eyerace_parity.measure.targets.equipment import TargetEquipment
     from eyerace_parity.measure.targets.executor import TargetResult
 
 Answers = Callable[[Need[Outputs]], Outputs]
-Key = Callable[[type[Any], Provenance], str]
 
 
 class TargetEvidence:
@@ -33,7 +32,6 @@ class TargetEvidence:
         bench: What is measured.
         equipment: How a worker is started on a target; ``None`` where only the host can be had.
         answers: Gives the host's answers to the golden set.
-        key: Makes a content key of where evidence comes from.
         everything: Whether all samples are run, and none chosen.
         abandon: Called when a run is being ended; see :class:`eyerace_parity.measure.targets.executor.TargetExecutor`.
     """
@@ -44,14 +42,12 @@ class TargetEvidence:
         equipment: TargetEquipment | None,
         *,
         answers: Answers,
-        key: Key,
         everything: bool,
         abandon: Callable[[], None],
     ) -> None:
         self._bench = bench
         self._lane = TargetExecutor(bench, equipment, abandon)
         self._answers = answers
-        self._key = key
         self._everything = everything
         self._expected: dict[Need[Any], None] = {}
         self._found: dict[Need[Any], TargetResult] = {}
@@ -59,7 +55,11 @@ class TargetEvidence:
 
     def expect(self, needs: Iterable[Need[Any]]) -> None:
         """Hear what will be asked for; what is not executed on targets is not looked at."""
-        self._expected |= dict.fromkeys(need for need in needs if need.kind in KINDS and not need.baseline)
+        self._expected |= dict.fromkeys(filter(self.takes, needs))
+
+    def takes(self, need: Need[Any]) -> bool:
+        """Whether it is executed on targets."""
+        return KINDS.of(need.kind).runs is Runs.ON_TARGETS and not need.baseline
 
     def provenance(self, need: Need[Any]) -> Provenance:
         """Say where an execution comes from, without executing anything.
@@ -68,12 +68,9 @@ class TargetEvidence:
             MeasurementError: Something that belongs to it cannot be read, or the target cannot be had.
         """
         identity = self._lane.identity(need.target)
-        if need.kind is not Execution:
-            return instructions.provenance(self._bench, need, identity)
-        selection = self._selection(need.variant)
-        return execution.provenance(self._bench, need, selection, identity, machine=need.target == HOST)
+        return target_measurer_of(need.kind).provenance(self._bench, need, self._selection(need), identity)
 
-    def obtain(self, need: Need[Any]) -> Execution | Instructions:
+    def obtain(self, need: Need[Any]) -> Any:
         """Return what was found on a target.
 
         Raises:
@@ -83,7 +80,7 @@ class TargetEvidence:
             order = self._order(need)
             kept = get(self._bench.store, order.need.kind, order.key)
             if kept is not None:
-                return cast("Execution | Instructions", kept)
+                return kept
             self._found |= self._run([order, *self._others(need)])
             if need not in self._found:
                 self._found[need] = self._after_another(order)
@@ -117,24 +114,21 @@ class TargetEvidence:
             with self._bench.store.claim(order.key):
                 kept = get(self._bench.store, order.need.kind, order.key)
             if kept is not None:
-                return cast("TargetResult", kept)
+                return kept
             found = self._run([order])
             if order.need in found:
                 return found[order.need]
 
     def _order(self, need: Need[Any]) -> TargetRequest:
         source = self.provenance(need)
-        key = self._key(need.kind, source)
-        return (
-            TargetRequest(need, source, key, self._selection(need.variant))
-            if need.kind is Execution
-            else TargetRequest(need, source, key)
-        )
+        return TargetRequest(need, source, content_key(need.kind, source), self._selection(need))
 
-    def _selection(self, variant: str) -> SampleSelection:
-        if variant not in self._selections:
-            self._selections[variant] = self._choose(variant)
-        return self._selections[variant]
+    def _selection(self, need: Need[Any]) -> SampleSelection:
+        if not target_measurer_of(need.kind).selects:
+            return NO_SAMPLES
+        if need.variant not in self._selections:
+            self._selections[need.variant] = self._choose(need.variant)
+        return self._selections[need.variant]
 
     def _choose(self, variant: str) -> SampleSelection:
         contract, golden = self._bench.contract, self._bench.golden()
@@ -143,7 +137,7 @@ class TargetEvidence:
         margin = None
         if images < total and (contract.classes or contract.golden.scores is not None):
             try:
-                answers = self._answers(cast("Need[Outputs]", Need(Outputs, variant)))
+                answers = self._answers(Need(Outputs, variant))
             except MeasurementError:
                 pass  # the host cannot run it, so nothing is known of margins; whether a target can is still asked
             else:

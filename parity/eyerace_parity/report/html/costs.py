@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 
 from eyerace_parity.evidence.artefacts import Graph
-from eyerace_parity.evidence.costs import Instructions, Timing
+from eyerace_parity.evidence.costs import InstructionCounts, Timing
 from eyerace_parity.report.html.charts import BLUE, INK, PURPLE, WIDTH, Key, Legend, Picture, draw, rows
 from eyerace_parity.report.view.words import format_quantity
 from eyerace_parity.stats.quantiles import quantile_bounds, quantile_of
@@ -266,7 +266,7 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
 
 def instructions_picture(material: PageInput) -> Picture | None:
     """Instructions of an inference by target, beside the limit and the accepted release."""
-    found = [(entry, counted) for entry, counted in material.documents(Instructions) if counted.steady]
+    found = [(entry, counted) for entry, counted in material.documents(InstructionCounts) if counted.steady]
     before = {(entry.variant, entry.target): max(one.steady) for entry, one in found if entry.baseline}
     values: list[dict[str, Any]] = []
     for entry, counted in found:

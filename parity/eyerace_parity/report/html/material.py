@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.errors import GoldenError, MeasurementError, ParityError, RecordError
 from eyerace_parity.core.result import HOST
-from eyerace_parity.evidence.answers import Golden, Outputs
+from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.codec import decode
 from eyerace_parity.golden.dataset import open_golden
@@ -64,7 +64,7 @@ class PageInput:
     record: Record
     entry: ContractEntry
     contract: Contract | None = None
-    golden: Golden | None = None
+    golden: GoldenFacts | None = None
     photographs: GoldenSet | None = None
     outputs: Mapping[str, Outputs] = field(default_factory=dict)
     accepted: tuple[AcceptedRelease, ...] = ()
@@ -139,12 +139,12 @@ def gather(
         accepted: Tells of a contract what was ever accepted.
     """
     contract = _contract(entry, root)
-    golden: Golden | None = None
+    golden: GoldenFacts | None = None
     outputs: dict[str, Outputs] = {}
     for key, found in evidence_of(record, entry.name):
-        if found.kind == "golden":
+        if found.is_of(GoldenFacts):
             golden = golden or _golden(store, key)
-        elif found.kind == "outputs" and found.target == HOST and not found.baseline:
+        elif found.is_of(Outputs) and found.target == HOST and not found.baseline:
             known = _outputs(store, key, contract, found)
             if known is not None and all(len(array) == known.expected for array in known.arrays.values()):
                 outputs[found.variant] = known
@@ -168,10 +168,10 @@ def _contract(entry: ContractEntry, root: Path) -> Contract | None:
     return None
 
 
-def _golden(store: EvidenceCache, key: str) -> Golden | None:
+def _golden(store: EvidenceCache, key: str) -> GoldenFacts | None:
     body = store.read("golden", key)
     with contextlib.suppress(RecordError):
-        return decode(Golden, body) if body is not None else None
+        return decode(GoldenFacts, body) if body is not None else None
     return None
 
 
@@ -185,7 +185,7 @@ def _outputs(store: EvidenceCache, key: str, contract: Contract | None, entry: E
     return None
 
 
-def _photographs(contract: Contract | None, golden: Golden | None) -> GoldenSet | None:
+def _photographs(contract: Contract | None, golden: GoldenFacts | None) -> GoldenSet | None:
     """The golden set, if it is at hand and the very one that was judged."""
     if contract is None or golden is None:
         return None
