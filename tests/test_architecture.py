@@ -41,7 +41,7 @@ RESERVED = {
     "torch": ("runners", "recipes"),
     "onnxruntime": ("runners", "recipes", "isolation.worker", "cli"),
     "onnx": ("recipes", "measure", "extensions.selftest", "cli"),
-    "rich": ("report", "cli"),
+    "rich": ("report", "cli", "extensions.matrix"),
 }
 
 

@@ -173,3 +173,32 @@ def test_a_name_that_does_not_exist_cannot_be_disabled() -> None:
     """A misspelt name would leave the extension in."""
     with pytest.raises(ContractError, match=r"there is no extension 'selftets'; did you mean 'selftest'\?"):
         load(foreign=False, disabled={"selftets": "a test"})
+
+
+def test_a_contract_that_uses_it_is_refused_with_its_name(tmp_path: Path) -> None:
+    """A section or a family of checks of each of ours that has any, in the place where it stands."""
+    used = [(each.name, f"[{key}]") for each in SHIPPED for key in each.sections]
+    used += [(each.name, f"[limits.{family}]") for each in SHIPPED for family in each.families]
+    assert used
+    for number, (name, table) in enumerate(used):
+        path = make_image_bundle(tmp_path / str(number)) / "contract.toml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(f"{text}\n{table}\n", encoding="utf-8")
+        open_contract(path)
+        with activated(load(foreign=False, disabled={name: "a test"})):
+            words = rf"contract\.toml:{text.count(chr(10)) + 2}: .*belongs to the extension '{name}', which is disabled"
+            with pytest.raises(ContractError, match=words):
+                open_contract(path)
+
+
+@pytest.mark.parametrize("option", [(each.name, name) for each in SHIPPED for name in each.options])
+def test_an_option_of_a_disabled_extension_is_refused(option: tuple[str, str], tmp_path: Path) -> None:
+    """It would be heeded by nobody."""
+    name, flag = option
+    make_image_bundle(tmp_path / "golden")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    done = run_gate(
+        tmp_path, None, "--eyerace-parity", f"--eyerace-parity-{flag}", "--eyerace-parity-disable", name, "--co"
+    )
+    assert done.returncode == 4
+    assert f"belongs to the extension {name!r}" in done.stderr

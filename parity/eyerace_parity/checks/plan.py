@@ -87,7 +87,6 @@ def refuse_unknown_targets(contract: Contract) -> None:
     tables: list[tuple[tuple[str, str], Sequence[str]]] = []
     if not contract.cell:
         tables.append((("targets", "run"), contract.targets.run))
-    tables.append((("matrix", "targets"), contract.matrix.targets))
     tables += [
         ((section.key, section.targets), getattr(getattr(contract, section.key), section.targets))
         for section in contract.sections

@@ -21,7 +21,6 @@ from eyerace_parity.checks.limits import RatioLimit
 from eyerace_parity.checks.memory import memory
 from eyerace_parity.checks.quality import quality
 from eyerace_parity.checks.release import release
-from eyerace_parity.checks.runtime import runtime
 from eyerace_parity.checks.size import size
 from eyerace_parity.checks.stability import stability
 from eyerace_parity.contract.load import load_contract
@@ -51,7 +50,6 @@ FAMILIES: tuple[Family[Any], ...] = (  # those of the core; see families()
     flips,
     hybrid,
     latency,
-    runtime,
     size,
     memory,
     arm64,

@@ -76,9 +76,7 @@ def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
         epilog="exit codes: 0 done or held, 1 not held, 2 interrupted, 3 a fault of the program, 4 wrong usage",
     )
     parser.add_argument("--version", action="version", version=f"eyerace-parity {__version__}")
-    parser.add_argument(
-        DISABLE.flag("--"), **DISABLE.argument() | {"dest": "disabled"}
-    )  # before the command: it decides which commands there are
+    parser.add_argument(DISABLE.flag("--"), **DISABLE.argument() | {"dest": "disabled"})
     shown = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in commands.items():
         shown.add_parser(name, help=command.summary, description=_sentence(command.summary), add_help=False)
@@ -106,15 +104,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: Sequence[str]) -> int:
     """Choose a command, with the extensions that take part in it, and run it."""
-    commands = all_commands()
-    typed = next((word for word in given if word in commands), "")
-    foreign = commands[typed].judges if typed else bool([word for word in given if not word.startswith("-")])
-    before, _ = _disabling().parse_known_args(_before(given, typed))
-    settings = resolve(command_line={DISABLE.name: before.disabled}, root=Path.cwd(), prefix="--")
+    taken_away, words = _disabling().parse_known_args(given)
+    typed = next((word for word in words if not word.startswith("-")), "")
+    known = all_commands().get(typed)
+    foreign = bool(typed) if known is None else known.judges
+    settings = resolve(command_line={DISABLE.name: taken_away.disabled}, root=Path.cwd(), prefix="--")
     with activated(settings.load_extensions(foreign=foreign)) as extensions:
         added = tuple(command for owner, command in extensions.additions("commands") if owner.foreign)
         commands = all_commands(added)
-        chosen, rest = build_parser(commands).parse_known_args(given)
+        chosen, rest = build_parser(commands).parse_known_args(words)
         if owner := owner_of(chosen.command):
             extensions.require(owner, f"the command {chosen.command!r}")
         command = commands[chosen.command]
@@ -124,14 +122,9 @@ def _run(given: Sequence[str]) -> int:
         return module.run(parser.parse_args(rest))
 
 
-def _before(given: Sequence[str], command: str) -> Sequence[str]:
-    """The words before the command."""
-    return given[: given.index(command)] if command else given
-
-
 def _disabling() -> argparse.ArgumentParser:
     """Reads what is disabled, before it is known which commands there are."""
-    parser = Parser(prog="eyerace-parity", add_help=False)
+    parser = Parser(prog="eyerace-parity", add_help=False, allow_abbrev=False)
     parser.add_argument(DISABLE.flag("--"), dest="disabled", action="append")
     return parser
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.extending.shipped import FOLDER, SHIPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import argparse
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,21 @@ class Command:
     summary: str
     module: str
     judges: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """How several records become one, and how that one is shown.
+
+    Attributes:
+        reads: Whether a file is a merged record.
+        show: Called with the options of ``report``; shows the merged record that they name, returns an exit code.
+        merge: Called with them; merges the records that they name, returns an exit code.
+    """
+
+    reads: Callable[[Path], bool]
+    show: Callable[[argparse.Namespace], int]
+    merge: Callable[[argparse.Namespace], int]
 
 
 def _own(name: str, summary: str, *, judges: bool = True) -> Command:

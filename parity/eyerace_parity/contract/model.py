@@ -9,7 +9,6 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from eyerace_parity.contract.base import BundlePath, CallablePath, Contradictions, Model, Name
 from eyerace_parity.contract.data import ArraySet, Golden, ImageSet, Interface, Port, Preprocess
-from eyerace_parity.contract.matrix import Matrix, agree_on_versions
 from eyerace_parity.contract.points import Section
 from eyerace_parity.contract.sections import FlipSettings, Hybrid, ReleaseSection, Statistics, agree_on_tiers
 from eyerace_parity.contract.targets import Targets, agree_on_targets
@@ -57,7 +56,6 @@ class Contract(Model):
         session: Session settings of every ONNX Runtime variant.
         variants: The forms of the model by name, in the order of the report's columns.
         targets: Where else they are executed.
-        matrix: The versions of ONNX Runtime that they are judged on.
         hybrid: How the app mixes the answers of two of them, for an app that does.
         release: The accepted release that candidates are judged against.
         flips: Flips that are known and accepted.
@@ -78,7 +76,6 @@ class Contract(Model):
     session: Session = Session()
     variants: dict[Name, Variant] = Field(min_length=1)
     targets: Targets = Targets()
-    matrix: Matrix = Matrix()
     hybrid: Hybrid | None = None
     release: ReleaseSection = ReleaseSection()
     flips: FlipSettings = FlipSettings()
@@ -114,10 +111,15 @@ class Contract(Model):
         """Whether it judges one runtime of the matrix: then only what that runtime executes is judged."""
         return self._cell
 
-    def as_cell(self) -> Self:
-        """The same contract for one runtime of its matrix, with the targets of the matrix instead of its own."""
-        targets = self.targets.model_copy(update={"run": self.matrix.targets, "images": self.matrix.images})
-        own = self.model_copy(update={"targets": targets})
+    def as_cell(self, targets: tuple[str, ...] = (), images: int = 8) -> Self:
+        """The same contract for one runtime of a matrix.
+
+        Args:
+            targets: The targets that are executed on, instead of its own.
+            images: Golden samples a target.
+        """
+        replaced = self.targets.model_copy(update={"run": targets, "images": images})
+        own = self.model_copy(update={"targets": replaced})
         own._cell = True  # noqa: SLF001 - set once, on the copy; the model itself is frozen
         return own
 
@@ -180,7 +182,6 @@ def check_consistency(contract: Contract) -> None:
         _variant(contract, name, faults)
     if contract.hybrid is not None:
         agree_on_tiers(contract.hybrid, contract.variants, faults)
-    agree_on_versions(contract.matrix, contract.variants, faults)
     agree_on_targets(contract.targets, contract.variants, faults)
     for section in contract.sections:
         section.check(getattr(contract, section.key), contract, faults)

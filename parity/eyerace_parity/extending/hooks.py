@@ -68,6 +68,10 @@ class Hooks:
         """:class:`~eyerace_parity.cli.registry.Command`: a command of ``eyerace-parity``."""
 
     @hookspec
+    def record_mergers(self) -> Iterable[Any]:  # type: ignore[empty-body]
+        """:class:`~eyerace_parity.cli.registry.Merging`: what ``eyerace-parity report`` does with several records."""
+
+    @hookspec
     def report_parts(self) -> Iterable[Any]:  # type: ignore[empty-body]
         """:class:`~eyerace_parity.report.parts.ReportPart`: lines below a contract's verdict, from the record."""
 

@@ -33,6 +33,7 @@ class ShippedExtension:
 
 
 SHIPPED: Final = (
+    ShippedExtension("matrix", sections=("matrix",), families=("runtime",), options=("matrix",)),
     ShippedExtension(
         "selftest",
         commands=(

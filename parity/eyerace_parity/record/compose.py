@@ -48,7 +48,6 @@ _INSUBSTANTIAL: Final[Mapping[str, Any]] = {
     "metric": True,
     "run": True,
     "extensions": True,
-    "matrix": True,
     "hybrid": True,
     "release": True,
     "flips": True,

@@ -264,8 +264,6 @@ def open_subject(
         ContractError: It is wrong, or demands nothing.
     """
     contract = open_contract(file, settings.overrides())
-    if settings.matrix:
-        contract = contract.as_cell()
     for view in active().added("contract_views", contract.extensions):
         contract = view(contract, settings)
     planned = plan(contract)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.matrix.document import MergedRecord
     from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.record.comparison import Comparison
     from eyerace_parity.record.document import Record
@@ -58,15 +57,7 @@ def write_page(
     from eyerace_parity.report.html.page import render  # noqa: PLC0415
 
     materials = [gather(record, entry, store, root, accepted) for entry in record.contracts]
-    _write(path, render(record, materials, jobs=jobs))
-
-
-def write_matrix_page(path: Path, merged: MergedRecord) -> None:
-    """Draw a merged record; raises as :func:`write_page`."""
-    require_page()
-    from eyerace_parity.report.html.others import render_matrix  # noqa: PLC0415 - as above
-
-    _write(path, render_matrix(merged))
+    write_page_text(path, render(record, materials, jobs=jobs))
 
 
 def write_comparison_page(path: Path, found: Comparison) -> None:
@@ -74,10 +65,15 @@ def write_comparison_page(path: Path, found: Comparison) -> None:
     require_page()
     from eyerace_parity.report.html.others import render_comparison  # noqa: PLC0415 - as above
 
-    _write(path, render_comparison(found))
+    write_page_text(path, render_comparison(found))
 
 
-def _write(path: Path, text: str) -> None:
+def write_page_text(path: Path, text: str) -> None:
+    """Write a page whole or not at all.
+
+    Raises:
+        RecordError: It cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)

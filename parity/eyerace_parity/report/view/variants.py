@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eyerace_parity.checks.compatibility import bundled_by, oldest_demanded
 from eyerace_parity.compatibility.predict import CPU_PROVIDER, LoadOutcome, predict
 from eyerace_parity.compatibility.versions import Version
 from eyerace_parity.evidence.artefacts import Files, Graph
 from eyerace_parity.evidence.costs import Timing
-from eyerace_parity.matrix.predictions import bundled_by, oldest_demanded
 from eyerace_parity.report.view.words import format_quantity
 from eyerace_parity.stats.classification import confusion, decisions, macro_f1
 

@@ -11,7 +11,7 @@ from eyerace_parity.core.text import join_names
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from eyerace_parity.matrix.document import MatrixCell, MatrixRuntime, MergedRecord
+    from eyerace_parity.extensions.matrix.document import MatrixCell, MatrixRuntime, MergedRecord
 
 _SPAN: Final = 3
 """So many rows beside one another are named as a span."""

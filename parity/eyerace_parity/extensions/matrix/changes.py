@@ -9,7 +9,7 @@ from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Fact
 from eyerace_parity.evidence.costs import Footprint, PeerTiming, Preflight
-from eyerace_parity.matrix.document import CellNumber, RuntimeChanges
+from eyerace_parity.extensions.matrix.document import CellNumber, RuntimeChanges
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract

@@ -11,8 +11,8 @@ import pytest
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.load import load_contract
-from eyerace_parity.contract.matrix import Fails
 from eyerace_parity.core.errors import ContractError
+from eyerace_parity.extensions.matrix.section import Fails, Matrix, cell_of
 from tests.bundles import IMAGE_CONTRACT
 from tests.limits import FAMILIES
 
@@ -35,8 +35,8 @@ def test_versions_and_expectations_are_read(tmp_path: Path) -> None:
         '"1.16" = { int8 = { fails = "ConvInteger" }, fp32 = "held" }\n'
         'newest = { int8 = { fails = ["ConvInteger", "latency_ratio"] } }',
     )
-    expected = contract.matrix.expect
-    assert contract.matrix.versions == ("1.16", "1.22.1", "newest")
+    expected = contract.section(Matrix).expect
+    assert contract.section(Matrix).versions == ("1.16", "1.22.1", "newest")
     assert expected["1.16"]["fp32"] == "held"
     assert isinstance(expected["1.16"]["int8"], Fails)
     assert expected["1.16"]["int8"].words == ("ConvInteger",)
@@ -76,7 +76,7 @@ def test_a_cell_judges_what_its_runtime_executes(image_bundle: Path) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write('\n[matrix]\nversions = ["1.22"]\ntargets = ["arm64/armv8.0"]\nimages = 3\n')
     contract = open_contract(path)
-    cell = contract.as_cell()
+    cell = cell_of(contract)
     assert {planned.case.name for planned in plan(contract)} == {"torch", "fp32", "int8"}
     assert {planned.case.name for planned in plan(cell)} == {"fp32", "int8"}
     assert (cell.targets.run, cell.targets.images) == (("arm64/armv8.0",), 3)
@@ -84,11 +84,11 @@ def test_a_cell_judges_what_its_runtime_executes(image_bundle: Path) -> None:
 
 
 def test_the_example_of_the_documentation_is_a_matrix(tmp_path: Path) -> None:
-    """``docs/matrix.md`` shows what can be written."""
-    text = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text(encoding="utf-8")
+    """``docs/extensions/matrix.md`` shows what can be written."""
+    text = (Path(__file__).parents[3] / "docs" / "extensions" / "matrix.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
     path = tmp_path / "contract.toml"
     path.write_text(f"{IMAGE_CONTRACT}\n{example}", encoding="utf-8")
     contract = open_contract(path)
-    assert contract.matrix.targets == ("arm64/armv8.0", "arm64/armv8.2")
-    assert "runtime_ratio" in {planned.clause.name for planned in plan(contract.as_cell())}
+    assert contract.section(Matrix).targets == ("arm64/armv8.0", "arm64/armv8.2")
+    assert "runtime_ratio" in {planned.clause.name for planned in plan(cell_of(contract))}

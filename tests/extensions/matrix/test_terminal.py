@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from eyerace_parity.report.matrix_terminal import draw_matrix, verdict_line
+from eyerace_parity.extensions.matrix.terminal import draw_matrix, verdict_line
+from tests.extensions.matrix.matrices import Cells, fail
 from tests.laboratories import change
-from tests.matrix.matrices import Cells, fail
 
 CONV = "NOT_IMPLEMENTED : Could not find an implementation for ConvInteger(10) node"
 

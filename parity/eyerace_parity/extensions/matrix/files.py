@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eyerace_parity.matrix.document import ABSENCE_FORMAT, ABSENCE_VERSION, FORMAT, VERSION, MergedRecord, MissingRecord
+from eyerace_parity.extensions.matrix.document import (
+    ABSENCE_FORMAT,
+    ABSENCE_VERSION,
+    FORMAT,
+    VERSION,
+    MergedRecord,
+    MissingRecord,
+)
 from eyerace_parity.record.files import RUN_AGAIN, has_mark, read_document, write_document
 
 if TYPE_CHECKING:

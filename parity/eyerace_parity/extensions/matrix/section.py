@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from eyerace_parity.contract.base import Model, Name
+from eyerace_parity.contract.points import Section
 from eyerace_parity.contract.variants import TORCH_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from eyerace_parity.contract.base import Contradictions
-    from eyerace_parity.contract.variants import Variant
+    from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.settings import Settings
 
 NEWEST: Final = "newest"
 """Stands for whatever version is newest when the matrix is run."""
@@ -65,15 +65,29 @@ class Matrix(Model):
     expect: dict[Version, dict[Name, Expectation]] = {}
 
 
-def agree_on_versions(matrix: Matrix, variants: Mapping[str, Variant], faults: Contradictions) -> None:
+def agree_on_versions(matrix: Matrix, contract: Contract, faults: Contradictions) -> None:
     """Check that each version is declared once, and that something is expected only of what is judged."""
     for number, version in enumerate(matrix.versions):
         if version in matrix.versions[:number]:
             faults.add(("matrix", "versions", str(number)), f"{version!r} is named twice")
-    judged = [name for name, variant in variants.items() if variant.kind not in TORCH_KINDS]
+    judged = [name for name, variant in contract.variants.items() if variant.kind not in TORCH_KINDS]
     for version, expected in matrix.expect.items():
         if version not in matrix.versions:
             faults.unknown(("matrix", "expect", version), version, matrix.versions, "version")
         for name in expected:
             if name not in judged:
                 faults.unknown(("matrix", "expect", version, name), name, judged, "variant that ONNX Runtime executes")
+
+
+SECTION: Final = Section("matrix", Matrix, agree_on_versions, measures=False, targets="targets")
+
+
+def cell_of(contract: Contract) -> Contract:
+    """The contract for one runtime of its matrix, with the targets of the matrix instead of its own."""
+    matrix = contract.section(Matrix)
+    return contract.as_cell(matrix.targets, matrix.images)
+
+
+def view(contract: Contract, settings: Settings) -> Contract:
+    """Read a contract as one cell where the run is one."""
+    return cell_of(contract) if settings.matrix else contract

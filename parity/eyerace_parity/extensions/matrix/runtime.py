@@ -37,7 +37,7 @@ class RuntimeLimits(Limits):
     )
 
 
-runtime = Family("runtime", RuntimeLimits)
+runtime = Family("runtime", RuntimeLimits, after="latency")
 
 
 def _needs(case: Case, _limits: RuntimeLimits) -> tuple[Need[Any], ...]:

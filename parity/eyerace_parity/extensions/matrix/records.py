@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.contract.matrix import NEWEST
+from eyerace_parity.checks.compatibility import bundled_by
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import MeasurementError, RecordError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import join_names
-from eyerace_parity.matrix.document import MatrixRuntime
-from eyerace_parity.matrix.files import is_absence, read_absence
-from eyerace_parity.matrix.predictions import bundled_by
+from eyerace_parity.extensions.matrix.document import MatrixRuntime
+from eyerace_parity.extensions.matrix.files import is_absence, read_absence
+from eyerace_parity.extensions.matrix.section import NEWEST, cell_of
 from eyerace_parity.measure.context import MISSING, artefact_digest
 from eyerace_parity.record.compose import measurement_digest
 from eyerace_parity.record.files import read_record
@@ -153,7 +153,7 @@ def _other_contract(contract: Contract, record: Record) -> str:
         return f"it is of the contract {join_names(entry.name for entry in record.contracts)}, not of {contract.name}"
     if contract.golden.digest and (fault := _other_golden(record, contract.golden.digest)):
         return fault
-    if entry.substance not in {measurement_digest(contract), measurement_digest(contract.as_cell())}:
+    if entry.substance not in {measurement_digest(contract), measurement_digest(cell_of(contract))}:
         return "it is of another contract of that name: its paths, interface, preprocessing, session or targets differ"
     if entry.digest != contract.digest:
         states = f"{_brief(entry.digest)} and not {_brief(contract.digest)}"

@@ -1,4 +1,4 @@
-"""The JSON Schema of a merged record; ``python -m eyerace_parity.matrix.schema`` writes it beside this file."""
+"""The JSON Schema of a merged record; run as a module (``python -m``), this writes it beside itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from eyerace_parity.core.files import write_atomically
-from eyerace_parity.matrix.document import VERSION, MergedRecord
+from eyerace_parity.extensions.matrix.document import VERSION, MergedRecord
 from eyerace_parity.record.schema import schema_of
 
 SCHEMA_FILE: Final = Path(__file__).with_name("matrix.schema.json")
@@ -14,7 +14,7 @@ SCHEMA_FILE: Final = Path(__file__).with_name("matrix.schema.json")
 
 
 def schema_text() -> str:
-    """The schema of :class:`~eyerace_parity.matrix.document.MergedRecord`, as it is published."""
+    """The schema of :class:`~eyerace_parity.extensions.matrix.document.MergedRecord`, as it is published."""
     return schema_of(MergedRecord, f"urn:eyerace-parity:matrix:{VERSION}")
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.progress import SilentProgress
+from eyerace_parity.extensions.matrix.merge import merge
+from eyerace_parity.extensions.matrix.section import cell_of
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.judging import judge
-from eyerace_parity.matrix.merge import merge
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.laboratory import Laboratory
 from eyerace_parity.record.compose import ContractFindings, compose, finding
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.matrix.document import MatrixCell, MergedRecord
+    from eyerace_parity.extensions.matrix.document import MatrixCell, MergedRecord
 
 MATRIX = """
 [matrix]
@@ -89,7 +90,7 @@ def make_cells(built: Path, folder: Path) -> Cells:
     bundle = shutil.copytree(built, folder / "bundle")
     with (bundle / "contract.toml").open("a", encoding="utf-8") as file:
         file.write(MATRIX)
-    contract = open_contract(bundle / "contract.toml").as_cell()
+    contract = cell_of(open_contract(bundle / "contract.toml"))
     laboratory = Laboratory(
         contract,
         open_golden,

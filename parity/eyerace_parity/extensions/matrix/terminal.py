@@ -12,14 +12,14 @@ from rich.text import Text
 
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.core.text import join_names
-from eyerace_parity.matrix.reasons import in_a_word, reasons
+from eyerace_parity.extensions.matrix.reasons import in_a_word, reasons
 from eyerace_parity.report.tables import TextConsole
 from eyerace_parity.report.view.words import format_quantity, signs_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from eyerace_parity.matrix.document import MatrixCell, MatrixRuntime, MergedRecord, RuntimeChanges
+    from eyerace_parity.extensions.matrix.document import MatrixCell, MatrixRuntime, MergedRecord, RuntimeChanges
     from eyerace_parity.report.view.words import StatusSigns
 
 _GOOD: Final = "green"

@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eyerace_parity import __version__
+from eyerace_parity.checks.compatibility import oldest_demanded
 from eyerace_parity.checks.plan import plan
-from eyerace_parity.contract.matrix import Fails
 from eyerace_parity.core.errors import RecordError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.artefacts import Graph
-from eyerace_parity.matrix.changes import changes_of, loads_of
-from eyerace_parity.matrix.document import CellNumber, MatrixCell, MergedRecord, outcome_of
-from eyerace_parity.matrix.predictions import oldest_demanded, predict_for
-from eyerace_parity.matrix.records import artefacts_here, measured_artefacts, open_records, release, rows_of
+from eyerace_parity.extensions.matrix.changes import changes_of, loads_of
+from eyerace_parity.extensions.matrix.document import CellNumber, MatrixCell, MergedRecord, outcome_of
+from eyerace_parity.extensions.matrix.predictions import predict_for
+from eyerace_parity.extensions.matrix.records import artefacts_here, measured_artefacts, open_records, release, rows_of
+from eyerace_parity.extensions.matrix.section import Fails, Matrix, cell_of
 from eyerace_parity.record.compose import measurement_digest
 from eyerace_parity.record.document import outcome
 
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from eyerace_parity.contract.matrix import Expectation
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.result import Identity
-    from eyerace_parity.matrix.document import Expected, MatrixRuntime, Observed, Predicted
-    from eyerace_parity.matrix.records import Row
+    from eyerace_parity.extensions.matrix.document import Expected, MatrixRuntime, Observed, Predicted
+    from eyerace_parity.extensions.matrix.records import Row
+    from eyerace_parity.extensions.matrix.section import Expectation
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
 
@@ -51,7 +52,7 @@ def merge(contract: Contract, files: Sequence[Path], versions: Sequence[str] = (
         RecordError: A version is asked for that the contract does not declare, or there is nothing to merge.
         ContractError: The contract demands nothing.
     """
-    declared = contract.matrix.versions
+    declared = contract.section(Matrix).versions
     if strangers := [version for version in versions if version not in declared]:
         raise RecordError(
             f"the matrix declares no version {join_names(strangers)}",
@@ -71,7 +72,7 @@ def merge(contract: Contract, files: Sequence[Path], versions: Sequence[str] = (
         contract=contract.name,
         file=display_path(contract.file),
         digest=contract.digest,
-        substance=measurement_digest(contract.as_cell()),
+        substance=measurement_digest(cell_of(contract)),
         artefacts=merging.artefacts(),
         versions=declared,
         asked=asked,
@@ -92,7 +93,7 @@ class _Merging:
         self.newest = max(sound, key=lambda row: release(row[0].version), default=None)
         self._newest = self.newest[1].record if self.newest else None
         self._places: Places = {}
-        for planned in plan(contract.as_cell()):
+        for planned in plan(cell_of(contract)):
             self._places.setdefault((planned.case.name, planned.case.target), set()).add(planned.identity)
 
     def artefacts(self) -> dict[str, str]:
@@ -141,7 +142,7 @@ class _Merging:
         )
 
     def _expected(self, runtime: MatrixRuntime, variant: str) -> tuple[Expected, tuple[str, ...]]:
-        stated: Expectation | None = self.contract.matrix.expect.get(runtime.declared, {}).get(variant)
+        stated: Expectation | None = self.contract.section(Matrix).expect.get(runtime.declared, {}).get(variant)
         if isinstance(stated, Fails):
             return "fails", stated.words
         if stated is not None:

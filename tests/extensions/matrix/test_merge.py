@@ -11,16 +11,17 @@ import pytest
 
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import RecordError
-from eyerace_parity.matrix.files import read_merged, write_merged
+from eyerace_parity.extensions.matrix.files import read_merged, write_merged
+from eyerace_parity.extensions.matrix.section import cell_of
+from eyerace_parity.extensions.matrix.terminal import draw_matrix
 from eyerace_parity.record.compose import measurement_digest
-from eyerace_parity.report.matrix_terminal import draw_matrix
+from tests.extensions.matrix.matrices import VERSIONS, Cells, cell, fail, refuse
 from tests.laboratories import change
-from tests.matrix.matrices import VERSIONS, Cells, cell, fail, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-INSTALL = Path(__file__).parents[2] / "tools" / "install_runtime.py"
+INSTALL = Path(__file__).parents[3] / "tools" / "install_runtime.py"
 CONV = "NOT_IMPLEMENTED : Could not find an implementation for ConvInteger(10) node"
 
 
@@ -326,7 +327,7 @@ def test_what_was_measured_on_a_target_is_told_by_runtime(cells: Cells) -> None:
     """Beside its mark, a target's cell has the numbers of its clauses; of the host other things are told."""
     change(cells.bundle, "[limits.runtime]", "[limits.arm64]\nparity = 0.1\n[limits.runtime]")
     change(cells.bundle, "[matrix]", '[matrix]\ntargets = ["arm64/armv8.0"]')
-    contract, clauses = cells.contract.as_cell(), {"executes", "flips", "parity"}
+    contract, clauses = cell_of(cells.contract), {"executes", "flips", "parity"}
 
     def execute(document: dict[str, Any]) -> None:
         document["contracts"][0]["substance"] = measurement_digest(contract)

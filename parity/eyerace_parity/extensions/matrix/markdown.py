@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.core.text import code, markdown
-from eyerace_parity.matrix.reasons import in_a_word, reasons
+from eyerace_parity.extensions.matrix.reasons import in_a_word, reasons
+from eyerace_parity.extensions.matrix.terminal import verdict_line
 from eyerace_parity.report.markdown import SIGNS
-from eyerace_parity.report.matrix_terminal import verdict_line
 
 if TYPE_CHECKING:
-    from eyerace_parity.matrix.document import MatrixCell, MatrixRuntime, MergedRecord
-    from eyerace_parity.matrix.reasons import ReasonGroup
+    from eyerace_parity.extensions.matrix.document import MatrixCell, MatrixRuntime, MergedRecord
+    from eyerace_parity.extensions.matrix.reasons import ReasonGroup
 
 
 def render(merged: MergedRecord) -> str:
