@@ -51,12 +51,22 @@ def _end(merged: MergedRecord, options: argparse.Namespace) -> int:
 
         print(draw_matrix(merged, **stream_of()), end="")
     if options.html is not None:
-        require_page()
-        from eyerace_parity.extensions.matrix.page import render_matrix  # noqa: PLC0415 - only where pages can be drawn
-
-        write_page_text(options.html, render_matrix(merged))
+        write_matrix_page(options.html, merged)
         name_place(options, f"page: {display_path(options.html)}")
     return 0 if merged.outcome == "held" else 1
+
+
+def write_matrix_page(path: Path, merged: MergedRecord) -> None:
+    """Draw a merged record as one HTML page.
+
+    Raises:
+        ContractError: What draws it is not installed.
+        RecordError: The file cannot be written.
+    """
+    require_page()
+    from eyerace_parity.extensions.matrix.page import render_matrix  # noqa: PLC0415 - only where pages can be drawn
+
+    write_page_text(path, render_matrix(merged))
 
 
 def _is_old(file: Path, target: Path) -> bool:
