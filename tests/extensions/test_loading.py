@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -202,3 +204,14 @@ def test_an_option_of_a_disabled_extension_is_refused(option: tuple[str, str], t
     )
     assert done.returncode == 4
     assert f"belongs to the extension {name!r}" in done.stderr
+
+
+@pytest.mark.parametrize(("command", "code"), [("clauses", 0), ("doctor", 4)])
+def test_only_commands_that_judge_import_what_others_bring(command: str, code: int, tmp_path: Path) -> None:
+    """A torn extension is noticed where contracts are opened, and nowhere else."""
+    packages = make_package(tmp_path, "colour-checks", {"colour_ext.py": BROKEN["import"][0]}, {"colour": "colour_ext"})
+    environment = {**os.environ, "PYTHONPATH": str(packages)}
+    words = [sys.executable, "-m", "eyerace_parity", command]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert ("'colour'" in done.stderr) is bool(code)
