@@ -15,12 +15,12 @@ from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Soak
+from eyerace_parity.extensions.selftest.faults.cost import LEAK, leak
+from eyerace_parity.extensions.selftest.workshop import Role, Workshop
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.context import MeasurementContext
 from eyerace_parity.measure.kinds import soak
-from eyerace_parity.selftest.faults.cost import LEAK, leak
-from eyerace_parity.selftest.workshop import Role, Workshop
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Claims

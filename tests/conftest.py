@@ -16,7 +16,7 @@ import vl_convert  # noqa: F401
 from hypothesis import HealthCheck, settings
 
 from tests.bundles import make_image_bundle, make_tensor_bundle
-from tests.matrix.matrices import Cells, make_cells
+from tests.extensions.matrix.matrices import Cells, make_cells
 
 pytest_plugins = ["pytester"]
 

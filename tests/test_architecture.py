@@ -32,8 +32,8 @@ KNOWN: dict[str, set[str]] = {}
 RESERVED = {
     "torch": ("runners", "recipes"),
     "onnxruntime": ("runners", "recipes", "isolation.worker", "cli"),
-    "onnx": ("recipes", "measure", "selftest", "cli"),
-    "rich": ("report", "cli"),
+    "onnx": ("recipes", "measure", "extensions.selftest", "cli"),
+    "rich": ("report", "cli", "extensions.matrix"),
 }
 
 

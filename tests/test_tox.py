@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.selftest.conditions import CONDITIONS
+from eyerace_parity.extensions.matrix.section import Matrix
+from eyerace_parity.extensions.selftest.conditions import CONDITIONS
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = re.compile(r"ort\{([^}]*)\}")
@@ -44,7 +45,7 @@ def test_every_place_names_the_same_versions(tox: configparser.RawConfigParser) 
 @pytest.mark.parametrize("name", ["contract.toml", "article.toml"])
 def test_whatever_a_contract_declares_has_an_environment(tox: configparser.RawConfigParser, name: str) -> None:
     """A version that is declared and never run would be red in every merge."""
-    declared = open_contract(ROOT / "golden" / name).matrix.versions
+    declared = open_contract(ROOT / "golden" / name).section(Matrix).versions
     assert set(declared) <= set(versions(tox["tox"]["labels"]))
 
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 FORMAT = "eyerace-parity absence"
-"""As :mod:`eyerace_parity.matrix.document` reads it."""
+"""As :mod:`eyerace_parity.extensions.matrix.document` reads it."""
 
 _MARK = "ERROR: "
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.checks.plan import plan
-from eyerace_parity.checks.registry import FAMILIES
+from eyerace_parity.checks.registry import families
 from eyerace_parity.contract.model import Contract
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs, Repeats
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage, PortFact
@@ -71,7 +71,7 @@ def contract(
         labelled: Whether the golden set has labels.
         fields: Further fields of the contract.
     """
-    types = {family.name: family.limits for family in FAMILIES}
+    types = {family.name: family.limits for family in families()}
     made = {}
     for name, variant in (VARIANTS | dict(variants or {})).items():
         stated = (limits or {}).get(name, {})

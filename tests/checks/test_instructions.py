@@ -225,7 +225,7 @@ def made_of(artefact: str, found: InstructionCounts) -> InstructionCounts:
 def test_a_cell_of_the_matrix_has_no_growth() -> None:
     """There the runtime is another than the release's, by intent."""
     read = on_targets({"instructions_growth": 0.02, "instructions": "1 G"})
-    cell = read.model_copy(update={"matrix": read.matrix.model_copy(update={"targets": (OLD,)})}).as_cell()
+    cell = read.as_cell((OLD,))
     assert planned(cell, "instructions", "instructions_growth") == [("instructions", OLD)]
 
 

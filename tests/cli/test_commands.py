@@ -14,7 +14,8 @@ import pytest
 
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.cli import COMMANDS, Exit, main
+from eyerace_parity.cli import Exit, main
+from eyerace_parity.cli.registry import all_commands
 
 
 def gate(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -30,13 +31,13 @@ def here(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return image_bundle
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", all_commands())
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """``--help`` ends with 0 and says what the command does."""
     with pytest.raises(SystemExit) as left:
         main([command, "--help"])
     assert left.value.code == 0
-    assert COMMANDS[command].split()[-1] in capsys.readouterr().out
+    assert all_commands()[command].summary.split()[-1] in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["nope"], [], ["export", "--nope"], ["judge"]], ids=" ".join)

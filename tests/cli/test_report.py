@@ -11,8 +11,8 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from eyerace_parity.cli import Exit, main
-from eyerace_parity.matrix.schema import SCHEMA_FILE, schema_text
-from tests.matrix.matrices import Cells, fail
+from eyerace_parity.extensions.matrix.schema import SCHEMA_FILE, schema_text
+from tests.extensions.matrix.matrices import Cells, fail
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.matrix.matrices import Cells
+    from tests.extensions.matrix.matrices import Cells
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 
 import eyerace_parity
 from eyerace_parity.evidence.artefacts import Files, Graph
-from eyerace_parity.evidence.registry import KINDS, EvidenceKind, Kinds, Runs
+from eyerace_parity.evidence.kinds import EvidenceKind, Kinds, Runs
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.context import code_digest
 from eyerace_parity.measure.measurer import Derivation, Measurer, TargetMeasurer, load
 

@@ -18,9 +18,9 @@ from eyerace_parity.core.errors import ParityError
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.codec import encode
+from eyerace_parity.extensions.matrix.files import write_merged
 from eyerace_parity.isolation import worker
 from eyerace_parity.judging import judge
-from eyerace_parity.matrix.files import write_merged
 from eyerace_parity.measure import recorded
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.isolated_worker import IsolatedWorker
@@ -29,8 +29,8 @@ from eyerace_parity.record.files import write_record
 from eyerace_parity.release import files as releases
 from eyerace_parity.release.save import acceptance, make
 from eyerace_parity.runners.torch import load_module
+from tests.extensions.matrix.matrices import make_cells
 from tests.laboratories import laboratory
-from tests.matrix.matrices import make_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable

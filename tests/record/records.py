@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Provenance
-from eyerace_parity.matrix.document import CellNumber, MatrixCell, MatrixRuntime, MergedRecord, RuntimeChanges
+from eyerace_parity.extensions.matrix.document import (
+    CellNumber,
+    MatrixCell,
+    MatrixRuntime,
+    MergedRecord,
+    RuntimeChanges,
+)
 from eyerace_parity.record.document import ContractEntry, Environment, EvidenceEntry, Record, VariantEntry, outcome
 from eyerace_parity.record.rows import Unjudged, VerdictEntry
 

@@ -14,8 +14,9 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from eyerace_parity.core.result import Status
+from eyerace_parity.extensions.matrix.reporting import write_matrix_page
 from eyerace_parity.record.comparison import compare
-from eyerace_parity.report.html import write_comparison_page, write_matrix_page
+from eyerace_parity.report.html import write_comparison_page
 from tests.record.records import matrix, record, verdict
 
 if TYPE_CHECKING:

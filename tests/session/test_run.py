@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eyerace_parity.evidence.kinds import Runs
+from eyerace_parity.evidence.registry import KINDS
+
 if TYPE_CHECKING:
     from tests.session.conftest import Project
 
@@ -37,13 +40,15 @@ def test_the_record_says_where_every_number_came_from(project: Project) -> None:
     """Each verdict leads to its evidence, and each piece of evidence to what it was measured on."""
     project.run("-k", "f1 or file_size or valid")
     record = project.record()
-    cited = {key for row in record.verdicts for key in row.evidence}
     for row in record.verdicts:
         assert row.evidence, row.identity
         for key in row.evidence:
             entry = record.evidence[key]
             assert entry.kind == "golden" or (entry.provenance is not None and entry.provenance.artefact)
-    assert {record.evidence[key].kind for key in cited if record.evidence[key].document} == {"files", "graph"}
+    summary = record.contracts[0].summary
+    judged = {key: entry for key, entry in record.evidence.items() if key not in summary}
+    assert {entry.kind for entry in judged.values() if entry.document} == {"files", "graph"}
+    assert all(KINDS.named(record.evidence[key].kind).runs is Runs.DERIVED for key in summary)
     assert record.environment.packages["onnxruntime"]
 
 
@@ -240,7 +245,7 @@ def test_a_fault_of_a_check_is_an_error_of_that_clause_alone(project: Project) -
         def pytest_collection_modifyitems(items):
             for item in items:
                 if item.name == "file_size" and item.parent.name == "int8":
-                    def judge(case, evidence):
+                    def judge(case, findings):
                         raise ZeroDivisionError("our own mistake")
                     clause = dataclasses.replace(item.planned.clause, judge=judge)
                     item.planned = dataclasses.replace(item.planned, clause=clause)

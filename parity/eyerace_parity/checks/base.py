@@ -207,6 +207,7 @@ class Family(Generic[L]):
         limits: Type of its limits.
         elsewhere: Whether it is judged on each of the contract's targets, and not on the host.
         in_cells: Whether a cell of the matrix over runtimes judges it, too.
+        after: Family of the core whose rows it follows in a report, for one of an extension; the last where empty.
         clauses: What has been registered by :meth:`clause`.
     """
 
@@ -214,6 +215,7 @@ class Family(Generic[L]):
     limits: type[L]
     elsewhere: bool = False
     in_cells: bool = True
+    after: str = ""
     clauses: list[Clause[L]] = field(default_factory=list)
 
     def cases(self, case: Case) -> tuple[Case, ...]:

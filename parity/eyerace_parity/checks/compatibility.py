@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal
-from eyerace_parity.compatibility.flutter import minimum_runtime, resolve
+from eyerace_parity.compatibility.flutter import minimum_runtime, packages_with, resolve
 from eyerace_parity.compatibility.predict import LoadOutcome, predict
 from eyerace_parity.compatibility.table import MEASURE_AGAIN, table
 from eyerace_parity.compatibility.versions import Version
@@ -216,3 +216,17 @@ def _line(alike: Sequence[Forecast]) -> str:
     versions = f"{first.version}" if len(alike) == 1 else f"{first.version} … {last.version}"
     reasons = f": {_sentences(last)}" if last.reasons else ""
     return f"{versions} {last.outcome}{reasons}"
+
+
+def oldest_demanded(contract: Contract, variant: str) -> str:
+    """The oldest runtime that the contract names for a variant, or an empty string."""
+    demanded = demanded_runtime(contract, variant)
+    return "" if demanded is None else str(demanded)
+
+
+def bundled_by(version: str) -> tuple[str, ...]:
+    """Flutter packages that bundle a version of ONNX Runtime; none of one that has no number yet."""
+    try:
+        return packages_with(Version.parse(version))
+    except ValueError:
+        return ()

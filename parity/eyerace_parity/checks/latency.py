@@ -23,7 +23,7 @@ from eyerace_parity.checks.disturbance import disturbances
 from eyerace_parity.checks.limits import RatioLimit, other_variant
 from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
 from eyerace_parity.contract.base import Limits, Positive
-from eyerace_parity.contract.data import TensorSet
+from eyerace_parity.contract.data import ArraySet
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.costs import Timing
@@ -71,7 +71,7 @@ class _Budget:
 
     def unfit(self, case: Case, _limits: LatencyLimits) -> str:
         """Why the series can never be measured, or an empty string."""
-        given = self.part == "preprocessing" and isinstance(case.contract.golden, TensorSet)
+        given = self.part == "preprocessing" and isinstance(case.contract.golden, ArraySet)
         return "a set of tensors is not preprocessed" if given else ""
 
     def judge(self, case: Case, budget: float, findings: ClauseEvidence) -> Judgement:

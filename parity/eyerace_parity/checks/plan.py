@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.checks.base import Case, Family, PlannedClause, SignificanceSource
-from eyerace_parity.checks.registry import FAMILIES
-from eyerace_parity.contract.data import TensorSet
+from eyerace_parity.checks.registry import families as all_families
+from eyerace_parity.contract.data import ArraySet
 from eyerace_parity.contract.locate import line_of, lines
 from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.files import display_path
-from eyerace_parity.measure.targets.equipment import tier_of
+from eyerace_parity.measure.targets.equipment import check_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,13 +82,20 @@ def refuse_unknown_targets(contract: Contract) -> None:
         ContractError: It does; all such targets are named.
     """
     named = {("targets", "own", name): name for name in contract.targets.own}
-    for table, names in (("run", () if contract.cell else contract.targets.run), ("targets", contract.matrix.targets)):
-        at = ("targets" if table == "run" else "matrix", table)
+    tables: list[tuple[tuple[str, str], Sequence[str]]] = []
+    if not contract.cell:
+        tables.append((("targets", "run"), contract.targets.run))
+    tables += [
+        ((section.key, section.targets), getattr(getattr(contract, section.key), section.targets))
+        for section in contract.sections
+        if section.targets
+    ]
+    for at, names in tables:
         named |= {(*at, str(number)): name for number, name in enumerate(names) if name not in contract.targets.own}
     faults: dict[tuple[str, ...], ContractError] = {}
     for keys, name in named.items():
         try:
-            tier_of(contract, name)
+            check_target(contract, name)
         except ContractError as error:
             faults[keys] = error
     if faults:
@@ -167,7 +174,7 @@ def _false_pass(planned: PlannedClause) -> float:
     return 1.0 - float(own or planned.case.contract.statistics.confidence)
 
 
-def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tuple[PlannedClause, ...]:
+def plan(contract: Contract, families: Sequence[Family[Any]] | None = None) -> tuple[PlannedClause, ...]:
     """Say what will be judged, variant by variant, without measuring anything.
 
     A cell of the matrix over runtimes says nothing of torch variants, which no ONNX Runtime executes.
@@ -175,8 +182,9 @@ def plan(contract: Contract, families: Sequence[Family[Any]] = FAMILIES) -> tupl
     Raises:
         ContractError: The contract demands nothing at all, or something that can never be judged.
     """
+    families = all_families(contract.extensions) if families is None else families
     golden = contract.golden
-    labelled = bool(contract.classes) and (not isinstance(golden, TensorSet) or golden.labels is not None)
+    labelled = bool(contract.classes) and (not isinstance(golden, ArraySet) or golden.labels is not None)
     bearers: list[tuple[Case, dict[str, Limits]]] = []
     for name in contract.variants:
         case = Case(contract, name, labelled)

@@ -24,7 +24,7 @@ from eyerace_parity.checks.fits import either, needs, unlabelled, unreferenced
 from eyerace_parity.checks.guards import GOLDEN, require_samples, require_scores
 from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits, Share
-from eyerace_parity.contract.callables import load_callable
+from eyerace_parity.contract.extended import metric_of
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
@@ -219,7 +219,7 @@ def _own_metric(case: Case) -> Statistic:
         ParityError: It cannot be loaded.
     """
     spec = case.contract.metric or ""
-    metric = load_callable(case.contract.root, spec)
+    metric = metric_of(case.contract)
 
     def statistic(labels: NDArray[np.int64], scores: Array) -> float:
         try:

@@ -11,6 +11,9 @@ from pydantic import ByteSize
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.limits import RatioLimit
 from eyerace_parity.contract.load import load_contract
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.evidence.registry import add_kinds
+from eyerace_parity.extending.loading import active
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +36,6 @@ _MODULES: Final = (
     "flips",
     "hybrid",
     "latency",
-    "runtime",
     "size",
     "memory",
     "arm64",
@@ -64,9 +66,35 @@ for each in _MODULES:
         register(declared)
 
 
-def limits_by_family() -> Mapping[str, type[Limits]]:
-    """Types of the limits by family, for reading a contract."""
-    return {family.name: family.limits for family in FAMILIES}
+def families(named: Sequence[str] = ()) -> tuple[Family[Any], ...]:
+    """All families, in the order of the report's rows: our own, and those of extensions behind the one they follow.
+
+    Args:
+        named: Extensions of other packages whose families belong to them: those that a contract names.
+    """
+    found = list(FAMILIES)
+    for added in active().added("check_families", named):
+        places = [family.name for family in found]
+        found.insert(places.index(added.after) + 1 if added.after in places else len(found), added)
+    return tuple(found)
+
+
+def limits_by_family(named: Sequence[str] = ()) -> Mapping[str, type[Limits]]:
+    """Types of the limits by family, for reading a contract.
+
+    Raises:
+        ContractError: Two families bear the same name.
+    """
+    limits: dict[str, type[Limits]] = {}
+    for family in families(named):
+        if family.name in limits:
+            owner = next(owner for owner, added in active().additions("check_families") if added is family)
+            raise ContractError(
+                f"the extension {owner.name!r} cannot be used: there is a family of checks {family.name!r} already",
+                next_step=f"leave it out with --eyerace-parity-disable {owner.name}",
+            )
+        limits[family.name] = family.limits
+    return limits
 
 
 def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
@@ -75,7 +103,9 @@ def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
     Raises:
         ContractError: The file or an override is wrong.
     """
-    return load_contract(path, limits_by_family(), overrides)
+    add_kinds()
+    foreign = {family.name: owner.name for owner, family in active().additions("check_families") if owner.foreign}
+    return load_contract(path, limits_by_family(tuple(foreign.values())), overrides, foreign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +132,10 @@ class ClauseDescription:
     description: str
 
 
-def describe_clauses(families: Sequence[Family[Any]] = FAMILIES) -> tuple[ClauseDescription, ...]:
+def describe_clauses(described_families: Sequence[Family[Any]] | None = None) -> tuple[ClauseDescription, ...]:
     """Describe every clause, in the order of the report's rows."""
     described = []
-    for family in families:
+    for family in families() if described_families is None else described_families:
         for clause in family.clauses:
             field = family.limits.model_fields[clause.limit] if clause.limit else None
             described.append(

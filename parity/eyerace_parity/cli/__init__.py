@@ -17,17 +17,24 @@ import argparse
 import importlib
 import sys
 from enum import IntEnum
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
 
+from eyerace_parity.cli.registry import all_commands, owner_of
+from eyerace_parity.contract.options import OPTIONS
+from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError, ParityError, RecordError
 from eyerace_parity.core.machine import disable_telemetry
+from eyerace_parity.extending.loading import activated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Protocol
 
-    class Command(Protocol):
-        """A module of this package that is one command."""
+    from eyerace_parity.cli.registry import Command
+
+    class CommandModule(Protocol):
+        """A module that is one command."""
 
         def add_arguments(self, parser: argparse.ArgumentParser) -> None:
             """Declare the command's options."""
@@ -46,21 +53,8 @@ class Exit(IntEnum):
     USAGE = 4
 
 
-COMMANDS = {
-    "init": "write a starting contract from an .onnx file",
-    "export": "build the artefacts that a contract's recipes name",
-    "record": "freeze the outputs of the torch variants, so that a machine without torch can judge",
-    "judge": "judge a finished run again under changed limits, without an inference",
-    "verdict": "decide by a finished run's record whether a contract is held, in a process that no conftest can reach",
-    "report": "show a finished run's record",
-    "release": "keep a release that later candidates are judged against, and look at those that are",
-    "flips": "list the images that two variants decide differently, and accept those that are known",
-    "arm64": "bring, show or remove what the emulated processors need, without root",
-    "selftest": "prove that the gate sees what it claims to see, by faults planted in a copy of the bundle",
-    "worker": "try a worker of any language against the worker protocol",
-    "clauses": "list everything that a contract can demand",
-    "doctor": "say what this machine can and cannot do, and how to get it",
-}
+DISABLE: Final = next(option for option in OPTIONS if option.name == "disable")
+"""The option of the gate that takes an extension away."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(Exit.USAGE, f"{self.prog}: error: {message}\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     """Build the parser with all commands; none of them is imported before it is chosen."""
     from eyerace_parity import __version__  # noqa: PLC0415 - keeps the package's face lazy
 
@@ -82,9 +76,10 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done or held, 1 not held, 2 interrupted, 3 a fault of the program, 4 wrong usage",
     )
     parser.add_argument("--version", action="version", version=f"eyerace-parity {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", add_help=False)
+    parser.add_argument(DISABLE.flag("--"), **DISABLE.argument() | {"dest": "disabled"})
+    shown = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in commands.items():
+        shown.add_parser(name, help=command.summary, description=_sentence(command.summary), add_help=False)
     return parser
 
 
@@ -92,13 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code; no error of the user ends in a traceback."""
     disable_telemetry()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    chosen, rest = build_parser().parse_known_args(given)
-    command: Command = importlib.import_module(f"eyerace_parity.cli.{chosen.command}")
-    summary = COMMANDS[chosen.command]
-    parser = Parser(prog=f"eyerace-parity {chosen.command}", description=f"{summary[0].upper()}{summary[1:]}.")
-    command.add_arguments(parser)
     try:
-        return command.run(parser.parse_args(rest))
+        return _run(given)
     except (ContractError, RecordError) as error:
         return _complain(error, Exit.USAGE)
     except ParityError as error:
@@ -110,6 +100,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output left (`| head`): not a fault of ours, and nothing more can be said to it.
         sys.stderr.close()
         return Exit.DONE
+
+
+def _run(given: Sequence[str]) -> int:
+    """Choose a command, with the extensions that take part in it, and run it."""
+    taken_away, words = _disabling().parse_known_args(given)
+    typed = next((word for word in words if not word.startswith("-")), "")
+    known = all_commands().get(typed)
+    foreign = bool(typed) if known is None else known.judges
+    settings = resolve(command_line={DISABLE.name: taken_away.disabled}, root=Path.cwd(), prefix="--")
+    with activated(settings.load_extensions(foreign=foreign)) as extensions:
+        added = tuple(command for owner, command in extensions.additions("commands") if owner.foreign)
+        commands = all_commands(added)
+        chosen, rest = build_parser(commands).parse_known_args(words)
+        if owner := owner_of(chosen.command):
+            extensions.require(owner, f"the command {chosen.command!r}")
+        command = commands[chosen.command]
+        module: CommandModule = importlib.import_module(command.module)
+        parser = Parser(prog=f"eyerace-parity {command.name}", description=_sentence(command.summary))
+        module.add_arguments(parser)
+        return module.run(parser.parse_args(rest))
+
+
+def _disabling() -> argparse.ArgumentParser:
+    """Reads what is disabled, before it is known which commands there are."""
+    parser = Parser(prog="eyerace-parity", add_help=False, allow_abbrev=False)
+    parser.add_argument(DISABLE.flag("--"), dest="disabled", action="append")
+    return parser
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
 
 
 def _complain(error: ParityError, code: Exit) -> int:

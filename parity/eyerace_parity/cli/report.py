@@ -8,18 +8,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
+from eyerace_parity.cli.options import add_contract, say, settings_of
 from eyerace_parity.core.errors import RecordError
 from eyerace_parity.core.files import display_path
-from eyerace_parity.matrix.files import is_merged, read_merged, write_merged
+from eyerace_parity.extending.loading import active
 from eyerace_parity.record.files import read_record
 from eyerace_parity.report import comparison as comparison_
 
 if TYPE_CHECKING:
     import argparse
 
+    from eyerace_parity.cli.registry import Merging
     from eyerace_parity.contract.settings import Settings
-    from eyerace_parity.matrix.document import MergedRecord
     from eyerace_parity.record.comparison import Comparison
     from eyerace_parity.record.document import Record
 
@@ -67,21 +67,23 @@ def run(options: argparse.Namespace) -> int:
     if options.compare is not None:
         return _compare(options)
     single = len(options.records) == 1 and not options.records[0].is_dir()
-    if single and is_merged(options.records[0]):
-        return _end(read_merged(options.records[0]), options)
+    for merging in _mergers():
+        if single and merging.reads(options.records[0]):
+            return merging.show(options)
     if not single or options.merged is not None or options.versions:
-        return _merge(options)
+        active().require("matrix", "merging records")
+        return _mergers()[0].merge(options)
     record = read_record(options.records[0])
     if options.markdown:
         from eyerace_parity.report.markdown import render  # noqa: PLC0415 - only once it is needed
         from eyerace_parity.report.view.run import run_view  # noqa: PLC0415
 
-        _write(render(run_view(record)))
+        write_markdown(render(run_view(record)))
     else:
         show(record)
     if options.html is not None:
         draw_page(record, options.html, settings_of(options))
-        _name(options, f"page: {display_path(options.html)}")
+        name_place(options, f"page: {display_path(options.html)}")
     return exit_code(record)
 
 
@@ -128,19 +130,19 @@ def _compare(options: argparse.Namespace) -> int:
     from eyerace_parity.record import comparison  # noqa: PLC0415 - only once it is needed
 
     for path in options.compare:
-        if is_merged(path):
+        if any(merging.reads(path) for merging in _mergers()):
             raise RecordError(f"{display_path(path)} is a merged record", next_step="compare records of single runs")
     before, after = (read_record(path) for path in options.compare)
     found: Comparison = comparison.compare(before, after, _names(*options.compare))
     if options.markdown:
-        _write(comparison_.render(found))
+        write_markdown(comparison_.render(found))
     else:
-        print(comparison_.draw(found, **_stream()), end="")
+        print(comparison_.draw(found, **stream_of()), end="")
     if options.html is not None:
         from eyerace_parity.report.html import write_comparison_page  # noqa: PLC0415
 
         write_comparison_page(options.html, found)
-        _name(options, f"page: {display_path(options.html)}")
+        name_place(options, f"page: {display_path(options.html)}")
     return 1 if comparison.worse(found) else 0
 
 
@@ -151,12 +153,12 @@ def _names(before: Path, after: Path) -> tuple[str, str]:
     return display_path(before), display_path(after)
 
 
-def _name(options: argparse.Namespace, place: str) -> None:
+def name_place(options: argparse.Namespace, place: str) -> None:
     """Say where something was written; beside Markdown, which goes on into a comment, on the other stream."""
     say(place, sys.stderr if options.markdown else sys.stdout)
 
 
-def _write(text: str) -> None:
+def write_markdown(text: str) -> None:
     """Write Markdown in UTF-8, whatever the terminal takes: it is on its way into a file or a comment."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")
@@ -168,7 +170,7 @@ def show(record: Record) -> None:
     from eyerace_parity.report.terminal import draw  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.report.view.run import run_view  # noqa: PLC0415
 
-    print(draw(run_view(record), **_stream()), end="")
+    print(draw(run_view(record), **stream_of()), end="")
 
 
 def exit_code(record: Record) -> int:
@@ -176,41 +178,7 @@ def exit_code(record: Record) -> int:
     return 0 if record.contracts and all(entry.outcome == "held" for entry in record.contracts) else 1
 
 
-def _merge(options: argparse.Namespace) -> int:
-    """Merge records under the contract, whose matrix says which must be there."""
-    from eyerace_parity.matrix.merge import merge  # noqa: PLC0415 - only once it is needed
-
-    target: Path = MERGED if options.merged is None else options.merged
-    files = [file for file in _files(options.records) if not _is_old(file, target)]
-    if any(file.resolve() == target.resolve() for file in files):
-        reason = f"{display_path(target)} would be written over a record that is merged"
-        raise RecordError(reason, next_step="name another place with --merged")
-    merged = merge(contract_of(options), files, options.versions)
-    code = _end(merged, options)
-    write_merged(target, merged)
-    _name(options, f"merged record: {display_path(target)}")
-    return code
-
-
-def _end(merged: MergedRecord, options: argparse.Namespace) -> int:
-    """Print a merged record, and say how it ends."""
-    if options.markdown:
-        from eyerace_parity.report.matrix_markdown import render  # noqa: PLC0415 - only once it is needed
-
-        _write(render(merged))
-    else:
-        from eyerace_parity.report.matrix_terminal import draw_matrix  # noqa: PLC0415
-
-        print(draw_matrix(merged, **_stream()), end="")
-    if options.html is not None:
-        from eyerace_parity.report.html import write_matrix_page  # noqa: PLC0415
-
-        write_matrix_page(options.html, merged)
-        _name(options, f"page: {display_path(options.html)}")
-    return 0 if merged.outcome == "held" else 1
-
-
-def _files(given: list[Path]) -> list[Path]:
+def files_of(given: list[Path]) -> list[Path]:
     """The records that are named, each once; of a folder, all that look like one."""
     files: list[Path] = []
     for path in given:
@@ -218,12 +186,13 @@ def _files(given: list[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _is_old(file: Path, target: Path) -> bool:
-    """Whether a file is what an earlier merge has written to the same place, in the folder of the records."""
-    return file.resolve() == target.resolve() and is_merged(file)
+def _mergers() -> tuple[Merging, ...]:
+    """Who merges records; nobody where the extension that does takes no part."""
+    return tuple(merging for _, merging in active().additions("record_mergers"))
 
 
-def _stream() -> dict[str, Any]:
+def stream_of() -> dict[str, Any]:
+    """Width, colour and encoding of standard output, as those who draw on it take them."""
     stream = sys.stdout
     forced = bool(os.environ.get("FORCE_COLOR"))
     colour = forced or (stream.isatty() and not os.environ.get("NO_COLOR"))

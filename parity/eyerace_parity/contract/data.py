@@ -134,7 +134,7 @@ class Preprocess(Model):
         return (channels, height, width) if self.layout == "CHW" else (height, width, channels)
 
 
-class _GoldenSection(Model):
+class GoldenSection(Model):
     """What every golden set has, whatever it is made of.
 
     Attributes:
@@ -150,7 +150,7 @@ class _GoldenSection(Model):
     max_bytes: int = Field(default=1 << 30, gt=0)
 
 
-class ImageSet(_GoldenSection):
+class ImageSet(GoldenSection):
     """Labelled images: a table of labels and a folder of photographs.
 
     Attributes:
@@ -173,7 +173,17 @@ class ImageSet(_GoldenSection):
     max_pixels: int = Field(default=50_000_000, gt=0)
 
 
-class TensorSet(_GoldenSection):
+class ArraySet(GoldenSection):
+    """Samples that are fed as they are, without a preprocessing profile; an extension's own make of set extends it.
+
+    Attributes:
+        labels: Where the labels of the classes are; ``None`` for an unlabelled set.
+    """
+
+    labels: str | None = None
+
+
+class TensorSet(ArraySet):
     """Recorded tensors: ``.npz`` files of named arrays whose first axis counts the samples.
 
     Attributes:
@@ -183,7 +193,6 @@ class TensorSet(_GoldenSection):
 
     kind: Literal["tensors"]
     files: tuple[str, ...] = Field(min_length=1)
-    labels: str | None = None
 
 
 Golden = Annotated[ImageSet | TensorSet, Field(discriminator="kind")]

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from eyerace_parity.contract.base import limits_table
 from eyerace_parity.contract.explain import Keys, Problem, explain, written
+from eyerace_parity.contract.extended import contract_type
 from eyerace_parity.contract.locate import DEEPEST, line_of
-from eyerace_parity.contract.model import Contract
+from eyerace_parity.contract.needed import named_extensions, without_extension
 from eyerace_parity.contract.overrides import apply_overrides
 from eyerace_parity.contract.renamed import as_written, renaming_notes, take_new_names
 from eyerace_parity.core.digests import json_digest
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from eyerace_parity.contract.base import Limits
+    from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
 
 MAX_BYTES: Final = 1 << 20
@@ -36,7 +38,12 @@ MAX_BYTES: Final = 1 << 20
 _INIT = "`eyerace-parity init MODEL.onnx` writes a contract to start from"
 
 
-def load_contract(path: Path, limits: Mapping[str, type[Limits]], overrides: Sequence[Override] = ()) -> Contract:
+def load_contract(
+    path: Path,
+    limits: Mapping[str, type[Limits]],
+    overrides: Sequence[Override] = (),
+    owners: Mapping[str, str] | None = None,
+) -> Contract:
     """Read and check a contract.
 
     ``[limits.FAMILY]`` at the top is shared: each of its fields holds for every variant that does not state the same
@@ -46,6 +53,7 @@ def load_contract(path: Path, limits: Mapping[str, type[Limits]], overrides: Seq
         path: The TOML file.
         limits: Types of the limits by family of checks.
         overrides: Values set from outside, a later one wins.
+        owners: Extension of another package that judges a family; a contract has it only where it names the extension.
 
     Returns:
         The contract, with every limit in its family's own type.
@@ -58,15 +66,19 @@ def load_contract(path: Path, limits: Mapping[str, type[Limits]], overrides: Seq
     document = _document(path, text)
     page = _Page(path, text, apply_overrides(document, overrides))
     page.refuse(list(_unspeakable(document, ())))
+    named = named_extensions(document)
+    page.refuse(list(without_extension(document, named, owners or {})))
+    limits = {family: own for family, own in limits.items() if (owners or {}).get(family, "") in {"", *named}}
     problems, renamed = take_new_names(document, limits)
     unshared, taken_over = _share(document, limits)
     problems += unshared
+    kind = contract_type(named)
     try:
-        contract = Contract.model_validate_json(
+        contract = kind.model_validate_json(
             json.dumps(document), strict=True, context=limits_table(tuple(limits.items()))
         )
     except ValidationError as error:
-        found = [_at_source(problem, taken_over) for problem in explain(error, Contract, limits)]
+        found = [_at_source(problem, taken_over) for problem in explain(error, kind, limits)]
         problems += [as_written(problem, renamed) for problem in found]
     page.refuse(problems)
     contract._file = path  # noqa: SLF001 - set once, here; the model itself is frozen

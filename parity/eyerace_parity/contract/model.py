@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from eyerace_parity.contract.base import BundlePath, CallablePath, Contradictions, Model, Name
-from eyerace_parity.contract.data import Golden, ImageSet, Interface, Port, Preprocess, TensorSet
-from eyerace_parity.contract.matrix import Matrix, agree_on_versions
+from eyerace_parity.contract.data import ArraySet, Golden, ImageSet, Interface, Port, Preprocess
+from eyerace_parity.contract.points import Section
 from eyerace_parity.contract.sections import FlipSettings, Hybrid, ReleaseSection, Statistics, agree_on_tiers
 from eyerace_parity.contract.targets import Targets, agree_on_targets
 from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant, Session, Variant
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eyerace_parity.contract.variants import Recipe
+
+M = TypeVar("M", bound=Model)
 
 
 class Run(Model):
@@ -54,13 +56,13 @@ class Contract(Model):
         session: Session settings of every ONNX Runtime variant.
         variants: The forms of the model by name, in the order of the report's columns.
         targets: Where else they are executed.
-        matrix: The versions of ONNX Runtime that they are judged on.
         hybrid: How the app mixes the answers of two of them, for an app that does.
         release: The accepted release that candidates are judged against.
         flips: Flips that are known and accepted.
         statistics: How sure decisions about samples must be.
         recorded: Folder of recorded reference outputs, which stand in for a torch variant where torch is missing.
         run: How it wishes to be run.
+        extensions: Extensions of other packages that it needs; what one that is not named adds is not read.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -74,13 +76,16 @@ class Contract(Model):
     session: Session = Session()
     variants: dict[Name, Variant] = Field(min_length=1)
     targets: Targets = Targets()
-    matrix: Matrix = Matrix()
     hybrid: Hybrid | None = None
     release: ReleaseSection = ReleaseSection()
     flips: FlipSettings = FlipSettings()
     statistics: Statistics = Statistics()
     recorded: BundlePath = BundlePath("recorded")
     run: Run = Run()
+    extensions: tuple[Name, ...] = ()
+
+    _sections: ClassVar[tuple[Section, ...]] = ()
+    """Tables that extensions add; see :func:`eyerace_parity.contract.extended.contract_type`."""
 
     _file: Path = PrivateAttr(default=Path("contract.toml"))
     _digest: str = PrivateAttr(default="")
@@ -117,12 +122,37 @@ class Contract(Model):
         """Whether it judges one runtime of the matrix: then only what that runtime executes is judged."""
         return self._cell
 
-    def as_cell(self) -> Self:
-        """The same contract for one runtime of its matrix, with the targets of the matrix instead of its own."""
-        targets = self.targets.model_copy(update={"run": self.matrix.targets, "images": self.matrix.images})
-        own = self.model_copy(update={"targets": targets})
+    def as_cell(self, targets: tuple[str, ...] = (), images: int = 8) -> Self:
+        """The same contract for one runtime of a matrix.
+
+        Args:
+            targets: The targets that are executed on, instead of its own.
+            images: Golden samples a target.
+        """
+        replaced = self.targets.model_copy(update={"run": targets, "images": images})
+        own = self.model_copy(update={"targets": replaced})
         own._cell = True  # noqa: SLF001 - set once, on the copy; the model itself is frozen
         return own
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Tables that extensions add to it."""
+        return self._sections
+
+    def section(self, model: type[M]) -> M:
+        """The table of an extension.
+
+        Args:
+            model: Its model.
+
+        Raises:
+            LookupError: The contract was read without that extension.
+        """
+        for section in self._sections:
+            if section.model is model:
+                return getattr(self, section.key)  # type: ignore[no-any-return] # what the section's model says
+        message = f"the contract was read without the extension of {model.__name__}"
+        raise LookupError(message)
 
     def path(self, relative: Path) -> Path:
         """Place a path of the contract."""
@@ -134,7 +164,7 @@ class Contract(Model):
 
     def preprocess_of(self, variant: str) -> Preprocess | None:
         """Preprocessing profile of a variant: its own, else the golden set's; ``None`` for a tensor set."""
-        if isinstance(self.golden, TensorSet):
+        if isinstance(self.golden, ArraySet):
             return None
         return self.preprocess[self.variants[variant].preprocess or self.golden.preprocess]
 
@@ -163,8 +193,9 @@ def check_consistency(contract: Contract) -> None:
         _variant(contract, name, faults)
     if contract.hybrid is not None:
         agree_on_tiers(contract.hybrid, contract.variants, faults)
-    agree_on_versions(contract.matrix, contract.variants, faults)
     agree_on_targets(contract.targets, contract.variants, faults)
+    for section in contract.sections:
+        section.check(getattr(contract, section.key), contract, faults)
     if not faults:
         _circles(contract, faults)
     faults.raise_if_any()
@@ -194,7 +225,7 @@ def _classes(contract: Contract, faults: Contradictions) -> None:
 def _golden(contract: Contract, faults: Contradictions) -> None:
     golden = contract.golden
     inputs = contract.interface.inputs
-    if isinstance(golden, TensorSet):
+    if isinstance(golden, ArraySet):
         if golden.labels in {port.name for port in inputs}:
             faults.add(("golden", "labels"), f"{golden.labels!r} is an input of the model, so it cannot be the labels")
         return
@@ -215,7 +246,7 @@ def _profiles(contract: Contract, faults: Contradictions) -> None:
     wanted |= {("variants", name, "preprocess"): v.preprocess for name, v in contract.variants.items() if v.preprocess}
     for keys, name in wanted.items():
         profile = contract.preprocess.get(name)
-        if isinstance(golden, TensorSet):
+        if isinstance(golden, ArraySet):
             faults.add(keys, "a set of tensors is fed as it is: it has no preprocessing profile")
         elif profile is None:
             faults.unknown(keys, name, contract.preprocess, "profile")

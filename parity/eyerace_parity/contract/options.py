@@ -132,6 +132,8 @@ OPTIONS: Final = (
            metavar="RELEASE"),
     Option("accept", OptionKind.TEXT, "accept what was measured as a release of this name", "nothing is accepted",
            metavar="NAME"),
+    Option("disable", OptionKind.TEXTS, "extension that takes no part; may be repeated", "all take part",
+           metavar="NAME"),
     Option("progress", OptionKind.CHOICE, "show progress of long work", "auto", choices=("auto", "always", "never")),
 )  # fmt: skip
 """Every option there is."""

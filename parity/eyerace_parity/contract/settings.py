@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
+    from eyerace_parity.extending.loading import ActiveExtensions
 
 COMMAND_LINE: Final = "command line"
 ENVIRONMENT: Final = "environment"
@@ -54,6 +55,7 @@ class Settings:
         peer: A Python with another onnxruntime, to take times in turns with.
         baseline: The release to judge against, by name or folder; empty for the contract's.
         accept: Name of the release to accept; empty for none.
+        disable: Extensions that take no part.
         progress: ``auto`` (on a terminal), ``always`` or ``never``.
         origins: Where each value came from, by the option's name.
         set_origins: Where each entry of ``set`` came from.
@@ -80,6 +82,7 @@ class Settings:
     peer: Path | None
     baseline: str
     accept: str
+    disable: tuple[str, ...]
     progress: Literal["auto", "always", "never"]
     origins: Mapping[str, str] = field(repr=False)
     set_origins: tuple[str, ...] = field(repr=False)
@@ -87,6 +90,24 @@ class Settings:
     def origin(self, name: str) -> str:
         """Say where a value came from, e.g. ``environment EYERACE_PARITY_JOBS``."""
         return self.origins[name]
+
+    def load_extensions(self, *, foreign: bool) -> ActiveExtensions:
+        """Find and import the extensions that are not disabled.
+
+        Args:
+            foreign: Whether those of other packages take part.
+
+        Raises:
+            ContractError: One is broken, or an option belongs to one that takes no part.
+        """
+        from eyerace_parity.extending.loading import load  # noqa: PLC0415 - not needed when pytest starts
+        from eyerace_parity.extending.shipped import owner_of  # noqa: PLC0415
+
+        found = load(foreign=foreign, disabled=dict.fromkeys(self.disable, self.origins["disable"]))
+        for option in OPTIONS:
+            if self.origins[option.name] != DEFAULT and (owner := owner_of("options", option.name)):
+                found.require(owner, self.origins[option.name])
+        return found
 
     def overrides(self) -> tuple[Override, ...]:
         """Read ``set``.
@@ -243,6 +264,7 @@ def _defaults(root: Path) -> dict[str, Any]:
         "peer": None,
         "baseline": "",
         "accept": "",
+        "disable": (),
         "progress": "auto",
     }
 

@@ -131,7 +131,7 @@ Recipe = Annotated[ExportRecipe | QuantiseDynamicRecipe | QuantiseStaticRecipe, 
 """How an artefact is made from another variant."""
 
 
-class _Variant(Model):
+class VariantBase(Model):
     """What every variant has, whatever runs it.
 
     Attributes:
@@ -158,7 +158,7 @@ class _Variant(Model):
         return read_limits(value, info.context)
 
 
-class TorchVariant(_Variant):
+class TorchVariant(VariantBase):
     """A torch module made by a factory, with its weights from a state dict.
 
     Attributes:
@@ -172,19 +172,19 @@ class TorchVariant(_Variant):
     arguments: dict[str, Any] = {}
 
 
-class TorchScriptVariant(_Variant):
+class TorchScriptVariant(VariantBase):
     """A TorchScript archive."""
 
     kind: Literal["torchscript"]
 
 
-class TorchExportVariant(_Variant):
+class TorchExportVariant(VariantBase):
     """A ``torch.export`` program (``.pt2``)."""
 
     kind: Literal["torch_export"]
 
 
-class OnnxVariant(_Variant):
+class OnnxVariant(VariantBase):
     """An ONNX file, run by ONNX Runtime.
 
     Attributes:
@@ -195,7 +195,7 @@ class OnnxVariant(_Variant):
     recipe: Recipe | None = None
 
 
-class OrtVariant(_Variant):
+class OrtVariant(VariantBase):
     """A file in ONNX Runtime's own format (``.ort``)."""
 
     kind: Literal["ort"]

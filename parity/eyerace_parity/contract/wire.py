@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.contract.model import Contract
-from eyerace_parity.contract.variants import Variant
+from eyerace_parity.contract.extended import contract_type
 from eyerace_parity.core.text import NAME
+from eyerace_parity.extending.loading import active, match
 from eyerace_parity.stats.stopping_rules import StoppingRules, asked_of, runs_of_soak
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from eyerace_parity.contract.model import Contract
 
 
 class WireRules(Limits):
@@ -50,22 +52,27 @@ class WireContract(BaseModel):
         file: The file that it was read from, absolute.
         digest: Its digest.
         cell: Whether it judges one runtime of the matrix.
+        extensions: The extensions that took part when it was read, for they made its sections.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: dict[str, Any]
-    variants: dict[str, Variant]
+    variants: dict[str, Any]
     rules: dict[str, WireRules]
     file: Path
     digest: str
     cell: bool
+    extensions: tuple[str, ...] = ()
 
 
 def to_wire(contract: Contract) -> dict[str, Any]:
     """Write a contract down as JSON values, overrides and all, with only the stopping rules of its limits."""
     text = contract.model_dump(mode="json", by_alias=True, exclude={"variants"})
-    bare = {name: variant.model_copy(update={"limits": {}}) for name, variant in contract.variants.items()}
+    bare = {
+        name: variant.model_copy(update={"limits": {}}).model_dump(mode="json", by_alias=True)
+        for name, variant in contract.variants.items()
+    }
     carried = WireContract(
         text=text,
         variants=bare,
@@ -73,6 +80,7 @@ def to_wire(contract: Contract) -> dict[str, Any]:
         file=contract.file,
         digest=contract.digest,
         cell=contract.cell,
+        extensions=tuple(each.name for each in active().loaded),
     )
     return carried.model_dump(mode="json", by_alias=True)
 
@@ -84,13 +92,16 @@ def from_wire(written: Mapping[str, Any]) -> Contract:
         pydantic.ValidationError: It wrote something else.
     """
     carried = WireContract.model_validate(written)
-    stated = {name: variant for name, variant in carried.variants.items() if NAME.fullmatch(name)}
-    contract = Contract.model_validate({**carried.text, "variants": stated})
-    variants = {
-        name: variant.model_copy(update={"limits": {"rules": carried.rules[name]}})
-        for name, variant in carried.variants.items()
-    }
-    contract = contract.model_copy(update={"variants": variants})
+    match(carried.extensions)
+    kind = contract_type(carried.text["extensions"])
+    _, variant = get_args(kind.model_fields["variants"].annotation)
+    variants = TypeAdapter(dict[str, variant]).validate_python(carried.variants)  # type: ignore[valid-type] # as above
+    stated = {name: variant for name, variant in variants.items() if NAME.fullmatch(name)}
+    contract = kind.model_validate({**carried.text, "variants": stated})
+    ruled: dict[str, Any] = dict(variants)
+    for name, rules in carried.rules.items():
+        ruled[name] = ruled[name].model_copy(update={"limits": {"rules": rules}})
+    contract = contract.model_copy(update={"variants": ruled})
     contract._file = carried.file  # noqa: SLF001 - set once, here; the model itself is frozen
     contract._digest = carried.digest  # noqa: SLF001
     contract._cell = carried.cell  # noqa: SLF001

@@ -6,16 +6,15 @@ kind is named by a text and imported when it is first needed, because measuring 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Final
 
-from eyerace_parity.evidence.answers import ArrayDigest, Execution, GoldenFacts, Outputs, Repeats, answers_of
+from eyerace_parity.core.errors import ContractError
+from eyerace_parity.evidence.answers import Execution, GoldenFacts, Outputs, Repeats, answers_of
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
-from eyerace_parity.evidence.base import WORDS, Fact
 from eyerace_parity.evidence.costs import Footprint, InstructionCounts, PeerTiming, Preflight, Soak, Timing
 from eyerace_parity.evidence.diagnostics import PreparationTrials, Sensitivity, Weights
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
+from eyerace_parity.evidence.kinds import EvidenceKind, Kinds, Runs
 from eyerace_parity.evidence.quality import (
     DecisionSamples,
     LoadPrediction,
@@ -25,126 +24,7 @@ from eyerace_parity.evidence.quality import (
     Slices,
     TimeQuantiles,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-E = TypeVar("E")
-
-
-class Runs(Enum):
-    """Where a kind is measured."""
-
-    ISOLATED = "in the isolated worker"
-    ON_TARGETS = "by target workers, many kinds together"
-    READS_BYTES = "in the run's process: reads bytes with Python only, no decoder, no parser in native code"
-    DERIVED = "computed from other evidence, never measured"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvidenceKind(Generic[E]):
-    """All that is to be known of a kind of evidence.
-
-    Attributes:
-        name: Its stored name, ASCII letters only: it stands in content keys and release keys, and in lower case in
-            records and as a folder of the cache. It never changes, whatever its type is called.
-        type: A :class:`Fact`, or a frozen dataclass that holds arrays.
-        measurer: ``module:object`` of what obtains it, imported when it is first needed; see
-            :mod:`eyerace_parity.measure.measurer`. Empty for what the golden set itself states.
-        code: Files beside the measurer's own whose change voids earlier measurements: paths relative to this package,
-            or dotted names of modules of other packages.
-        runs: Where it is measured.
-        keep: Whether it is true of the content alone, so that the cache may answer on another day; never for times.
-        alone: Whether nothing else may be measured meanwhile; such numbers are times or memory of this machine.
-        cheap: Whether reading files gives it: no sample is decoded and no model is run.
-        requires: Kinds, in lower case, that an ONNX variant must have passed before it is run for this one.
-        digest: What a record keeps of its arrays.
-        has_provenance: Whether it says where it came from. The golden set's own facts do not: their digest is their
-            key.
-    """
-
-    name: str
-    type: type[E]
-    measurer: str
-    code: tuple[str, ...] = ()
-    runs: Runs = Runs.ISOLATED
-    keep: bool = True
-    alone: bool = False
-    cheap: bool = False
-    requires: tuple[str, ...] = ("preflight",)
-    digest: Callable[[E], tuple[ArrayDigest, ...]] | None = None
-    has_provenance: bool = True
-
-    @property
-    def word(self) -> str:
-        """Its name in records, in the cache and in messages."""
-        return self.name.lower()
-
-    @property
-    def is_fact(self) -> bool:
-        """Whether it is made of numbers, and stands in a record whole."""
-        return issubclass(self.type, Fact)
-
-    @property
-    def released(self) -> bool:
-        """Whether an accepted release keeps it whole."""
-        return self.is_fact and self.keep and self.runs is not Runs.DERIVED
-
-
-class Kinds:
-    """Kinds of evidence by type and by name.
-
-    Args:
-        kinds: What is known from the start.
-    """
-
-    def __init__(self, *kinds: EvidenceKind[Any]) -> None:
-        self._by_type: dict[type[Any], EvidenceKind[Any]] = {}
-        for kind in kinds:
-            self.register(kind)
-
-    def __iter__(self) -> Iterator[EvidenceKind[Any]]:
-        return iter(tuple(self._by_type.values()))
-
-    def register(self, kind: EvidenceKind[Any]) -> None:
-        """Add a kind.
-
-        Raises:
-            ValueError: Its name is no name, or its name or its type is taken.
-        """
-        if not (kind.name.isascii() and kind.name.isalpha()):
-            message = f"{kind.name!r} is no name of a kind of evidence: use ASCII letters only"
-            raise ValueError(message)
-        for known in self:
-            if known.word == kind.word or known.type is kind.type:
-                message = f"{kind.name} ({kind.type.__name__}) is already registered as {known.name}"
-                raise ValueError(message)
-        self._by_type[kind.type] = kind
-        WORDS[kind.type] = kind.word
-
-    def of(self, kind: type[E]) -> EvidenceKind[E]:
-        """The declaration of a type of evidence.
-
-        Raises:
-            LookupError: Nobody has registered it.
-        """
-        if kind not in self._by_type:
-            message = f"nobody has registered how evidence of the type {kind.__name__} is obtained"
-            raise LookupError(message)
-        return self._by_type[kind]
-
-    def named(self, word: str) -> EvidenceKind[Any]:
-        """The declaration of the kind that a record or the cache names.
-
-        Raises:
-            LookupError: Nobody has registered it.
-        """
-        for known in self:
-            if known.word == word:
-                return known
-        message = f"no kind of evidence is called {word!r}; another version or an extension of the gate wrote it"
-        raise LookupError(message)
-
+from eyerace_parity.extending.loading import active
 
 _KINDS: Final = "eyerace_parity.measure.kinds"
 
@@ -382,3 +262,21 @@ KINDS: Final = Kinds(
     ),
 )
 """All kinds of evidence."""
+
+
+def add_kinds() -> None:
+    """Register the kinds of the extensions that take part; one that is registered stays so.
+
+    Raises:
+        ContractError: A name or a type of evidence is taken.
+    """
+    for owner, kind in active().additions("evidence_kinds"):
+        if kind in tuple(KINDS):
+            continue
+        try:
+            KINDS.register(kind)
+        except ValueError as error:
+            raise ContractError(
+                f"the extension {owner.name!r} cannot be used: {error}",
+                next_step=f"leave it out with --eyerace-parity-disable {owner.name}",
+            ) from error

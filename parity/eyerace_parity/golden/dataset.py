@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyerace_parity.contract.data import ImageSet
+from eyerace_parity.contract.data import ImageSet, TensorSet
+from eyerace_parity.core.errors import GoldenError
+from eyerace_parity.extending.loading import active
 from eyerace_parity.golden.base import GoldenSet
 
 if TYPE_CHECKING:
@@ -34,8 +36,12 @@ def open_golden(contract: Contract) -> GoldenSet:
         from eyerace_parity.golden.images import ImageGolden  # noqa: PLC0415 - Pillow only where there are images
 
         return ImageGolden(contract, golden)
+    for added in active().added("readers", contract.extensions):
+        if isinstance(golden, added.model):
+            return added.read(contract, golden)  # type: ignore[no-any-return] # what GoldenKind says
     from eyerace_parity.golden.tensors import TensorGolden  # noqa: PLC0415
 
+    assert isinstance(golden, TensorSet)  # noqa: S101 - no other kind is left
     return TensorGolden(contract, golden)
 
 
@@ -60,6 +66,11 @@ def labels_alone(contract: Contract) -> tuple[NDArray[np.int64], tuple[str, ...]
         number = {name: place for place, name in enumerate(contract.classes)}
         labels = np.array([number[row.label] for row in rows], np.int64)
         return labels, tuple(row.cluster for row in rows) if golden.cluster else None
+    if not isinstance(golden, TensorSet):
+        facts = open_golden(contract).facts()
+        if facts.labels is None:
+            raise GoldenError("the golden set has no labels", next_step="take out the limits that need them")
+        return facts.labels, facts.clusters
     from eyerace_parity.golden.tensors import read_labels  # noqa: PLC0415
 
     return read_labels(contract, golden), None

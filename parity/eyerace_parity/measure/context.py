@@ -27,6 +27,7 @@ from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.evidence.registry import KINDS
+from eyerace_parity.extending.loading import active
 from eyerace_parity.measure.cache import SCHEMA
 from eyerace_parity.measure.seals import Seal
 from eyerace_parity.preprocess.apply import profile_digest
@@ -104,6 +105,10 @@ class MeasurementContext:
 
     def runtime(self, variant: str) -> str:
         """Name and version of what executes a variant, without importing it."""
+        stated = self.contract.variants[variant].kind
+        for added in active().added("runners", self.contract.extensions):
+            if added.kind == stated:
+                return str(added.runner(self.contract, variant, None).runtime)
         return torch_runtime.runtime() if self.is_torch(variant) else onnx_runtime.runtime()
 
     def artefact(self, variant: str) -> str:
@@ -202,8 +207,13 @@ class MeasurementContext:
             preprocess=profile_digest(profile) if profile is not None else "",
             runtime=runtime,
             machine=machine.fingerprint() if runtime else "",
-            settings=dict(settings or {}),
+            settings=dict(settings or {}) | self.extensions(),
         )
+
+    def extensions(self) -> dict[str, str]:
+        """Extensions of other packages that can have changed a number, as they stand in a provenance."""
+        named = active().measuring(self.contract.extensions)
+        return {f"extension.{each.name}": f"{each.package} {each.version} {each.digest}" for each in named}
 
     def session_settings(self, variant: str, *, threads: int | None = None) -> dict[str, str]:
         """Settings of a variant's session, as they stand in a provenance."""

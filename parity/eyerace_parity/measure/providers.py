@@ -14,7 +14,8 @@ from eyerace_parity.core.errors import BaselineMissing, MeasurementError, Worker
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Need, Provenance
-from eyerace_parity.evidence.registry import KINDS, Runs
+from eyerace_parity.evidence.kinds import Runs
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.evidence.source import NEXT_STEP_BASELINE, refuse_incomparable
 from eyerace_parity.measure import recorded
 from eyerace_parity.measure.cache import get, put

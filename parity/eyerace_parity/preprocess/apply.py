@@ -4,7 +4,8 @@ The steps of :class:`~eyerace_parity.contract.data.Preprocess`, in order:
 
 1. If the profile asks for it, the EXIF orientation is applied.
 2. Pillow converts the image to 8-bit RGB or grey; an alpha channel is dropped, not blended.
-3. Pillow's filter of that name resizes it; antialiased when it shrinks, except ``nearest``.
+3. Pillow's filter of that name resizes it; antialiased when it shrinks, except ``nearest``. Then come the
+   ``steps`` of extensions, in the order of the profile.
 4. Each channel becomes ``(pixel * scale - mean) / std`` in float32: three operations, each rounded, with ``scale``,
    ``mean`` and ``std`` rounded to float32 first. A fused multiply-add would change the last bits.
 5. The result is rounded to float16 or widened to float64 if the profile says so. ``uint8`` skips step 4.
@@ -12,13 +13,14 @@ The steps of :class:`~eyerace_parity.contract.data.Preprocess`, in order:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
 
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import GoldenError
+from eyerace_parity.extending.loading import active
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.data import Preprocess, Resize
@@ -75,7 +77,26 @@ def apply(profile: Preprocess, image: Image.Image) -> Array:
         image = image.convert(mode)
     if profile.resize is not None:
         image = resized(profile.resize, image)
+    for step in getattr(profile, "steps", ()):
+        image = _added(step, image)
     return _tensor(profile, image)
+
+
+def _added(step: Any, image: Image.Image) -> Image.Image:
+    """Do a step of an extension.
+
+    Raises:
+        GoldenError: What it gives is no image of the same mode.
+    """
+    apply = next(added.apply for _, added in active().additions("preprocessing_steps") if type(step) is added.model)
+    found = apply(step, image)
+    if not isinstance(found, Image.Image) or found.mode != image.mode:
+        raise GoldenError(
+            f"the preprocessing step {step.kind!r} gave {getattr(found, 'mode', type(found).__name__)!r} for an image "
+            f"of mode {image.mode!r}",
+            next_step="mend the step in its extension: it returns an image of the mode that it is given",
+        )
+    return found
 
 
 def resized(resize: Resize, image: Image.Image) -> Image.Image:

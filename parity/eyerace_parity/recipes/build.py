@@ -11,6 +11,7 @@ from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
 from eyerace_parity.core.errors import MeasurementError, RecipeError
 from eyerace_parity.core.files import display_path, write_atomically
 from eyerace_parity.core.text import join_names
+from eyerace_parity.extending.loading import active
 from eyerace_parity.recipes.lineage import current_lineage, read_stamp
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def content_of(contract: Contract, name: str, progress: Progress) -> bytes:
     assert recipe is not None  # noqa: S101 - the caller has checked
     # Before the build: if a source changes during it, the stamp shows that the artefact is of the older source.
     stamp = _stamp(contract, name, recipe)
+    for added in active().added("recipes", contract.extensions):
+        if isinstance(recipe, added.model):
+            return seal(added.make(contract, recipe, progress), stamp)
     if not isinstance(recipe, ExportRecipe):
         return seal(quantise(contract, recipe, progress), stamp)
     with progress.task(f"exporting {name}", None):

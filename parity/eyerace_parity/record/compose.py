@@ -13,11 +13,13 @@ from eyerace_parity import __version__
 from eyerace_parity.checks.plan import demand_line, error_rates
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.machine import fingerprint
+from eyerace_parity.extending.loading import active
 from eyerace_parity.record.document import (
     ChancesEntry,
     ContractEntry,
     Environment,
     EvidenceEntry,
+    ExtensionEntry,
     Record,
     Setting,
     VariantEntry,
@@ -45,7 +47,7 @@ _INSUBSTANTIAL: Final[Mapping[str, Any]] = {
     "description": True,
     "metric": True,
     "run": True,
-    "matrix": True,
+    "extensions": True,
     "hybrid": True,
     "release": True,
     "flips": True,
@@ -210,12 +212,17 @@ def contract_entry(
         judged_again=judged_again,
         chances=None if erring is None else ChancesEntry(**asdict(erring)),
         cell=contract.cell,
+        extensions=tuple(
+            ExtensionEntry(name=each.name, package=each.package, version=each.version, digest=each.digest)
+            for each in active().foreign(contract.extensions)
+        ),
     )
 
 
 def measurement_digest(contract: Contract) -> str:
     """Digest of everything in a contract that measurements depend on: all but its limits and its words."""
-    content = contract.model_dump(mode="json", by_alias=True, exclude=dict(_INSUBSTANTIAL))
+    ours = {section.key: True for section in contract.sections if not section.measures}
+    content = contract.model_dump(mode="json", by_alias=True, exclude=dict(_INSUBSTANTIAL) | ours)
     return json_digest(content)
 
 

@@ -77,6 +77,22 @@ class ChancesEntry(Entry):
     correction: str
 
 
+class ExtensionEntry(Entry):
+    """An extension of another package that took part.
+
+    Attributes:
+        name: Its name.
+        package: The package that it came with.
+        version: Version of that package.
+        digest: Digest of its files.
+    """
+
+    name: str
+    package: str
+    version: str
+    digest: str
+
+
 class ContractEntry(Entry):
     """A contract, and what became of it.
 
@@ -95,6 +111,7 @@ class ContractEntry(Entry):
         chances: How often the verdict may be wrong by chance; ``null`` where none of its clauses rests on a sample.
         cell: Whether the run was one cell of the matrix: it judged only what its ONNX Runtime executes.
         summary: Keys of derived evidence that reports show, whether or not a clause asked for it.
+        extensions: Extensions of other packages that it names, and that took part in its verdicts.
     """
 
     name: str
@@ -110,6 +127,7 @@ class ContractEntry(Entry):
     chances: ChancesEntry | None = None
     cell: bool = False
     summary: tuple[str, ...] = ()
+    extensions: tuple[ExtensionEntry, ...] = ()
 
 
 class Environment(Entry):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from eyerace_parity.core.errors import RecordError
 from eyerace_parity.core.files import display_path, read_json, write_atomically
+from eyerace_parity.evidence.registry import add_kinds
 from eyerace_parity.record.document import FORMAT, VERSION, Record
 from eyerace_parity.record.rows import Entry
 
@@ -82,11 +83,13 @@ def _begins(path: Path, mark: str) -> bool:
 
 
 def read_record(path: Path) -> Record:
-    """Read a record.
+    """Read a record, whose evidence may be of kinds that extensions bring.
 
     Raises:
+        ContractError: An extension fails when it is asked for its kinds.
         RecordError: The file is missing, torn, no record, or of a newer form.
     """
+    add_kinds()
     return read_document(path, Record, mark=FORMAT, version=VERSION, what="record", next_step=RUN_AGAIN)
 
 

@@ -52,6 +52,7 @@ def _contract(contract: ContractView) -> Iterator[str]:
         )
     if contract.lines:
         yield from _all([line.row for line in contract.lines])
+    yield from (f"{markdown(line)}\n" for line in contract.added)
 
 
 def _failing(failure: FailureGroup) -> str:

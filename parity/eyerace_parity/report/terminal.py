@@ -68,6 +68,8 @@ def draw(run: RunView, *, width: int, colour: bool, encoding: str | None) -> str
             console.print(_chances_line(contract.entry.chances, signs))
         for paragraph in _failures(contract.failures, signs):
             console.print(paragraph)
+        for line in contract.added:
+            console.print(Text(signs.text(line)))
         console.print()
     if run.interrupted:
         console.print(Text(signs.text(f"The run ended early: {run.interrupted}"), style="yellow"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eyerace_parity.contract.variants import TORCH_KINDS
+from eyerace_parity.extending.loading import active
 from eyerace_parity.runners.onnxruntime import OnnxRuntimeRunner
 from eyerace_parity.runners.torch import TorchRunner
 
@@ -21,5 +22,9 @@ def open_runner(contract: Contract, variant: str, *, threads: int | None = None)
         variant: Name of the variant.
         threads: Threads of one inference instead of those of the contract's session.
     """
-    kind = TorchRunner if contract.variants[variant].kind in TORCH_KINDS else OnnxRuntimeRunner
+    stated = contract.variants[variant].kind
+    for added in active().added("runners", contract.extensions):
+        if added.kind == stated:
+            return added.runner(contract, variant, threads)  # type: ignore[no-any-return] # what VariantKind says
+    kind = TorchRunner if stated in TORCH_KINDS else OnnxRuntimeRunner
     return kind(contract, variant, threads=threads)

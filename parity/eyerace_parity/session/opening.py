@@ -12,6 +12,7 @@ from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError, RecipeError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.machine import disable_telemetry
+from eyerace_parity.extending.loading import activate, deactivate
 from eyerace_parity.report.html import require_page
 from eyerace_parity.session.discovery import Discovery, discover, refuse_namesakes
 from eyerace_parity.session.display import TerminalDisplay
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pytest
 
     from eyerace_parity.contract.settings import Settings
+    from eyerace_parity.extending.loading import ActiveExtensions
 
 
 def open_session(config: pytest.Config) -> GateSession:
@@ -37,6 +39,17 @@ def open_session(config: pytest.Config) -> GateSession:
     """
     disable_telemetry()
     settings = _settings(config)
+    extensions = settings.load_extensions(foreign=True)
+    activate(extensions)
+    try:
+        return _opened(config, settings, extensions)
+    except BaseException:
+        deactivate(extensions)
+        raise
+
+
+def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensions) -> GateSession:
+    """Open the contracts of a run, now that it is known who takes part."""
     told = getattr(config, "workerinput", {}).get(WORKER_KEY)
     typed = _typed(config)
     stage = TerminalDisplay(config, settings, worker=told is not None)
@@ -78,6 +91,7 @@ def open_session(config: pytest.Config) -> GateSession:
         assistance=assistance,
         coverage=coverage,
         only_reports=runs_nothing(typed),
+        extensions=extensions,
     )
 
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from eyerace_parity.core.errors import CHANGED_NEXT
+from eyerace_parity.core.text import join_names
+from eyerace_parity.extending.loading import deactivate
 from eyerace_parity.record.compose import VerdictWithEvidence, compose, relative
 from eyerace_parity.record.reproduce import command_of
 from eyerace_parity.report.view.words import account
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.core.result import Identity
+    from eyerace_parity.extending.loading import ActiveExtensions
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.session.display import TerminalDisplay
@@ -65,6 +68,7 @@ class GateSession:
         worker: Whether this is an xdist worker.
         assistance: Who measures what could take this process down.
         coverage: Which clauses are judged, and who left out the others.
+        extensions: The extensions that take part.
         only_reports: Whether this command line asks for a report of pytest's, such as ``--collect-only``.
         patience: Holds back interrupts after the first one.
     """
@@ -80,6 +84,7 @@ class GateSession:
     assistance: LazyIsolatedWorker
     coverage: Coverage
     only_reports: bool
+    extensions: ActiveExtensions
     patience: InterruptGuard = field(default_factory=InterruptGuard, init=False)
     _fallen: set[str] = field(default_factory=set, init=False)
     _withdrawn: tuple[str, ...] = field(default=(), init=False)
@@ -125,7 +130,10 @@ class GateSession:
 
     def header(self) -> list[str]:
         """Lines for pytest's header."""
-        return self.stage.header(tuple(self.judged.values()), tuple(self.known) if not self.judged else ())
+        lines = self.stage.header(tuple(self.judged.values()), tuple(self.known) if not self.judged else ())
+        if foreign := self.extensions.foreign():
+            lines.append(f"eyerace-parity: extensions: {join_names(map(str, foreign))}")
+        return lines
 
     def start(self) -> None:
         """Open the stage. Where xdist's workers are about to start, build now: only so can they learn what failed."""
@@ -308,6 +316,7 @@ class GateSession:
         self.assistance.close()
         self.stage.close()
         self.patience.end()
+        deactivate(self.extensions)
 
     # xdist --------------------------------------------------------------------------------------------------------
 

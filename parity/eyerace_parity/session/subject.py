@@ -18,6 +18,7 @@ from eyerace_parity.core.errors import (
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.result import Judgement, Status
 from eyerace_parity.core.text import join_names
+from eyerace_parity.extending.loading import active
 from eyerace_parity.judging import judge
 from eyerace_parity.record.compose import ContractFindings, finding
 from eyerace_parity.session.baseline import places, stored_baseline
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.measure.isolated_worker import IsolatedWorker
     from eyerace_parity.measure.laboratory import Laboratory
-    from eyerace_parity.measure.targets.equipment import EmulatedTargets
+    from eyerace_parity.measure.targets.equipment import TargetEquipment
     from eyerace_parity.record.compose import VerdictWithEvidence
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.release.files import Stored
@@ -263,8 +264,8 @@ def open_subject(
         ContractError: It is wrong, or demands nothing.
     """
     contract = open_contract(file, settings.overrides())
-    if settings.matrix:
-        contract = contract.as_cell()
+    for view in active().added("contract_views", contract.extensions):
+        contract = view(contract, settings)
     planned = plan(contract)
     if not planned:
         raise ContractError(
@@ -305,15 +306,16 @@ class LazyIsolatedWorker:
             self._assistant.close()
 
 
-def emulation(contract: Contract, settings: Settings, progress: Progress) -> EmulatedTargets | None:
-    """The emulated processors of a contract; ``None`` where it names none, so that nothing is imported for them."""
+def emulation(contract: Contract, settings: Settings, progress: Progress) -> TargetEquipment | None:
+    """What equips the targets of a contract; ``None`` where it names none, so that nothing is imported for them."""
     if not contract.targets.run:
         return None
     from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415 - only where a contract names targets
-    from eyerace_parity.measure.targets.equipment import EmulatedTargets  # noqa: PLC0415
+    from eyerace_parity.measure.targets.equipment import EmulatedTargets, ProvidedTargets  # noqa: PLC0415
 
     sources = Sources(settings.arm64_home, settings.sysroot, settings.qemu, settings.wheels)
-    return EmulatedTargets(contract, sources, offline=settings.offline, progress=progress)
+    emulated = EmulatedTargets(contract, sources, offline=settings.offline, progress=progress)
+    return ProvidedTargets(contract, emulated, lambda added: added.equipment(contract, settings, progress))
 
 
 def in_words(contract: Contract, settings: Settings, progress: Progress) -> str:

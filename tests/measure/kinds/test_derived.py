@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eyerace_parity.evidence.base import Fact, Need, Provenance
-from eyerace_parity.evidence.registry import KINDS, Runs
+from eyerace_parity.evidence.kinds import Runs
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.context import content_key
 from eyerace_parity.measure.measurer import derivation_of
 
 if TYPE_CHECKING:
-    from eyerace_parity.evidence.registry import EvidenceKind
+    from eyerace_parity.evidence.kinds import EvidenceKind
 
 DERIVED = [kind for kind in KINDS if kind.runs is Runs.DERIVED]
 

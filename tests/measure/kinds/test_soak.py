@@ -11,9 +11,9 @@ import pytest
 from eyerace_parity.core.errors import GoldenError, MeasurementError
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Soak
+from eyerace_parity.extensions.selftest.faults.cost import LEAK, leak
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure.kinds import soak
-from eyerace_parity.selftest.faults.cost import LEAK, leak
 from eyerace_parity.stats.stopping_rules import SOAK_RUNS
 from tests.laboratories import bench, change, laboratory
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from eyerace_parity.report.html.others import render_comparison, render_matrix
+from eyerace_parity.extensions.matrix.page import render_matrix
+from eyerace_parity.report.html.others import render_comparison
 from tests.record.records import matrix
 from tests.record.test_comparison import BEFORE, found
 

@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.flips import FlipLedger
-    from eyerace_parity.evidence.quality import (
-        DecisionSamples,
-        Mixture,
-        OutputNoise,
-        Quality,
-        Slices,
-    )
+    from eyerace_parity.evidence.quality import DecisionSamples, Mixture, OutputNoise, Quality, Slices
     from eyerace_parity.evidence.source import Source
 
     Columns = Mapping[str, Sequence[str]]

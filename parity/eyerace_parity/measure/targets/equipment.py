@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,14 +11,16 @@ from eyerace_parity.core.errors import MeasurementError, ParityError
 from eyerace_parity.emulation.tiers import own_tier, tier_named
 from eyerace_parity.emulation.toolkit import GuestVersions, missing, obtain
 from eyerace_parity.emulation.userland import numeric_digests, numeric_files
+from eyerace_parity.extending.loading import active
 from eyerace_parity.measure.seals import Seal
 from eyerace_parity.runners import onnxruntime as onnx_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.points import TargetProvider
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.emulation.tiers import Tier
     from eyerace_parity.emulation.toolkit import Sources, Toolkit
@@ -26,12 +29,15 @@ if TYPE_CHECKING:
 class TargetEquipment(Protocol):
     """Whoever knows how a worker is started on a target."""
 
-    def toolkit(self, target: str) -> Toolkit:
+    def toolkit(self, target: str) -> Toolkit | TargetCommand:
         """Say how a worker is started there.
 
         Raises:
             MeasurementError: It cannot be.
         """
+
+    def missing(self, targets: Sequence[str]) -> tuple[str, ...]:
+        """Say what would have to be fetched for some targets, each part once."""
 
     def prove(self, target: str) -> None:
         """Prove after a measurement that what executes there was the same all along.
@@ -39,6 +45,84 @@ class TargetEquipment(Protocol):
         Raises:
             InputChanged: A file of the user's own that could change a number was written to.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCommand:
+    """How a worker is started on a target, as a provider of targets says it.
+
+    Attributes:
+        command: Command for :class:`eyerace_parity.isolation.runtime_worker.RuntimeWorker`; ends in a Python that runs
+            its worker.
+        identity: All that could change a number, for evidence keys; no paths.
+        counting_command: The same where instructions are counted; empty where they cannot be.
+        counting_refused: Why they cannot be, as a sentence.
+    """
+
+    command: tuple[str, ...]
+    identity: Mapping[str, str]
+    counting_command: tuple[str, ...] = ()
+    counting_refused: str = "instructions are not counted on this target"
+
+
+def check_target(contract: Contract, target: str) -> None:
+    """Refuse a target that nobody provides.
+
+    Raises:
+        ContractError: There is none of this name, or its description cannot be used.
+    """
+    provider = _provider_of(contract, target)
+    if provider is None:
+        tier_of(contract, target)
+    else:
+        provider.check(contract, target)
+
+
+def _provider_of(contract: Contract, target: str) -> TargetProvider | None:
+    """The extension's provider of a target; ``None`` for an emulated processor."""
+    added: tuple[TargetProvider, ...] = active().added("target_providers", contract.extensions)
+    return next((each for each in added if target.startswith(f"{each.prefix}/")), None)
+
+
+class ProvidedTargets:
+    """The targets of a contract, each by whoever provides it.
+
+    Args:
+        contract: The contract.
+        emulated: Equips the emulated processors.
+        equip: Called with a provider of an extension; opens its equipment when it is first needed.
+    """
+
+    def __init__(
+        self, contract: Contract, emulated: TargetEquipment, equip: Callable[[TargetProvider], TargetEquipment]
+    ) -> None:
+        self._contract = contract
+        self._emulated = emulated
+        self._equip = equip
+        self._opened: dict[str, TargetEquipment] = {}
+
+    def toolkit(self, target: str) -> Toolkit | TargetCommand:
+        """Say how a worker is started there; see :meth:`TargetEquipment.toolkit`."""
+        return self._of(target).toolkit(target)
+
+    def prove(self, target: str) -> None:
+        """Prove that what executes there was the same all along; see :meth:`TargetEquipment.prove`."""
+        self._of(target).prove(target)
+
+    def missing(self, targets: Sequence[str]) -> tuple[str, ...]:
+        """Say what would have to be fetched for some targets, each part once."""
+        found: dict[str, None] = {}
+        for target in targets:
+            found |= dict.fromkeys(self._of(target).missing((target,)))
+        return tuple(found)
+
+    def _of(self, target: str) -> TargetEquipment:
+        provider = _provider_of(self._contract, target)
+        if provider is None:
+            return self._emulated
+        if provider.prefix not in self._opened:
+            self._opened[provider.prefix] = self._equip(provider)
+        return self._opened[provider.prefix]
 
 
 def tier_of(contract: Contract, target: str) -> Tier:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from eyerace_parity.core.errors import MeasurementError, ParityError
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need, Provenance
-from eyerace_parity.evidence.registry import KINDS, Runs
+from eyerace_parity.evidence.kinds import Runs
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.cache import get
 from eyerace_parity.measure.context import content_key
 from eyerace_parity.measure.measurer import target_measurer_of

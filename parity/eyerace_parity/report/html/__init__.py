@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.matrix.document import MergedRecord
     from eyerace_parity.record.comparison import Comparison
     from eyerace_parity.record.document import Record
     from eyerace_parity.release.history import AcceptedRelease
@@ -61,15 +60,7 @@ def write_page(
     known = {name: accepted(contract) for name, contract in contracts.items() if accepted and contract is not None}
     run = run_view(record, known)
     photographs = [photographs_of(contracts[view.entry.name], view.golden) for view in run.contracts]
-    _write(path, render(run, photographs, jobs=jobs))
-
-
-def write_matrix_page(path: Path, merged: MergedRecord) -> None:
-    """Draw a merged record; raises as :func:`write_page`."""
-    require_page()
-    from eyerace_parity.report.html.others import render_matrix  # noqa: PLC0415 - as above
-
-    _write(path, render_matrix(merged))
+    write_page_text(path, render(run, photographs, jobs=jobs))
 
 
 def write_comparison_page(path: Path, found: Comparison) -> None:
@@ -77,10 +68,15 @@ def write_comparison_page(path: Path, found: Comparison) -> None:
     require_page()
     from eyerace_parity.report.html.others import render_comparison  # noqa: PLC0415 - as above
 
-    _write(path, render_comparison(found))
+    write_page_text(path, render_comparison(found))
 
 
-def _write(path: Path, text: str) -> None:
+def write_page_text(path: Path, text: str) -> None:
+    """Write a page whole or not at all.
+
+    Raises:
+        RecordError: It cannot be written.
+    """
     try:
         write_atomically(path, text)
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.core.result import HOST, Status
 from eyerace_parity.core.text import join_names
 from eyerace_parity.record.reproduce import reproduce_commands
+from eyerace_parity.report.view.parts import added_lines
 from eyerace_parity.report.view.pictures import PictureData
 from eyerace_parity.report.view.samples import flips_of, moved_of
 from eyerace_parity.report.view.targets import target_grids
@@ -112,6 +113,7 @@ class ContractView:
         files: What was judged.
         samples: Samples of the golden set; 0 where nobody counted them.
         golden: Digest of the golden set; empty where it was not looked at.
+        added: Lines of extensions, below the verdict.
     """
 
     entry: ContractEntry
@@ -130,6 +132,7 @@ class ContractView:
     files: tuple[VariantFile, ...]
     samples: int
     golden: str
+    added: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -165,6 +168,7 @@ def contract_view(record: Record, entry: ContractEntry, accepted: Sequence[Accep
         files=tuple(_files(pictures)),
         samples=pictures.samples,
         golden=next((s.golden for piece in pictures.pieces if (s := piece.provenance) is not None and s.golden), ""),
+        added=added_lines(record, entry),
     )
 
 

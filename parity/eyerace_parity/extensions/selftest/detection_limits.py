@@ -1,0 +1,351 @@
+"""Detection limits: the smallest strength of a fault that is detected, found by bisection.
+
+If the strength of a fault is a number in the evidence, nothing runs again: the evidence of the good bundle is degraded,
+and judged by the contract's own clauses. Only changes of a layer's weights need real files, which run on a few golden
+samples (:mod:`eyerace_parity.extensions.selftest.layerwise`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import numpy as np
+
+from eyerace_parity.checks.base import SignificanceSource
+from eyerace_parity.core.result import HOST
+from eyerace_parity.core.text import join_names
+from eyerace_parity.evidence.answers import SCORES_NDIM, GoldenFacts, Outputs
+from eyerace_parity.evidence.artefacts import Files
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.evidence.costs import Footprint, InstructionCounts, Series, Soak, Timing
+from eyerace_parity.evidence.kinds import Runs
+from eyerace_parity.evidence.registry import KINDS
+from eyerace_parity.judging import judge
+from eyerace_parity.measure.measurer import derivation_of
+from eyerace_parity.stats.classification import decisions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from eyerace_parity.checks.base import PlannedClause
+    from eyerace_parity.extensions.selftest.examiner import Examiner
+    from eyerace_parity.measure.laboratory import Laboratory
+
+E = TypeVar("E")
+
+SURE: Final = 0.95
+"""Share of trials in which a strength must be detected."""
+
+TRIALS: Final = 20
+"""Seeded trials of one strength; at most one may miss it."""
+
+# Bisection stops when the bounds are within 10 %, or after 9 halvings of the logarithmic range.
+_STEPS: Final = 9
+# A limit within 10 % is exact enough to compare two contracts.
+_CLOSE: Final = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A fault with a strength.
+
+    Attributes:
+        name: Its name.
+        kind: The kind of evidence that it degrades.
+        families: Families of checks that are judged; empty for all that need the evidence.
+        least: The smallest strength tried.
+        most: The largest.
+        worsen: Maps evidence, strength, random generator and golden facts to degraded evidence.
+        describe: Describes a strength in words.
+        target: Whether it is judged on targets instead of the host.
+        random: Whether chance is in it, so that one trial is not enough.
+    """
+
+    name: str
+    kind: type[Any]
+    families: frozenset[str]
+    least: float
+    most: float
+    worsen: Callable[[Any, float, np.random.Generator, GoldenFacts], Any]
+    describe: Callable[[float], str]
+    target: bool = False
+    random: bool = True
+
+    def touches(self, need: Need[Any], variant: str) -> bool:
+        """Whether evidence is worse of a variant that has this fault, be it computed from evidence that is."""
+        if KINDS.of(need.kind).runs is Runs.DERIVED:
+            return any(self.touches(needed, variant) for needed in derivation_of(need.kind).inputs(need))
+        return need.kind is self.kind and need.variant == variant and not need.baseline
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionLimit:
+    """The smallest strength that one variant's clauses detect.
+
+    Attributes:
+        dose: The fault.
+        variant: The variant.
+        strength: The smallest strength detected in at least 95 % of trials; ``None`` if even the largest is missed.
+        seen_by: Clauses that break at that strength.
+    """
+
+    dose: Degradation
+    variant: str
+    strength: float | None
+    seen_by: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The limit in words."""
+        if self.strength is None:
+            return f"{self.variant}: not even {self.dose.describe(self.dose.most)}"
+        names = join_names(self.seen_by, most=4)
+        least = "from less than" if self.strength <= self.dose.least else "from"
+        return f"{self.variant}: {least} {self.dose.describe(self.strength)} ({names})"
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedSource:
+    """A source that degrades the evidence of one variant."""
+
+    source: Laboratory
+    dose: Degradation
+    variant: str
+    strength: float
+    random: np.random.Generator
+    found: dict[Need[Any], Any] = dataclasses.field(default_factory=dict)
+
+    def obtain(self, need: Need[E]) -> E:
+        """The evidence for a need, degraded if it belongs to the variant."""
+        if need not in self.found:
+            self.found[need] = self._obtain(need)
+        return cast("E", self.found[need])
+
+    def key(self, need: Need[Any]) -> str:
+        """The content key of the evidence before degradation."""
+        return self.source.key(need)
+
+    def _obtain(self, need: Need[Any]) -> Any:
+        if not self.dose.touches(need, self.variant):
+            return self.source.obtain(need)
+        if KINDS.of(need.kind).runs is Runs.DERIVED:
+            return derivation_of(need.kind).derive(self.source.contract, need, self, {})
+        golden = self.source.obtain(Need(GoldenFacts))
+        return self.dose.worsen(self.source.obtain(need), self.strength, self.random, golden)
+
+
+def limits_of(examiner: Examiner, doses: Sequence[Degradation], variants: Sequence[str]) -> list[DetectionLimit]:
+    """Find the detection limits of some variants.
+
+    Args:
+        examiner: Judges the good bundle.
+        doses: The faults.
+        variants: Names of the variants.
+
+    Returns:
+        One limit for each fault and variant whose evidence some clause of the contract reads.
+    """
+    found = []
+    pairs = [(dose, variant, _clauses(examiner, dose, variant)) for variant in variants for dose in doses]
+    pairs = [pair for pair in pairs if pair[2]]
+    with examiner.progress.task("detection limits", len(pairs)) as task:
+        for dose, variant, clauses in pairs:
+            found.append(_limit(examiner, dose, variant, clauses))
+            task.advance()
+    return found
+
+
+def bisect(seen: Callable[[float], bool], least: float, most: float) -> float | None:
+    """Find the smallest detected strength on a geometric scale; ``None`` if even the largest is missed."""
+    if not seen(most):
+        return None
+    if seen(least):
+        return least
+    low, high = least, most
+    for _ in range(_STEPS):
+        if high / low <= _CLOSE:
+            break
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if seen(middle) else (middle, high)
+    return high
+
+
+def _limit(examiner: Examiner, dose: Degradation, variant: str, clauses: Sequence[PlannedClause]) -> DetectionLimit:
+    trials = TRIALS if dose.random else 1
+
+    def worsened(strength: float, trial: int) -> DegradedSource:
+        random = np.random.default_rng([trial, len(dose.name)])
+        return DegradedSource(examiner.laboratory, dose, variant, strength, random)
+
+    def seen(strength: float) -> bool:
+        unseen = 0
+        for trial in range(trials):
+            source = worsened(strength, trial)
+            unseen += all(judge(each, source, explain=False).status.passes for each in clauses)
+            if unseen > (1 - SURE) * trials:
+                return False
+        return True
+
+    strength = bisect(seen, dose.least, dose.most)
+    if strength is None:
+        return DetectionLimit(dose, variant, None)
+    source = worsened(strength, 0)
+    red = [each.clause.name for each in clauses if not judge(each, source, explain=False).status.passes]
+    return DetectionLimit(dose, variant, strength, tuple(red))
+
+
+def _clauses(examiner: Examiner, dose: Degradation, variant: str) -> list[PlannedClause]:
+    """Clauses of a variant that hold and read the evidence that a fault degrades."""
+    found = []
+    for planned in examiner.planned:
+        own = planned.case.name == variant and (planned.case.target != HOST) == dose.target
+        if not own or (dose.families and planned.clause.check not in dose.families):
+            continue
+        own_needs = [need for need in planned.needs if need.variant == variant and not need.baseline]
+        if any(dose.touches(need, variant) for need in own_needs):
+            found.append(planned)
+    held = [planned for planned in found if examiner.clean(planned).status.passes]
+    return sorted(
+        held, key=lambda planned: planned.clause.rests is not SignificanceSource.ON_NO_SAMPLE
+    )  # the cheap ones first
+
+
+# ---- degradations ----------------------------------------------------------------------------------------------------
+
+
+def _wrong(outputs: Outputs, share: float, random: np.random.Generator, golden: GoldenFacts) -> Outputs:
+    """Make a share of the right decisions wrong: the best score is exchanged with another."""
+    name = next(name for name, array in outputs.arrays.items() if array.ndim == SCORES_NDIM)
+    scores = np.array(outputs.arrays[name])
+    decided = decisions(scores)
+    right = np.flatnonzero(decided == golden.labels) if golden.labels is not None else np.arange(len(scores))
+    harmed = random.permutation(right)[: max(1, round(share * len(scores)))]
+    others = (decided[harmed] + random.integers(1, scores.shape[1], len(harmed))) % scores.shape[1]
+    scores[harmed, decided[harmed]], scores[harmed, others] = (
+        scores[harmed, others],
+        scores[harmed, decided[harmed]],
+    )
+    return dataclasses.replace(outputs, arrays={**outputs.arrays, name: scores})
+
+
+def _noisy(outputs: Outputs, share: float, random: np.random.Generator, _golden: GoldenFacts) -> Outputs:
+    """Add normal noise, as a share of each output's root mean square."""
+    arrays = {}
+    for name, array in outputs.arrays.items():
+        size = float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
+        noisy = array.astype(np.float64) + share * size * random.standard_normal(array.shape)
+        arrays[name] = noisy.astype(array.dtype) if array.dtype.kind == "f" else array
+    return dataclasses.replace(outputs, arrays=arrays)
+
+
+def _scaled(outputs: Outputs, share: float, _random: np.random.Generator, _golden: GoldenFacts) -> Outputs:
+    arrays = {
+        name: (array.astype(np.float64) * (1 + share)).astype(array.dtype) for name, array in outputs.arrays.items()
+    }
+    return dataclasses.replace(outputs, arrays=arrays)
+
+
+def _bigger(files: Files, share: float, *_: object) -> Files:
+    return files.model_copy(
+        update={"bytes": round(files.bytes * (1 + share)), "deflated": round(files.deflated * (1 + share))}
+    )
+
+
+def _slower(timing: Timing, share: float, random: np.random.Generator, _golden: GoldenFacts) -> Timing:
+    """Slow every run down; the runs are resampled with replacement."""
+    place = random.integers(0, len(timing.runs.wall_ms), len(timing.runs.wall_ms))
+
+    def drawn(series: Series, factor: float) -> Series:
+        wall, cpu = (np.asarray(times)[place] * factor for times in (series.wall_ms, series.cpu_ms))
+        return Series(wall_ms=tuple(wall.tolist()), cpu_ms=tuple(cpu.tolist()))
+
+    versus = None if timing.versus_runs is None else drawn(timing.versus_runs, 1.0)
+    return timing.model_copy(update={"runs": drawn(timing.runs, 1 + share), "versus_runs": versus})
+
+
+def _heavier(footprint: Footprint, share: float, *_: object) -> Footprint:
+    return footprint.model_copy(update={"peak_bytes": tuple(round(b * (1 + share)) for b in footprint.peak_bytes)})
+
+
+def _colder(footprint: Footprint, share: float, *_: object) -> Footprint:
+    return footprint.model_copy(update={"create_ms": tuple(ms * (1 + share) for ms in footprint.create_ms)})
+
+
+def _leaking(soak: Soak, kilobytes: float, *_: object) -> Soak:
+    """Make every run keep a few kilobytes."""
+    last = len(soak.resident_bytes) - 1
+    kept = [round(1000 * kilobytes * soak.runs * part / last) for part in range(last + 1)]
+    held = tuple(size + more for size, more in zip(soak.resident_bytes, kept, strict=True))
+    return soak.model_copy(update={"resident_bytes": held})
+
+
+def _longer(counted: InstructionCounts, share: float, *_: object) -> InstructionCounts:
+    return counted.model_copy(update={"steady": tuple(round(count * (1 + share)) for count in counted.steady)})
+
+
+def _percent(what: str) -> Callable[[float], str]:
+    return lambda share: f"{100 * share:.2g} % {what}" if share < 1 else f"{100 * share:.0f} % {what}"
+
+
+DOSES: Final = (
+    Degradation(
+        "F1 drop",
+        Outputs,
+        frozenset({"quality"}),
+        1e-3,
+        0.6,
+        _wrong,
+        lambda share: f"an F1 drop of {100 * share:.2g} points",
+    ),
+    Degradation(
+        "wrong decisions",
+        Outputs,
+        frozenset(),
+        1e-3,
+        0.6,
+        _wrong,
+        lambda share: f"{100 * share:.2g} % more wrong decisions",
+    ),
+    Degradation("noise", Outputs, frozenset(), 1e-7, 10, _noisy, _percent("noise on the answers")),
+    Degradation("scale", Outputs, frozenset(), 1e-7, 100, _scaled, _percent("more on all scores")),
+    Degradation("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("more bytes in the file"), random=False),
+    Degradation("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("more time for an inference")),
+    Degradation(
+        "memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory"), random=False
+    ),
+    Degradation(
+        "cold start",
+        Footprint,
+        frozenset({"memory"}),
+        1e-2,
+        1000,
+        _colder,
+        _percent("more time to start"),
+        random=False,
+    ),
+    Degradation(
+        "leak",
+        Soak,
+        frozenset({"memory"}),
+        1e-2,
+        1e6,
+        _leaking,
+        lambda size: f"{size:.2g} kB that every run keeps",
+        random=False,
+    ),
+    Degradation(
+        "instructions",
+        InstructionCounts,
+        frozenset(),
+        1e-3,
+        10,
+        _longer,
+        _percent("more instructions"),
+        target=True,
+        random=False,
+    ),
+)
+"""Faults that are simulated by degrading evidence."""

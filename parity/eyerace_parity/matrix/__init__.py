@@ -1,1 +1,0 @@
-"""Several runtimes: their records merged into one."""
