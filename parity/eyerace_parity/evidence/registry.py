@@ -1,7 +1,7 @@
-"""The registry of evidence kinds: one declaration a kind, read by whoever measures, stores, records or releases it.
+"""The registry of evidence kinds: one declaration per kind for measuring, caching, recording and releasing it.
 
-Other packages add a kind with one call, ``KINDS.register(EvidenceKind(...))``, when they are imported. What measures a
-kind is named by a text and imported when it is first needed, because measuring stands floors above.
+Other packages add a kind with one call at import, ``KINDS.register(EvidenceKind(...))``. A measurer is named by a text
+and imported at first use, because measurers live in a higher room.
 """
 
 from __future__ import annotations
@@ -43,24 +43,23 @@ class Runs(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceKind(Generic[E]):
-    """All that is to be known of a kind of evidence.
+    """Declaration of a kind of evidence.
 
     Attributes:
-        name: Its stored name, ASCII letters only: it stands in content keys and release keys, and in lower case in
-            records and as a folder of the cache. It never changes, whatever its type is called.
-        type: A :class:`Fact`, or a frozen dataclass that holds arrays.
-        measurer: ``module:object`` of what obtains it, imported when it is first needed; see
-            :mod:`eyerace_parity.measure.measurer`. Empty for what the golden set itself states.
-        code: Files beside the measurer's own whose change voids earlier measurements: paths relative to this package,
-            or dotted names of modules of other packages.
+        name: Stored name, ASCII letters only. It is part of content keys and release keys. In lower case, it names the
+            kind in records and its folder in the cache. It never changes, even if the type is renamed.
+        type: A :class:`Fact`, or a frozen dataclass with arrays.
+        measurer: ``module:object`` of the measurer, imported at first use; see
+            :mod:`eyerace_parity.measure.measurer`. Empty for the golden set's own facts.
+        code: Further files whose change invalidates cached measurements: paths relative to this package, or dotted
+            module names of other packages. The measurer's own file counts always.
         runs: Where it is measured.
-        keep: Whether it is true of the content alone, so that the cache may answer on another day; never for times.
-        alone: Whether nothing else may be measured meanwhile; such numbers are times or memory of this machine.
-        cheap: Whether reading files gives it: no sample is decoded and no model is run.
-        requires: Kinds, in lower case, that an ONNX variant must have passed before it is run for this one.
-        digest: What a record keeps of its arrays.
-        has_provenance: Whether it says where it came from. The golden set's own facts do not: their digest is their
-            key.
+        keep: Whether it depends on content alone, so that the cache may keep it; never for times.
+        alone: Whether nothing else may be measured at the same time, as for times and memory.
+        cheap: Whether it needs only file reads: no sample is decoded and no model is run.
+        requires: Kinds, in lower case, that an ONNX variant must pass before it is run for this one.
+        digest: Computes what a record stores instead of the arrays.
+        has_provenance: Whether it states its origin. The golden set's facts do not, because their digest is their key.
     """
 
     name: str
@@ -77,17 +76,17 @@ class EvidenceKind(Generic[E]):
 
     @property
     def word(self) -> str:
-        """Its name in records, in the cache and in messages."""
+        """Name in records, in the cache and in messages."""
         return self.name.lower()
 
     @property
     def is_fact(self) -> bool:
-        """Whether it is made of numbers, and stands in a record whole."""
+        """Whether it has no arrays, so that a record stores it completely."""
         return issubclass(self.type, Fact)
 
     @property
     def released(self) -> bool:
-        """Whether an accepted release keeps it whole."""
+        """Whether an accepted release stores it completely."""
         return self.is_fact and self.keep and self.runs is not Runs.DERIVED
 
 
@@ -95,7 +94,7 @@ class Kinds:
     """Kinds of evidence by type and by name.
 
     Args:
-        kinds: What is known from the start.
+        kinds: The initial kinds.
     """
 
     def __init__(self, *kinds: EvidenceKind[Any]) -> None:
@@ -110,7 +109,7 @@ class Kinds:
         """Add a kind.
 
         Raises:
-            ValueError: Its name is no name, or its name or its type is taken.
+            ValueError: The name is invalid, or the name or the type is already registered.
         """
         if not (kind.name.isascii() and kind.name.isalpha()):
             message = f"{kind.name!r} is no name of a kind of evidence: use ASCII letters only"
@@ -123,10 +122,10 @@ class Kinds:
         WORDS[kind.type] = kind.word
 
     def of(self, kind: type[E]) -> EvidenceKind[E]:
-        """The declaration of a type of evidence.
+        """Return the declaration of a type of evidence.
 
         Raises:
-            LookupError: Nobody has registered it.
+            LookupError: The type is not registered.
         """
         if kind not in self._by_type:
             message = f"nobody has registered how evidence of the type {kind.__name__} is obtained"
@@ -134,10 +133,10 @@ class Kinds:
         return self._by_type[kind]
 
     def named(self, word: str) -> EvidenceKind[Any]:
-        """The declaration of the kind that a record or the cache names.
+        """Return the declaration of a kind by its name in records and in the cache.
 
         Raises:
-            LookupError: Nobody has registered it.
+            LookupError: The name is not registered.
         """
         for known in self:
             if known.word == word:
@@ -157,7 +156,7 @@ _SAMPLES: Final = (
     "preprocess/apply.py",
     "measure/batching.py",
 )
-"""What turns a golden sample into inputs, and an answer into rows."""
+"""Code that turns golden samples into inputs, and answers into rows."""
 
 _SESSIONS: Final = (
     "isolation/worker.py",
@@ -165,13 +164,13 @@ _SESSIONS: Final = (
     "runners/base.py",
     "runners/onnxruntime.py",
 )
-"""What makes sessions, of this process and of a worker's."""
+"""Code that creates sessions, in this process and in workers."""
 
 _RUNNERS: Final = (*_SAMPLES, *_SESSIONS, "runners/registry.py", "runners/torch.py")
-"""What runs a variant of any kind in the process where it is called."""
+"""Code that runs any variant in the calling process."""
 
 _WORKERS: Final = (*_SAMPLES, *_SESSIONS, "isolation/connection.py", "isolation/runtime_worker.py")
-"""What runs an ONNX variant in a process of its own."""
+"""Code that runs an ONNX variant in a separate process."""
 
 _GRAPH: Final = (
     "measure/onnx_graph/layers.py",
