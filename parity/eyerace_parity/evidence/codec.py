@@ -114,7 +114,7 @@ class _Arrays:
 
 @cache
 def _forms(kind: Any) -> dict[str, _Arrays | TypeAdapter[Any]]:
-    """Return the form of each field of a dataclass. Annotations are evaluated, so their names must exist at run time."""
+    """Return the form of each field of a dataclass. It evaluates annotations, so their names must exist at run time."""
     if not is_dataclass(kind):
         message = f"{kind.__name__} is neither a Fact nor a dataclass"
         raise TypeError(message)
