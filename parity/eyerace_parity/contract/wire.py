@@ -1,4 +1,4 @@
-"""A contract on its way to another process: as JSON, and without limits, on which no measurement depends."""
+"""Serialises a contract as JSON for another process. Limits are left out, because no measurement depends on them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class WireContract(BaseModel):
-    """A contract with what its own text does not say.
+    """A contract with the state that its text does not contain.
 
     Attributes:
-        text: What it says, as JSON values, but for its variants.
-        variants: Its variants by name. The artefact of a release may stand among them, under a name that no file can
-            give: they are read one by one.
-        file: The file that it was read from, absolute.
-        digest: Its digest.
+        text: The contract as JSON values, without its variants.
+        variants: Variants by name, validated one by one: a release's artefact may be among them, under a name that is
+            invalid in a contract file.
+        file: Absolute path of the contract file.
+        digest: Digest of the contract.
         cell: Whether it judges one runtime of the matrix.
     """
 
@@ -37,7 +37,7 @@ class WireContract(BaseModel):
 
 
 def to_wire(contract: Contract) -> dict[str, Any]:
-    """Write a contract down as JSON values, overrides and all; the limits of its variants stay behind."""
+    """Convert a contract, including overrides, to JSON values. Limits of its variants are left out."""
     text = contract.model_dump(mode="json", by_alias=True, exclude={"variants"})
     bare = {name: variant.model_copy(update={"limits": {}}) for name, variant in contract.variants.items()}
     carried = WireContract(text=text, variants=bare, file=contract.file, digest=contract.digest, cell=contract.cell)
@@ -48,7 +48,7 @@ def from_wire(written: Mapping[str, Any]) -> Contract:
     """Read a contract that :func:`to_wire` wrote.
 
     Raises:
-        pydantic.ValidationError: It wrote something else.
+        pydantic.ValidationError: The value is not from :func:`to_wire`.
     """
     carried = WireContract.model_validate(written)
     stated = {name: variant for name, variant in carried.variants.items() if NAME.fullmatch(name)}
