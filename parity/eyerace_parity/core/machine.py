@@ -89,7 +89,7 @@ def _features() -> frozenset[str]:
 
 def _features_of_macos() -> frozenset[str]:
     try:
-        told = subprocess.run(
+        output = subprocess.run(
             ["/usr/sbin/sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features", "hw.optional"],
             capture_output=True,
             text=True,
@@ -99,8 +99,8 @@ def _features_of_macos() -> frozenset[str]:
     except (OSError, subprocess.TimeoutExpired):
         return frozenset({platform.processor()})
     arm = {"FEAT_I8MM": "i8mm", "FEAT_DotProd": "asimddp", "AdvSIMD": "asimd", "FEAT_BF16": "bf16", "FEAT_FP16": "fphp"}
-    on = {word for name, word in arm.items() if re.search(rf"{name}: 1", told)}
-    words = {word.lower().replace(".", "_") for word in told.split()}
+    on = {word for name, word in arm.items() if re.search(rf"{name}: 1", output)}
+    words = {word.lower().replace(".", "_") for word in output.split()}
     return frozenset(on | {word for word in words if _NUMERIC.match(word)})
 
 

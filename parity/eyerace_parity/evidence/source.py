@@ -104,10 +104,10 @@ def refuse_incomparable(need: Need[Any], found: Provenance, wanted: Provenance) 
     Raises:
         MeasurementError: They differ; the message says in what.
     """
-    told = {"golden": "the golden set", "preprocess": f"the preprocessing profile of {need.variant}"}
+    compared = {"golden": "the golden set", "preprocess": f"the preprocessing profile of {need.variant}"}
     differs = [
         f"{words} ({then[:19]} then, {now[:19]} now)"
-        for key, words in told.items()
+        for key, words in compared.items()
         if (then := getattr(found, key)) and (now := getattr(wanted, key)) and then != now
     ]
     if differs:

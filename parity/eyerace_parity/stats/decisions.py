@@ -141,8 +141,8 @@ def decide_drop(statistic: Statistic, samples: Labelled, margin: float, rules: R
     if not math.isfinite(drop):
         return Decision(Status.ERROR, drop, candidate, reference)
     if margin == 0.0 and _alike(statistic, samples):
-        told = "no sample is decided otherwise, which is what a margin of 0 demands of this very set"
-        return Decision(Status.HELD, drop, candidate, reference, method=told, exact=True)
+        method = "no sample is decided otherwise, which is what a margin of 0 demands of this very set"
+        return Decision(Status.HELD, drop, candidate, reference, method=method, exact=True)
     question, proof = _SampleQuestion(margin, floor=False), _prove_drop(statistic, samples, rules)
     status = question.answer(proof.bounds)
     settles = _settles(proof, samples, question) if status is Status.UNPROVEN and rules.plan else ""
@@ -212,8 +212,8 @@ def _prove_drop(statistic: Statistic, samples: Labelled, rules: Rules) -> _Proof
         gains = bound(clusters, gain, signs, draws=rules.draws, seed=rules.seed, below=below, above=above, times=times)
         return exact.widen(_turned(gains), rules, times) if exact else _turned(gains)
 
-    told = _told("paired ", clusters, samples, rules)
-    return _Proof(at(1.0), f"{exact.told}; {told}" if exact else told, at)
+    method = _told("paired ", clusters, samples, rules)
+    return _Proof(at(1.0), f"{exact.told}; {method}" if exact else method, at)
 
 
 def _prove_by_calling(statistic: Statistic, samples: Labelled, rules: Rules, scores: tuple[Array, ...]) -> _Proof:
