@@ -50,7 +50,7 @@ class LoadableModel:
 
 
 def provenance(
-    bench: MeasurementContext,
+    context: MeasurementContext,
     need: Need[Execution],
     selection: SampleSelection,
     identity: Mapping[str, str],
@@ -58,51 +58,51 @@ def provenance(
     """Say where an execution comes from.
 
     Args:
-        bench: What is measured.
+        context: What is measured.
         need: What is wanted.
         selection: The samples.
         identity: All of the target that could change a number.
     """
     chosen = {"near": selection.near, "drawn": selection.drawn}
     settings = (
-        bench.session_settings(need.variant, threads=THREADS)
-        | bench.decoding_settings()
+        context.session_settings(need.variant, threads=THREADS)
+        | context.decoding_settings()
         | {"samples": f"{len(selection.samples)}, {json_digest(chosen)}"}
         | dict(identity)
     )
-    found = bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+    found = context.provenance(need.variant, target=need.target, golden=True, settings=settings)
     # On the host this machine's own processor executes, elsewhere an emulated one.
     return found if need.target == HOST else found.model_copy(update={"machine": ""})
 
 
-def prepare(bench: MeasurementContext, variant: str) -> LoadableModel:
+def prepare(context: MeasurementContext, variant: str) -> LoadableModel:
     """Read a file. One that is there but is not what it should be is a finding; one that is missing is an error.
 
     Raises:
         MeasurementError: There is no file, or it cannot be read.
     """
-    session = session_of(bench.contract, variant, threads=THREADS)
-    if not bench.contract.path(bench.contract.variants[variant].path).is_file():
-        model_of(bench.contract, variant)  # says what is missing
+    session = session_of(context.contract, variant, threads=THREADS)
+    if not context.contract.path(context.contract.variants[variant].path).is_file():
+        model_of(context.contract, variant)  # says what is missing
     try:
-        return LoadableModel(variant, model_of(bench.contract, variant), session)
+        return LoadableModel(variant, model_of(context.contract, variant), session)
     except ArtefactError as error:
         if error.transient:
             raise
         return LoadableModel(variant, error, session)
 
 
-def load(guest: RuntimeWorker, prepared: LoadableModel) -> None:
-    """Load the file in a guest, under the variant's name.
+def load(worker: RuntimeWorker, prepared: LoadableModel) -> None:
+    """Load the file in a worker, under the variant's name.
 
     Raises:
-        Failed: The runtime refused it, or the guest died of it.
+        Failed: The runtime refused it, or the worker died of it.
         MeasurementError: It could not be found out.
     """
     if isinstance(prepared.model, ArtefactError):
         raise TargetFailure(prepared.model.reason, next_step=prepared.model.next_step)
     try:
-        guest.load(prepared.variant, prepared.model, prepared.session)
+        worker.load(prepared.variant, prepared.model, prepared.session)
     except ArtefactError as error:
         if error.transient:
             raise
@@ -112,18 +112,18 @@ def load(guest: RuntimeWorker, prepared: LoadableModel) -> None:
 
 
 def execute(  # noqa: PLR0917 - what the target executor calls every measurer with
-    bench: MeasurementContext,
-    guest: RuntimeWorker,
+    context: MeasurementContext,
+    worker: RuntimeWorker,
     need: Need[Execution],
     source: Provenance,
     selection: SampleSelection,
     done: Callable[[], None],
 ) -> Execution:
-    """Load a file in a guest and run it on the chosen samples, one at a time. What fails there is a finding.
+    """Load a file in a worker and run it on the chosen samples, one at a time. What fails there is a finding.
 
     Args:
-        bench: What is measured.
-        guest: Where; it is dead afterwards where the evidence names a ``signal``.
+        context: What is measured.
+        worker: Where; it is dead afterwards where the evidence names a ``signal``.
         need: What is wanted.
         source: Where the evidence will come from.
         selection: The samples.
@@ -133,13 +133,13 @@ def execute(  # noqa: PLR0917 - what the target executor calls every measurer wi
         GoldenError: A sample cannot be read.
         MeasurementError: There is no file, or it could not be found out.
     """
-    prepared = prepare(bench, need.variant)
+    prepared = prepare(context, need.variant)
     try:
-        load(guest, prepared)
-        arrays = _answers(bench, guest, need.variant, selection, done)
+        load(worker, prepared)
+        arrays = _answers(context, worker, need.variant, selection, done)
     except TargetFailure as failed:
         return failure(source, selection, failed)
-    guest.drop(need.variant)
+    worker.drop(need.variant)
     return Execution(source, selection.near, selection.drawn, arrays)
 
 
@@ -149,10 +149,10 @@ def failure(source: Provenance, selection: SampleSelection, failed: TargetFailur
 
 
 def died(error: WorkerDied) -> TargetFailure:
-    """Tell the death of a guest as a finding about the file.
+    """Tell the death of a worker as a finding about the file.
 
     Raises:
-        WorkerDied: It says nothing about the file: the guest hung, left, or was ended from outside.
+        WorkerDied: It says nothing about the file: the worker hung, left, or was ended from outside.
     """
     if error.transient:
         raise error
@@ -160,19 +160,23 @@ def died(error: WorkerDied) -> TargetFailure:
 
 
 def _answers(
-    bench: MeasurementContext, guest: RuntimeWorker, variant: str, selection: SampleSelection, done: Callable[[], None]
+    context: MeasurementContext,
+    worker: RuntimeWorker,
+    variant: str,
+    selection: SampleSelection,
+    done: Callable[[], None],
 ) -> dict[str, Array]:
     """Run the samples; every output, samples on the first axis.
 
     Raises:
-        Failed: The runtime failed to run one, an answer is not what the interface promises, or the guest died of it.
+        Failed: The runtime failed to run one, an answer is not what the interface promises, or the worker died of it.
         MeasurementError: It could not be found out.
     """
-    contract = bench.contract
+    contract = context.contract
     rows: dict[str, list[Array]] = {port.name: [] for port in contract.interface.outputs}
     for sample in selection.samples:
-        feeds = batch_of(contract, variant, bench.golden(), (sample,))
-        for name, row in _answer(bench, guest, variant, feeds).items():
+        feeds = batch_of(contract, variant, context.golden(), (sample,))
+        for name, row in _answer(context, worker, variant, feeds).items():
             rows[name].append(row)
         done()
     try:
@@ -183,28 +187,28 @@ def _answers(
 
 
 def _answer(
-    bench: MeasurementContext, guest: RuntimeWorker, variant: str, feeds: Mapping[str, Array]
+    context: MeasurementContext, worker: RuntimeWorker, variant: str, feeds: Mapping[str, Array]
 ) -> dict[str, Array]:
     try:
-        outputs = guest.run(variant, feeds).outputs
+        outputs = worker.run(variant, feeds).outputs
     except WorkerDied as error:
         raise died(error) from error
     except MeasurementError as error:
-        if error.transient or not _refused(guest, variant, error):
+        if error.transient or not _refused(worker, variant, error):
             raise
         raise TargetFailure(f"the runtime loads the file but fails to run it: {error.reason}") from error
     try:
-        return rows_of(bench.contract, variant, outputs, 1)
+        return rows_of(context.contract, variant, outputs, 1)
     except MeasurementError as error:
         raise TargetFailure(error.reason, next_step=error.next_step) from error
 
 
-def _refused(guest: RuntimeWorker, variant: str, error: MeasurementError) -> bool:
-    """Whether the runtime itself refused a run, which a guest outlives; torn frames and the like it does not."""
-    if error.reason.startswith(guest.name):
+def _refused(worker: RuntimeWorker, variant: str, error: MeasurementError) -> bool:
+    """Whether the runtime itself refused a run, which a worker outlives; torn frames and the like it does not."""
+    if error.reason.startswith(worker.name):
         return False
     try:
-        guest.drop(variant)
+        worker.drop(variant)
     except MeasurementError:
         return False
     return True

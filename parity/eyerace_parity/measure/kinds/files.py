@@ -23,21 +23,21 @@ LEVEL: Final = 6
 _CHUNK: Final = 1 << 20
 
 
-def provenance(bench: MeasurementContext, need: Need[Files]) -> Provenance:
+def provenance(context: MeasurementContext, need: Need[Files]) -> Provenance:
     """Say where the sizes come from. Nothing is executed, so neither runtime nor machine belong to it."""
-    return bench.provenance(need.variant, target=need.target, runtime="", settings={"deflate": str(LEVEL)})
+    return context.provenance(need.variant, target=need.target, runtime="", settings={"deflate": str(LEVEL)})
 
 
-def measure(bench: MeasurementContext, need: Need[Files], source: Provenance) -> Files:
+def measure(context: MeasurementContext, need: Need[Files], source: Provenance) -> Files:
     """Read the files once, a piece at a time.
 
     Raises:
         ArtefactError: A file is missing or cannot be read, or external data lead outside the bundle.
     """
-    path = artefact(bench.contract, need.variant)
+    path = artefact(context.contract, need.variant)
     total = deflated = 0
     try:
-        for part in (path, *_beside(bench, need.variant, path)):
+        for part in (path, *_beside(context, need.variant, path)):
             size, packed = _measure(part)
             total += size
             deflated += packed
@@ -47,12 +47,12 @@ def measure(bench: MeasurementContext, need: Need[Files], source: Provenance) ->
     return Files(provenance=source, bytes=total, deflated=deflated)
 
 
-def _beside(bench: MeasurementContext, variant: str, path: Path) -> list[Path]:
-    if bench.contract.variants[variant].kind != "onnx":
+def _beside(context: MeasurementContext, variant: str, path: Path) -> list[Path]:
+    if context.contract.variants[variant].kind != "onnx":
         return []
     found = []
     for location in external_locations(path):
-        place = lies_inside(bench.contract.root, path, location)
+        place = lies_inside(context.contract.root, path, location)
         if place is None:
             reason = f"{variant}: its external data {location!r} lie outside the bundle"
             raise ArtefactError(reason, next_step="move them into the bundle, or export the model as one file")

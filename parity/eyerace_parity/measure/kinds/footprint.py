@@ -52,19 +52,19 @@ class ProcessRun:
     next_step: str = ""
 
 
-def preflight_provenance(bench: MeasurementContext, need: Need[Preflight]) -> Provenance:
+def preflight_provenance(context: MeasurementContext, need: Need[Preflight]) -> Provenance:
     """Say where a preflight comes from."""
-    settings = bench.session_settings(need.variant) | bench.decoding_settings()
-    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+    settings = context.session_settings(need.variant) | context.decoding_settings()
+    return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def footprint_provenance(bench: MeasurementContext, need: Need[Footprint]) -> Provenance:
+def footprint_provenance(context: MeasurementContext, need: Need[Footprint]) -> Provenance:
     """Say where a footprint comes from."""
-    settings = bench.session_settings(need.variant) | {"processes": str(PROCESSES)}
-    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+    settings = context.session_settings(need.variant) | {"processes": str(PROCESSES)}
+    return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure_preflight(bench: MeasurementContext, need: Need[Preflight], source: Provenance) -> Preflight:
+def measure_preflight(context: MeasurementContext, need: Need[Preflight], source: Provenance) -> Preflight:
     """Try the artefact once.
 
     Raises:
@@ -72,13 +72,13 @@ def measure_preflight(bench: MeasurementContext, need: Need[Preflight], source: 
         GoldenError: The first sample cannot be read.
         MeasurementError: No process can be started.
     """
-    model, feeds = _prepare(bench, need.variant)
-    trial = _try(bench, need.variant, model, feeds)
+    model, feeds = _prepare(context, need.variant)
+    trial = _try(context, need.variant, model, feeds)
     inputs, outputs = (trial.loaded.inputs, trial.loaded.outputs) if trial.loaded else ((), ())
     return Preflight(provenance=source, failure=trial.failure, signal=trial.signal, inputs=inputs, outputs=outputs)
 
 
-def measure_footprint(bench: MeasurementContext, need: Need[Footprint], source: Provenance) -> Footprint:
+def measure_footprint(context: MeasurementContext, need: Need[Footprint], source: Provenance) -> Footprint:
     """Try the artefact in several processes, one after the other, and read times and memory.
 
     Raises:
@@ -86,12 +86,12 @@ def measure_footprint(bench: MeasurementContext, need: Need[Footprint], source: 
         GoldenError: The first sample cannot be read.
         MeasurementError: No process can be started, or the system does not tell how much memory one takes.
     """
-    model, feeds = _prepare(bench, need.variant)
+    model, feeds = _prepare(context, need.variant)
     create, first, peak = [], [], []
     trial = ProcessRun()
-    with bench.progress.task(f"{need.variant}: cold starts", PROCESSES) as task:
+    with context.progress.task(f"{need.variant}: cold starts", PROCESSES) as task:
         for _ in range(PROCESSES):
-            trial = _try(bench, need.variant, model, feeds)
+            trial = _try(context, need.variant, model, feeds)
             task.advance()
             if trial.loaded is None or trial.ran is None:
                 break
@@ -111,7 +111,7 @@ def measure_footprint(bench: MeasurementContext, need: Need[Footprint], source: 
     )
 
 
-def require_preflight(bench: MeasurementContext, preflight: Preflight) -> None:
+def require_preflight(context: MeasurementContext, preflight: Preflight) -> None:
     """Refuse to evaluate in this process what did not survive in another.
 
     Raises:
@@ -123,68 +123,68 @@ def require_preflight(bench: MeasurementContext, preflight: Preflight) -> None:
     variant = preflight.provenance.variant
     if preflight.signal is not None:
         raise death(f"{variant}: {preflight.failure}", preflight.signal, FILE)
-    model_of(bench.contract, variant)  # says it better where the file, not the runtime, is the reason
-    raise refusal(bench.contract, variant, preflight.failure)
+    model_of(context.contract, variant)  # says it better where the file, not the runtime, is the reason
+    raise refusal(context.contract, variant, preflight.failure)
 
 
-def model_to_load(bench: MeasurementContext, variant: str) -> bytes | Path:
+def model_to_load(context: MeasurementContext, variant: str) -> bytes | Path:
     """Read what a process of its own is to load.
 
     Raises:
         MeasurementError: It is a torch variant.
         ArtefactError: There is no file, or it cannot be read.
     """
-    if bench.is_torch(variant):
+    if context.is_torch(variant):
         raise MeasurementError(
             f"{variant} runs in torch; loading, cold start and memory are measured of ONNX Runtime variants only",
             next_step="state these limits for the ONNX variants",
         )
-    return model_of(bench.contract, variant)
+    return model_of(context.contract, variant)
 
 
-def first_feeds(bench: MeasurementContext, variant: str, most: int) -> list[dict[str, Array]]:
+def first_feeds(context: MeasurementContext, variant: str, most: int) -> list[dict[str, Array]]:
     """Prepare the first golden samples, each as the inputs of one inference.
 
     Raises:
         GoldenError: There is none, or one cannot be read.
     """
-    golden = bench.golden()
+    golden = context.golden()
     if not len(golden):
         raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
-    return [batch_of(bench.contract, variant, golden, (place,)) for place in range(min(most, len(golden)))]
+    return [batch_of(context.contract, variant, golden, (place,)) for place in range(min(most, len(golden)))]
 
 
-def _prepare(bench: MeasurementContext, variant: str) -> tuple[bytes | Path | ArtefactError, dict[str, Array]]:
+def _prepare(context: MeasurementContext, variant: str) -> tuple[bytes | Path | ArtefactError, dict[str, Array]]:
     """Read the model and the first golden sample. A file that is there but cannot be read is evidence, not an error."""
-    feeds = first_feeds(bench, variant, 1)
+    feeds = first_feeds(context, variant, 1)
     try:
-        model: bytes | Path | ArtefactError = model_to_load(bench, variant)
+        model: bytes | Path | ArtefactError = model_to_load(context, variant)
     except ArtefactError as error:
         if error.transient:
             raise
-        artefact(bench.contract, variant)  # one that is not there is an error of its own
+        artefact(context.contract, variant)  # one that is not there is an error of its own
         model = error
     return model, feeds[0]
 
 
 def _try(
-    bench: MeasurementContext, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]
+    context: MeasurementContext, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]
 ) -> ProcessRun:
     if isinstance(model, ArtefactError):
         return ProcessRun(failure=model.reason, next_step=model.next_step)
-    guest = RuntimeWorker(local_command(), name=f"the process that tried {variant}")
-    guest.start()
+    worker = RuntimeWorker(local_command(), name=f"the process that tried {variant}")
+    worker.start()
     loaded = None
     try:
-        loaded = guest.load(_SESSION, model, bench.contract.session_of(variant))
-        ran = guest.run(_SESSION, feeds)
+        loaded = worker.load(_SESSION, model, context.contract.session_of(variant))
+        ran = worker.run(_SESSION, feeds)
     except MeasurementError as error:
         if error.transient:
             raise  # it says nothing about the file, and must not be kept as if it did
         signal = error.signal if isinstance(error, WorkerDied) else None
         return ProcessRun(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
     finally:
-        guest.close()
+        worker.close()
     return ProcessRun(loaded, ran)
 
 

@@ -26,22 +26,22 @@ _MAX_BYTES: Final = 1 << 24
 """Most that the file may hold: nobody has looked at so many flips."""
 
 
-def provenance(bench: MeasurementContext, need: Need[KnownFlips]) -> Provenance:
+def provenance(context: MeasurementContext, need: Need[KnownFlips]) -> Provenance:
     """Say which file, in which state, on which day."""
-    body = _body(bench.contract)
-    settings = {"file": bench.contract.flips.accepted.as_posix(), "today": today()}
+    body = _body(context.contract)
+    settings = {"file": context.contract.flips.accepted.as_posix(), "today": today()}
     return Provenance(variant="", target=need.target, artefact=bytes_digest(body) if body else "", settings=settings)
 
 
-def measure(bench: MeasurementContext, _need: Need[KnownFlips], source: Provenance) -> KnownFlips:
+def measure(context: MeasurementContext, _need: Need[KnownFlips], source: Provenance) -> KnownFlips:
     """Read the file; a file that says what cannot be is told, and accepts nothing."""
     try:
-        body = _body(bench.contract)
+        body = _body(context.contract)
         if (bytes_digest(body) if body else "") != source.artefact:
             raise InputChanged(
-                f"{display_path(bench.contract.path(bench.contract.flips.accepted))} changed while it was read"
+                f"{display_path(context.contract.path(context.contract.flips.accepted))} changed while it was read"
             )
-        entries = read(bench.contract, body)
+        entries = read(context.contract, body)
     except ValueError as error:
         return KnownFlips(provenance=source, failure=str(error), today=today())
     return KnownFlips(provenance=source, today=today(), entries=entries.flip)

@@ -1,7 +1,7 @@
 """The lane: everything that a run wants executed on targets, done together.
 
-One guest a target is started once and serves all that is wanted of it; as many guests work at once as there are jobs.
-A guest that dies of one file is started again for the next, so that it costs the verdicts of that file on that target
+One worker a target is started once and serves all that is wanted of it; as many workers work at once as there are jobs.
+A worker that dies of one file is started again for the next, so that it costs the verdicts of that file on that target
 and no others. Whatever ends the work early, Ctrl-C too, ends the guests with all their children.
 
 Several processes of one run (xdist's workers) share the work without talking to each other: each takes the targets that
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS: Final = 0.1
 
 TargetResult = Any
-"""What came of an order: the evidence, or the :class:`MeasurementError` that says why there is none."""
+"""What came of an request: the evidence, or the :class:`MeasurementError` that says why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ class TargetRequest:
 
 @dataclass(slots=True)
 class TargetBatch:
-    """The orders for one target.
+    """The requests for one target.
 
     Attributes:
         target: The target.
         command: What starts a worker there.
-        orders: What is wanted.
+        requests: What is wanted.
     """
 
     target: str
@@ -85,7 +85,7 @@ class TargetBatch:
 
 @dataclass(slots=True)
 class TargetExecutor:
-    """Executes orders.
+    """Executes requests.
 
     Attributes:
         bench: What is measured.
@@ -109,17 +109,17 @@ class TargetExecutor:
         """
         return {} if target == HOST else dict(self._equipped(target).toolkit(target).identity)
 
-    def run(self, orders: Sequence[TargetRequest]) -> dict[Need[Any], TargetResult]:
-        """Execute orders, and keep what is found.
+    def run(self, requests: Sequence[TargetRequest]) -> dict[Need[Any], TargetResult]:
+        """Execute requests, and keep what is found.
 
         Returns:
-            What came of each order, but for those that another process is executing at this moment.
+            What came of each request, but for those that another process is executing at this moment.
         """
         found: dict[Need[Any], TargetResult] = {}
-        shifts = self._shifts(orders, found)
+        batches = self._shifts(requests, found)
         # The host is done in no time: it comes last, when others are still busy.
-        waiting = deque(sorted(shifts, key=lambda shift: shift.target == HOST))
-        steps = sum(order.steps for shift in shifts for order in shift.orders)
+        waiting = deque(sorted(batches, key=lambda batch: batch.target == HOST))
+        steps = sum(request.steps for batch in batches for request in batch.orders)
         if not waiting:
             return found
         self._done = 0
@@ -128,7 +128,7 @@ class TargetExecutor:
         with (
             self.bench.store.turn(),
             ThreadPoolExecutor(jobs, thread_name_prefix="lane") as pool,
-            self.bench.progress.task(_label([shift.target for shift in shifts]), steps) as task,
+            self.bench.progress.task(_label([batch.target for batch in batches]), steps) as task,
         ):
             pending = {pool.submit(self._work, waiting, found) for _ in range(jobs)}
             told = 0
@@ -145,95 +145,95 @@ class TargetExecutor:
                 raise
         return found
 
-    def _shifts(self, orders: Sequence[TargetRequest], found: dict[Need[Any], TargetResult]) -> list[TargetBatch]:
-        """Sort orders by target; what nothing can be counted for is answered at once."""
-        shifts: dict[str, TargetBatch] = {}
-        for order in orders:
-            target = order.need.target
+    def _shifts(self, requests: Sequence[TargetRequest], found: dict[Need[Any], TargetResult]) -> list[TargetBatch]:
+        """Sort requests by target; what nothing can be counted for is answered at once."""
+        batches: dict[str, TargetBatch] = {}
+        for request in requests:
+            target = request.need.target
             command = local_command()
             if target != HOST:
                 toolkit = self._equipped(target).toolkit(target)
                 command = toolkit.command
-                if order.measurer.uncountable is not None:
+                if request.measurer.uncountable is not None:
                     if not toolkit.counting_command:
-                        found[order.need] = order.measurer.uncountable(order.source, toolkit.counting_refused)
+                        found[request.need] = request.measurer.uncountable(request.source, toolkit.counting_refused)
                         continue
                     command = toolkit.counting_command
-            shift = shifts.setdefault(target, TargetBatch(target, command, []))
-            shift.orders.append(order)
-            if order.measurer.uncountable is not None:
-                # One guest for all: while it does not count it is as fast as one that cannot.
-                shift.command = command
-        return list(shifts.values())
+            batch = batches.setdefault(target, TargetBatch(target, command, []))
+            batch.orders.append(request)
+            if request.measurer.uncountable is not None:
+                # One worker for all: while it does not count it is as fast as one that cannot.
+                batch.command = command
+        return list(batches.values())
 
     def close(self) -> None:
-        """End all guests that are still at work, and whatever their threads wait for."""
+        """End all workers that are still at work, and whatever their threads wait for."""
         self._stop.set()
         self.abandon()
         with self._lock:
-            guests = tuple(self._guests)
-        for guest in guests:
-            guest.close()
+            workers = tuple(self._guests)
+        for worker in workers:
+            worker.close()
 
     # ---- one thread --------------------------------------------------------------------------------------------------
 
     def _work(self, waiting: deque[TargetBatch], found: dict[Need[Any], TargetResult]) -> None:
         while not self._stop.is_set():
             try:
-                shift = waiting.popleft()
+                batch = waiting.popleft()
             except IndexError:
                 return
-            for order, result in self._take(shift):
+            for request, result in self._take(batch):
                 with self._lock:
-                    found[order.need] = result
+                    found[request.need] = result
 
-    def _take(self, shift: TargetBatch) -> Iterator[tuple[TargetRequest, TargetResult]]:
+    def _take(self, batch: TargetBatch) -> Iterator[tuple[TargetRequest, TargetResult]]:
         """Execute what another process has neither executed nor begun."""
         store = self.bench.store
         with ExitStack() as claims:
             mine = []
-            for order in sorted(shift.orders, key=lambda order: order.key):
-                if not claims.enter_context(store.claim(order.key, wait=False)):
-                    self._advance(order.steps)
-                elif (kept := get(store, order.need.kind, order.key)) is not None:
-                    self._advance(order.steps)
-                    yield order, kept
+            for request in sorted(batch.orders, key=lambda request: request.key):
+                if not claims.enter_context(store.claim(request.key, wait=False)):
+                    self._advance(request.steps)
+                elif (kept := get(store, request.need.kind, request.key)) is not None:
+                    self._advance(request.steps)
+                    yield request, kept
                 else:
-                    mine.append(order)
+                    mine.append(request)
             if mine:
-                for order, result in self._serve(shift, mine):
+                for request, result in self._serve(batch, mine):
                     if not isinstance(result, MeasurementError) and not getattr(result, "unavailable", ""):
-                        put(store, order.key, result)
-                    yield order, result
+                        put(store, request.key, result)
+                    yield request, result
 
     def _serve(
-        self, shift: TargetBatch, orders: Sequence[TargetRequest]
+        self, batch: TargetBatch, requests: Sequence[TargetRequest]
     ) -> Iterator[tuple[TargetRequest, TargetResult]]:
-        """Execute orders in one guest, or in as many as it takes where one dies."""
-        guest: RuntimeWorker | None = None
+        """Execute requests in one worker, or in as many as it takes where one dies."""
+        worker: RuntimeWorker | None = None
         try:
-            for number, order in enumerate(orders):
-                if guest is None:
+            for number, request in enumerate(requests):
+                if worker is None:
                     try:
-                        guest = self._start(shift)
+                        worker = self._start(batch)
                     except MeasurementError as error:
                         # What does not start for one file starts for no other.
-                        for rest in orders[number:]:
+                        for rest in requests[number:]:
                             self._advance(rest.steps)
                             yield rest, _unstarted(rest, error)
                         return
-                result, alive = self._execute(guest, order)
+                result, alive = self._execute(worker, request)
                 if not alive:
-                    self._end(guest)
-                    guest = None
-                yield order, result
+                    self._end(worker)
+                    worker = None
+                yield request, result
         finally:
-            if guest is not None:
-                self._end(guest)
+            if worker is not None:
+                self._end(worker)
 
-    def _execute(self, guest: RuntimeWorker, order: TargetRequest) -> tuple[TargetResult, bool]:
-        """Execute one order; say what came of it, and whether the guest can take another."""
-        left = order.steps
+    def _execute(self, worker: RuntimeWorker, request: TargetRequest) -> tuple[TargetResult, bool]:
+        """Execute one request; say what came of it, and whether the worker can take another."""
+        left = request.steps
 
         def done() -> None:
             nonlocal left
@@ -241,14 +241,16 @@ class TargetExecutor:
             self._advance(1)
 
         try:
-            with self.bench.sealed(order.source):
-                found = order.measurer.execute(self.bench, guest, order.need, order.source, order.selection, done)
-            if order.need.target != HOST:
-                self._equipped(order.need.target).prove(order.need.target)
+            with self.bench.sealed(request.source):
+                found = request.measurer.execute(
+                    self.bench, worker, request.need, request.source, request.selection, done
+                )
+            if request.need.target != HOST:
+                self._equipped(request.need.target).prove(request.need.target)
         except MeasurementError as error:
             return error, False
         except (OSError, MemoryError) as error:
-            reason = f"the system refused to let {order.need} be measured: {error}"
+            reason = f"the system refused to let {request.need} be measured: {error}"
             return MeasurementError(reason, next_step="free what is short, then run again", transient=True), False
         else:
             # A runtime that refuses one file can take the next; one that has died cannot.
@@ -256,37 +258,37 @@ class TargetExecutor:
         finally:
             self._advance(left)
 
-    def _start(self, shift: TargetBatch) -> RuntimeWorker:
-        """Start a guest.
+    def _start(self, batch: TargetBatch) -> RuntimeWorker:
+        """Start a worker.
 
         Raises:
             MeasurementError: It cannot be started, or the work is being ended.
         """
         seconds = self.bench.contract.targets.seconds
-        guest = RuntimeWorker(
-            shift.command,
-            name="the worker on the host" if shift.target == HOST else f"the guest on {shift.target}",
-            processor="phone generation" if shift.target.startswith("arm64/") else "processor",
+        worker = RuntimeWorker(
+            batch.command,
+            name="the worker on the host" if batch.target == HOST else f"the guest on {batch.target}",
+            processor="phone generation" if batch.target.startswith("arm64/") else "processor",
             start_seconds=max(seconds, START_SECONDS),
             answer_seconds=seconds,
         )
         with self._lock:
-            self._guests.add(guest)
+            self._guests.add(worker)
         try:
             if self._stop.is_set():
                 raise MeasurementError("the run was ended early", next_step="run again")  # noqa: TRY301
-            hello = guest.start()
-            self._require_same_runtime(shift.target, hello.onnxruntime)
+            hello = worker.start()
+            self._require_same_runtime(batch.target, hello.onnxruntime)
         except BaseException:
-            self._end(guest)
+            self._end(worker)
             raise
-        return guest
+        return worker
 
     def _require_same_runtime(self, target: str, found: str) -> None:
         """Refuse to compare two versions of the runtime as if they were two processors.
 
         Raises:
-            MeasurementError: The guest has another one.
+            MeasurementError: The worker has another one.
         """
         wanted = runtime_of_the_run().onnxruntime
         if found != wanted:
@@ -295,10 +297,10 @@ class TargetExecutor:
                 next_step="give it wheels of the run's own version, or remove them and let them be fetched",
             )
 
-    def _end(self, guest: RuntimeWorker) -> None:
-        guest.close()
+    def _end(self, worker: RuntimeWorker) -> None:
+        worker.close()
         with self._lock:
-            self._guests.discard(guest)
+            self._guests.discard(worker)
 
     def _advance(self, images: int) -> None:
         with self._lock:
@@ -310,8 +312,8 @@ class TargetExecutor:
         return self.equipment
 
 
-def _unstarted(order: TargetRequest, error: MeasurementError) -> TargetResult:
-    """What came of an order whose guest did not start.
+def _unstarted(request: TargetRequest, error: MeasurementError) -> TargetResult:
+    """What came of an request whose worker did not start.
 
     A runtime that dies of an instruction which the processor lacks would die in the app, too, before any file is seen.
     """
@@ -319,7 +321,7 @@ def _unstarted(order: TargetRequest, error: MeasurementError) -> TargetResult:
         said = f"onnxruntime itself cannot be imported there: {error.reason}"
         next_step = "ship another version of onnxruntime to these phones"
         failed = TargetFailure(said, signal=error.signal, next_step=next_step)
-        return order.measurer.failed(order.source, order.selection, failed)
+        return request.measurer.failed(request.source, request.selection, failed)
     return error
 
 

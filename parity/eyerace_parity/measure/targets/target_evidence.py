@@ -29,7 +29,7 @@ class TargetEvidence:
     """Obtains what is executed on targets. The first that is asked for brings all that is expected.
 
     Args:
-        bench: What is measured.
+        context: What is measured.
         equipment: How a worker is started on a target; ``None`` where only the host can be had.
         answers: Gives the host's answers to the golden set.
         everything: Whether all samples are run, and none chosen.
@@ -38,15 +38,15 @@ class TargetEvidence:
 
     def __init__(
         self,
-        bench: MeasurementContext,
+        context: MeasurementContext,
         equipment: TargetEquipment | None,
         *,
         answers: Answers,
         everything: bool,
         abandon: Callable[[], None],
     ) -> None:
-        self._bench = bench
-        self._lane = TargetExecutor(bench, equipment, abandon)
+        self._bench = context
+        self._lane = TargetExecutor(context, equipment, abandon)
         self._answers = answers
         self._everything = everything
         self._expected: dict[Need[Any], None] = {}
@@ -77,47 +77,47 @@ class TargetEvidence:
             MeasurementError: It cannot be had.
         """
         if need not in self._found:
-            order = self._order(need)
-            kept = get(self._bench.store, order.need.kind, order.key)
+            request = self._order(need)
+            kept = get(self._bench.store, request.need.kind, request.key)
             if kept is not None:
                 return kept
-            self._found |= self._run([order, *self._others(need)])
+            self._found |= self._run([request, *self._others(need)])
             if need not in self._found:
-                self._found[need] = self._after_another(order)
+                self._found[need] = self._after_another(request)
         found = self._found[need]
         if isinstance(found, MeasurementError):
             raise found.with_traceback(None)
         return found
 
-    def _run(self, orders: list[TargetRequest]) -> dict[Need[Any], TargetResult]:
-        """Execute orders, while nobody takes times on this machine."""
+    def _run(self, requests: list[TargetRequest]) -> dict[Need[Any], TargetResult]:
+        """Execute requests, while nobody takes times on this machine."""
         with self._bench.store.turn():
-            return self._lane.run(orders)
+            return self._lane.run(requests)
 
     def _others(self, first: Need[Any]) -> list[TargetRequest]:
         """What else is expected and not there; what cannot even be ordered says so when it is asked for."""
-        orders = []
+        requests = []
         for need in self._expected:
             if need == first or need in self._found:
                 continue
             try:
-                order = self._order(need)
+                request = self._order(need)
             except ParityError:
                 continue
-            if get(self._bench.store, order.need.kind, order.key) is None:
-                orders.append(order)
-        return orders
+            if get(self._bench.store, request.need.kind, request.key) is None:
+                requests.append(request)
+        return requests
 
-    def _after_another(self, order: TargetRequest) -> TargetResult:
+    def _after_another(self, request: TargetRequest) -> TargetResult:
         """Wait for another process that is executing the same, and do it where that one could not."""
         while True:
-            with self._bench.store.claim(order.key):
-                kept = get(self._bench.store, order.need.kind, order.key)
+            with self._bench.store.claim(request.key):
+                kept = get(self._bench.store, request.need.kind, request.key)
             if kept is not None:
                 return kept
-            found = self._run([order])
-            if order.need in found:
-                return found[order.need]
+            found = self._run([request])
+            if request.need in found:
+                return found[request.need]
 
     def _order(self, need: Need[Any]) -> TargetRequest:
         source = self.provenance(need)
