@@ -155,3 +155,18 @@ def test_reports_show_and_compute_nothing() -> None:
         allowed = ("golden",) if module == "report.html.material" else ()
         found = {name for name in imported_modules(module) for room in COMPUTES if inside(name, room)}
         assert not {name for name in found if name.partition(".")[0] not in allowed}, f"{module} imports {found}"
+
+
+def test_a_file_is_one_room_and_a_function_one_thought() -> None:
+    """No file is longer than 400 lines but the worker, which must be one file; no function than 60."""
+    long = {}
+    for module, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        if (lines := text.count("\n")) > 400 and module != "isolation.worker":
+            long[module] = lines
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+                length = node.end_lineno - node.lineno + 1
+                if length > 60:
+                    long[f"{module}.{node.name}"] = length
+    assert long == {}

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 SAMPLES: Final = 4
 """Golden samples whose activations are looked at."""
 
-
 _PRODUCTS: Final = frozenset({"Conv", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 _SUFFIX: Final = "_quant"
 _MOST_ZEROED: Final = 5
@@ -47,7 +46,6 @@ _FAINT: Final = 0.01
 """Share of the usual square of a channel's size."""
 _ABSURD: Final = 16.0
 """A single weight that lies so many times the largest of its layer apart is no rounding."""
-
 
 _EXPORTS: Final[dict[tuple[str, str], bytes]] = {}
 _EXPORTING: Final = Lock()
