@@ -1,4 +1,4 @@
-"""How big an artefact is: on disk with its external data, and deflated as a store packs it for download."""
+"""Measures the size of an artefact: on disk with its external data, and deflated as in an app store's download."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
 
 LEVEL: Final = 6
-"""Level of deflate: zlib's default, which app stores use."""
+"""Deflate level: zlib's default."""
 
 
 _CHUNK: Final = 1 << 20
 
 
 def provenance(context: MeasurementContext, need: Need[Files]) -> Provenance:
-    """Say where the sizes come from. Nothing is executed, so neither runtime nor machine belong to it."""
+    """Make the provenance. Nothing is executed, so it names neither runtime nor machine."""
     return context.provenance(need.variant, target=need.target, runtime="", settings={"deflate": str(LEVEL)})
 
 

@@ -1,8 +1,8 @@
-"""A process of its own that loads an artefact and runs one golden sample: does it live, how fast, in how much memory.
+"""Loads an artefact and runs one golden sample in a fresh process: preflight, cold start and memory.
 
-Native code that a model file drives can take its process down. So before anything of an ONNX variant is evaluated in
-this process, it must have survived in one that may die: the :class:`~eyerace_parity.evidence.costs.Preflight`. The same
-trial, made several times with its times and memory read, is the :class:`~eyerace_parity.evidence.costs.Footprint`.
+A model file can crash the native code that runs it. So an ONNX variant must first pass the
+:class:`~eyerace_parity.evidence.costs.Preflight` in a separate process. The same trial, repeated in several processes
+with times and memory, is the :class:`~eyerace_parity.evidence.costs.Footprint`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
 
 PROCESSES: Final = 3
-"""Fresh processes of a footprint."""
+"""Fresh processes of a footprint: cold starts do not repeat within one process."""
 
 
 _SESSION: Final = "model"
@@ -35,14 +35,14 @@ _SESSION: Final = "model"
 
 @dataclass(frozen=True, slots=True)
 class ProcessRun:
-    """What became of one process.
+    """Result of one process.
 
     Attributes:
-        loaded: The session, if one was made.
-        ran: Its first run, if there was one.
-        failure: Why there was none, as one sentence.
-        signal: Signal that ended the process, where one did.
-        next_step: What to do about the failure.
+        loaded: The session; ``None`` if it could not be created.
+        ran: Its first run; ``None`` if it failed.
+        failure: Why there is none, as one sentence.
+        signal: Signal that ended the process; ``None`` if none did.
+        next_step: What the user should do about the failure.
     """
 
     loaded: Loaded | None = None
@@ -53,22 +53,22 @@ class ProcessRun:
 
 
 def preflight_provenance(context: MeasurementContext, need: Need[Preflight]) -> Provenance:
-    """Say where a preflight comes from."""
+    """Make the provenance of a preflight."""
     settings = context.session_settings(need.variant) | context.decoding_settings()
     return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
 def footprint_provenance(context: MeasurementContext, need: Need[Footprint]) -> Provenance:
-    """Say where a footprint comes from."""
+    """Make the provenance of a footprint."""
     settings = context.session_settings(need.variant) | {"processes": str(PROCESSES)}
     return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
 def measure_preflight(context: MeasurementContext, need: Need[Preflight], source: Provenance) -> Preflight:
-    """Try the artefact once.
+    """Load and run the artefact once in a fresh process.
 
     Raises:
-        ArtefactError: There is no file.
+        ArtefactError: The file is missing.
         GoldenError: The first sample cannot be read.
         MeasurementError: No process can be started.
     """
@@ -79,12 +79,12 @@ def measure_preflight(context: MeasurementContext, need: Need[Preflight], source
 
 
 def measure_footprint(context: MeasurementContext, need: Need[Footprint], source: Provenance) -> Footprint:
-    """Try the artefact in several processes, one after the other, and read times and memory.
+    """Load and run the artefact in several fresh processes, one after the other, and read times and memory.
 
     Raises:
-        ArtefactError: There is no file.
+        ArtefactError: The file is missing.
         GoldenError: The first sample cannot be read.
-        MeasurementError: No process can be started, or the system does not tell how much memory one takes.
+        MeasurementError: No process can be started, or the system does not report memory.
     """
     model, feeds = _prepare(context, need.variant)
     create, first, peak = [], [], []
@@ -112,27 +112,27 @@ def measure_footprint(context: MeasurementContext, need: Need[Footprint], source
 
 
 def require_preflight(context: MeasurementContext, preflight: Preflight) -> None:
-    """Refuse to evaluate in this process what did not survive in another.
+    """Require that a variant has passed its preflight.
 
     Raises:
-        WorkerDied: It killed its process.
-        ArtefactError: The runtime refused it.
+        WorkerDied: The variant killed its process.
+        ArtefactError: The runtime refused the file.
     """
     if not preflight.failure:
         return
     variant = preflight.provenance.variant
     if preflight.signal is not None:
         raise death(f"{variant}: {preflight.failure}", preflight.signal, FILE)
-    model_of(context.contract, variant)  # says it better where the file, not the runtime, is the reason
+    model_of(context.contract, variant)  # raises a better message if the file itself is the reason
     raise refusal(context.contract, variant, preflight.failure)
 
 
 def model_to_load(context: MeasurementContext, variant: str) -> bytes | Path:
-    """Read what a process of its own is to load.
+    """Read the model that a worker process is to load.
 
     Raises:
-        MeasurementError: It is a torch variant.
-        ArtefactError: There is no file, or it cannot be read.
+        MeasurementError: The variant runs in torch.
+        ArtefactError: The file is missing or cannot be read.
     """
     if context.is_torch(variant):
         raise MeasurementError(
@@ -146,7 +146,7 @@ def first_feeds(context: MeasurementContext, variant: str, most: int) -> list[di
     """Prepare the first golden samples, each as the inputs of one inference.
 
     Raises:
-        GoldenError: There is none, or one cannot be read.
+        GoldenError: The golden set is empty, or a sample cannot be read.
     """
     golden = context.golden()
     if not len(golden):
@@ -162,7 +162,7 @@ def _prepare(context: MeasurementContext, variant: str) -> tuple[bytes | Path | 
     except ArtefactError as error:
         if error.transient:
             raise
-        artefact(context.contract, variant)  # one that is not there is an error of its own
+        artefact(context.contract, variant)  # raises if the file is missing: that is an error and no evidence
         model = error
     return model, feeds[0]
 
@@ -180,7 +180,7 @@ def _try(
         ran = worker.run(_SESSION, feeds)
     except MeasurementError as error:
         if error.transient:
-            raise  # it says nothing about the file, and must not be kept as if it did
+            raise  # it says nothing about the file and must not be cached as evidence
         signal = error.signal if isinstance(error, WorkerDied) else None
         return ProcessRun(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
     finally:

@@ -1,7 +1,8 @@
-"""How many instructions a variant takes on an emulated processor: to load, for the first run, for a later one.
+"""Counts the instructions of a variant on an emulated processor: to load, for the first run, and for a later run.
 
-They do not depend on how busy a machine is, so a few repeats are enough; what they cost in time on a phone they do not
-say. A worker that serves other needs counts, too: while it does not count it is as fast as one that cannot.
+Counts do not depend on the load of the machine: steady runs repeat within 0.1 %, so a few repeats are enough. They do
+not predict time on a phone, because caches, clock and heat are invisible. A worker that serves other needs can count as
+well: while the plugin does not count, it slows nothing down.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
 
 REPEATS: Final = 2
-"""Sessions that are made; of each its making, its first run and its later ones are counted."""
+"""Sessions that are created; the creation, the first run and the later runs of each are counted."""
 
 STEADY: Final = 1
 """Later runs of each session."""
@@ -40,11 +41,11 @@ IDENTITY: Final = (
     b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
     b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
 )
-"""An ONNX file whose output ``y`` is its input ``x``, one float. What a runtime sets up once a process it sets up for
-this one, so that no file bears it by being the first: 9 M instructions of loading, were it not so."""
+"""An ONNX file whose output ``y`` is its input ``x``, one float. It is loaded first, so that the runtime's setup for a
+process is not counted for the file under test: it takes 9 M instructions."""
 
 _WARMING: Final = 9
-"""Its runs: Python rewrites what it has run some eight times, and takes fewer instructions for it from then on."""
+"""Runs of that file: Python 3.11 specialises bytecode after about eight runs, which then takes fewer instructions."""
 
 _SESSION: Final = "counted"
 
@@ -54,7 +55,7 @@ class RunCounts:
     """What was counted, session after session.
 
     Attributes:
-        load: Making the session.
+        load: Creating the session.
         first: Its first run.
         steady: Its later runs.
     """
@@ -67,13 +68,13 @@ class RunCounts:
 def provenance(
     context: MeasurementContext, need: Need[InstructionCounts], _selection: SampleSelection, identity: Mapping[str, str]
 ) -> Provenance:
-    """Say where a count comes from, without counting.
+    """Make the provenance of a count, without counting.
 
     The input is named by its own digest, not by that of the golden set: a sample that joins the set changes no count.
 
     Args:
-        context: What is measured.
-        need: What is wanted.
+        context: The measurement context.
+        need: The need.
         identity: All of the target that could change a number.
 
     Raises:
@@ -98,15 +99,15 @@ def measure(
     """Count in an open worker. A file that is refused, or of which the worker dies, is a finding.
 
     Args:
-        context: What is measured.
+        context: The measurement context.
         worker: A worker on the target, started with the plugin that counts. It is dead afterwards where the evidence
             names a ``signal``.
-        need: What is wanted.
-        source: Where the evidence will come from.
+        need: The need.
+        source: Provenance of the evidence.
 
     Raises:
         GoldenError: The first sample cannot be read.
-        MeasurementError: It could not be found out.
+        MeasurementError: The attempt failed for a reason that is no finding.
     """
     if not worker.counts:
         return unavailable(source, f"{worker.name} runs in no emulator that counts instructions")

@@ -1,4 +1,4 @@
-"""What an artefact says it was made from, beside what it would be made from now."""
+"""Compares the lineage stamped into an artefact with the lineage that a build would have now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def provenance(context: MeasurementContext, need: Need[Lineage]) -> Provenance:
-    """Say where the lineage comes from."""
+    """Make the provenance of the lineage."""
     return context.provenance(need.variant, target=need.target, runtime="")
 
 

@@ -1,8 +1,8 @@
-"""What a variant answers to the golden set: every sample through preprocessing and inference, several side by side.
+"""Measures a variant's outputs for the golden set: preprocessing and inference of every sample.
 
-Each of ``jobs`` threads decodes, preprocesses and infers one batch after another with a session of one intra-op thread
-that all of them share: decoding and inference both leave Python's lock, so threads scale, and one thread an inference
-keeps the numbers independent of how many there are. No more than ``jobs`` batches are in memory at once.
+``jobs`` threads share one session with one intra-op thread; each decodes, preprocesses and infers batches. Decoding and
+inference release the GIL, so threads scale. With one thread for each inference the outputs do not depend on the number
+of cores. At most ``jobs`` batches are in memory at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.1
 
 
 def provenance(context: MeasurementContext, need: Need[Outputs]) -> Provenance:
-    """Say where the outputs come from."""
+    """Make the provenance of the outputs."""
     settings = context.session_settings(need.variant, threads=1) | {"batch": str(rows_at_once(context.contract))}
     return context.provenance(
         need.variant, target=need.target, golden=True, settings=settings | context.decoding_settings()
@@ -85,7 +85,7 @@ class _Gathering:
             pending = {pool.submit(self._work) for _ in range(jobs)}
             try:
                 while pending:
-                    # A wait without end could not be interrupted on every system.
+                    # A wait without a timeout cannot be interrupted by Ctrl-C on Windows.
                     finished, pending = wait(pending, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
                     advance(self._done - told)
                     told = self._done

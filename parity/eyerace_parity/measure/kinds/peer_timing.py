@@ -1,8 +1,8 @@
-"""Times of a variant in this Python's ONNX Runtime and in another Python's, taken in turns in one run.
+"""Times a variant in this Python's ONNX Runtime and in another Python's, interleaved in one run.
 
-Two versions of a runtime cannot stand in one process, so each has a worker of its own, and the turns are a few runs of
-the one, then as many of the other. Both meet the same machine in the same minute: their ratio says what the version
-costs, and nothing of either is ever kept for a later run.
+One process cannot load two versions of a runtime, so each version has its own worker; a few runs of one alternate with
+as many of the other. System noise affects both alike, so their ratio is the cost of the version. Times are never
+cached.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
 
 RUNS: Final = 100
-"""Steady runs of each: enough to prove a median that lies a little off its limit."""
+"""Steady runs of each version: enough to prove a median that is slightly off its limit."""
 
 
 _TURN: Final = 5
@@ -41,7 +41,7 @@ def python_of(place: Path) -> Path:
     Raises:
         MeasurementError: There is none.
     """
-    # Never resolved: the link's own place is what makes a Python that of its environment.
+    # Not resolved: Python finds its virtual environment by the location of the link itself.
     for found in (place, *(place / inside for inside in _PYTHONS)):
         if found.is_file():
             return found
@@ -52,7 +52,7 @@ def python_of(place: Path) -> Path:
 
 
 def provenance(context: MeasurementContext, need: Need[PeerTiming]) -> Provenance:
-    """Say where the times come from."""
+    """Make the provenance of the times."""
     settings = context.session_settings(need.variant) | {"runs": str(RUNS), "batch": "1"}
     return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 

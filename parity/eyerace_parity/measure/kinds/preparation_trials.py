@@ -1,7 +1,6 @@
-"""A few golden samples, prepared in all the ways that they are usually prepared by mistake.
+"""Runs a few golden samples, prepared with each of the usual preprocessing mistakes.
 
-If a variant answers rightly once its samples are prepared in another way, then that is how they should have been: the
-mistake is named by unmaking it.
+If a variant gives the right answers with another preparation, the stated preprocessing is likely wrong in that way.
 """
 
 from __future__ import annotations
@@ -40,14 +39,14 @@ _PICTURE: Final = 3
 
 
 def provenance(context: MeasurementContext, need: Need[PreparationTrials]) -> Provenance:
-    """Say where the answers come from."""
+    """Make the provenance of the answers."""
     settings = context.session_settings(need.variant, threads=1) | context.decoding_settings()
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
     if need.versus:
         settings |= {"versus": need.versus, "versus_artefact": context.artefact(need.versus)}
         if context.stands_in(need.versus):
             settings |= {"versus_recorded": context.recorded_outputs(need.versus)}
-    # What the contract prepares otherwise elsewhere is tried too.
+    # The contract's other preprocessing profiles are tried as well.
     settings |= {f"profile.{name}": profile_digest(profile) for name, profile in context.contract.preprocess.items()}
     return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 

@@ -1,4 +1,4 @@
-"""A few golden samples run twice, and once more as one batch: does the same input always get the same answer."""
+"""Runs a few golden samples twice and once as a batch, to see whether equal inputs get equal outputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def chosen(total: int) -> tuple[int, ...]:
 
 
 def provenance(context: MeasurementContext, need: Need[Repeats]) -> Provenance:
-    """Say where the answers come from. The contract's own threads are used: they may differ from run to run."""
+    """Make the provenance of the answers. The contract's own threads are used: they may differ from run to run."""
     settings = context.session_settings(need.variant) | context.decoding_settings()
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
     return context.provenance(need.variant, target=need.target, golden=True, settings=settings)

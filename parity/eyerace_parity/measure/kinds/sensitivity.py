@@ -1,9 +1,11 @@
-"""Which quantised layers cost the most: each is put back into float by itself, and the worst of them for good.
+"""Finds the quantised layers that cost the most accuracy: each layer is run in float by itself.
 
-A file in QDQ form says at each tensor whether it is written in integers. With the weights of one layer as the file that
-was quantised has them, and the tensors beside it in float unless another operator wants integers, it is what its recipe
-would make with this layer excluded: what the answers then gain is what the layer costs. For the few that cost most it
-is proven: the recipe is carried out once more with them excluded, and the file that comes out is run.
+A QDQ file marks each quantised tensor. With one layer's float weights, and float tensors around it unless another
+operator needs integers, it equals what the recipe makes with this layer excluded. The gain in SQNR is the cost of the
+layer. For the worst few layers the gain is proven: the recipe runs again with them excluded, and its file is run.
+
+Newer versions of ONNX Runtime quantise a float Conv between DequantizeLinear and QuantizeLinear again (pull request
+https://github.com/microsoft/onnxruntime/pull/22969), so measured gains differ between versions.
 """
 
 from __future__ import annotations
@@ -144,7 +146,7 @@ class _FloatTrial:
     """Runs models on the same samples, and tells how near they come to the source's answers.
 
     Args:
-        context: What is measured.
+        context: The measurement context.
         variant: Whose session and preparation they have.
         source: The model that was quantised.
     """

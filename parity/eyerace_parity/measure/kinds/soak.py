@@ -1,9 +1,8 @@
-"""A soak test: one process makes a session, runs it many times, and tells how much memory it holds meanwhile.
+"""Soak test: one process runs a session many times and reports its resident memory, to find leaks.
 
-What an app keeps of each photograph, however little, ends it one day. A single run cannot show that, so golden samples
-are run in turn, as many times as the limits ask; the process reads its own resident memory after each tenth of them.
-What the runtime sets aside at first (its arena, buffers of its threads) is there before the first reading, because
-each sample has been run once by then.
+A leak of a little memory for each photograph ends an app one day, and a single run does not show it. So golden samples
+are run in turn, as often as the limits demand; memory is read after each tenth of the runs. The first reading follows
+one run of each sample, so that the runtime's initial allocations (arena, thread buffers) do not count as a leak.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ PARTS: Final = 10
 """Readings after the first."""
 
 SAMPLES: Final = 8
-"""Golden samples that take turns: what grows with the sizes of the inputs is then not mistaken for a leak."""
+"""Golden samples that take turns, so that buffers which grow with the input size are not mistaken for a leak."""
 
 
 _SESSION: Final = "model"
 
 
 def provenance(context: MeasurementContext, need: Need[Soak]) -> Provenance:
-    """Say where a soak test comes from."""
+    """Make the provenance of a soak test."""
     settings = context.session_settings(need.variant) | context.decoding_settings()
     settings |= {
         "runs": str(runs_of_soak(context.contract.variants[need.variant].limits.values())),

@@ -1,7 +1,7 @@
-"""An ONNX variant's weights and ranges beside those of its reference, layer by layer.
+"""Compares an ONNX variant's weights and activation ranges with those of its reference, layer by layer.
 
-Stored integers are read as the numbers that they stand for. A reference that is torch is exported anew, in memory and
-by the variant's own recipe, so that like is compared with like: folded with folded.
+Stored integers are dequantised first. A torch reference is exported in memory with the variant's own recipe, so that
+both have folded batch normalisation.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _SUFFIX: Final = "_quant"
 _MOST_ZEROED: Final = 5
 _TENTH: Final = 10
 _UNKNOWN: Final = -1
-"""Scales that stand nowhere beside the weights."""
+"""Number of scales of a dynamic operator, whose scales are not stored beside the weights."""
 _FAINT: Final = 0.01
 """Share of the usual square of a channel's size."""
 _ABSURD: Final = 16.0
-"""A single weight that lies so many times the largest of its layer apart is no rounding."""
+"""A single weight that differs by so many times the layer's largest weight is damaged, not rounded."""
 
 _EXPORTS: Final[dict[tuple[str, str], bytes]] = {}
 _EXPORTING: Final = Lock()

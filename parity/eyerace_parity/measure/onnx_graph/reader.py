@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, read without running it and without trusting it."""
+"""Reads the facts of an ONNX file, without running it and without trusting its content."""
 
 from __future__ import annotations
 
@@ -286,7 +286,7 @@ def graph_of(contract: Contract, variant: str) -> Graph:
 
 
 def provenance(context: MeasurementContext, need: Need[Graph]) -> Provenance:
-    """Say where the facts come from: the file, and the library that parses it."""
+    """Make the provenance of the facts: the file, and the library that parses it."""
     return context.provenance(need.variant, target=need.target, runtime="", settings={"onnx": version("onnx")})
 
 

@@ -1,11 +1,12 @@
-"""The lane: everything that a run wants executed on targets, done together.
+"""The target executor: executes all requests of a run for targets together.
 
-One worker a target is started once and serves all that is wanted of it; as many workers work at once as there are jobs.
-A worker that dies of one file is started again for the next, so that it costs the verdicts of that file on that target
-and no others. Whatever ends the work early, Ctrl-C too, ends the guests with all their children.
+Each target gets one worker, which serves all requests for it; as many workers run at once as there are jobs. Starting a
+worker takes 3-4 s under emulation, so it is not started for each request. A worker that dies of one file is started
+again for the next, so a crash costs only the verdicts on that file and target. An error or Ctrl-C ends all workers with
+their children.
 
-Several processes of one run (xdist's workers) share the work without talking to each other: each takes the targets that
-none has claimed yet.
+Several processes of one run (xdist's workers) share the work without messages: each takes requests that no other
+process has claimed.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ if TYPE_CHECKING:
 _POLL_SECONDS: Final = 0.1
 
 TargetResult = Any
-"""What came of an request: the evidence, or the :class:`MeasurementError` that says why there is none."""
+"""Result of a request: the evidence, or the :class:`MeasurementError` that says why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRequest:
-    """One piece of evidence that is wanted.
+    """A request for one piece of evidence.
 
     Attributes:
-        need: What it answers.
-        source: Where it will come from.
+        need: The need that it meets.
+        source: Provenance that the evidence will have.
         key: Its content key.
-        selection: The samples, for a kind that runs selected ones.
+        selection: The samples, for a kind that runs selected samples.
     """
 
     need: Need[Any]
@@ -74,8 +75,8 @@ class TargetBatch:
 
     Attributes:
         target: The target.
-        command: What starts a worker there.
-        requests: What is wanted.
+        command: Command that starts a worker there.
+        orders: The requests.
     """
 
     target: str
@@ -88,9 +89,9 @@ class TargetExecutor:
     """Executes requests.
 
     Attributes:
-        bench: What is measured.
-        equipment: How a worker is started on a target; ``None`` where only the host can be had.
-        abandon: Called when the run is being ended, so that no thread waits for a sample that never comes.
+        bench: The measurement context.
+        equipment: Starts workers on targets; ``None`` if only the host is available.
+        abandon: Called when the run ends early, so that no thread waits for a sample that never comes.
     """
 
     bench: MeasurementContext
@@ -102,7 +103,7 @@ class TargetExecutor:
     _guests: set[RuntimeWorker] = field(default_factory=set, init=False)
 
     def identity(self, target: str) -> dict[str, str]:
-        """All of a target that could change a number; nothing for the host, of which a provenance tells all.
+        """Return everything about a target that could change a number; nothing for the host, which a provenance covers.
 
         Raises:
             MeasurementError: No worker can be started there.
@@ -110,14 +111,14 @@ class TargetExecutor:
         return {} if target == HOST else dict(self._equipped(target).toolkit(target).identity)
 
     def run(self, requests: Sequence[TargetRequest]) -> dict[Need[Any], TargetResult]:
-        """Execute requests, and keep what is found.
+        """Execute requests, and cache their evidence.
 
         Returns:
-            What came of each request, but for those that another process is executing at this moment.
+            Result of each request, except those that another process executes at this moment.
         """
         found: dict[Need[Any], TargetResult] = {}
         batches = self._shifts(requests, found)
-        # The host is done in no time: it comes last, when others are still busy.
+        # The host is much faster than an emulated target, so it comes last, while other targets are still busy.
         waiting = deque(sorted(batches, key=lambda batch: batch.target == HOST))
         steps = sum(request.steps for batch in batches for request in batch.orders)
         if not waiting:
@@ -134,7 +135,7 @@ class TargetExecutor:
             told = 0
             try:
                 while pending:
-                    # A wait without end could not be interrupted on every system.
+                    # A wait without a timeout cannot be interrupted by Ctrl-C on Windows.
                     finished, pending = wait(pending, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
                     task.advance(self._done - told)
                     told = self._done
@@ -146,7 +147,7 @@ class TargetExecutor:
         return found
 
     def _shifts(self, requests: Sequence[TargetRequest], found: dict[Need[Any], TargetResult]) -> list[TargetBatch]:
-        """Sort requests by target; what nothing can be counted for is answered at once."""
+        """Group requests by target; a request for counts on a target that cannot count is answered at once."""
         batches: dict[str, TargetBatch] = {}
         for request in requests:
             target = request.need.target
@@ -162,12 +163,12 @@ class TargetExecutor:
             batch = batches.setdefault(target, TargetBatch(target, command, []))
             batch.orders.append(request)
             if request.measurer.uncountable is not None:
-                # One worker for all: while it does not count it is as fast as one that cannot.
+                # One worker serves all requests: while the plugin does not count, it slows nothing down.
                 batch.command = command
         return list(batches.values())
 
     def close(self) -> None:
-        """End all workers that are still at work, and whatever their threads wait for."""
+        """End all running workers, and everything that their threads wait for."""
         self._stop.set()
         self.abandon()
         with self._lock:
@@ -188,7 +189,7 @@ class TargetExecutor:
                     found[request.need] = result
 
     def _take(self, batch: TargetBatch) -> Iterator[tuple[TargetRequest, TargetResult]]:
-        """Execute what another process has neither executed nor begun."""
+        """Execute the requests that no other process has executed or claimed."""
         store = self.bench.store
         with ExitStack() as claims:
             mine = []
@@ -209,7 +210,7 @@ class TargetExecutor:
     def _serve(
         self, batch: TargetBatch, requests: Sequence[TargetRequest]
     ) -> Iterator[tuple[TargetRequest, TargetResult]]:
-        """Execute requests in one worker, or in as many as it takes where one dies."""
+        """Execute requests in one worker; a dead worker is replaced."""
         worker: RuntimeWorker | None = None
         try:
             for number, request in enumerate(requests):
@@ -217,7 +218,7 @@ class TargetExecutor:
                     try:
                         worker = self._start(batch)
                     except MeasurementError as error:
-                        # What does not start for one file starts for no other.
+                        # The start does not depend on the file: it would fail for the others too.
                         for rest in requests[number:]:
                             self._advance(rest.steps)
                             yield rest, _unstarted(rest, error)
@@ -232,7 +233,7 @@ class TargetExecutor:
                 self._end(worker)
 
     def _execute(self, worker: RuntimeWorker, request: TargetRequest) -> tuple[TargetResult, bool]:
-        """Execute one request; say what came of it, and whether the worker can take another."""
+        """Execute one request; return its result, and whether the worker can serve another request."""
         left = request.steps
 
         def done() -> None:
@@ -262,7 +263,7 @@ class TargetExecutor:
         """Start a worker.
 
         Raises:
-            MeasurementError: It cannot be started, or the work is being ended.
+            MeasurementError: It cannot be started, or the run ends early.
         """
         seconds = self.bench.contract.targets.seconds
         worker = RuntimeWorker(
@@ -285,10 +286,10 @@ class TargetExecutor:
         return worker
 
     def _require_same_runtime(self, target: str, found: str) -> None:
-        """Refuse to compare two versions of the runtime as if they were two processors.
+        """Require the run's own version of the runtime: a difference must come from the processor alone.
 
         Raises:
-            MeasurementError: The worker has another one.
+            MeasurementError: The worker has another version.
         """
         wanted = runtime_of_the_run().onnxruntime
         if found != wanted:
@@ -313,9 +314,10 @@ class TargetExecutor:
 
 
 def _unstarted(request: TargetRequest, error: MeasurementError) -> TargetResult:
-    """What came of an request whose worker did not start.
+    """Return the result of a request whose worker did not start.
 
-    A runtime that dies of an instruction which the processor lacks would die in the app, too, before any file is seen.
+    SIGILL is a finding: a runtime that executes an instruction which the processor lacks would die in the app as well,
+    before it loads any file. ONNX Runtime 1.21.0 did so on Raspberry-Pi-4-class processors.
     """
     if isinstance(error, WorkerDied) and error.signal == getattr(signal, "SIGILL", None):
         said = f"onnxruntime itself cannot be imported there: {error.reason}"
