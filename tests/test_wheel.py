@@ -161,7 +161,7 @@ def test_both_distributions_hold_every_file_of_the_package(distribution: Distrib
     package = {path.relative_to(SOURCE).as_posix() for path in files}
     assert {
         "py.typed", "compatibility/runtimes.json", "compatibility/flutter.toml", "record/record.schema.json",
-        "matrix/matrix.schema.json", "isolation/worker.py", "report/html/templates/page.html.jinja",
+        "extensions/matrix/matrix.schema.json", "isolation/worker.py", "report/html/templates/page.html.jinja",
     } <= package  # fmt: skip
     assert {"tiers.toml", "icount.c"} <= {path.name for path in files}
     with zipfile.ZipFile(distribution.wheel) as archive:

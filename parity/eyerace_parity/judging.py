@@ -1,7 +1,7 @@
-"""From a planned clause to its verdict: gather what it needs, hand it over, keep the answer, ask why it breaks.
+"""Judges one planned clause: obtains its evidence, runs its check, and looks for causes if the clause is broken.
 
-One clause at fault never costs the run: evidence that cannot be obtained and a check that fails of its own both end in
-a verdict ``error`` which says whose fault it is.
+A faulty clause never ends the run. Evidence that cannot be obtained and a check that raises both give a verdict
+``error`` that says what is at fault.
 """
 
 from __future__ import annotations
@@ -23,44 +23,48 @@ if TYPE_CHECKING:
 
 _REPORT_IT = "report it with the details below; the model is not at fault"
 _FRAMES = 3
+"""Frames of a traceback that a verdict shows: enough to find the line, short enough for a report."""
 
 
 def judge(planned: PlannedClause, source: Source, *, explain: bool = True) -> Verdict:
-    """Judge one clause. Never raises for anything that a model, a file or a check can do.
+    """Judge one clause. Errors of a model, a file or a check become verdicts, never exceptions.
 
     Args:
         planned: The clause.
-        source: Where its evidence comes from.
-        explain: Whether likely causes of what is broken are looked for, which takes further evidence.
+        source: Supplies the evidence.
+        explain: Whether to look for likely causes of a broken clause; this may measure further evidence.
+
+    Returns:
+        The verdict, with the keys and needs of all evidence that it rests on.
     """
-    asked = TrackedSource(source)
-    judgement = _judged(planned, asked)
+    tracked = TrackedSource(source)
+    judgement = _judged(planned, tracked)
     if explain and _asks_why(judgement):
-        # Imported only where something is broken: a green run pays nothing for it.
+        # Imported only when a clause is broken, so that a green run does not pay for the import.
         from eyerace_parity.diagnose import causes  # noqa: PLC0415
 
-        judgement = replace(judgement, causes=causes(planned, asked))
-    return Verdict(planned.identity, judgement, asked.keys, asked.needs)
+        judgement = replace(judgement, causes=causes(planned, tracked))
+    return Verdict(planned.identity, judgement, tracked.keys, tracked.needs)
 
 
 def _judged(planned: PlannedClause, source: Source) -> Judgement:
-    """Gather what a clause needs, and hand it over."""
-    found: dict[Need[Any], Any] = {}
+    """Obtain the evidence of a clause and run its check on it."""
+    evidence: dict[Need[Any], Any] = {}
     try:
         needs = planned.needs
     except Exception as error:  # noqa: BLE001 - one faulty check must not cost the run its other verdicts
         return _own_fault(f"the check {planned.clause.name!r}", error)
     for need in needs:
         try:
-            found[need] = source.obtain(need)
+            evidence[need] = source.obtain(need)
         except MeasurementError as error:
             return _unmeasured(error)
         except Exception as error:  # noqa: BLE001 - as above, for whatever measures
             return _own_fault(f"the measurement of {need}", error)
     try:
-        judgement = planned.judge(ClauseEvidence(found))
+        judgement = planned.judge(ClauseEvidence(evidence))
     except ParityError as error:
-        # A user's own metric, say: it speaks for itself.
+        # A user's own metric, for example, raises with a reason that needs no further words.
         judgement = _unmeasured(error)
     except Exception as error:  # noqa: BLE001 - as above
         judgement = _own_fault(f"the check {planned.clause.name!r}", error)
@@ -68,7 +72,7 @@ def _judged(planned: PlannedClause, source: Source) -> Judgement:
 
 
 def _asks_why(judgement: Judgement) -> bool:
-    """Whether the numbers speak against the variant: they break the clause, or would if they proved what they say."""
+    """Whether to look for causes: the clause is broken, or its unproven value lies on the wrong side of the limit."""
     if judgement.status is Status.BROKEN:
         return True
     value, limit = judgement.value, judgement.limit
@@ -78,23 +82,24 @@ def _asks_why(judgement: Judgement) -> bool:
 
 
 def _unmeasured(error: ParityError) -> Judgement:
+    # A missing baseline says nothing against the variant, so the clause is unproven and not an error.
     step = error.next_step or "see to what the reason says, then run again"
     status = Status.UNPROVEN if isinstance(error, BaselineMissing) else Status.ERROR
     return Judgement(status, reason=error.reason, next_step=step)
 
 
 def _own_fault(who: str, error: Exception) -> Judgement:
-    """An error that nobody expected: told as the fault of our own code, with the last frames for a report."""
-    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """Report an unexpected exception as a fault of this package, with the last frames of its traceback."""
+    description = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     details = tuple(f"in {frame.name} ({frame.filename.rpartition('parity')[2]}:{frame.lineno})" for frame in frames)
-    return Judgement(Status.ERROR, reason=f"{who} itself failed: {told}", next_step=_REPORT_IT, details=details)
+    return Judgement(Status.ERROR, reason=f"{who} itself failed: {description}", next_step=_REPORT_IT, details=details)
 
 
 def _sound(judgement: Judgement) -> Judgement:
-    """Refuse a judgement that holds something which is not a number: no check may pass on a NaN.
+    """Turn a passing judgement with a NaN into an error, and remove control characters from its texts.
 
-    What a file says of itself stands in reasons, and must not steer the terminal that shows them.
+    Reasons quote text from model files, which must not control the terminal that shows them.
     """
     judgement = replace(
         judgement,

@@ -1,1 +1,1 @@
-"""What must hold: the contract file as typed, frozen models."""
+"""The contract file as typed, frozen models."""

@@ -1,4 +1,4 @@
-"""The ground of every model in a contract: frozen, strict, and deaf to keys it does not know."""
+"""Base classes and common types of the contract models: frozen and strict, unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Model(BaseModel):
-    """Base of all contract models. Unknown keys are errors: a misspelt limit must not vanish."""
+    """Base of all contract models. Unknown keys are errors, so that a misspelt limit is not ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -25,43 +25,44 @@ class Model(BaseModel):
 class Limits(Model):
     """Base of the limits of one family of checks.
 
-    A family declares its limits beside its checks, one field a clause. ``None`` means that the contract does not demand
-    it; such a clause is not planned.
+    A family declares its limits beside its checks, one field per clause. ``None`` means that the contract states no
+    limit, so the clause is not planned.
 
     Attributes:
-        renamed: Fields that had another name before, today's name by the old one.
+        renamed: Renamed fields: the new name by the old name.
     """
 
     renamed: ClassVar[dict[str, str]] = {}
 
     def demanded(self) -> frozenset[str]:
-        """Names of the fields that hold a demand."""
+        """Return the names of the fields with a limit."""
         return frozenset(name for name, value in self if value is not None)
 
 
 @lru_cache(maxsize=8)
 def limits_table(families: tuple[tuple[str, type[Limits]], ...]) -> type[Model]:
-    """Make the model of a ``limits`` table: one optional key a family, unknown families are errors."""
+    """Create the model of a ``limits`` table: one optional key per family; unknown families are errors."""
     fields: dict[str, Any] = {name: (limits, Field(default_factory=limits)) for name, limits in families}
     return create_model("LimitsTable", __base__=Model, **fields)
 
 
 def read_limits(value: object, table: type[Model] | None) -> object:
-    """Read the limits of one variant with the types of their families.
+    """Validate the limits of one variant with the types of their families.
 
     Args:
-        value: By family, as the file gave it; limits that have been read stay as they are.
-        table: What :func:`limits_table` made.
+        value: Limits by family, as in the file. Validated limits are returned unchanged.
+        table: The model from :func:`limits_table`.
 
     Returns:
-        The limits by family, only of families that ``value`` names.
+        Limits by family, for the families in ``value`` only.
 
     Raises:
-        pydantic.ValidationError: A limit is not what its family takes.
+        pydantic.ValidationError: A limit is invalid.
     """
     if table is None or not isinstance(value, dict) or all(isinstance(limits, Limits) for limits in value.values()):
         return value
-    # Through JSON, so that an array may become a tuple while a truth value never becomes a number.
+    # Strict validation from JSON accepts an array for a tuple, but no boolean for a number. From Python objects it
+    # would refuse both.
     read = table.model_validate_json(json.dumps(value), strict=True)
     return {name: getattr(read, name) for name in value}
 
@@ -71,7 +72,7 @@ Name = Annotated[
     StringConstraints(pattern=NAME.pattern, max_length=NAME_LENGTH),
     Field(description=NAME_IN_WORDS),
 ]
-"""A name that can stand in a test id: no ``::``, no brackets, no blanks."""
+"""A name that is valid in a test id: no ``::``, no brackets, no spaces."""
 
 CallablePath = Annotated[
     str,
@@ -99,48 +100,48 @@ Dimension = Annotated[
 """A fixed extent, or the name of a dynamic axis."""
 
 BundlePath = Path
-"""A path relative to the contract's folder, with forward slashes; absolute paths stand as they are."""
+"""A path relative to the contract's folder, with forward slashes. Absolute paths are allowed."""
 
 
 CONTRADICTION = "contradiction"
-"""Type of the errors raised here; their text is a sentence for the user as it stands."""
+"""Pydantic type of errors from :class:`Contradictions`. Their text is shown to the user unchanged."""
 
 
 class Contradictions:
-    """Collects what is wrong, each with its place, and raises it as one error."""
+    """Collects contradictions in a contract with their keys, and raises them as one error."""
 
     def __init__(self) -> None:
         self._found: list[InitErrorDetails] = []
 
     def add(self, keys: tuple[str, ...], sentence: str) -> None:
-        """Keep a contradiction.
+        """Add a contradiction.
 
         Args:
-            keys: Where it stands, from the contract's root.
-            sentence: What is wrong with it.
+            keys: Keys from the contract's root.
+            sentence: What is wrong.
         """
-        # The sentence is passed as a value: it may hold braces of its own.
+        # Pass the sentence as a value: as a template, braces in it would be placeholders.
         error = PydanticCustomError(CONTRADICTION, "{sentence}", {"sentence": sentence})
         self._found.append(InitErrorDetails(type=error, loc=keys, input=None))
 
     def unknown(self, keys: tuple[str, ...], found: str, known: Iterable[str], what: str) -> None:
-        """Keep a reference that leads nowhere.
+        """Add a reference to a name that does not exist.
 
         Args:
-            keys: Where it stands.
-            found: The name that is referred to.
-            known: The names that exist.
-            what: What was looked for, e.g. ``variant``.
+            keys: Keys of the reference.
+            found: The unknown name.
+            known: The existing names.
+            what: Kind of thing that is named, e.g. ``variant``.
         """
         names = list(known)
         allowed = f"allowed: {join_names(names)}" if names else f"there is no {what} at all"
         self.add(keys, f"there is no {what} {found!r}{did_you_mean(found, names) or ';'} {allowed}")
 
     def raise_if_any(self) -> None:
-        """Raise all that was kept.
+        """Raise all collected contradictions.
 
         Raises:
-            ValidationError: Anything was kept.
+            ValidationError: There is a contradiction.
         """
         if self._found:
             raise ValidationError.from_exception_data("Contract", self._found)

@@ -1,13 +1,13 @@
-"""The user's own code: ``module:callable``, from the bundle's folder first, then from ``sys.path``.
+"""Loads user code named ``module:callable``, from the bundle's folder first, then from ``sys.path``.
 
-A bundle's modules are ordinary modules, so they can be pickled, inspected and debugged. While one is loaded, a finder
-in front of all others offers the modules of its folder; ``sys.path`` is left alone. Afterwards the finder stays behind
-all others until another bundle is loaded from, so that an import inside a function still finds its neighbour when the
-function is called, and nobody else is given a bundle's module in place of their own.
+A bundle's modules are ordinary modules, so they can be pickled, inspected and debugged. ``sys.path`` is not changed.
+While a module is loaded, a finder at the front of ``sys.meta_path`` provides the modules of the bundle's folder.
+Afterwards it moves to the end, until another bundle is used. So an import inside a function still works when the
+function is called, and a bundle's module never replaces another package's module.
 
-Two bundles may have modules of the same name: when one becomes active, the other's of those names are taken out of
-``sys.modules`` and kept aside, to come back as the very same modules. A module of Python's own library is never
-shadowed, and one that others had imported from elsewhere before is put back after the bundle's own has been loaded.
+Two bundles may have modules of the same name. When one becomes active, the other's modules of these names are removed
+from ``sys.modules`` and stored, and the same module objects come back later. A standard library module is never
+shadowed. A module that other code imported before is restored after the bundle's module of that name is loaded.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _lock = threading.RLock()
 
 
 def load_callable(root: Path, spec: str) -> Callable[..., Any]:
-    """Import a module and take a callable from it.
+    """Import a module and return a callable of it.
 
     Args:
         root: The bundle's folder.
-        spec: ``module:callable``; the callable may be dotted, as ``Class.method``.
+        spec: ``module:callable``; the callable may be dotted, e.g. ``Class.method``.
 
     Returns:
         The callable.
 
     Raises:
-        ContractError: There is no such module or name, it cannot be called, or the module cannot be imported.
+        ContractError: The module or the name does not exist, it is not callable, or the import fails.
     """
     name, _, attribute = spec.partition(":")
     with _lock:
@@ -67,10 +67,10 @@ def load_callable(root: Path, spec: str) -> Callable[..., Any]:
 
 
 def source_digest(root: Path, spec: str) -> str:
-    """Digest of a callable's source: its module and the bundle's modules that it imports, directly or through others.
+    """Digest a callable's source: its module and all modules of the bundle that it imports, directly or indirectly.
 
-    Nothing is imported: the sources are read. An import that is computed at run time, a data file and a module outside
-    the bundle are not part of it, except the named module itself. Line ends do not count.
+    The sources are read and not imported. Imports computed at run time, data files, and modules outside the bundle are
+    not included, except for the named module itself. Line endings do not matter.
 
     Args:
         root: The bundle's folder.
@@ -80,7 +80,7 @@ def source_digest(root: Path, spec: str) -> str:
         ``sha256:…``
 
     Raises:
-        ContractError: The module is not there or is not Python.
+        ContractError: The module does not exist, or is not valid Python.
     """
     root = Path(root).resolve()
     name = spec.partition(":")[0]
@@ -96,10 +96,10 @@ def source_digest(root: Path, spec: str) -> str:
 
 
 def source_files(root: Path, spec: str) -> list[Path]:
-    """Files whose contents :func:`source_digest` is made of; none where the module is not found.
+    """Return the files that :func:`source_digest` covers; none if the module is not found.
 
     Raises:
-        ContractError: A module is not Python.
+        ContractError: A module is not valid Python.
     """
     root, name = Path(root).resolve(), spec.partition(":")[0]
     local = [root / place for place in _local_sources(root, name)]
@@ -113,7 +113,7 @@ def source_files(root: Path, spec: str) -> list[Path]:
 
 
 def _local_files(root: Path, name: str) -> list[Path]:
-    """Files that an import of a dotted name would run, its packages' ``__init__`` included; none if it is not here."""
+    """Return the bundle's files that the import of a dotted name runs, including each ``__init__``; none if outside."""
     parts = name.split(".")
     files: list[Path] = []
     for depth in range(1, len(parts) + 1):
@@ -128,7 +128,7 @@ def _local_files(root: Path, name: str) -> list[Path]:
 
 
 def _local_sources(root: Path, name: str) -> dict[str, bytes]:
-    """Content of every bundle file that importing a module would run, by its place in the bundle."""
+    """Return the content of every bundle file that the import of a module runs, by its path in the bundle."""
     sources: dict[str, bytes] = {}
     waiting = _local_files(root, name)
     while waiting:
@@ -143,7 +143,7 @@ def _local_sources(root: Path, name: str) -> dict[str, bytes]:
 
 @lru_cache(maxsize=256)
 def _imports(source: bytes, file: Path, root: Path) -> tuple[str, ...]:
-    """Dotted names of all modules that a source may import; of ``from a import b`` both ``a`` and ``a.b``."""
+    """Return the dotted names that a source may import. ``from a import b`` gives ``a`` and ``a.b``."""
     try:
         tree = ast.parse(source, str(file))
     except (SyntaxError, ValueError) as error:
@@ -165,7 +165,7 @@ def _imports(source: bytes, file: Path, root: Path) -> tuple[str, ...]:
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """Every statement, however deep; no expression, which holds no import and is most of a tree."""
+    """Yield every nested statement. Expressions are skipped: they contain no imports and are most of the tree."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
@@ -175,13 +175,13 @@ def _statements(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def _foreign_source(name: str) -> dict[str, bytes]:
-    """Source of a module that is installed, found without running its packages."""
+    """Return the source of an installed module, without importing its packages."""
     origin = _foreign_origin(name)
     return {f"{name}{origin.suffix}": origin.read_bytes()} if origin and origin.is_file() else {}
 
 
 def _foreign_origin(name: str) -> Path | None:
-    """Where an installed module's source lies."""
+    """Return the source path of an installed module."""
     search: Sequence[str] | None = None
     parts = name.split(".")
     spec = None
@@ -202,7 +202,7 @@ def _no_module(root: Path, name: str, spec: str) -> ContractError:
 
 
 def _local_names(root: Path) -> set[str]:
-    """Names of the modules and packages that stand in a bundle's folder and are not of Python's own library."""
+    """Return the names of modules and packages in a bundle's folder, except those of the standard library."""
     names: set[str] = set()
     for entry in root.iterdir() if root.is_dir() else ():
         if entry.suffix == ".py" and entry.stem.isidentifier():
@@ -216,7 +216,7 @@ def _local_names(root: Path) -> set[str]:
 
 
 class _Bundles:
-    """Finder of the active bundle's modules, and keeper of those that bear a name that another needs."""
+    """Finds the active bundle's modules, and stores modules of other bundles with the same names."""
 
     def __init__(self) -> None:
         self.active: Path | None = None
@@ -226,13 +226,13 @@ class _Bundles:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Offer a top-level module of the active bundle; the protocol of ``sys.meta_path``."""
+        """Find a top-level module of the active bundle (``sys.meta_path`` protocol)."""
         if path is not None or self.active is None or name not in self.names:
             return None
         return importlib.machinery.PathFinder.find_spec(name, [str(self.active)], target)
 
     def load(self, root: Path, name: str, spec: str) -> ModuleType:
-        """Import a module with a bundle active."""
+        """Import a module while its bundle is active."""
         strangers = self.activate(root)
         self.stand(0)
         try:
@@ -250,19 +250,19 @@ class _Bundles:
                 f"{spec}: importing {name} failed: {type(error).__name__}: {error}", next_step="correct the module"
             ) from error
         finally:
-            # Others had imported these before and would miss them; the bundle's own of that name wait aside.
+            # Restore modules that other code imported before, and store the bundle's modules of the same names.
             self.stand(len(sys.meta_path))
             self.aside[root] = _take_out({_top(stranger) for stranger in strangers})
             sys.modules.update(strangers)
 
     def stand(self, place: int) -> None:
-        """Take a place among the finders: the first is asked first."""
+        """Move this finder to an index of ``sys.meta_path``."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         sys.meta_path.insert(place, self)
 
     def activate(self, root: Path) -> dict[str, ModuleType]:
-        """Make a bundle the one whose modules are offered; returns outsiders of the same names."""
+        """Activate a bundle. Returns modules of the same names that belong to no bundle."""
         importlib.invalidate_caches()
         self.active, self.names = root, _local_names(root)
         own, strangers = self.aside.pop(root, {}), {}
@@ -282,12 +282,12 @@ def _top(name: str) -> str:
 
 
 def _take_out(tops: set[str]) -> dict[str, ModuleType]:
-    """Take all modules with these top-level names out of ``sys.modules``."""
+    """Remove all modules with these top-level names from ``sys.modules`` and return them."""
     return {name: sys.modules.pop(name) for name in list(sys.modules) if _top(name) in tops}
 
 
 def _stands_in(module: ModuleType, root: Path) -> bool:
-    """Whether a module was read from a folder; a namespace package has no file, only places."""
+    """Whether a module was loaded from a folder. A namespace package has no file, only search paths."""
     places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
     return any(place is not None and Path(place).resolve().is_relative_to(root) for place in places)
 

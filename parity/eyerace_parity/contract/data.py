@@ -1,4 +1,4 @@
-"""What the model reads and answers: its interface, the golden set, and how a photograph becomes a tensor."""
+"""The model's interface, the golden set, and the preprocessing profiles."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Digest = Annotated[
     StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),
     Field(description="'sha256:' and 64 hexadecimal digits"),
 ]
-"""SHA-256 of a content, as ``sha256:<64 hexadecimal digits>``."""
+"""A SHA-256 digest, ``sha256:<64 hexadecimal digits>``."""
 
 
 class Port(Model):
-    """One named input or output of the model.
+    """One input or output of the model.
 
     Attributes:
-        name: The name that the app feeds or fetches.
+        name: Name by which the app sets or reads it.
         dtype: Element type.
-        shape: One entry an axis; a text names a dynamic axis. An empty shape is a scalar.
+        shape: One entry per axis; a text names a dynamic axis. An empty shape is a scalar.
     """
 
     name: str = Field(min_length=1)
@@ -31,25 +31,25 @@ class Port(Model):
 
     @property
     def batched(self) -> bool:
-        """Whether the first axis counts samples: it is dynamic, or 1. A port without one takes a sample as it is."""
+        """Whether the first axis counts samples, because it is dynamic or 1. Otherwise the port takes one sample."""
         return bool(self.shape) and (isinstance(self.shape[0], str) or self.shape[0] == 1)
 
     @property
     def sample(self) -> tuple[int | str, ...]:
-        """Shape of one sample, without the axis that counts samples."""
+        """Shape of one sample, without the sample axis."""
         return self.shape[1:] if self.batched else self.shape
 
 
 class Interface(Model):
-    """What every exported variant must look like from outside.
+    """Interface that every exported variant must have.
 
     Attributes:
         inputs: All inputs, in the order of the torch module's arguments.
         outputs: All outputs, in the order of the torch module's results.
-        opset: The ``ai.onnx`` opset that an exported file must have been written at, exactly.
-        max_ir_version: Newest ONNX IR version allowed.
-        domains: Operator domains allowed beside ``ai.onnx``; what a file imports it must also use.
-        single_file: Whether the file must hold its weights itself, as an app that loads from bytes needs.
+        opset: Exact ``ai.onnx`` opset of exported files; ``None`` allows any.
+        max_ir_version: Newest allowed ONNX IR version; ``None`` allows any.
+        domains: Allowed operator domains besides ``ai.onnx``. A file must use each domain that it imports.
+        single_file: Whether the file must contain its weights. An app that loads from bytes needs this.
     """
 
     inputs: tuple[Port, ...] = Field(min_length=1)
@@ -70,14 +70,14 @@ class Interface(Model):
 
 
 class Resize(Model):
-    """How an image is brought to the model's size.
+    """Resizing of an image to the model's input size.
 
     Attributes:
-        width: Pixels across.
-        height: Pixels down.
-        filter: Pillow's resampling filter; all but ``nearest`` are antialiased when they shrink.
-        fit: ``squash`` ignores the aspect ratio, ``crop`` fills the frame and cuts what overhangs at the centre,
-            ``pad`` fits inside and pads with black.
+        width: Width in pixels.
+        height: Height in pixels.
+        filter: Pillow's resampling filter. All except ``nearest`` are antialiased when they shrink.
+        fit: ``squash`` ignores the aspect ratio, ``crop`` fills the frame and keeps the centre, ``pad`` fits the image
+            inside and pads with black.
     """
 
     width: int = Field(gt=0, le=16384)
@@ -87,21 +87,21 @@ class Resize(Model):
 
 
 class Preprocess(Model):
-    """A preprocessing profile: photograph in, tensor out.
+    """A preprocessing profile from a photograph to a tensor.
 
-    In this order: the EXIF orientation is applied, the colours are converted, the image is resized, and the value of a
-    channel is ``(pixel * scale - mean) / std``, computed in float32, each operation rounded on its own.
+    The steps are, in order: apply the EXIF orientation, convert the colours, resize, and compute
+    ``(pixel * scale - mean) / std`` per channel in float32, with each operation rounded separately.
 
     Attributes:
-        exif: Whether the EXIF orientation is applied first.
-        color: Order of the channels; ``L`` is one channel of grey.
-        resize: Target size, or ``None`` to keep the image's own.
+        exif: Whether to apply the EXIF orientation first.
+        color: Order of the channels; ``L`` is one grey channel.
+        resize: Target size, or ``None`` to keep the image's size.
         scale: Factor on the 8-bit pixel value; 1/255 by default.
-        mean: Subtracted per channel, after scaling; one number, or one a channel.
-        std: Divided by per channel; one number, or one a channel.
+        mean: Subtrahend after scaling; one number, or one per channel.
+        std: Divisor; one number, or one per channel.
         layout: Order of the axes of one sample.
-        dtype: Element type of the tensor. ``uint8`` hands the pixels on as they are, so it needs ``scale = 1`` and
-            neither ``mean`` nor ``std``.
+        dtype: Element type of the tensor. ``uint8`` keeps the pixel values, so it requires ``scale = 1`` and the
+            default ``mean`` and ``std``.
     """
 
     exif: bool = True
@@ -128,20 +128,20 @@ class Preprocess(Model):
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """Shape of the tensor of one image; ``None`` where the image's own size decides."""
+        """Shape of the tensor of one image; ``None`` for an extent that depends on the image."""
         channels = 1 if self.color == "L" else 3
         height, width = (self.resize.height, self.resize.width) if self.resize else (None, None)
         return (channels, height, width) if self.layout == "CHW" else (height, width, channels)
 
 
 class GoldenSection(Model):
-    """What every golden set has, whatever it is made of.
+    """Keys that all golden sets have.
 
     Attributes:
-        digest: Digest of the whole set; a set that differs is refused. ``None`` accepts any, and the run says so.
-        scores: The output that holds one score a class; the first output by default.
-        batch: Samples per inference when outputs are gathered.
-        max_bytes: Largest file that is opened, decompressed size for ``.npz``.
+        digest: Digest of the whole set; another set is refused. ``None`` accepts any set, and the run reports it.
+        scores: Output with one score per class; the first output by default.
+        batch: Samples per inference when outputs are measured.
+        max_bytes: Largest accepted file in bytes; for ``.npz`` the decompressed size.
     """
 
     digest: Digest | None = None
@@ -151,16 +151,17 @@ class GoldenSection(Model):
 
 
 class ImageSet(GoldenSection):
-    """Labelled images: a table of labels and a folder of photographs.
+    """Labelled images: a label table and a folder of photographs.
 
     Attributes:
-        labels: CSV with a header; columns ``file`` and ``label`` are needed, all others are kept as they are.
+        labels: CSV file with a header. The columns ``file`` and ``label`` are required; others are kept unchanged.
         images: Folder that ``file`` is relative to.
-        input: The model input that the photograph is fed to; the first by default.
+        input: Model input for the photograph; the first input by default.
         preprocess: Name of the profile in ``[preprocess]``.
-        cluster: Column whose equal values belong together (one bird, one patient), for the statistics.
-        training: Folder of training images, or a text file of SHA-256 digests, one a line: no golden image may be one.
-        max_pixels: Largest image that is decoded.
+        cluster: Column of cluster names (one bird, one patient) for the statistics.
+        training: Folder of training images, or a text file with one SHA-256 digest per line. No golden image may be
+            among them.
+        max_pixels: Largest number of pixels of an image.
     """
 
     kind: Literal["images"]
@@ -184,11 +185,11 @@ class ArraySet(GoldenSection):
 
 
 class TensorSet(ArraySet):
-    """Recorded tensors: ``.npz`` files of named arrays whose first axis counts the samples.
+    """Recorded tensors: ``.npz`` files of named arrays [n, ...].
 
     Attributes:
-        files: Patterns of the files, relative to the contract; they are read in sorted order.
-        labels: Name of the array of integer class labels, one a sample; ``None`` for an unlabelled set.
+        files: Glob patterns relative to the contract. Files are read in sorted order.
+        labels: Name of the array of integer class labels, [n]; ``None`` for an unlabelled set.
     """
 
     kind: Literal["tensors"]
@@ -196,4 +197,4 @@ class TensorSet(ArraySet):
 
 
 Golden = Annotated[ImageSet | TensorSet, Field(discriminator="kind")]
-"""Either kind of golden set."""
+"""A golden set of either kind."""

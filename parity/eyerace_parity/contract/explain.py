@@ -1,8 +1,8 @@
-"""From a validation error to sentences a user can act on.
+"""Converts validation errors into sentences for the user.
 
-Pydantic says where something is wrong in terms of its own schema: tags of unions, names of validators. The user knows
-keys of a TOML file. This module walks the models' annotations alongside, so it can leave the one out, name the other,
-and say what could have stood there.
+Pydantic locates an error by its own schema: union tags, validator names. The user knows only the keys of a TOML file.
+This module follows the location through the models' annotations, drops the parts of the schema, and lists what the file
+may contain there.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Keys = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong.
+    """One error in a contract.
 
     Attributes:
-        keys: Where, as keys of the file; the number of an array's item is a key of its own.
+        keys: Keys in the file. The index of an array item is a key.
         sentence: What was found and what is allowed.
     """
 
@@ -42,14 +42,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an error's location leads to in the file and in the models.
+    """Location of an error in the file and in the models.
 
     Attributes:
-        keys: Keys of the file.
-        parent: Annotation of what holds the last key.
-        hint: Annotation of the value there, ``None`` if the models know nothing of it.
-        alternatives: Whether the value could be of several types, each of which complains on its own.
-        is_key: Whether the key itself is wrong, not its value.
+        keys: Keys in the file.
+        parent: Annotation of the container of the last key.
+        hint: Annotation of the value, or ``None`` if the models do not have it.
+        alternatives: Whether the value may have several types, each with its own error.
+        is_key: Whether the key is wrong, not its value.
     """
 
     keys: Keys
@@ -60,10 +60,10 @@ class _Place:
 
 
 def explain(error: ValidationError, model: type[BaseModel], limits: Mapping[str, type[Limits]]) -> list[Problem]:
-    """Turn a validation error into problems, one for each place.
+    """Convert a validation error into problems, one per location.
 
     Args:
-        error: What pydantic found.
+        error: Pydantic's error.
         model: The model that was validated.
         limits: Types of the limits by family.
     """
@@ -72,14 +72,14 @@ def explain(error: ValidationError, model: type[BaseModel], limits: Mapping[str,
         if _only_follows(details):
             continue
         place = _place(details, model, limits)
-        # The alternatives of one value complain together; everything else speaks for itself.
+        # Errors for the alternative types of one value form one problem. Any other error is a problem by itself.
         key = place.keys if place.alternatives else (*place.keys, f"\0{len(found)}")
         found.setdefault(key, []).append((place, details))
     return [Problem(group[0][0].keys, _sentence(group, limits)) for group in found.values()]
 
 
 def written(value: object) -> str:
-    """Write a value as the file would, short."""
+    """Format a value as in the file, shortened."""
     match value:
         case dict():
             return "a table"
@@ -93,12 +93,12 @@ def written(value: object) -> str:
 
 
 def _only_follows(details: ErrorDetails) -> bool:
-    """Whether an array is called too short only because some of its items were wrong."""
+    """Whether pydantic reports an array as too short only because some of its items are invalid."""
     value = details["input"]
     return details["type"] == "too_short" and len(value) >= details.get("ctx", {}).get("min_length", 0)
 
 
-# The walk along the models.
+# Location: follow pydantic's path through the models.
 
 
 def _place(details: ErrorDetails, model: type[BaseModel], limits: Mapping[str, type[Limits]]) -> _Place:
@@ -123,7 +123,7 @@ def _place(details: ErrorDetails, model: type[BaseModel], limits: Mapping[str, t
 
 
 def _child(bare: Any, part: int | str, limits: Mapping[str, type[Limits]]) -> Any:
-    """Annotation of what stands under a key of a model, table or array."""
+    """Return the annotation of the value under a key of a model, table or array."""
     if isinstance(bare, type) and issubclass(bare, BaseModel):
         return _fields(bare).get(str(part))
     arguments = get_args(bare)
@@ -136,13 +136,13 @@ def _child(bare: Any, part: int | str, limits: Mapping[str, type[Limits]]) -> An
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
-    """Annotation of every field, by the key that the file uses."""
+    """Return the annotation of every field, by its key in the file."""
     hints = get_type_hints(model, include_extras=True)
     return {field.alias or name: hints[name] for name, field in model.model_fields.items()}
 
 
 def _bare(hint: Any) -> Any:
-    """Take constraints and ``None`` off an annotation."""
+    """Remove constraints and ``None`` from an annotation."""
     while True:
         if get_origin(hint) is Annotated:
             hint = get_args(hint)[0]
@@ -165,7 +165,7 @@ def _is_leaf(bare: Any) -> bool:
 
 
 def _metadata(hint: Any) -> list[Any]:
-    """Everything that annotates a hint, through ``None`` and nested annotations."""
+    """Return all metadata of a hint, also that inside ``Optional`` and nested annotations."""
     if get_origin(hint) is Annotated:
         inner, *extras = get_args(hint)
         return [*extras, *_metadata(inner)]
@@ -180,16 +180,16 @@ def _is_tagged(hint: Any) -> bool:
 
 
 def _tagged(union: Any, tag: str) -> Any:
-    """The member of a union of models whose ``kind`` is the tag."""
+    """Return the member of a union of models whose ``kind`` is the tag."""
     return next((member for member in get_args(union) if tag in get_args(_fields(member)["kind"])), None)
 
 
 def _described(hint: Any) -> str:
-    """What the annotation says of itself, or an empty string."""
+    """Return the description in an annotation, or an empty string."""
     return next((e.description or "" for e in _metadata(hint) if isinstance(e, FieldInfo) and e.description), "")
 
 
-# The sentences.
+# Sentences for the user.
 
 _BOUNDS = {
     "greater_than": ("gt", "above"),
@@ -241,7 +241,7 @@ def _sentence(group: Sequence[tuple[_Place, ErrorDetails]], limits: Mapping[str,
 
 
 def _allowed(details: ErrorDetails) -> str:
-    """What could have stood there, in words."""
+    """Describe the allowed values."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _BOUNDS:
         key, word = _BOUNDS[kind]
@@ -268,7 +268,7 @@ def _choices(found: object, known: Iterable[str]) -> str:
 
 
 def _known(place: _Place, limits: Mapping[str, type[Limits]]) -> list[str]:
-    """Keys that could have stood beside one that is unknown."""
+    """Return the valid keys at the place of an unknown key."""
     parent = place.parent
     if isinstance(parent, type) and issubclass(parent, BaseModel):
         return list(_fields(parent))

@@ -1,7 +1,7 @@
-"""On which line of a contract a key stands.
+"""Finds the line of a key in a contract.
 
-TOML readers do not keep lines, so the text is parsed a second time, by tree-sitter, which keeps every position and
-survives errors.
+:mod:`tomllib` does not keep line numbers. So tree-sitter parses the text again: it keeps all positions and tolerates
+syntax errors.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ if TYPE_CHECKING:
 Keys = tuple[str, ...]
 
 DEEPEST: Final = 64
-"""Keys below this depth are not looked for: no contract has them, and a nested bomb must not exhaust the stack."""
+"""Deepest nesting that is searched. No contract is deeper, and hostile nesting must not exhaust the stack."""
 
 
 def line_of(text: str, keys: Sequence[str]) -> int | None:
     """Find the line of a key.
 
     Args:
-        text: The TOML file's text.
-        keys: The key in its parts; the number of an array's item is a part of its own, e.g.
-            ``("interface", "inputs", "0", "name")``.
+        text: Text of the TOML file.
+        keys: Parts of the key. The index of an array item is a part, e.g. ``("interface", "inputs", "0", "name")``.
 
     Returns:
-        The 1-based line; that of the nearest enclosing table or array if the key itself is absent; ``None`` if nothing
-        of it is there.
+        Line number, from 1. If the key is absent, that of the nearest enclosing table or array; ``None`` if there is
+        none.
     """
     known = lines(text)
     wanted = tuple(keys)
@@ -45,7 +44,7 @@ def line_of(text: str, keys: Sequence[str]) -> int | None:
 
 @lru_cache(maxsize=8)
 def lines(text: str) -> Mapping[Keys, int]:
-    """The 1-based line of every key, table and array item of a TOML text; of what a text says twice, the first."""
+    """Return the line number, from 1, of every key, table and array item of a TOML text; for duplicates the first."""
     root = Parser(Language(tree_sitter_toml.language())).parse(text.encode("utf-8")).root_node
     reader = _LineReader()
     reader.read(root, ())
@@ -53,16 +52,16 @@ def lines(text: str) -> Mapping[Keys, int]:
 
 
 class _LineReader:
-    """Walks the syntax tree and keeps where each key was first seen."""
+    """Walks the syntax tree and stores the first line of each key."""
 
     def __init__(self) -> None:
         self.found: dict[Keys, int] = {}
-        # Tables that only stand there as part of another's header, until their own header is found.
+        # Tables that occur only in the header of a nested table, until their own header is found.
         self.implied: set[Keys] = set()
         self.arrays: dict[Keys, int] = {}
 
     def read(self, node: Node, table: Keys) -> None:
-        """Read the children of a document, a table or something torn."""
+        """Read the children of a document, a table or an error node."""
         for child in node.named_children:
             if child.type == "pair":
                 self.pair(child, table)
@@ -74,7 +73,7 @@ class _LineReader:
                 self.read(child, table)
 
     def header(self, node: Node, *, array: bool) -> Keys:
-        """Place ``[table]`` or ``[[array]]``; returns its keys, with the numbers of the array items on the way."""
+        """Store ``[table]`` or ``[[array]]``. Returns its keys, including the indices of array items."""
         parts = _key(node.named_children[0]) if node.named_children else ()
         keys: Keys = ()
         for depth, part in enumerate(parts):
@@ -89,7 +88,7 @@ class _LineReader:
         return keys
 
     def pair(self, node: Node, table: Keys) -> None:
-        """Place ``key = value`` and what stands inside the value."""
+        """Store ``key = value`` and the keys inside the value."""
         children = node.named_children
         if not children:
             return
@@ -101,7 +100,7 @@ class _LineReader:
             self.value(value, keys)
 
     def value(self, node: Node, keys: Keys) -> None:
-        """Place what stands inside a value: pairs of an inline table, items of an array."""
+        """Store the keys inside a value: pairs of an inline table, items of an array."""
         if len(keys) > DEEPEST:
             return
         if node.type in {"inline_table", "ERROR"}:
@@ -113,7 +112,7 @@ class _LineReader:
                 self.value(item, (*keys, str(number)))
 
     def place(self, keys: Keys, node: Node, *, implied: bool = False) -> None:
-        """Keep the first line of a key; a table's own header is worth more than a mention in another's."""
+        """Store the first line of a key. A table's own header replaces its mention in another header."""
         if keys not in self.found or (keys in self.implied and not implied):
             self.found[keys] = node.start_point.row + 1
             self.implied.discard(keys)
@@ -122,14 +121,14 @@ class _LineReader:
 
 
 def _key(node: Node) -> Keys:
-    """Take a bare, quoted or dotted key apart."""
+    """Split a bare, quoted or dotted key into its parts."""
     if node.type == "dotted_key":
         return tuple(part for child in node.named_children for part in _key(child))
     text = (node.text or b"").decode("utf-8")
     if node.type != "quoted_key":
         return (text,)
     try:
-        # A quoted key is written as a string is, escapes and all.
+        # A quoted key has the syntax of a string, including escapes.
         return (str(tomllib.loads(f"key = {text}")["key"]),)
     except tomllib.TOMLDecodeError:
         return (text.strip("\"'"),)

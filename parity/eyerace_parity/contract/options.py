@@ -1,7 +1,7 @@
-"""The options of a run, each known once: the table that makes every spelling of them.
+"""The table of all options of a run.
 
-pytest's options and ini keys, the command line's arguments and the environment's variables are all made of
-:data:`OPTIONS`. Imported when pytest starts, so it imports nothing heavy.
+pytest's options and ini keys, command line arguments and environment variables are all created from :data:`OPTIONS`.
+pytest imports this module at start, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_CONTRACTS: Final = ("golden/contract.toml", "parity.toml")
-"""Where a contract is looked for that nobody named, below a folder; the first one counts."""
+"""Default places of a contract below a folder. The first existing one is used."""
 
 
 class OptionKind(Enum):
-    """What an option holds, and so how its text is read."""
+    """Type of an option's value, which decides how its text is parsed."""
 
     FLAG = "flag"
     PATH = "path"
@@ -31,14 +31,14 @@ class OptionKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option, in all its spellings.
+    """One option with all of its spellings.
 
     Attributes:
         name: Field of :class:`eyerace_parity.contract.settings.Settings`.
-        kind: What it holds.
+        kind: Type of its value.
         help: One line for help texts, without the default.
         default: Default for help texts.
-        choices: What may stand there, for a choice.
+        choices: Valid values of a choice.
         metavar: Placeholder for help texts.
     """
 
@@ -61,17 +61,17 @@ class Option:
 
     @property
     def ini_type(self) -> str:
-        """Type of the ini key, for pytest's ``addini``; texts are read as all others are, with the same errors."""
+        """Type of the ini key for pytest's ``addini``. Values stay texts, so that all sources give the same errors."""
         return "linelist" if self.several else "string"
 
     @property
     def environment(self) -> str:
-        """Environment variable; several values are separated as ``PATH`` is, those of ``set`` by line breaks."""
+        """Environment variable. Several paths are separated as in ``PATH``, several texts by line breaks."""
         return self.ini.upper()
 
     @property
     def several(self) -> bool:
-        """Whether it holds several values."""
+        """Whether the option takes several values."""
         return self.kind in {OptionKind.PATHS, OptionKind.TEXTS}
 
     def flag(self, prefix: str = "--eyerace-parity-") -> str:
@@ -136,9 +136,9 @@ OPTIONS: Final = (
            metavar="NAME"),
     Option("progress", OptionKind.CHOICE, "show progress of long work", "auto", choices=("auto", "always", "never")),
 )  # fmt: skip
-"""Every option there is."""
+"""All options."""
 
 
 def default_contract(root: Path) -> Path | None:
-    """The contract below a folder that nobody need name, if there is one."""
+    """Return the contract at a default place below a folder, or ``None``."""
     return next((root / place for place in DEFAULT_CONTRACTS if (root / place).is_file()), None)

@@ -1,4 +1,4 @@
-"""Values of a contract that are set from outside: ``variants.int8.limits.quality.f1=0.9``."""
+"""Overrides of contract values from outside the file: ``variants.int8.limits.quality.f1=0.9``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NAMED_TABLES = ("variants", "preprocess")
-"""Tables whose keys are names that the contract gives; an override changes what is there and names nothing new."""
+"""Tables whose keys are names of the contract. An override changes existing entries and adds no names."""
 
 _EXAMPLE = "write it as KEY=VALUE, e.g. variants.int8.limits.quality.f1=0.9"
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One value that replaces, or adds to, what a contract's file says.
+    """One value that replaces a value of the contract file, or adds one.
 
     Attributes:
-        key: Dotted key, as in TOML; a number stands for the place in an array.
-        value: The value, as TOML would give it.
-        origin: Where it was said, e.g. ``command line --eyerace-parity-set``.
+        key: Dotted key, as in TOML; a number is an index in an array.
+        value: The value, as parsed from TOML.
+        origin: Where it was set, e.g. ``command line --eyerace-parity-set``.
     """
 
     key: str
@@ -34,19 +34,19 @@ class Override:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The key in its parts.
+        """Parts of the key.
 
         Raises:
-            ContractError: It is not a dotted key.
+            ContractError: The key is not a dotted key.
         """
         return _parts(self.key, self.origin)
 
 
 def parse_override(text: str, origin: str) -> Override:
-    """Read ``KEY=VALUE``; a value that is not TOML is taken as bare text.
+    """Parse ``KEY=VALUE``. A value that is not valid TOML is taken as text.
 
     Raises:
-        ContractError: There is no key or no value.
+        ContractError: The key or the value is missing.
     """
     key, equals, value = text.partition("=")
     key, value = key.strip(), value.strip()
@@ -57,17 +57,17 @@ def parse_override(text: str, origin: str) -> Override:
 
 
 def apply_overrides(document: dict[str, Any], overrides: Sequence[Override]) -> dict[tuple[str, ...], str]:
-    """Set the values in a contract's document, in order: a later one wins.
+    """Set values in a contract's document, in order. The last one wins.
 
     Args:
-        document: The contract as TOML gave it; changed in place.
-        overrides: What to set.
+        document: The parsed contract file; changed in place.
+        overrides: The values to set.
 
     Returns:
         The origin of every key that was set.
 
     Raises:
-        ContractError: A key leads nowhere.
+        ContractError: A key does not exist.
     """
     origins: dict[tuple[str, ...], str] = {}
     for override in overrides:
@@ -85,7 +85,7 @@ def _parts(key: str, origin: str) -> tuple[str, ...]:
         raise wrong from None
     parts: list[str] = []
     while isinstance(node, dict):
-        # A line break in the key would smuggle in a second statement.
+        # A line break in the key would inject a second statement.
         if len(node) != 1:
             raise wrong
         part, node = next(iter(node.items()))

@@ -1,4 +1,4 @@
-"""Limits that have another name now: the old one is read for a while, and the run says what to write instead."""
+"""Renamed limits. The old name is accepted until a stated version, with a note that gives the new name."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _UNTIL: Final = "0.3"
 def take_new_names(
     document: dict[str, Any], limits: Mapping[str, type[Limits]]
 ) -> tuple[list[Problem], dict[Keys, Keys]]:
-    """Put today's name in place of each renamed limit.
+    """Replace the old name of each renamed limit by the new name.
 
     Args:
-        document: The contract as TOML gave it; changed in place.
+        document: The parsed contract file; changed in place.
         limits: Types of the limits by family.
 
     Returns:
-        Contradictions between an old name and the new one beside it, and the keys as they are written by today's.
+        Contradictions between an old name and the new name beside it, and the keys in the file by the new keys.
     """
     problems: list[Problem] = []
     renamed: dict[Keys, Keys] = {}
@@ -45,7 +45,7 @@ def take_new_names(
 
 
 def as_written(problem: Problem, renamed: Mapping[Keys, Keys]) -> Problem:
-    """Move a problem with a renamed limit to the key that the file has."""
+    """Change the keys of a problem with a renamed limit to those in the file."""
     for new, old in renamed.items():
         if problem.keys[: len(new)] == new:
             return Problem((*old, *problem.keys[len(new) :]), problem.sentence)
@@ -53,7 +53,7 @@ def as_written(problem: Problem, renamed: Mapping[Keys, Keys]) -> Problem:
 
 
 def renaming_notes(renamed: Mapping[Keys, Keys], place: Callable[[Keys], str]) -> tuple[str, ...]:
-    """One line for each old name, with all its places."""
+    """Return one line per old name, with all its locations."""
     pairs = dict.fromkeys((old[-1], new[-1]) for new, old in renamed.items())
     return tuple(
         f"{join_names(dict.fromkeys(place(keys) for keys in renamed.values() if keys[-1] == old))}: {old} is called"
@@ -63,7 +63,7 @@ def renaming_notes(renamed: Mapping[Keys, Keys], place: Callable[[Keys], str]) -
 
 
 def _tables(document: dict[str, Any], limits: Mapping[str, type[Limits]]) -> Iterator[tuple[Keys, dict[str, Any]]]:
-    """Every table of a family's limits, shared or of one variant, with its keys."""
+    """Yield every table of a family's limits with its keys: the shared ones, and those of each variant."""
     variants = document.get("variants")
     bearers: list[tuple[Keys, object]] = [((), document)]
     if isinstance(variants, dict):

@@ -1,4 +1,4 @@
-"""How the app answers: from the cloud while the phone is online, from the phone while it is not."""
+"""Smaller sections of the contract: hybrid deployment, flips, releases and statistics."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Hybrid(Model):
-    """The deployment that mixes two variants.
+    """A hybrid deployment: the cloud answers while the phone is online, and the phone answers while it is offline.
 
     Attributes:
-        cloud: The variant that answers online; the one of tier ``cloud`` by default.
-        device: The variant that answers offline; the one of tier ``device`` by default.
-        offline_share: Share of answers that the phone gives.
-        confidence: Highest score, as a probability, below which an answer of the phone waits for the cloud.
-        shown: How many of the best scores the app shows, in their order.
-        scores: What the scores are: logits become probabilities by a softmax first.
+        cloud: Variant that answers online; the one of tier ``cloud`` by default.
+        device: Variant that answers offline; the one of tier ``device`` by default.
+        offline_share: Share of answers from the phone, 0 to 1.
+        confidence: Threshold on the highest probability. An answer of the phone below it waits for the cloud.
+        shown: Number of top classes that the app shows, in order.
+        scores: Type of the scores. Logits are converted to probabilities by a softmax.
     """
 
     cloud: Name | None = None
@@ -36,14 +36,14 @@ class Hybrid(Model):
     scores: Literal["logits", "probabilities"] = "logits"
 
     def of(self, tier: Literal["cloud", "device"], variants: Mapping[str, Variant]) -> str | None:
-        """Name the variant of a tier; ``None`` where no single one is named or deployed there."""
+        """Return the variant of a tier; ``None`` if none is named and not exactly one has this tier."""
         named: str | None = getattr(self, tier)
         deployed = [name for name, variant in variants.items() if variant.tier == tier]
         return named or (deployed[0] if len(deployed) == 1 else None)
 
 
 def agree_on_tiers(hybrid: Hybrid, variants: Mapping[str, Variant], faults: Contradictions) -> None:
-    """Check that each tier is exactly one variant, and both are not the same."""
+    """Check that each tier has exactly one variant, and that the two differ."""
     for tier in ("cloud", "device"):
         name = hybrid.of(tier, variants)
         if name is None:
@@ -55,31 +55,31 @@ def agree_on_tiers(hybrid: Hybrid, variants: Mapping[str, Variant], faults: Cont
 
 
 class FlipSettings(Model):
-    """The contract's word on flips.
+    """The ``[flips]`` section.
 
     Attributes:
-        accepted: The file of flips that are known and accepted; it need not be there.
+        accepted: File of accepted flips; it may be absent.
     """
 
     accepted: BundlePath = BundlePath("flips.toml")
 
 
 class FlipFile(Model):
-    """The whole file.
+    """The file of accepted flips.
 
     Attributes:
-        flip: Every accepted flip.
+        flip: All accepted flips.
     """
 
     flip: tuple[AcceptedFlip, ...] = Field(default=())
 
 
 class ReleaseSection(Model):
-    """The contract's word on releases.
+    """The ``[release]`` section.
 
     Attributes:
-        baseline: Name of the release to judge against, where the run names no other.
-        folder: Folder of releases, one folder a release; made to be committed.
+        baseline: Name of the release to judge against, unless the run names another.
+        folder: Folder of releases, with one folder per release. Commit it to the repository.
     """
 
     baseline: Name | None = None
@@ -87,18 +87,18 @@ class ReleaseSection(Model):
 
 
 class Statistics(Model):
-    """How decisions about samples are reached.
+    """Settings of the statistical decisions.
 
     Attributes:
-        confidence: Of every ``held`` and ``broken`` that rests on a sample: the chance that it is wrong is at most the
-            rest.
-        draws: Draws of the bootstrap; more are taken where the chances ask for them.
-        seed: Seed of the draws: the same evidence gets the same answer.
-        correction: Whether the clauses share the chance of a false alarm. ``none``: each is called broken wrongly with
-            the chance that ``confidence`` leaves. ``bonferroni``: all together are. A false pass needs no correction:
-            a contract is held only when every clause is.
-        assumed_flips: Share of the samples that two variants are assumed to decide differently, for saying before
-            anything is measured which margins the set can resolve.
+        confidence: Confidence of each ``held`` and ``broken`` that depends on a sample: the probability of a wrong one
+            is at most 1 - ``confidence``.
+        draws: Fewest draws of the bootstrap; small error probabilities need more.
+        seed: Seed of the draws, so that equal evidence gives equal decisions.
+        correction: Whether clauses share the probability of a false ``broken``. ``none``: it is 1 - ``confidence`` for
+            each clause. ``bonferroni``: it is 1 - ``confidence`` for all clauses together. A false ``held`` needs no
+            correction, because a contract holds only if every clause does.
+        assumed_flips: Assumed share of samples that two variants decide differently. It gives the margins that the set
+            can resolve, before anything is measured.
     """
 
     confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.95

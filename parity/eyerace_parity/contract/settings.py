@@ -1,7 +1,7 @@
-"""How a run is done, as against what must hold: the value of every option, with where it came from.
+"""Settings of a run: the value of every option with its origin.
 
-The order is: command line, environment, ini, contract, default. Imported when pytest starts, so it imports nothing
-heavy.
+The precedence is: command line, environment, ini, contract, default. pytest imports this module at start, so it imports
+nothing heavy.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ DEFAULT: Final = "default"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of one run, with where each value came from.
+    """The options of one run, with the origin of each value.
 
     Attributes:
-        contract: Contracts to judge; empty to look for one.
-        set: Values of the contract that are set from outside, lowest layer first, so that a later one wins.
-        record: Where the record is written.
-        html: Where it is drawn as an HTML page; ``None`` for nowhere.
-        no_record: Whether none is written.
-        cache: Folder of the evidence store.
-        rehash: Whether files are hashed again where their unchanged size, times and inode would do.
-        jobs: How much is measured side by side.
-        recorded: Whether recorded reference outputs are used even where torch is installed.
-        in_process: Whether this process measures what native code could take it down by.
-        rebuild: Whether stale artefacts are built again; missing ones always are.
-        offline: Whether nothing may be fetched from a network.
-        arm64: Which samples the contract's targets run: ``chosen`` or ``all``.
+        contract: Contracts to judge; empty to use the default places.
+        set: Overrides of contract values, lowest source first, so that a later one wins.
+        record: Path of the record.
+        html: Path of the HTML page, or ``None``.
+        no_record: Whether to write no record.
+        cache: Folder of the evidence cache.
+        rehash: Whether to hash files again even if size, times and inode are unchanged.
+        jobs: Number of parallel measurements.
+        recorded: Whether to use recorded reference outputs even if torch is installed.
+        in_process: Whether to run crash-prone native code in this process instead of the isolated worker.
+        rebuild: Whether to rebuild stale artefacts; missing ones are always built.
+        offline: Whether network access is forbidden.
+        arm64: Samples that the contract's targets run: ``chosen`` or ``all``.
         arm64_home: Folder of the emulated userland.
-        sysroot: A userland of the user's own.
+        sysroot: The user's own userland.
         qemu: Folder of the user's own qemu.
         wheels: Folder of the user's own aarch64 wheels.
         matrix: Whether the run is one cell of the matrix over runtimes.
-        peer: A Python with another onnxruntime, to take times in turns with.
-        baseline: The release to judge against, by name or folder; empty for the contract's.
+        peer: A Python with another onnxruntime, for interleaved times.
+        baseline: Release to judge against, by name or folder; empty for the contract's.
         accept: Name of the release to accept; empty for none.
         disable: Extensions that take no part.
         progress: ``auto`` (on a terminal), ``always`` or ``never``.
-        origins: Where each value came from, by the option's name.
-        set_origins: Where each entry of ``set`` came from.
+        origins: Origin of each value, by option name.
+        set_origins: Origin of each entry of ``set``.
     """
 
     contract: tuple[Path, ...]
@@ -88,7 +88,7 @@ class Settings:
     set_origins: tuple[str, ...] = field(repr=False)
 
     def origin(self, name: str) -> str:
-        """Say where a value came from, e.g. ``environment EYERACE_PARITY_JOBS``."""
+        """Return the origin of a value, e.g. ``environment EYERACE_PARITY_JOBS``."""
         return self.origins[name]
 
     def load_extensions(self, *, foreign: bool) -> ActiveExtensions:
@@ -110,7 +110,7 @@ class Settings:
         return found
 
     def overrides(self) -> tuple[Override, ...]:
-        """Read ``set``.
+        """Parse ``set``.
 
         Raises:
             ContractError: An entry is not ``KEY=VALUE``.
@@ -121,7 +121,7 @@ class Settings:
         return tuple(parse_override(text, origin) for text, origin in pairs)
 
     def under(self, contract: Contract) -> Settings:
-        """The settings for one contract: its ``[run]`` speaks where nothing but the default has spoken."""
+        """Return the settings for one contract. Its ``[run]`` section replaces values that are still defaults."""
         wished: dict[str, Any] = {
             name: usable_cores() if value == "auto" else value
             for name, value in contract.run
@@ -131,7 +131,7 @@ class Settings:
         return replace(self, **wished, origins={**self.origins, **said})
 
     def described(self) -> dict[str, tuple[str, str]]:
-        """Every value as text with its origin, by the option's name."""
+        """Return every value as text with its origin, by option name."""
         texts: dict[str, tuple[str, str]] = {}
         for option in OPTIONS:
             value = getattr(self, option.name)
@@ -142,12 +142,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class SettingsSource:
-    """One place that options come from.
+    """One source of options.
 
     Attributes:
-        name: What it is called in an origin.
-        values: Text, or texts, by the option's name; what is absent or ``None`` was not said there.
-        folder: What its relative paths are relative to.
+        name: Name in an origin.
+        values: Text, or texts, by option name. Absent or ``None`` means not set.
+        folder: Base folder of relative paths.
     """
 
     name: str
@@ -155,14 +155,14 @@ class SettingsSource:
     folder: Path
 
     def said(self, option: Option) -> list[str] | None:
-        """What was said of an option, as texts."""
+        """Return the texts of an option, or ``None`` if it is not set."""
         value = self.values.get(option.name)
         if value is None:
             return None
         return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
 
     def origin(self, option: Option, prefix: str) -> str:
-        """Where a value was said, in the spelling that was used there."""
+        """Return the origin of a value, in the spelling of this source."""
         spelling = {COMMAND_LINE: option.flag(prefix), ENVIRONMENT: option.environment, INI: option.ini}[self.name]
         return f"{self.name} {spelling}"
 
@@ -177,22 +177,22 @@ def resolve(
     folder: Path | None = None,
     prefix: str = "--eyerace-parity-",
 ) -> Settings:
-    """Settle every option.
+    """Resolve every option from all sources.
 
     Args:
-        command_line: Values by the option's name, ``None`` where absent; extra names are not looked at.
-        ini: The same from the ini file.
+        command_line: Values by option name, ``None`` if absent. Other names are ignored.
+        ini: Values from the ini file, in the same form.
         environ: The environment; ``os.environ`` by default.
-        root: Folder that default paths are relative to (pytest's ``rootdir``).
-        ini_folder: Folder that paths in the ini file are relative to; ``root`` by default.
-        folder: Folder that all other paths are relative to; the current one by default.
-        prefix: What a flag begins with, for origins.
+        root: Base folder of default paths (pytest's ``rootdir``).
+        ini_folder: Base folder of paths in the ini file; ``root`` by default.
+        folder: Base folder of all other paths; the working directory by default.
+        prefix: Prefix of flags, for origins.
 
     Returns:
         The settings.
 
     Raises:
-        ContractError: A value is not what its option takes.
+        ContractError: A value is invalid for its option.
     """
     here = folder or Path.cwd()
     variables = _from_environment(os.environ if environ is None else environ)
@@ -214,7 +214,7 @@ def resolve(
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: its affinity, and its control group's share of processor time, rounded up."""
+    """Return the usable cores: the minimum of the CPU affinity and the control group's quota, rounded up."""
     count = getattr(os, "process_cpu_count", None)
     if count is not None:
         cores = count() or 1
@@ -226,7 +226,7 @@ def usable_cores() -> int:
 
 
 def _group_quota(groups: Path) -> int:
-    """Cores that the control group grants; a very large number where it grants all."""
+    """Return the control group's CPU quota in cores (cgroup v2, else v1); a very large number without a quota."""
     unlimited = 1 << 30
     try:
         if (groups / "cpu.max").is_file():
@@ -270,7 +270,7 @@ def _defaults(root: Path) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Values by the option's name. An empty variable says nothing, as a continuous integration often leaves one."""
+    """Return values by option name. An empty variable counts as not set, because CI systems often define empty ones."""
     found: dict[str, Any] = {}
     for option in OPTIONS:
         text = environ.get(option.environment, "")
@@ -281,7 +281,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _read(option: Option, texts: list[str], folder: Path, origin: str) -> Any:
-    """Read the texts of an option as what it holds."""
+    """Parse the texts of an option."""
     match option.kind:
         case OptionKind.PATHS:
             return tuple(_path(text, folder) for text in texts)
@@ -323,7 +323,7 @@ def _choice(text: str, option: Option, origin: str) -> str:
 
 
 def _all_set(layers: tuple[SettingsSource, ...], prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Values of the contract from all layers: they add up, and the higher layer has the last word."""
+    """Return the overrides of all sources with their origins, lowest source first, so that higher ones win."""
     option = next(option for option in OPTIONS if option.name == "set")
     pairs = [
         (text, layer.origin(option, prefix)) for layer in reversed(layers) for text in layer.said(option) or () if text

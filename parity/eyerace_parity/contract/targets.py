@@ -1,4 +1,4 @@
-"""Where else the variants are executed: emulated processors, one per generation of phones."""
+"""The ``[targets]`` section: emulated processors that also run the variants, one per generation of phones."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.variants import Variant
 
 DEVICE: Final = "device"
-"""The tier whose variants are executed on the targets, where the contract names none."""
+"""Tier of the variants that run on the targets by default."""
 
 
 class OwnTier(Model):
-    """A processor that the contract itself describes.
+    """A processor that the contract describes.
 
     Attributes:
-        cpu: The emulator's name of it, e.g. ``cortex-a76``.
-        cpuinfo: One processor of a matching ``/proc/cpuinfo``; needed for arm64, whose runtime reads it.
-        phones: The phones meant, in one line.
+        cpu: Name of the processor in the emulator, e.g. ``cortex-a76``.
+        cpuinfo: Entry of one processor in a matching ``/proc/cpuinfo``. Required for arm64, where the runtime reads it.
+        phones: The phones that it represents, in one line.
     """
 
     cpu: str = Field(min_length=1)
@@ -34,15 +34,15 @@ class OwnTier(Model):
 
 
 class Targets(Model):
-    """Where the variants are executed beside the host, and on how many samples.
+    """The targets besides the host, and the samples that they run.
 
     Attributes:
         run: Names of the targets, e.g. ``arm64/armv8.0``; empty for none.
-        variants: The variants that are executed there; those of tier ``device`` by default.
-        images: Golden samples a target, chosen by how near their decision is, and by class.
+        variants: Variants that run on the targets; those of tier ``device`` by default.
+        images: Number of golden samples per target: those with the narrowest decisions, and others drawn by class.
         seed: Seed of the choice.
-        seconds: Longest wait for one answer of an emulated process.
-        own: Targets of the contract's own, by name.
+        seconds: Timeout in seconds for one answer of an emulated process.
+        own: The contract's own targets, by name.
     """
 
     run: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Targets(Model):
     own: dict[str, OwnTier] = {}
 
     def executed(self, variants: Mapping[str, Variant]) -> tuple[str, ...]:
-        """Name the variants that are executed on the targets, in the contract's order.
+        """Return the names of the variants that run on the targets, in the contract's order.
 
         Args:
             variants: All variants of the contract.
@@ -66,7 +66,7 @@ class Targets(Model):
 
 
 def agree_on_targets(targets: Targets, variants: Mapping[str, Variant], faults: Contradictions) -> None:
-    """Check that each target is named once, and that something can be executed there."""
+    """Check that each target is named once, and that at least one variant can run there."""
     for number, name in enumerate(targets.run):
         if name in targets.run[:number]:
             faults.add(("targets", "run", str(number)), f"target {name!r} is named twice")

@@ -1,4 +1,4 @@
-"""The forms of the model that a contract names, how each is run, and how it is made."""
+"""The variants of a contract: how each is run, and the recipes that build them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Session(Model):
     """Settings of an inference session, as the app sets them.
 
     Attributes:
-        intra_op_threads: Threads inside one operator.
-        inter_op_threads: Operators side by side.
-        spinning: Whether idle threads spin; off, because spinning doubles the noise of a measurement.
+        intra_op_threads: Threads within one operator.
+        inter_op_threads: Operators that run in parallel.
+        spinning: Whether idle threads spin. Off by default, because spinning doubles the noise of a measurement.
         optimisation: Graph optimisation level of ONNX Runtime.
-        providers: Execution providers, most wanted first. One that is missing is an error, never a silent fallback.
-        config: Further session config entries, as ONNX Runtime names them.
+        providers: Execution providers by priority. A missing one is an error, never a silent fallback.
+        config: Further session config entries, with ONNX Runtime's keys.
     """
 
     intra_op_threads: int = Field(default=1, ge=1, le=1024)
@@ -31,10 +31,10 @@ class Session(Model):
 
 
 class ExportRecipe(Model):
-    """Torch to ONNX, at exactly the interface's opset, as one file.
+    """Export from torch to ONNX at exactly the interface's opset, as one file.
 
     Attributes:
-        source: The torch variant that is exported.
+        source: The torch variant to export.
     """
 
     kind: Literal["export"]
@@ -42,16 +42,16 @@ class ExportRecipe(Model):
 
 
 class Calibration(Model):
-    """The inputs that a static quantisation observes. Never golden ones.
+    """Calibration inputs of a static quantisation. Golden samples are not allowed.
 
     Attributes:
-        images: ``module:callable`` that is called with ``count`` and ``seed`` and yields Pillow images; they go through
-            the golden set's preprocessing profile.
-        tensors: Pattern of ``.npz`` files instead, as in a tensor set.
-        count: Samples to observe.
-        seed: Passed to the factory.
-        method: How the observed values become a range.
-        percentile: For ``percentile``: the share of values kept inside the range, in percent.
+        images: ``module:callable``, called with ``count`` and ``seed``, that yields Pillow images. The golden set's
+            preprocessing profile applies.
+        tensors: Instead of ``images``: glob pattern of ``.npz`` files, as in a tensor set.
+        count: Number of samples.
+        seed: Seed for the factory.
+        method: How observed values give a range.
+        percentile: For ``percentile``: share of values inside the range, in per cent.
     """
 
     images: CallablePath | None = None
@@ -70,24 +70,24 @@ class Calibration(Model):
 
 
 class _Quantising(Model):
-    """What both ways of quantising have.
+    """Keys of both quantisation recipes.
 
     Attributes:
-        exclude: Names of nodes to leave in float; ``*`` stands for any text.
+        exclude: Names of nodes to keep in float; ``*`` matches any text.
     """
 
     exclude: tuple[str, ...] = ()
 
     def excludes(self, node: str) -> bool:
-        """Whether a node is to stay in float."""
+        """Whether a node stays in float."""
         return any(fnmatchcase(node, pattern) for pattern in self.exclude)
 
 
 class QuantiseDynamicRecipe(_Quantising):
-    """ONNX Runtime's ``quantize_dynamic``: weights in integers, activations quantised as they come.
+    """ONNX Runtime's ``quantize_dynamic``: integer weights, activations quantised at run time.
 
     Attributes:
-        source: The fp32 ONNX variant that is quantised.
+        source: The fp32 ONNX variant to quantise.
         weight_type: Integer type of the weights.
         per_channel: One scale a channel instead of one a tensor.
         reduce_range: Seven bits for weights, which cannot saturate on x86 without VNNI.
@@ -103,11 +103,11 @@ class QuantiseDynamicRecipe(_Quantising):
 
 
 class QuantiseStaticRecipe(_Quantising):
-    """ONNX Runtime's ``quantize_static``: weights and activations in integers, ranges observed beforehand.
+    """ONNX Runtime's ``quantize_static``: integer weights and activations, ranges from calibration.
 
     Attributes:
-        source: The fp32 ONNX variant that is quantised.
-        calibration: What is observed.
+        source: The fp32 ONNX variant to quantise.
+        calibration: Inputs of the calibration.
         format: ``qdq`` writes pairs of QuantizeLinear and DequantizeLinear, ``qoperator`` the fused operators.
         activation_type: Integer type of the activations.
         weight_type: Integer type of the weights.
@@ -128,20 +128,20 @@ class QuantiseStaticRecipe(_Quantising):
 
 
 Recipe = Annotated[ExportRecipe | QuantiseDynamicRecipe | QuantiseStaticRecipe, Field(discriminator="kind")]
-"""How an artefact is made from another variant."""
+"""A recipe that builds an artefact from another variant."""
 
 
 class VariantBase(Model):
-    """What every variant has, whatever runs it.
+    """Keys that all variants have.
 
     Attributes:
         path: The artefact, relative to the contract.
-        reference: The variant that this one is compared against.
+        reference: The variant to compare with.
         tier: Where it is deployed, e.g. ``cloud`` or ``device``.
-        preprocess: Preprocessing profile of this variant's tier, where it differs from the golden set's.
-        session: Session settings of this variant, where they differ from the contract's.
-        limits: What the contract demands of this variant, by family of checks. After loading each value is the family's
-            own :class:`Limits` model, with the contract's shared limits merged in.
+        preprocess: Preprocessing profile of this variant's tier; the golden set's by default.
+        session: Session settings of this variant; the contract's by default.
+        limits: Limits of this variant by family of checks. After loading, each value is the family's :class:`Limits`
+            model, merged with the contract's shared limits.
     """
 
     path: BundlePath
@@ -154,16 +154,16 @@ class VariantBase(Model):
     @field_validator("limits", mode="before")
     @classmethod
     def _by_family(cls, value: object, info: ValidationInfo) -> object:
-        # The types of the limits live above this room, so whoever loads a contract hands them in as the context.
+        # The types of the limits live in a higher room, so the loader passes them in the validation context.
         return read_limits(value, info.context)
 
 
 class TorchVariant(VariantBase):
-    """A torch module made by a factory, with its weights from a state dict.
+    """A torch module from a factory, with weights from a state dict.
 
     Attributes:
-        path: ``.safetensors``, or a ``.pt``/``.pth`` that holds tensors only.
-        factory: Called with ``arguments``; returns the module.
+        path: ``.safetensors``, or a ``.pt``/``.pth`` file with tensors only.
+        factory: Callable that gets ``arguments`` and returns the module.
         arguments: Keyword arguments of the factory.
     """
 
@@ -188,7 +188,7 @@ class OnnxVariant(VariantBase):
     """An ONNX file, run by ONNX Runtime.
 
     Attributes:
-        recipe: How the file is made; a file without one is taken as it is.
+        recipe: How the file is built; ``None`` for a file that exists already.
     """
 
     kind: Literal["onnx"]
@@ -204,7 +204,7 @@ class OrtVariant(VariantBase):
 Variant = Annotated[
     TorchVariant | TorchScriptVariant | TorchExportVariant | OnnxVariant | OrtVariant, Field(discriminator="kind")
 ]
-"""Any form of the model."""
+"""A variant of any kind."""
 
 TORCH_KINDS = frozenset({"torch", "torchscript", "torch_export"})
-"""Kinds that need torch to run."""
+"""Kinds of variants that need torch to run."""

@@ -1,4 +1,4 @@
-"""A contract on its way to another process: as JSON. Of its limits only the stopping rules cross: see below."""
+"""Serialises a contract as JSON for another process. Of its limits only the stopping rules are sent."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
 
 
 class WireRules(Limits):
-    """What the limits of a variant ask of a series of runs: the only part of them that a measurement depends on.
+    """Stopping rules of a variant's limits, the only part of the limits that a measurement depends on.
 
-    The types of limits belong to the checks, which a process that measures does not know.
+    The types of limits belong to the checks, which a measuring process does not import.
 
     Attributes:
-        times: Stopping rules of times, by the variant that takes turns with it; an empty name where none does.
-        soak: Runs over which memory is watched.
+        times: Stopping rules of times, by the interleaved variant; an empty name if there is none.
+        soak: Number of runs over which memory is watched.
     """
 
     times: dict[str, StoppingRules]
     soak: int
 
     def asked_of_times(self, versus: str, _confidence: float) -> StoppingRules | None:
-        """The stopping rules, as the limits stated them in the run's process."""
+        """Return the stopping rules that the limits stated in the run's process."""
         return self.times.get(versus)
 
     def soak_runs(self) -> int | None:
-        """The runs that the limits asked for."""
+        """Return the number of runs that the limits stated."""
         return self.soak
 
 
 class WireContract(BaseModel):
-    """A contract with what its own text does not say.
+    """A contract with the state that its text does not contain.
 
     Attributes:
-        text: What it says, as JSON values, but for its variants.
-        variants: Its variants by name. The artefact of a release may stand among them, under a name that no file can
-            give: they are read one by one.
-        rules: What the limits of each variant ask of a series of runs.
-        file: The file that it was read from, absolute.
-        digest: Its digest.
+        text: The contract as JSON values, without its variants.
+        variants: Variants by name, validated one by one: a release's artefact may be among them, under a name that is
+            invalid in a contract file.
+        rules: Stopping rules of each variant's limits.
+        file: Absolute path of the contract file.
+        digest: Digest of the contract.
         cell: Whether it judges one runtime of the matrix.
         extensions: The extensions that took part when it was read, for they made its sections.
     """
@@ -67,7 +67,7 @@ class WireContract(BaseModel):
 
 
 def to_wire(contract: Contract) -> dict[str, Any]:
-    """Write a contract down as JSON values, overrides and all, with only the stopping rules of its limits."""
+    """Convert a contract, including overrides, to JSON values. Of its limits only the stopping rules are included."""
     text = contract.model_dump(mode="json", by_alias=True, exclude={"variants"})
     bare = {
         name: variant.model_copy(update={"limits": {}}).model_dump(mode="json", by_alias=True)
@@ -89,7 +89,7 @@ def from_wire(written: Mapping[str, Any]) -> Contract:
     """Read a contract that :func:`to_wire` wrote.
 
     Raises:
-        pydantic.ValidationError: It wrote something else.
+        pydantic.ValidationError: The value is not from :func:`to_wire`.
     """
     carried = WireContract.model_validate(written)
     match(carried.extensions)

@@ -1,1 +1,1 @@
-"""The ground floor: results, errors, progress, digests, text and files. Imports no third-party package."""
+"""The lowest room: results, errors, progress, digests, text, numbers and files. Imports no third-party package."""

@@ -1,4 +1,4 @@
-"""Content digests, always written ``sha256:<64 hexadecimal digits>``."""
+"""SHA-256 digests of content, written ``sha256:<64 hexadecimal digits>``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 _AT_ONCE: Final = 1 << 22
-"""Files up to this size are read whole: one system call and one hash are cheaper than a loop."""
+"""Bytes. Files up to this size are read whole, because one system call and one hash are cheaper than a loop."""
 
 
 def file_digest(path: Path | str) -> str:
-    """Digest of a file's bytes. Reading and hashing release the interpreter lock.
+    """Digest a file's bytes. Reading and hashing release the GIL, so threads digest in parallel.
 
     Raises:
         OSError: The file cannot be read.
@@ -29,24 +29,24 @@ def file_digest(path: Path | str) -> str:
 
 
 def bytes_digest(content: bytes) -> str:
-    """Digest of some bytes."""
+    """Digest bytes."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def text_digest(text: str) -> str:
-    """Digest of a text in UTF-8."""
+    """Digest a text encoded in UTF-8."""
     return bytes_digest(text.encode("utf-8"))
 
 
 def rows_digest(rows: Iterable[tuple[str, ...]]) -> str:
-    """Digest of a table of texts, whatever the order of its rows."""
+    """Digest a table of texts. The order of the rows does not matter."""
     return json_digest(sorted(rows))
 
 
 def json_digest(value: Any) -> str:
-    """Digest of a JSON value in its canonical form: keys sorted, no blanks.
+    """Digest a JSON value in canonical form: sorted keys, no whitespace.
 
     Raises:
-        ValueError: The value holds a number that JSON does not know (NaN, infinity).
+        ValueError: The value contains NaN or infinity, which JSON cannot represent.
     """
     return text_digest(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False))

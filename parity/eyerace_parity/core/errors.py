@@ -1,20 +1,20 @@
-"""Every error of the framework, and what each one means for the run.
+"""The exception tree, and what each exception means for the run.
 
 ::
 
     ParityError
     ├── ContractError          the contract or an option is wrong; nothing was measured (pytest exit 4)
     ├── RecipeError            an artefact could not be built
-    ├── RecordError            a record or reference file is foreign, torn or stale
+    ├── RecordError            a record or reference file is invalid, damaged or outdated
     └── MeasurementError       evidence could not be obtained (verdict ``error``)
-        ├── GoldenError        the golden set is missing, torn, changed or not what it says
-        ├── ArtefactError      a model file is missing, torn, foreign or does not load
-        ├── InputChanged       a file was written to while it was measured
-        ├── WorkerDied         the process that measured ended before it answered
-        └── BaselineMissing    there is no accepted release to compare with, or it lacks this (verdict ``unproven``)
+        ├── GoldenError        the golden set is missing, damaged, changed or not what the contract states
+        ├── ArtefactError      a model file is missing, damaged, of another format, or does not load
+        ├── InputChanged       a file changed while it was measured
+        ├── WorkerDied         the measuring process ended before it answered
+        └── BaselineMissing    no accepted release exists, or it lacks this evidence (verdict ``unproven``)
 
-A message says what was found; ``next_step`` says what to do about it. Both are sentences for the user, so an error that
-reaches a terminal never needs its traceback.
+The message says what was found. ``next_step`` says what to do about it. Both are sentences for the user, so the
+terminal shows no traceback.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 
 def without_control_characters(text: str) -> str:
-    """Write a text from a file so that it cannot steer a terminal: control characters become ``?``."""
+    """Replace control characters by ``?``, so that text from a file cannot control the terminal."""
     return _CONTROL.sub("?", text)
 
 
 class ParityError(Exception):
-    """Base of all errors whose message is meant for the user.
+    """Base of all errors whose message is for the user.
 
     Attributes:
         reason: What was found, as one sentence.
-        next_step: What the user can do about it, or an empty string.
+        next_step: What the user can do, or an empty string.
     """
 
     def __init__(self, reason: str, *, next_step: str = "") -> None:
@@ -51,15 +51,15 @@ class ParityError(Exception):
 
 
 class ContractError(ParityError):
-    """The contract, or an option that changes it, is wrong: nothing can be judged."""
+    """The contract, or an option that changes it, is wrong. Nothing can be judged."""
 
 
 class RecipeError(ParityError):
-    """An artefact that a recipe names could not be built."""
+    """A recipe's artefact could not be built."""
 
 
 class RecordError(ParityError):
-    """A record, or a file of recorded reference outputs, is foreign, torn or stale."""
+    """A record, or a file of recorded reference outputs, is invalid, damaged or outdated."""
 
 
 _EXHAUSTED: Final = re.compile(
@@ -68,22 +68,22 @@ _EXHAUSTED: Final = re.compile(
     r"|pthread_create|thread creation failed|can't start new thread|failed to map segment",
     re.IGNORECASE,
 )
-"""How libraries say that the machine ran short of something: most of them have no class for it, only words."""
+"""Messages of libraries when memory, disk, threads or file handles run out. Most raise no class of their own for it."""
 
 _SHORT: Final = frozenset(
     number
     for name in ("ENOMEM", "ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "EAGAIN", "EIO", "EFBIG", "EINTR", "ESTALE")
     if (number := getattr(errno, name, None)) is not None
 )
-"""Errors of the system that have nothing to do with what a file holds."""
+"""System errors that do not depend on a file's content."""
 
 
 class MeasurementError(ParityError):
-    """Evidence could not be obtained; every clause that needs it gets the verdict ``error``.
+    """Evidence could not be obtained. Every clause that needs it gets the verdict ``error``.
 
     Attributes:
-        transient: Whether it is true of this run only (a timeout, memory or a disk that ran out, a process that was
-            killed, a file that changed). It then says nothing about a file, and nothing of it is ever kept.
+        transient: Whether the cause belongs to this run only: a timeout, a full disk or memory, a killed process, a
+            changed file. A transient error says nothing about a file and is never cached.
     """
 
     def __init__(self, reason: str, *, next_step: str = "", transient: bool = False) -> None:
@@ -92,7 +92,7 @@ class MeasurementError(ParityError):
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether an exception is true of this run only; see :attr:`MeasurementError.transient`."""
+    """Whether an exception belongs to this run only; see :attr:`MeasurementError.transient`."""
     if isinstance(error, MeasurementError):
         return error.transient
     if isinstance(error, OSError) and error.errno in _SHORT:
@@ -101,37 +101,37 @@ def is_transient(error: BaseException) -> bool:
 
 
 class GoldenError(MeasurementError):
-    """The golden set is missing, torn, changed, or not what the contract says."""
+    """The golden set is missing, damaged, changed, or not what the contract states."""
 
 
 class ArtefactError(MeasurementError):
-    """A model file is missing, torn, foreign, or does not load."""
+    """A model file is missing, damaged, of another format, or does not load."""
 
 
 class InputChanged(MeasurementError):  # noqa: N818 - named for what happened, like the others below
-    """A file is no longer the one whose digest the evidence would bear: somebody wrote to it meanwhile."""
+    """A file changed during its measurement, so the evidence would carry the wrong digest."""
 
     def __init__(self, reason: str, *, next_step: str = "", transient: bool = True) -> None:
         super().__init__(reason, next_step=next_step or CHANGED_NEXT, transient=transient)
 
 
 CHANGED_NEXT: Final = "let whatever writes the file finish, then run again; nothing of this measurement was kept"
-"""What to do about a file that changes under a run."""
+"""Next step for a file that changes during a run."""
 
 
-class BaselineMissing(MeasurementError):  # noqa: N818 - nothing went wrong: the question has no other side yet
-    """There is no accepted release to compare with, or it holds no such evidence: the clause is ``unproven``."""
+class BaselineMissing(MeasurementError):  # noqa: N818 - nothing failed: there is nothing to compare with yet
+    """No accepted release exists, or it lacks this evidence. The clause is ``unproven``."""
 
 
-class WorkerDied(MeasurementError):  # noqa: N818 - a death is told as what happened, not as an error class
-    """The process that measured ended before it answered.
+class WorkerDied(MeasurementError):  # noqa: N818 - named for what happened
+    """The measuring process ended before it answered.
 
     Attributes:
-        signal: Number of the signal that ended it, or ``None`` when it left by itself.
+        signal: Number of the signal that ended it, or ``None`` if it exited by itself.
     """
 
     def __init__(self, reason: str, *, signal: int | None = None, next_step: str = "", transient: bool = False) -> None:
-        # Without a signal it hung or left by itself; any other signal came from outside, or from a limit.
+        # Without a signal the process hung or exited. A signal outside this set came from outside or from a limit.
         super().__init__(reason, next_step=next_step, transient=transient or signal not in _OF_THE_FILE)
         self.signal = signal
 
@@ -141,19 +141,19 @@ _OF_THE_FILE: Final = frozenset(
     for name in ("SIGILL", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGTRAP", "SIGSYS")
     if (number := getattr(signals, name, None)) is not None
 )
-"""Signals that native code brings on itself, by what a file makes it do."""
+"""Signals that native code raises itself, because of a file's content. They are findings about the file."""
 
 
 NEXT_STEP_MEMORY: Final = "run again with more memory, with fewer jobs or with smaller batches (golden.batch)"
-"""What to do when something outside a process has ended it, most often a system that is short of memory."""
+"""Next step for a process that was ended from outside, most often by the kernel for lack of memory."""
 
 
 def signal_in_words(number: int, *, processor: str = "processor") -> str:
-    """Name a signal and say what it usually means for native code, e.g. ``SIGILL (an instruction …)``.
+    """Name a signal and its usual meaning for native code, e.g. ``SIGILL (an instruction …)``.
 
     Args:
-        number: The signal.
-        processor: What to call the processor that the code ran on.
+        number: Number of the signal.
+        processor: Name of the processor that ran the code.
     """
     meanings = {
         "SIGILL": f"an instruction that this {processor} does not have",

@@ -1,4 +1,4 @@
-"""Files: named as the user would type them, replaced whole or not at all, and read within bounds."""
+"""File names for display, atomic writes, and reads with a limit on size and nesting."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pathlib import Path
 from typing import Any, Final
 
 MAX_JSON_BYTES: Final = 1 << 28
-"""Most that a JSON file may hold: no record has as much."""
+"""Largest JSON file in bytes. No record comes near it."""
 
 WRITING: Final = ".writing-"
-"""How the name of a file begins that is being written: whoever finds an old one may remove it."""
+"""Prefix of a temporary file that is being written. An old one is left over and may be removed."""
 
 _MOST_DIGITS: Final = 40
-"""Digits of the largest whole number in a JSON file; no count and no size has more."""
+"""Most digits of an integer in a JSON file. No count or size has more, and Python parses long ones in square time."""
 
 _DEEPEST: Final = 100
-"""Lists and objects inside each other; whoever walks through a document later does so by recursion."""
+"""Deepest nesting of lists and objects. Later code walks a document by recursion."""
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class FileTooLarge(OSError):  # noqa: N818 - named for what was found
-    """A file holds more than its reader takes."""
+    """A file is larger than its reader accepts."""
 
 
 def display_path(path: Path) -> str:
-    """Name a file as the user would type it: relative to where they stand if it is below, with forward slashes."""
+    """Format a path as the user would type it: relative if it is below the working directory, with forward slashes."""
     try:
         return path.absolute().relative_to(Path.cwd()).as_posix()
     except ValueError:
@@ -38,16 +38,16 @@ def display_path(path: Path) -> str:
 
 
 def write_atomically(path: Path, *parts: str | bytes) -> None:
-    """Put content in a file's place in one step: through a file beside it, which is gone whatever happens.
+    """Replace a file atomically: write a temporary file beside it, then rename. The temporary file never remains.
 
-    Its folder is made. A symbolic link to a file is followed. The null device takes everything and keeps nothing.
+    Missing folders are created. A symbolic link to a file is followed. Writing to the null device does nothing.
 
     Args:
-        path: The file. It gets the permissions of any new file of the user's.
-        parts: What it will hold, one after the other; a text is written in UTF-8 with the line breaks that it has.
+        path: The file. It gets the default permissions of a new file.
+        parts: The content, in order. Text is encoded in UTF-8 and keeps its line breaks.
 
     Raises:
-        OSError: The folder or the file cannot be written, or something else than a file stands there.
+        OSError: The folder or the file cannot be written, or the path is not a regular file.
     """
     target = path.resolve() if path.is_symlink() else path
     if target.exists() and not target.is_file():
@@ -56,7 +56,8 @@ def write_atomically(path: Path, *parts: str | bytes) -> None:
         message = "something stands there that is no file"
         raise OSError(message)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Not by tempfile: its files are their owner's alone, and the umask can be read only by setting it, for all threads.
+    # tempfile would create the file with mode 0600. Restoring the default mode needs the umask, and a process can read
+    # it only by setting it, which affects all threads.
     part = target.with_name(f"{WRITING}{os.urandom(8).hex()}")
     try:
         with part.open("xb") as file:
@@ -70,23 +71,23 @@ def write_atomically(path: Path, *parts: str | bytes) -> None:
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """Read a regular file whole.
+    """Read a regular file completely.
 
     Args:
         path: The file.
-        max_bytes: Most that it may hold; it is not read further.
+        max_bytes: Largest accepted size in bytes.
 
     Raises:
-        OSError: It is missing, cannot be read, or is a folder, a device or a pipe, which may never end.
-        FileTooLarge: It holds more.
+        OSError: The file is missing, cannot be read, or is a folder, a device or a pipe, which may never end.
+        FileTooLarge: The file is larger than ``max_bytes``.
     """
-    # Looked at first: to open a pipe waits for somebody who writes to it.
+    # Check before opening: opening a pipe blocks until somebody writes to it.
     if not stat.S_ISREG(path.stat().st_mode):
         message = "it is no regular file"
         raise OSError(message)
     with path.open("rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size <= max_bytes:
-            # It may grow meanwhile.
+            # One byte more, because the file may have grown since fstat.
             content = file.read(max_bytes + 1)
             if len(content) <= max_bytes:
                 return content
@@ -98,20 +99,21 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:
     """Read a JSON file; see :func:`parse_json`.
 
     Raises:
-        OSError: It cannot be read, or holds more than ``max_bytes``.
-        ValueError: It is not JSON, or out of bounds.
+        OSError: The file cannot be read, or is larger than ``max_bytes``.
+        ValueError: The content is not JSON, or exceeds a limit.
     """
     return parse_json(read_bytes(path, max_bytes))
 
 
 def parse_json(content: bytes) -> Any:
-    """Read JSON from somewhere else, which may be torn, foreign or hostile.
+    """Parse untrusted JSON.
 
     Args:
-        content: A text in UTF-8.
+        content: JSON text in UTF-8.
 
     Raises:
-        ValueError: It is not JSON, holds half a character or a number with too many digits, or nests too deep.
+        ValueError: The content is not JSON, contains a lone surrogate or an integer with too many digits, or nests too
+            deeply.
     """
     text = content.decode("utf-8")
     try:
@@ -120,7 +122,7 @@ def parse_json(content: bytes) -> Any:
         message = "its lists and objects are nested too deep"
         raise ValueError(message) from None
     _check_depth(found)
-    if _SURROGATE.search(text):  # half a character can be written in JSON, and nowhere else
+    if _SURROGATE.search(text):  # JSON can escape a lone surrogate, but UTF-8 cannot encode it: fail here, not later
         json.dumps(found, ensure_ascii=False).encode("utf-8")
     return found
 

@@ -1,4 +1,4 @@
-"""Numbers in words: every count, size, factor and limit that is shown is written here, by one rule each."""
+"""Formats numbers for display: counts, sizes, factors and limits, with one rule each."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SIGNIFICANT: Final = 4
-"""Digits of a number, unless more are needed to tell it from its limit."""
+"""Default significant digits. More are used where a value would otherwise look equal to its limit."""
 
 INFINITE: Final = "∞"
-"""A value without bound: JSON has no number for it."""
+"""Text for an unbounded value, which JSON cannot represent as a number."""
 
 FACTOR: Final = "×"  # noqa: RUF001 - the sign of a factor
-"""Stands before a factor, and begins the unit of a ratio."""
+"""Sign before a factor, and start of the unit of a ratio."""
 
 PREFIXES: Final = ("", "k", "M", "G", "T")
-"""Prefixes of a unit, each :data:`KILO` times the one before."""
+"""SI prefixes, each :data:`KILO` times the one before."""
 
 KILO: Final = 1000
 
@@ -29,29 +29,29 @@ UNITS: Final[Mapping[str, tuple[str, ...]]] = {
     "bytes": ("B", *(f"{prefix}B" for prefix in PREFIXES[1:])),
     "instructions": PREFIXES,
 }
-"""Units that are written with the prefix that fits a value, as contracts write them."""
+"""Units that get an SI prefix, spelled as in contracts."""
 
 _WHOLE: Final = 1e15
-"""Whole numbers from here on are written with an exponent."""
+"""Integers from this size on are written with an exponent. Below it, float64 holds every integer exactly."""
 
 _PASSING: Final = 3
-"""Significant digits of a limit that would have passed."""
+"""Significant digits of a suggested limit."""
 
 
 def format_number(value: float, *, digits: int = SIGNIFICANT) -> str:
-    """Write a number with some significant digits, a whole number as it is."""
+    """Format a number to ``digits`` significant digits. An integer keeps all of its digits."""
     if math.isfinite(value) and float(value).is_integer() and abs(value) < _WHOLE:
         return str(int(value))
     return f"{value:.{digits}g}"
 
 
 def format_quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT) -> str:
-    """Write a value; bytes and instructions with the prefix that fits them, everything else without its unit.
+    """Format a value. Bytes and instructions get an SI prefix; all other values are written without their unit.
 
     Args:
-        value: A number, or a text that stands for itself.
-        unit: Its unit.
-        digits: Significant digits of a number that is not whole.
+        value: A number, or a text, which is returned unchanged.
+        unit: Unit of the value.
+        digits: Significant digits of a number that is not an integer.
     """
     if isinstance(value, str) or not math.isfinite(value):
         return str(value)
@@ -62,27 +62,27 @@ def format_quantity(value: float | str, unit: str, *, digits: int = SIGNIFICANT)
 
 
 def format_bytes(size: float) -> str:
-    """Write a number of bytes: ``12.83 kB``."""
+    """Format a size in bytes: ``12.83 kB``."""
     return format_quantity(size, "bytes")
 
 
 def format_count(count: float) -> str:
-    """Write a number of instructions: ``134.2 M``."""
+    """Format a number of instructions: ``134.2 M``."""
     return format_quantity(count, "instructions")
 
 
 def shown_unit(unit: str) -> str:
-    """The unit as it stands beside a number; bytes carry theirs already, instructions are the name of their clause."""
+    """Return the unit to print after a number; empty for units that :func:`format_quantity` handles."""
     return "" if unit in UNITS else unit
 
 
 def format_percent(share: float) -> str:
-    """Write a share in per cent: ``4.88 %``."""
+    """Format a share (0 to 1) in per cent: ``4.88 %``."""
     return f"{100 * share:.3g} %"
 
 
 def passing_limit(value: float, relation: Relation) -> str:
-    """Write the tightest limit of three significant digits that ``value`` would have held."""
+    """Format the tightest limit with three significant digits that ``value`` meets; ``none`` if it is not finite."""
     if not math.isfinite(value):
         return "none"
     exact = Decimal(repr(float(value)))
@@ -94,5 +94,5 @@ def passing_limit(value: float, relation: Relation) -> str:
 
 
 def pluralise(number: int, one: str, many: str = "") -> str:
-    """Write ``1 run``, ``2 runs``; a plural that is not made with *s* is given."""
+    """Format ``1 run``, ``2 runs``. Pass ``many`` for an irregular plural."""
     return f"{number} {one if number == 1 else many or one + 's'}"

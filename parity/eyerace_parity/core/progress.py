@@ -1,4 +1,4 @@
-"""How long work tells how far it is. The terminal shows it, a log stays quiet; the work does not know which."""
+"""Progress reporting. The terminal shows progress and a log does not; the reporting code is the same for both."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ if TYPE_CHECKING:
 
 
 class Task(Protocol):
-    """One piece of long work under way."""
+    """A running task."""
 
     def advance(self, n: int = 1) -> None:
-        """Say that ``n`` more steps are done."""
+        """Report ``n`` more completed steps."""
 
 
 class Progress(Protocol):
-    """Whoever wants to hear of long work."""
+    """Receives progress of long tasks."""
 
     def task(self, label: str, total: int | None) -> AbstractContextManager[Task]:
-        """Open a task of ``total`` steps, or of an unknown number."""
+        """Start a task of ``total`` steps; ``None`` if the number is unknown."""
 
 
 class _SilentTask:
     def advance(self, n: int = 1) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class SilentProgress:
-    """A progress that nobody hears."""
+    """Discards progress."""
 
     @contextmanager
-    def task(self, label: str, total: int | None) -> Iterator[Task]:  # noqa: ARG002 - the agreed shape
-        """Open a task in silence."""
+    def task(self, label: str, total: int | None) -> Iterator[Task]:  # noqa: ARG002 - signature of the protocol
+        """Start a task that reports nothing."""
         yield _SilentTask()

@@ -1,4 +1,4 @@
-"""What a check answers: a verdict with its number, its limit and what to do next."""
+"""The result of a clause: a verdict with its value, its limit and the next step."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 HOST: Final = "host"
-"""Target of everything that is executed on the machine and runtime of the run itself."""
+"""Name of the default target: the machine and the runtime of the run itself."""
 
 
 class Status(StrEnum):
-    """The four answers. Only ``HELD`` passes; nothing is ever held for want of evidence."""
+    """The four results of a clause. Only ``HELD`` passes, and missing evidence never gives ``HELD``."""
 
     HELD = "held"
     BROKEN = "broken"
@@ -20,19 +20,19 @@ class Status(StrEnum):
 
     @property
     def passes(self) -> bool:
-        """Whether the gate stays green."""
+        """Whether the gate passes."""
         return self is Status.HELD
 
 
 class Relation(StrEnum):
-    """How a value must stand to its limit."""
+    """Required relation of a value to its limit."""
 
     AT_MOST = "≤"
     AT_LEAST = "≥"
     EQUAL = "="
 
     def holds(self, value: float, limit: float) -> bool:
-        """Compare two numbers. A NaN never holds, whichever side it stands on."""
+        """Compare two numbers. The result is false if either is NaN."""
         match self:
             case Relation.AT_MOST:
                 return value <= limit
@@ -44,18 +44,18 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a clause says of its evidence, before it is known whose clause it is.
+    """The result of a clause for its evidence, without the identity of the clause.
 
     Attributes:
-        status: One of the four answers.
-        value: The measured number (or a short text such as ``opset 18``); ``None`` where nothing could be measured.
-        limit: What the contract demands of it, in the same unit.
-        relation: How ``value`` must stand to ``limit``.
-        unit: Unit of both, e.g. ``ms``, ``bytes``, ``dB``; empty for a bare number or a text.
-        reason: One sentence: what was found. Never empty unless held.
+        status: One of the four results.
+        value: The measured number, or a short text such as ``opset 18``; ``None`` if nothing could be measured.
+        limit: The contract's limit, in the same unit.
+        relation: Required relation of ``value`` to ``limit``.
+        unit: Unit of both, e.g. ``ms``, ``bytes``, ``dB``; empty for a plain number or a text.
+        reason: One sentence: what was found. Empty only for a held clause.
         next_step: One sentence: what to do, or what would settle it.
         details: Further lines for the failure report: worst samples, tolerance that would have passed, spread.
-        causes: Why it is likely so, the likeliest first: one sentence each with the numbers that show it.
+        causes: Probable causes, the most likely first: one sentence each, with the numbers that show it.
     """
 
     status: Status
@@ -76,14 +76,14 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose verdict it is. Never a pytest node id: other plugins rewrite those.
+    """Identifies a verdict. It is not the pytest node id, because other plugins rewrite node ids.
 
     Attributes:
         contract: Name of the contract.
-        variant: The form of the model that is judged.
-        check: The family, e.g. ``quality``.
-        clause: What is demanded, e.g. ``f1``; unique over all families.
-        target: Where it was executed.
+        variant: Name of the judged variant.
+        check: Name of the check (a family of clauses), e.g. ``quality``.
+        clause: Name of the clause, e.g. ``f1``; unique over all checks.
+        target: Name of the target that executed the variant.
     """
 
     contract: str
@@ -99,14 +99,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judgement with its identity and the evidence it rests on.
+    """A judgement with its identity and its evidence.
 
     Attributes:
-        identity: Whose verdict it is.
-        judgement: What it says.
-        evidence: Keys of the evidence that it rests on, as they stand in the record: what was judged, then what its
-            causes were found in.
-        needs: What each key of ``evidence`` answers, a ``eyerace_parity.evidence.base.Need`` each, in the same order.
+        identity: Contract, variant, clause and target of the verdict.
+        judgement: The result.
+        evidence: Keys of its evidence in the record: first the judged evidence, then that of the causes.
+        needs: The ``eyerace_parity.evidence.base.Need`` of each key in ``evidence``, in the same order. Typed ``Any``,
+            because the type lives in a higher room.
     """
 
     identity: Identity
@@ -116,5 +116,5 @@ class Verdict:
 
     @property
     def status(self) -> Status:
-        """The answer."""
+        """Status of the judgement."""
         return self.judgement.status

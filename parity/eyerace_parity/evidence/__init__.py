@@ -1,6 +1,6 @@
-"""Evidence: what was measured, with where it came from. Numbers and arrays only; no opinion.
+"""Evidence: measured numbers and arrays with their provenance, without judgement.
 
-Each kind is one frozen type, declared once in :mod:`eyerace_parity.evidence.registry`. Those made of numbers are
-pydantic models, so they cross a process border and go into the record as JSON; those that hold arrays, one row a
-sample, are dataclasses and are stored as ``.npz``.
+Each kind is one frozen type, declared once in :mod:`eyerace_parity.evidence.registry`. Kinds made of numbers are
+pydantic models, which cross process borders and enter the record as JSON. Kinds with arrays, one row per sample, are
+dataclasses and are stored as ``.npz``.
 """

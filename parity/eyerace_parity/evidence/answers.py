@@ -1,4 +1,4 @@
-"""Answers sample by sample, and what is known of the samples: arrays, stored as ``.npz``."""
+"""Evidence with arrays: a variant's outputs per sample, and the golden set's labels. Stored as ``.npz``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.evidence.base import Array, Provenance  # noqa: TC001 - as above
 
 SCORES_NDIM: Final = 2
-"""Axes of an output that decides: samples, and one score a class."""
+"""Number of axes of an output that decides: samples and classes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """What a variant answered to the golden set.
+    """Outputs of a variant for the golden set.
 
     Attributes:
-        provenance: Where it came from.
-        arrays: Output by name, samples on the first axis, in the golden set's order.
-        expected: Samples that were fed; every array must have as many.
+        provenance: Origin of the measurement.
+        arrays: Outputs by name, [n, ...], in the golden set's order.
+        expected: Number of samples that were run. Each array must have as many rows.
     """
 
     provenance: Provenance
@@ -34,14 +34,14 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repeats:
-    """A few golden samples run again, and once more as one batch.
+    """Outputs for a few golden samples: run twice one by one, and once as a batch.
 
     Attributes:
-        provenance: Where it came from.
+        provenance: Origin of the measurement.
         samples: Indices of the samples in the golden set.
-        first: Output by name, one sample at a time, samples on the first axis.
-        again: The same, run a second time in the same session.
-        batched: The same, run as one batch; empty where the batch axis is not dynamic.
+        first: Outputs by name, [n, ...], run one sample at a time.
+        again: Outputs of a second pass in the same session.
+        batched: Outputs of one batch; empty if the batch axis is not dynamic.
         batch_refused: Why the batch could not be run, or an empty string.
     """
 
@@ -55,15 +55,15 @@ class Repeats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Execution:
-    """What a variant answered on a target, to golden samples that were chosen for it.
+    """Outputs of a variant on a target, for selected golden samples.
 
     Attributes:
-        provenance: Where it came from.
-        near: Indices of the samples whose decision on the host is nearest to another, ascending.
-        drawn: Indices of those that were drawn by lot, ascending; all samples where all were run.
-        arrays: Output by name, one row for each of :attr:`samples`; fewer where the execution failed on the way.
+        provenance: Origin of the measurement.
+        near: Indices of the samples with the narrowest decisions on the host, ascending.
+        drawn: Indices of the samples drawn at random, ascending; all samples if all were run.
+        arrays: Outputs by name, one row per index in :attr:`samples`; fewer rows if the execution failed midway.
         failure: Why the file could not be loaded or run there, or an empty string.
-        signal: Signal that ended the process, where one did.
+        signal: Number of the signal that ended the process, or ``None``.
         next_step: What to do about the failure.
     """
 
@@ -77,22 +77,22 @@ class Execution:
 
     @property
     def samples(self) -> tuple[int, ...]:
-        """Indices of all samples, in the order of the rows."""
+        """Indices of all samples, in row order."""
         return tuple(sorted(self.near + self.drawn))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GoldenFacts:
-    """What is known of the golden set without a model.
+    """Facts of the golden set that need no model.
 
     Attributes:
         digest: Digest of the whole set.
-        ids: One name a sample, in order.
+        ids: Name of each sample, in order.
         classes: Names of the classes.
-        labels: int64 [n] index into ``classes``, or ``None`` for an unlabelled set.
-        clusters: One text a sample, equal for samples that belong together, or ``None``.
-        columns: What else the table of labels says, by column, one text a sample; empty for tensors. The digest does
-            not cover it: no verdict rests on it.
+        labels: int64 [n], indices into ``classes``; ``None`` for an unlabelled set.
+        clusters: Cluster name of each sample; ``None`` if the contract names no clusters.
+        columns: Other columns of the label table, one text per sample; empty for tensors. The digest does not cover
+            them, because no verdict depends on them.
     """
 
     digest: str
@@ -104,15 +104,15 @@ class GoldenFacts:
 
 
 class ArrayDigest(BaseModel):
-    """One output of a variant over the golden set.
+    """Digest of one output of a variant for the golden set.
 
     Attributes:
         output: Name of the output.
-        dtype: Element type, as numpy spells it.
+        dtype: Element type, in numpy's spelling.
         shape: Extents, samples first.
-        digest: Digest of all values, little-endian; equal only where every bit is.
-        decisions: For a table of scores, the place of the best one, one number a sample, separated by blanks; else
-            empty. Where a score is no number, ``-``.
+        digest: Digest of all values in little-endian order. Equal digests mean equal bits.
+        decisions: For scores [n, classes], the index of the highest score per sample, separated by spaces; ``-`` if a
+            score is not finite. Empty for other outputs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -125,7 +125,7 @@ class ArrayDigest(BaseModel):
 
 
 def answers_of(outputs: Outputs) -> tuple[ArrayDigest, ...]:
-    """Say of each output what two runs are compared by."""
+    """Digest each output, so that records of two runs can be compared without the arrays."""
     return tuple(
         ArrayDigest(
             output=name,

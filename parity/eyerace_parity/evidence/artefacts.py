@@ -1,4 +1,4 @@
-"""What a file says of itself, how big it is, and what it was made from: read without running it."""
+"""Evidence from a file that is not run: its graph, its size and its lineage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from eyerace_parity.evidence.base import Fact, Provenance
 
 
 class PortFact(Fact):
-    """An input or output as the artefact itself declares it; an axis is an extent, a name, or ``?`` if unnamed."""
+    """An input or output as the artefact declares it. An axis is an extent, a name, or ``?`` if unnamed."""
 
     name: str
     dtype: str
@@ -14,14 +14,14 @@ class PortFact(Fact):
 
 
 class OperatorSignature(Fact):
-    """An operator as a file uses it: what a runtime must have a kernel for.
+    """An operator with its types, for which a runtime needs a kernel.
 
     Attributes:
         operator: ``domain::operator``.
         opset: Version of its domain.
-        inputs: Element type of each input; empty for one that is left out, ``?`` for one that cannot be inferred.
-        outputs: The same of each output.
-        count: Nodes that are used so.
+        inputs: Element type of each input; empty for an omitted input, ``?`` if it cannot be inferred.
+        outputs: Element type of each output, in the same form.
+        count: Number of nodes with this signature.
     """
 
     operator: str
@@ -32,13 +32,13 @@ class OperatorSignature(Fact):
 
 
 class LayerSize(Fact):
-    """What an operator's stored tensors take: its weight, its bias, and the scales of both.
+    """Size of an operator's stored tensors: its weight, its bias, and their scales.
 
     Attributes:
-        name: Name of the operator's node, or of the tensor where no operator uses it.
+        name: Name of the operator's node, or of the tensor if no operator uses it.
         operator: The operator, or an empty string.
-        bytes: All of them together.
-        dtype: Element type of the largest.
+        bytes: Total size in bytes.
+        dtype: Element type of the largest tensor.
     """
 
     name: str
@@ -48,28 +48,28 @@ class LayerSize(Fact):
 
 
 class Graph(Fact):
-    """What an ONNX file says of itself, read without running it.
+    """Contents of an ONNX file, read without running it.
 
     Attributes:
-        provenance: Where it came from.
-        failure: Why the file could not be read; everything else is then empty.
-        checker: What ``onnx.checker`` found wrong, or an empty string.
+        provenance: Origin of the measurement.
+        failure: Why the file could not be read; all other fields are then empty.
+        checker: Error of ``onnx.checker``, or an empty string.
         ir_version: ONNX IR version.
-        opsets: Version by imported domain; ``ai.onnx`` for the default one.
-        operators: Number of nodes by ``domain::operator``, subgraphs and functions included.
-        signatures: The operators once more, functions written out, each with its opset and the types around it.
+        opsets: Version by imported domain; ``ai.onnx`` is the default domain.
+        operators: Number of nodes by ``domain::operator``, including subgraphs and functions.
+        signatures: Operators with opset and types, functions expanded.
         function_opsets: Version by imported domain, by ``domain::function``.
-        unused_domains: Imported domains of which no node is.
+        unused_domains: Imported domains without a node.
         inputs: Declared inputs that are not initialisers.
         outputs: Declared outputs.
         external: Locations of external data, as the file names them.
-        external_outside: Those that lead outside the bundle's folder.
-        training_nodes: Names of nodes left in training mode.
-        weights: Elements of all weights (initialisers and constants that feed matrix operators).
-        weights_integer: Those held in 8-bit integers or fewer.
-        macs: Multiply-accumulates of one sample in convolutions and matrix products; 0 if shapes are unknown.
-        macs_integer: Those done on integers, or wrapped in QuantizeLinear/DequantizeLinear on both operands.
-        layers: What the largest layers take of the file, the largest first.
+        external_outside: Locations outside the bundle's folder.
+        training_nodes: Names of nodes in training mode.
+        weights: Number of weight elements (initialisers and constants that feed matrix operators).
+        weights_integer: Number of weight elements stored in integers of at most 8 bits.
+        macs: Multiply-accumulates per sample in convolutions and matrix products; 0 if shapes are unknown.
+        macs_integer: Multiply-accumulates on integers, or with QuantizeLinear/DequantizeLinear on both operands.
+        layers: Sizes of the largest layers, the largest first.
         layers_rest: Bytes of all other stored tensors.
         metadata: The file's metadata properties.
     """
@@ -98,12 +98,12 @@ class Graph(Fact):
 
 
 class Files(Fact):
-    """How big an artefact is.
+    """Size of an artefact.
 
     Attributes:
-        provenance: Where it came from.
-        bytes: The file with its external data.
-        deflated: The same after deflate at level 6, as a store packs it for download.
+        provenance: Origin of the measurement.
+        bytes: Bytes of the file with its external data.
+        deflated: Bytes after deflate at level 6, which approximates the download size in an app store.
     """
 
     provenance: Provenance
@@ -112,12 +112,12 @@ class Files(Fact):
 
 
 class Lineage(Fact):
-    """What an artefact says it was made from, beside what it would be made from now.
+    """Sources and tools that an artefact states, and those that a build would use now.
 
     Attributes:
-        provenance: Where it came from.
-        stamped: Lineage that the artefact carries, empty if it carries none; keys as in ``current``.
-        current: ``source`` (digest of what it is made from), ``recipe`` (digest), and ``tool.NAME`` versions.
+        provenance: Origin of the measurement.
+        stamped: Lineage stored in the artefact, with the keys of ``current``; empty if there is none.
+        current: ``source`` (digest of the source), ``recipe`` (digest), and ``tool.NAME`` versions.
     """
 
     provenance: Provenance

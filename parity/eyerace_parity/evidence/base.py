@@ -1,4 +1,4 @@
-"""What all evidence is made of: where it came from, what is asked for, and the base of what is made of numbers."""
+"""Base types of evidence: facts, provenance and needs."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ E = TypeVar("E")
 
 
 class Fact(BaseModel):
-    """Base of evidence that is made of numbers."""
+    """Base of evidence that consists of numbers and texts, without arrays."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class Provenance(Fact):
-    """Where a measurement came from: everything that could have changed it.
+    """Origin of a measurement: everything that can change it.
 
     Attributes:
-        variant: The variant that was measured.
-        target: Where it was executed.
-        artefact: Digest of the artefact (and of the factory's source for torch).
-        golden: Digest of the golden set, where it was used.
-        preprocess: Digest of the preprocessing profile, where it was used.
+        variant: The measured variant.
+        target: The target that executed it.
+        artefact: Digest of the artefact (for torch also of the factory's source).
+        golden: Digest of the golden set, if it was used.
+        preprocess: Digest of the preprocessing profile, if it was used.
         runtime: Name and version of the runtime, e.g. ``onnxruntime 1.32.0``.
-        machine: Fingerprint of the processor: architecture and instruction sets, no name.
-        settings: What else was set, in the order it was asked for.
-        cached: Whether the measurement was taken from the store.
+        machine: Fingerprint of the processor: architecture and instruction sets, no host name.
+        settings: Other settings, in the order in which they were requested.
+        cached: Whether the measurement comes from the cache.
     """
 
     variant: str
@@ -49,20 +49,20 @@ class Provenance(Fact):
 
 
 WORDS: Final[dict[type[Any], str]] = {}
-"""What each registered kind is called in messages; :mod:`eyerace_parity.evidence.registry` fills it."""
+"""Name of each registered kind in messages. :mod:`eyerace_parity.evidence.registry` fills it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need(Generic[E]):
-    """A demand for one piece of evidence.
+    """A request for one piece of evidence.
 
     Attributes:
         kind: Type of the evidence.
         variant: Variant to measure; empty for the golden set's own facts.
-        target: Where to execute it.
-        versus: Variant to interleave with where times are taken; else the one to compare with.
-        baseline: Of the accepted release instead of the candidate; with ``versus``, the variant to interleave with is
-            the release's.
+        target: Target that executes it.
+        versus: For times, the variant to interleave with; otherwise the variant to compare with.
+        baseline: Whether the evidence is that of the accepted release. With ``versus``, only the other variant is the
+            release's.
     """
 
     kind: type[E]

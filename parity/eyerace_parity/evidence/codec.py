@@ -1,6 +1,6 @@
-"""Evidence as bytes: facts as JSON, arrays as ``.npz`` with their facts beside them. The store and the record use both.
+"""Encodes evidence for the cache and the record: facts as JSON, arrays as ``.npz`` together with their facts.
 
-Equal evidence gives equal bytes: an archive carries no time of day.
+Equal evidence gives equal bytes, because archives contain no timestamps.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 MAX_BYTES: Final = 4 << 30
-"""Most that evidence may hold once unpacked: no golden set has more answers, and a small file may claim any number."""
+"""Most bytes of decoded evidence. No golden set has more outputs, and a small archive can claim any size (zip bomb)."""
 
 _FACTS: Final = "facts.json"
 _NAMES: Final = "names"
 
 
 def encode(evidence: Any) -> bytes:
-    """Write evidence down: JSON in UTF-8 for facts, an ``.npz`` for a dataclass that holds arrays.
+    """Encode evidence: JSON in UTF-8 for facts, ``.npz`` for a dataclass with arrays.
 
-    The plain fields of a dataclass become JSON, each of its array fields a group of arrays.
+    Plain fields of a dataclass become JSON. Each array field becomes a group of arrays.
     """
     if isinstance(evidence, Fact):
         return evidence.model_dump_json().encode("utf-8")
@@ -46,7 +46,7 @@ def encode(evidence: Any) -> bytes:
     for name, form in _forms(kind).items():
         value = getattr(evidence, name)
         if name in empty and value == empty[name]:
-            continue  # a field that came later: without a value the bytes are those of before
+            continue  # such a field was added later; without a value the bytes must equal those of older versions
         if isinstance(form, TypeAdapter):
             facts[name] = _json(value) if isinstance(value, Provenance) else value
         elif form.mapping:
@@ -57,17 +57,17 @@ def encode(evidence: Any) -> bytes:
 
 
 def decode(kind: type[E], body: bytes) -> E:
-    """Read evidence of a kind back.
+    """Decode evidence of a kind.
 
     Raises:
-        RecordError: The bytes are not what :func:`encode` writes for this kind.
+        RecordError: The bytes are not an encoding of this kind.
     """
     try:
         if issubclass(kind, Fact):
             return kind.model_validate_json(body)
         facts, groups = _unpack(body)
         return kind(**_read_fields(kind, facts, groups))
-    except Exception as error:  # hostile bytes make their readers raise anything, even TokenError
+    except Exception as error:  # numpy parses headers as Python source, so damaged bytes raise even TokenError
         raise RecordError(f"these bytes are no {WORDS.get(kind, kind.__name__)}: {error}") from error
 
 
@@ -81,18 +81,18 @@ def _read_fields(kind: Any, facts: dict[str, Any], groups: dict[str, dict[str, A
 
 
 def _defaults(kind: Any) -> dict[str, Any]:
-    """What the fields hold that need not be written, by name."""
+    """Return the default values of the fields that may be omitted, by name."""
     return {field.name: field.default_factory() for field in fields(kind) if field.default_factory is not MISSING}
 
 
 @dataclass(frozen=True, slots=True)
 class _Arrays:
-    """A field that holds arrays.
+    """Form of a field with arrays.
 
     Attributes:
-        mapping: Whether it holds arrays by name, and not one.
-        dtype: Element type that a single array has, or ``None`` for any.
-        optional: Whether there may be no array.
+        mapping: Whether the field maps names to arrays, instead of holding one array.
+        dtype: Element type of a single array, or ``None`` for any.
+        optional: Whether the field may be ``None``.
     """
 
     mapping: bool
@@ -100,7 +100,7 @@ class _Arrays:
     optional: bool = False
 
     def read(self, name: str, group: dict[str, Array]) -> Any:
-        """The value of the field.
+        """Return the value of the field.
 
         Raises:
             KeyError: The array is missing.
@@ -114,7 +114,7 @@ class _Arrays:
 
 @cache
 def _forms(kind: Any) -> dict[str, _Arrays | TypeAdapter[Any]]:
-    """How each field of a dataclass is written, from its annotation; what that names must exist at run time."""
+    """Return the form of each field of a dataclass. It evaluates annotations, so their names must exist at run time."""
     if not is_dataclass(kind):
         message = f"{kind.__name__} is neither a Fact nor a dataclass"
         raise TypeError(message)
@@ -141,7 +141,7 @@ def _json(provenance: Provenance) -> dict[str, Any]:
 
 
 def _pack(facts: Mapping[str, Any], groups: Mapping[str, Mapping[str, Array]]) -> bytes:
-    """Write groups of arrays with their facts. Members are numbered: an output may have any name, a file may not."""
+    """Pack facts and groups of arrays. Members are numbered, because an output's name may be no valid file name."""
     names = {group: list(arrays) for group, arrays in groups.items()}
     members: dict[str, Array | bytes] = {
         _FACTS: json.dumps({**facts, _NAMES: names}, ensure_ascii=False).encode("utf-8")

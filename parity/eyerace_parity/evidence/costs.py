@@ -1,4 +1,4 @@
-"""What a file costs to load and to run: whether it lives, times, memory, instructions."""
+"""Evidence of costs: whether a file loads and runs, its times, its memory and its instructions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from eyerace_parity.evidence.base import Fact, Provenance
 
 
 class Preflight(Fact):
-    """A process of its own that loads the artefact and runs one golden sample: does it live.
+    """Result of loading the artefact and running one golden sample in a separate process.
 
-    It holds no times, so it is kept by content like any other evidence. A clause that only asks whether a file loads
-    and runs needs this; one that reads times or memory needs a :class:`Footprint`, which is measured in every run.
+    It contains no times, so the cache keeps it. Clauses that ask only whether a file loads and runs need a preflight.
+    Clauses on times or memory need a :class:`Footprint`, which is measured in every run.
 
     Attributes:
-        provenance: Where it came from.
-        failure: Why no session could be made or run, or an empty string.
-        signal: Signal that ended the process, where one did.
+        provenance: Origin of the measurement.
+        failure: Why no session could be created or run, or an empty string.
+        signal: Number of the signal that ended the process, or ``None``.
         inputs: Inputs as the session declares them.
         outputs: Outputs as the session declares them.
     """
@@ -30,15 +30,15 @@ class Preflight(Fact):
 
 
 class Footprint(Fact):
-    """A fresh process that loads the artefact from bytes and runs it: does it live, how long, how much memory.
+    """Times and memory of loading the artefact from bytes and running it once, in fresh processes.
 
     Attributes:
-        provenance: Where it came from.
-        failure: Why no session could be made or run, or an empty string.
-        signal: Signal that ended the process, where one did.
-        create_ms: Wall time of creating the session from bytes, once per process, one entry a process.
-        first_ms: Wall time of the first run after it.
-        peak_bytes: Peak resident memory above that of the process with the runtime imported and the file's bytes read.
+        provenance: Origin of the measurement.
+        failure: Why no session could be created or run, or an empty string.
+        signal: Number of the signal that ended the process, or ``None``.
+        create_ms: Wall time of creating the session from bytes, in ms, one entry per process.
+        first_ms: Wall time of the first run, in ms, one entry per process.
+        peak_bytes: Growth of peak resident memory, from the imported runtime with the file's bytes in memory.
         inputs: Inputs as the session declares them.
         outputs: Outputs as the session declares them.
     """
@@ -54,13 +54,13 @@ class Footprint(Fact):
 
 
 class Soak(Fact):
-    """What one process holds while it runs the artefact many times.
+    """Memory of one process that runs the artefact many times.
 
     Attributes:
-        provenance: Where it came from.
-        runs: Runs between the first reading and the last.
-        resident_bytes: Resident memory after each sample was run once and the process is warm, then after each of as
-            many equal parts of the runs as there are further readings.
+        provenance: Origin of the measurement.
+        runs: Number of runs between the first and the last reading.
+        resident_bytes: Resident memory in bytes. The first reading follows a warm-up with each sample; the others
+            follow at equal numbers of runs.
     """
 
     provenance: Provenance
@@ -69,11 +69,11 @@ class Soak(Fact):
 
 
 class Series(Fact):
-    """Times of one variant, in the order they were taken; no run is ever dropped.
+    """Times of one variant in order of measurement. No run is dropped.
 
     Attributes:
-        wall_ms: Wall time of each run.
-        cpu_ms: Process CPU time of each run, over all threads.
+        wall_ms: Wall time of each run, in ms.
+        cpu_ms: Process CPU time of each run over all threads, in ms.
     """
 
     wall_ms: tuple[float, ...]
@@ -81,17 +81,17 @@ class Series(Fact):
 
 
 class Disturbance(Fact):
-    """What else happened on the machine while times were taken; ``None`` for what the system does not count.
+    """System noise during a timing; ``None`` for values that the system does not report.
 
     Attributes:
-        seconds: How long it was watched.
-        cores: Processors of the machine.
-        others: Processors that other processes kept busy, on average.
-        steal: Share of the machine's time that its host gave to others.
-        throttled: Periods in which the process's control group was held back.
-        thermal: Times that a processor was slowed down for its heat.
-        slowest_mhz: Least clock of the fastest processor, over all looks at it.
-        fastest_mhz: Its highest.
+        seconds: Duration of the observation in seconds.
+        cores: Number of processors.
+        others: Average number of processors that other processes used.
+        steal: Share of CPU time that the hypervisor gave to other guests.
+        throttled: Periods in which the process's control group was throttled.
+        thermal: Number of thermal throttling events.
+        slowest_mhz: Lowest clock of the fastest processor, over all readings.
+        fastest_mhz: Highest clock of the fastest processor, over all readings.
     """
 
     seconds: float
@@ -105,20 +105,20 @@ class Disturbance(Fact):
 
 
 class Timing(Fact):
-    """Times of a variant and, interleaved in the same run, of the variant that it is compared to.
+    """Times of a variant and, interleaved, of the variant that it is compared with.
 
     Attributes:
-        provenance: Where it came from.
+        provenance: Origin of the measurement.
         threads: Intra-op threads.
-        first_wall_ms: The first run, apart.
+        first_wall_ms: Wall time of the first run, in ms. It is not part of ``runs``.
         runs: The steady runs.
         versus: Name of the other variant, or an empty string.
-        versus_runs: Its steady runs, one after each of ``runs``.
-        preprocess: Times of preprocessing one sample; empty for a tensor set.
+        versus_runs: Steady runs of the other variant, one after each of ``runs``.
+        preprocess: Times of preprocessing one sample; ``None`` for a tensor set.
         postprocess: Times of turning one answer into a decision.
-        load_average: One-minute load average when the measurement began, or ``None`` where the system has none.
-        ended: Why the runs ended: all that the contract asks of them was proven, or a cap was reached.
-        disturbance: What disturbed the machine meanwhile, or ``None`` where the system does not tell.
+        load_average: One-minute load average at the start, or ``None`` on systems without one.
+        ended: Why the runs ended: all questions were proven, or a limit on runs or seconds was reached.
+        disturbance: System noise during the measurement, or ``None`` if the system does not report it.
     """
 
     provenance: Provenance
@@ -135,20 +135,20 @@ class Timing(Fact):
 
 
 class PeerTiming(Fact):
-    """Times of a variant in the run's own ONNX Runtime and, in turns with it, in that of another Python.
+    """Times of a variant in the run's own ONNX Runtime and, interleaved, in that of another Python.
 
     Attributes:
-        provenance: Where it came from.
+        provenance: Origin of the measurement.
         threads: Intra-op threads.
         runtime: Version of the run's own runtime.
-        runs: Its steady runs.
+        runs: Steady runs in the run's own runtime.
         peer_runtime: Version of the other runtime.
-        peer_python: Version of the Python that has it.
-        peer_runs: Its steady runs, as many, a few after a few of ``runs``.
-        load_average: One-minute load average when the measurement began, or ``None`` where the system has none.
-        peak_bytes: Growth of resident memory of the process of ``runs`` by its session and one run, or ``None`` where
-            the system does not tell.
-        peer_peak_bytes: The same of the process of ``peer_runs``.
+        peer_python: Version of the other Python.
+        peer_runs: Steady runs in the other runtime, as many as ``runs``, interleaved in small groups.
+        load_average: One-minute load average at the start, or ``None`` on systems without one.
+        peak_bytes: Growth of resident memory by the session and one run in the process of ``runs``, or ``None`` if the
+            system does not report it.
+        peer_peak_bytes: The same for the process of ``peer_runs``.
     """
 
     provenance: Provenance
@@ -164,17 +164,17 @@ class PeerTiming(Fact):
 
 
 class InstructionCounts(Fact):
-    """Instructions that an emulated processor executed for a variant: a proxy of its cost, never a time.
+    """Instructions that an emulated processor executes for a variant. They approximate cost and are not a time.
 
     Attributes:
-        provenance: Where it came from; its target is the processor.
-        load: Of making a session, once per session.
-        first: Of its first run, once per session.
-        steady: Of its later runs, one session after the other.
-        unavailable: Why nothing can be counted on this machine, or an empty string.
+        provenance: Origin of the measurement; its target is the processor.
+        load: Instructions to create a session, one entry per session.
+        first: Instructions of the first run, one entry per session.
+        steady: Instructions of each later run, session by session.
+        unavailable: Why this machine cannot count instructions, or an empty string.
         failure: Why the file could not be loaded or run there, or an empty string.
-        signal: Signal that ended the process, where one did.
-        next_step: What to do about either.
+        signal: Number of the signal that ended the process, or ``None``.
+        next_step: What to do about ``unavailable`` or ``failure``.
     """
 
     provenance: Provenance

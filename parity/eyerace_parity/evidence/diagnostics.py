@@ -1,4 +1,4 @@
-"""Evidence that is gathered only when a clause is broken, to find out why: experiments and comparisons of weights."""
+"""Evidence for the causes of a broken clause: experiments and weight comparisons. Measured only when one is broken."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from eyerace_parity.evidence.base import Fact, Provenance
 
 
 class PreparationTrial(Fact):
-    """What a variant answers to a few golden samples that are prepared in another way.
+    """Answers of a variant to a few golden samples with another preprocessing.
 
     Attributes:
-        prepared: How they are prepared, in words that end a sentence; empty for the way that the contract states.
-        decisions: Class decided for each sample; empty where the output decides for none.
-        apart: Root mean square difference from the reference's answers to the samples as the contract states them;
+        prepared: The preprocessing, in words that end a sentence; empty for the contract's own.
+        decisions: Class index decided for each sample; empty if the output makes no decision.
+        apart: Root mean square (RMS) difference from the reference's answers with the contract's preprocessing;
             ``None`` without a reference.
     """
 
@@ -21,13 +21,13 @@ class PreparationTrial(Fact):
 
 
 class PreparationTrials(Fact):
-    """The usual mistakes of preprocessing, each made or unmade on purpose.
+    """Experiments with the usual preprocessing mistakes.
 
     Attributes:
-        provenance: Where it came from.
+        provenance: Origin of the measurement.
         samples: Indices of the golden samples.
-        size: Root mean square of the reference's answers; ``None`` without a reference.
-        trials: The first as the contract states it.
+        size: RMS of the reference's answers; ``None`` without a reference.
+        trials: One trial per preprocessing; the first is the contract's own.
     """
 
     provenance: Provenance
@@ -37,26 +37,26 @@ class PreparationTrials(Fact):
 
 
 class LayerPair(Fact):
-    """One convolution or matrix product in a variant and in its reference, its stored integers read as numbers.
+    """One convolution or matrix product in a variant and in its reference. Stored integers are dequantised.
 
     Attributes:
-        name: Name of its node.
-        error: Difference of the weights, as a share of the reference's size (Euclidean norms).
-        factor: The number that the reference's weights are best multiplied by to become the variant's.
-        residual: What then remains of ``error``.
-        by_channel: What remains of it where each output channel has a factor of its own.
-        off: Output channels, at most a tenth of them or one, that bear nine tenths of the squared difference; at most
-            five are named.
-        zeroed: Output channels that are all zero here and not there; at most five.
-        not_finite: Weights that are NaN or infinite.
-        odd: Where a single weight differs as if a bit had flipped, in words; or an empty text.
-        half: Whether the weights are the reference's, rounded to float16, and not all exact.
-        reordered: Whether the weights are the reference's with their output channels in another order.
-        unsigned: Whether they are the reference's without their signs.
-        bias_error: As ``error``, of the bias; ``None`` where either has none.
-        bias_lost: Whether the bias is all zero here and not there.
-        step: Greatest common divisor of the stored integers; 0 for weights in float.
-        scales: How many scales they have; 0 for weights in float.
+        name: Name of the node.
+        error: Relative difference of the weights, ‖variant - reference‖ / ‖reference‖ (Euclidean norms).
+        factor: Least-squares factor from the reference's weights to the variant's.
+        residual: ``error`` after scaling by ``factor``.
+        by_channel: ``error`` after scaling each output channel by its own factor.
+        off: Output channels with nine tenths of the squared difference, if they are at most a tenth of all channels or
+            one; at most five are listed.
+        zeroed: Output channels that are all zero only in the variant; at most five.
+        not_finite: Number of weights that are NaN or infinite.
+        odd: In words, the one weight that differs as if a bit had flipped; or an empty string.
+        half: Whether the weights are the reference's rounded to float16, and not all exact.
+        reordered: Whether the weights are the reference's with permuted output channels.
+        unsigned: Whether the weights are the reference's without their signs.
+        bias_error: Relative difference of the bias; ``None`` if either has no bias.
+        bias_lost: Whether the bias is all zero only in the variant.
+        step: Greatest common divisor of the stored integers; 0 for float weights.
+        scales: Number of scales; 0 for float weights.
     """
 
     name: str
@@ -78,14 +78,14 @@ class LayerPair(Fact):
 
 
 class ValueRange(Fact):
-    """The range that an activation is quantised for, beside what the reference's takes on a few golden samples.
+    """Quantisation range of an activation, and the range of the reference's values on a few golden samples.
 
     Attributes:
         name: Name of the tensor.
-        low: Least number that its integers stand for.
-        high: Greatest.
-        seen_low: Least number that was seen.
-        seen_high: Greatest.
+        low: Smallest representable value.
+        high: Largest representable value.
+        seen_low: Smallest observed value.
+        seen_high: Largest observed value.
     """
 
     name: str
@@ -96,16 +96,16 @@ class ValueRange(Fact):
 
 
 class Weights(Fact):
-    """An ONNX variant's layers beside those of its reference.
+    """Comparison of an ONNX variant's layers with those of its reference.
 
     Attributes:
-        provenance: Where it came from.
-        against: What it is compared to, in words.
-        failure: Why it could not be compared; everything else is then empty.
-        layers: In the order of the graph.
-        spans: Ranges of quantised activations, in the order of the graph.
-        unscaled: Tensors whose scale is no positive number, in words.
-        mismatched: Tensors that are read back with another zero point or scale than they were written with, in words.
+        provenance: Origin of the measurement.
+        against: The reference, in words.
+        failure: Why the comparison failed; all other fields are then empty.
+        layers: Layers in graph order.
+        spans: Ranges of quantised activations in graph order.
+        unscaled: Tensors whose scale is not positive and finite, in words.
+        mismatched: Tensors whose QuantizeLinear and DequantizeLinear differ in zero point or scale, in words.
     """
 
     provenance: Provenance
@@ -118,11 +118,11 @@ class Weights(Fact):
 
 
 class LayerGain(Fact):
-    """One layer that computes in float while all others stay as they are.
+    """Accuracy with one layer in float and all others unchanged.
 
     Attributes:
-        name: Name of its node.
-        decibels: How near the answers then come to those of the file that was quantised, in dB.
+        name: Name of the node.
+        decibels: SQNR of the answers against those of the file before quantisation, in dB.
     """
 
     name: str
@@ -130,19 +130,19 @@ class LayerGain(Fact):
 
 
 class Sensitivity(Fact):
-    """What single layers of a quantised file cost.
+    """Quantisation loss of single layers.
 
     Attributes:
-        provenance: Where it came from.
+        provenance: Origin of the measurement.
         samples: Indices of the golden samples.
-        layers: How many layers read integers.
-        decibels: How near the file's answers come to those of the file that was quantised, in dB.
-        remade: What a file reaches that the recipe makes now; ``None`` where the file is near enough to be one.
-        tried: How many layers were tried in float; none where the file is near, or not what its recipe makes.
-        worst: The layers that cost most, the worst first.
-        together: What is reached with all of these in float, in dB; ``None`` where none was tried.
-        made: What a file reaches that its recipe made with them excluded; ``None`` where that was not worth it.
-        more_bytes: How much bigger that file is.
+        layers: Number of quantised layers.
+        decibels: SQNR of the file's answers against those of the file before quantisation, in dB.
+        remade: SQNR of a new build by the recipe, in dB; ``None`` if the file's own SQNR needs no such test.
+        tried: Number of layers tried in float; 0 if the file loses little, or is not what its recipe makes.
+        worst: Layers with the largest gain in float, the largest first.
+        together: SQNR with all layers of ``worst`` in float, in dB; ``None`` if none was tried.
+        made: SQNR of a build by the recipe that excludes them, in dB; ``None`` if that was not worth it.
+        more_bytes: Additional bytes of that build.
     """
 
     provenance: Provenance

@@ -1,4 +1,4 @@
-"""Samples on which two variants decide differently, and those of them that the bundle knows."""
+"""Evidence of flips (samples that two variants decide differently) and of accepted flips."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from eyerace_parity.evidence.base import Fact, Provenance
 
 
 class Flip(Fact):
-    """A sample on which two variants decide differently.
+    """A sample that two variants decide differently.
 
     Attributes:
-        id: The sample.
-        label: Its class; empty in a set without labels.
-        decision: What the candidate decides.
-        other: What the other one decides.
-        kind: Who was right: ``harmed`` (right→wrong), ``mended`` (wrong→right), ``moved`` (wrong→wrong), or
-            ``unlabelled``.
-        margin: The candidate's score of its own decision less its score of the other's; a narrow one is nearly a tie.
-        other_margin: The other's score of its own decision less its score of the candidate's.
-        capture: What the table of labels says of the photograph, by column.
+        id: Name of the sample.
+        label: Its class; empty in an unlabelled set.
+        decision: The candidate's decision.
+        other: The other variant's decision.
+        kind: ``harmed`` (right→wrong), ``mended`` (wrong→right), ``moved`` (wrong→wrong), or ``unlabelled``.
+        margin: The candidate's score of its own decision minus its score of the other's. Near 0, it is almost a tie.
+        other_margin: The other variant's score of its own decision minus its score of the candidate's.
+        capture: Other columns of the label table for this photograph, by name.
     """
 
     id: str
@@ -37,17 +36,17 @@ class Flip(Fact):
 
 
 class FlipLedger(Fact):
-    """Every sample on which two variants decide differently, reckoned from what both answered.
+    """All samples that two variants decide differently, computed from their answers.
 
     Attributes:
-        provenance: Where the candidate's answers came from; its settings name the other's evidence.
-        failure: Why decisions could not be compared; everything else is then empty.
-        samples: Samples that both answered.
-        total: How many flipped.
-        harmed: How many of them the other decided rightly and the candidate wrongly.
-        mended: How many the other way round.
-        moved: How many both decide wrongly.
-        rows: The flips, the harmful first, each kind in the set's order; no more than a record can carry.
+        provenance: Origin of the candidate's answers; its settings name the other variant's evidence.
+        failure: Why decisions could not be compared; all other fields are then empty.
+        samples: Number of samples that both answered.
+        total: Number of flips.
+        harmed: Number of flips from right to wrong.
+        mended: Number of flips from wrong to right.
+        moved: Number of flips between wrong decisions.
+        rows: The flips, harmed ones first, each kind in the set's order. Their number is limited for the record.
     """
 
     provenance: Provenance
@@ -61,13 +60,13 @@ class FlipLedger(Fact):
 
 
 class KnownFlips(Fact):
-    """The flips that the bundle says are known, and the day on which that is read.
+    """Contents of the bundle's accepted-flips file, and the date of reading.
 
     Attributes:
-        provenance: Which file.
+        provenance: Identifies the file.
         failure: Why the file could not be read; there are then no entries.
-        today: The day, ISO 8601: an acceptance has an end.
-        entries: What the file says; empty where there is no file.
+        today: Date of reading, ISO 8601. Accepted flips expire.
+        entries: Entries of the file; empty without a file.
     """
 
     provenance: Provenance
@@ -77,30 +76,30 @@ class KnownFlips(Fact):
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-"""A text that a person has written."""
+"""A text for readers."""
 
 VariantName = Annotated[
     str,
     StringConstraints(pattern=NAME.pattern, max_length=NAME_LENGTH),
     Field(description=NAME_IN_WORDS),
 ]
-"""A name that a contract can give a variant."""
+"""A valid name of a variant."""
 
 
 BASELINE = "baseline"
-"""Stands for the accepted release where a flip says against which variant it was found."""
+"""Name of the accepted release in :attr:`AcceptedFlip.against`."""
 
 
 class AcceptedFlip(Fact):
-    """A flip that somebody has looked at and accepted.
+    """A flip that a person has reviewed and accepted.
 
     Attributes:
-        id: The sample.
-        variant: The variant that decides otherwise.
+        id: Name of the sample.
+        variant: The variant with the other decision.
         against: The variant that it differs from, or ``baseline`` for the accepted release.
-        decision: What it is accepted to decide; any other decision is a new flip. Empty for any.
-        reason: Why it is accepted.
-        expires: The last day on which it is.
+        decision: The accepted decision; any other decision is a new flip. Empty accepts every decision.
+        reason: Why the flip is accepted.
+        expires: Last day of the acceptance.
     """
 
     id: Text

@@ -1,4 +1,4 @@
-"""Packed arrays, numpy's ``.npz`` files: written repeatably; read by sizes first, contents later, pickles never."""
+"""Reads and writes numpy's ``.npz`` files. Writing is reproducible. Reading checks sizes first and refuses pickles."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
 
 SUFFIX: Final = ".npy"
-"""How the name of a member ends that holds an array."""
+"""Suffix of archive members that are arrays."""
 
 NEXT_STEP: Final = "write the file again with numpy.savez"
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The time that every member bears: equal arrays give equal bytes on every day."""
+"""Modification time of every member, the earliest that ZIP can store. With it equal arrays always give equal bytes."""
 
 _UNIX: Final = 3
-"""The system that every member is said to be made on."""
+"""Creating system of every member (ZIP's ``version made by``). :mod:`zipfile` would write the current one."""
 
-_LEVEL: Final = 9
+_LEVEL: Final = 9  # smallest file: archives are written once and read often
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An array as its header states it.
+    """Type and shape of an array, from its header.
 
     Attributes:
         shape: Extents, samples first.
@@ -48,16 +48,16 @@ class Member:
 
 
 Archive: TypeAlias = dict[str, Member]
-"""The arrays of a file by name."""
+"""Headers of a file's arrays, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Most bytes that an archive may hold once decompressed: a small file may claim any number.
+    """Limit on the decompressed size of an archive, against zip bombs.
 
     Attributes:
-        max_bytes: The number.
-        name: The setting that it stands for; empty where nothing sets it.
+        max_bytes: Most bytes after decompression.
+        name: Name of the setting with this limit; empty if there is none.
     """
 
     max_bytes: int
@@ -65,11 +65,11 @@ class Bound:
 
 
 def pack(members: Mapping[str, Array | bytes], *, compress: bool = False) -> bytes:
-    """Write an archive; equal members give equal bytes, on every system and at any time.
+    """Write an archive. Equal members give equal bytes on every system and at any time.
 
     Args:
-        members: By name, in order: bytes, or arrays, whose names end in :data:`SUFFIX`.
-        compress: Whether they are compressed.
+        members: Bytes or arrays by name, in order. Names of arrays end in :data:`SUFFIX`.
+        compress: Whether to compress the members.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -82,7 +82,7 @@ def pack(members: Mapping[str, Array | bytes], *, compress: bool = False) -> byt
             elif isinstance(content, bytes):
                 archive.writestr(info, content)
             else:
-                # Straight into the archive: outputs may take gigabytes, and a copy of them would as well.
+                # Write directly into the archive, without a copy: outputs may take gigabytes.
                 with archive.open(info, "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.asarray(content), allow_pickle=False)
     return buffer.getvalue()
@@ -97,18 +97,18 @@ def _bytes(content: Array | bytes) -> bytes:
 
 
 def unpack(content: bytes, place: str, bound: Bound) -> tuple[dict[str, bytes], dict[str, Array]]:
-    """Read all that :func:`pack` wrote.
+    """Read an archive that :func:`pack` wrote.
 
     Args:
         content: The file's bytes.
-        place: The file, for messages.
-        bound: Most that it may hold once decompressed.
+        place: Name of the file for messages.
+        bound: Limit on the decompressed size.
 
     Returns:
-        Members that are bytes, and arrays, each by the name of its member.
+        Members that are bytes, and arrays, both by member name.
 
     Raises:
-        MeasurementError: It is torn, foreign, too large, or holds pickled objects.
+        MeasurementError: The archive is damaged, of another format, too large, or contains pickled objects.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -128,18 +128,18 @@ def unpack(content: bytes, place: str, bound: Bound) -> tuple[dict[str, bytes], 
 
 
 def read_headers(content: bytes, place: str, bound: Bound) -> Archive:
-    """Read the headers of all arrays, and make sure that each array is as large as its header says.
+    """Read the headers of all arrays, and check each member's size against its header.
 
     Args:
         content: The file's bytes.
-        place: The file, for messages.
-        bound: Most that it may hold once decompressed.
+        place: Name of the file for messages.
+        bound: Limit on the decompressed size.
 
     Returns:
         Shape and type of every array, by name.
 
     Raises:
-        MeasurementError: The file is torn, foreign, too large, or holds pickled objects.
+        MeasurementError: The file is damaged, of another format, too large, or contains pickled objects.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -152,10 +152,10 @@ def read_headers(content: bytes, place: str, bound: Bound) -> Archive:
 
 
 def read_arrays(content: bytes, place: str, names: Iterable[str]) -> dict[str, Array]:
-    """Read some arrays of a file whose headers :func:`read_headers` has checked.
+    """Read arrays of a file whose headers :func:`read_headers` has checked.
 
     Raises:
-        MeasurementError: The contents are torn.
+        MeasurementError: The contents are damaged.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -168,7 +168,7 @@ def read_arrays(content: bytes, place: str, names: Iterable[str]) -> dict[str, A
 def _array(archive: zipfile.ZipFile, name: str) -> Array:
     with archive.open(name) as file:
         array: Array = np.lib.format.read_array(file, allow_pickle=False)
-        file.read(1)  # the checksum is looked at where the member ends
+        file.read(1)  # zipfile verifies the checksum only at the end of the member
         return array
 
 
@@ -177,7 +177,7 @@ def _torn(reason: str, error: Exception) -> MeasurementError:
 
 
 def _directory(archive: zipfile.ZipFile, place: str, bound: Bound) -> Sequence[zipfile.ZipInfo]:
-    """Hold what the archive's directory says against the bounds."""
+    """List the archive's members, and check their sizes against the limit and their names for duplicates."""
     members = archive.infolist()
     total = sum(member.file_size for member in members)
     if total > bound.max_bytes:
@@ -190,7 +190,7 @@ def _directory(archive: zipfile.ZipFile, place: str, bound: Bound) -> Sequence[z
 
 
 def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str) -> Member:
-    """Read one array's header; its data is not touched."""
+    """Read the header of one array, without its data."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     where = f"{place}: {member.filename}"
     with archive.open(member) as file:

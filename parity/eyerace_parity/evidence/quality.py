@@ -1,4 +1,4 @@
-"""Derived facts: computed from other evidence, so that a record holds them, reports show them and clauses can ask."""
+"""Derived evidence: computed from other evidence, for the record, the reports and the clauses."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Literal
 from eyerace_parity.evidence.base import Fact, Provenance
 
 ChangeOfDecision = Literal["same", "harmed", "mended", "moved", "unlabelled"]
-"""How two decisions about a sample differ: not at all, or as in :class:`~eyerace_parity.evidence.flips.Flip`."""
+"""Relation of two decisions about a sample: equal, or a kind of :class:`~eyerace_parity.evidence.flips.Flip`."""
 
 
 class ClassF1(Fact):
     """F1 of one class.
 
     Attributes:
-        name: The class.
+        name: Name of the class.
         value: Its F1; ``None`` for a class that is neither labelled nor decided.
-        low: One-sided lower bound of the true F1; ``None`` where there is no value, or there are too many classes to
-            bound each.
-        high: One-sided upper bound.
-        demanded: The F1 that the contract demands of the class, where it does.
+        low: One-sided lower bound of the true F1; ``None`` without a value, or if there are too many classes to bound
+            each.
+        high: One-sided upper bound; ``None`` as for ``low``.
+        demanded: The contract's floor for this class, or ``None``.
     """
 
     name: str
@@ -30,15 +30,15 @@ class ClassF1(Fact):
 
 
 class Quality(Fact):
-    """How well a variant decides the labelled golden set.
+    """Quality of a variant's decisions on the labelled golden set.
 
     Attributes:
-        provenance: Where the variant's answers came from; its settings name the inputs.
-        samples: Labelled samples.
-        confidence: Of each bound alone.
-        confusion: Counts by label (row) and decision (column), in the order of ``by_class``.
-        macro_f1: Mean F1 of the classes; ``None`` where a class is neither labelled nor decided.
-        accuracy: Share of right decisions.
+        provenance: Origin of the variant's answers; its settings name the inputs.
+        samples: Number of labelled samples.
+        confidence: Confidence of each bound alone.
+        confusion: Confusion matrix: rows are labels, columns are decisions, in the order of ``by_class``.
+        macro_f1: Mean F1 of the classes; ``None`` if a class is neither labelled nor decided.
+        accuracy: Share of right decisions, 0 to 1.
         by_class: F1 of every class, in the contract's order.
     """
 
@@ -52,16 +52,16 @@ class Quality(Fact):
 
 
 class Slice(Fact):
-    """The samples whose value of a column lies in one part of its range.
+    """Samples whose value in a column lies in one part of the column's range.
 
     Attributes:
-        column: Column of the table of labels.
-        part: Number of the part, from the least values (0) to the greatest.
-        middle: Median value of the column in this part.
-        samples: Samples in it.
-        f1: Macro-F1 of the classes that occur in it.
-        low: One-sided lower bound of the true F1; ``None`` where fewer than two classes occur.
-        high: One-sided upper bound.
+        column: Column of the label table.
+        part: Index of the part, from the smallest values (0) to the largest.
+        middle: Median of the column in this part.
+        samples: Number of samples in this part.
+        f1: Macro-F1 over the classes that occur in this part.
+        low: One-sided lower bound of the true F1; ``None`` if fewer than two classes occur.
+        high: One-sided upper bound; ``None`` as for ``low``.
     """
 
     column: str
@@ -74,12 +74,12 @@ class Slice(Fact):
 
 
 class Slices(Fact):
-    """F1 of a variant by what the table of labels says of each sample.
+    """F1 of a variant by the numeric columns of the label table.
 
     Attributes:
-        provenance: Where the variant's answers came from.
-        confidence: Of each bound alone.
-        slices: Column by column, part by part; empty where no column holds numbers that differ enough.
+        provenance: Origin of the variant's answers.
+        confidence: Confidence of each bound alone.
+        slices: Slices by column and part; empty if no column has enough different numbers.
     """
 
     provenance: Provenance
@@ -88,11 +88,11 @@ class Slices(Fact):
 
 
 class NoiseLevel(Fact):
-    """Signal to quantisation noise of one output.
+    """Signal-to-quantisation-noise ratio (SQNR) of one output.
 
     Attributes:
-        output: The output.
-        sqnr_db: The ratio in dB; ``inf`` where both answers are equal.
+        output: Name of the output.
+        sqnr_db: SQNR in dB; ``inf`` if both answers are equal.
     """
 
     output: str
@@ -100,11 +100,11 @@ class NoiseLevel(Fact):
 
 
 class OutputNoise(Fact):
-    """Signal to quantisation noise of a variant against another, output by output.
+    """SQNR of a variant against another, by output.
 
     Attributes:
-        provenance: Where the variant's answers came from.
-        levels: One an output that both have in one shape, of finite numbers.
+        provenance: Origin of the variant's answers.
+        levels: One entry per output that both variants have with the same shape and finite values.
     """
 
     provenance: Provenance
@@ -112,18 +112,18 @@ class OutputNoise(Fact):
 
 
 class DecidedSample(Fact):
-    """What two variants decide about one sample.
+    """Decisions of two variants about one sample.
 
     Attributes:
-        index: Place of the sample in the golden set.
-        id: Its name.
-        label: Its class; empty in a set without labels.
-        kind: How the decisions differ.
-        decision: What the candidate decides.
-        other: What the variant that it is compared to decides.
+        index: Index of the sample in the golden set.
+        id: Name of the sample.
+        label: Its class; empty in an unlabelled set.
+        kind: Relation of the two decisions.
+        decision: The candidate's decision.
+        other: The other variant's decision.
         p: The candidate's probability of its own decision.
-        other_p: The other's probability of its own decision.
-        p_of_other: The candidate's probability of what the other decides.
+        other_p: The other variant's probability of its own decision.
+        p_of_other: The candidate's probability of the other variant's decision.
     """
 
     index: int
@@ -138,15 +138,15 @@ class DecidedSample(Fact):
 
 
 class DecisionSamples(Fact):
-    """The samples that a report shows of a comparison of two variants.
+    """Samples that a report shows for a comparison of two variants.
 
     Attributes:
-        provenance: Where the candidate's answers came from.
-        total: Samples that both answered.
-        differ: How many they decide differently.
-        rows: The samples shown, in the set's order: those decided differently, those whose probabilities moved the
-            most, and a seeded choice of the rest, no more than 2,000.
-        moved: Samples with the same decision whose probabilities moved the most, the furthest first, no more than 12.
+        provenance: Origin of the candidate's answers.
+        total: Number of samples that both answered.
+        differ: Number of samples that they decide differently.
+        rows: The shown samples, in the set's order: those with different decisions, those with the largest changes of
+            probability, and a seeded random choice of the others; at most 2,000.
+        moved: Samples with equal decisions and the largest changes of probability, the largest first; at most 12.
     """
 
     provenance: Provenance
@@ -160,7 +160,7 @@ class MixturePoint(Fact):
     """F1 at one share of answers from the device.
 
     Attributes:
-        share: Share of answers that the device gives, from 0 to 1.
+        share: Share of answers from the device, 0 to 1.
         f1: Macro-F1 of all answers.
     """
 
@@ -169,12 +169,12 @@ class MixturePoint(Fact):
 
 
 class Mixture(Fact):
-    """Macro-F1 of users who get the device's answer so often, and else the cloud's.
+    """Macro-F1 of a mixture of answers from the device and from the cloud.
 
     Attributes:
-        provenance: Where the device's answers came from.
-        curve: From always online (share 0) to always offline (share 1).
-        expected: At the share that the contract expects.
+        provenance: Origin of the device's answers.
+        curve: Points from always online (share 0) to always offline (share 1).
+        expected: Point at the share that the contract states.
     """
 
     provenance: Provenance
@@ -183,14 +183,14 @@ class Mixture(Fact):
 
 
 class RuntimePrediction(Fact):
-    """What is predicted of a file in one version of ONNX Runtime.
+    """Prediction whether one version of ONNX Runtime loads a file.
 
     Attributes:
-        version: The version.
-        outcome: Whether it loads the file.
-        reasons: Why it does not, or why that is not known.
-        packages: Flutter packages that bring this version.
-        demanded: Whether the contract wants the file to load there.
+        version: Version of ONNX Runtime.
+        outcome: The prediction.
+        reasons: Why the version refuses the file, or why this is unknown.
+        packages: Flutter packages that bundle this version.
+        demanded: Whether the contract requires this version to load the file.
     """
 
     version: str
@@ -201,13 +201,13 @@ class RuntimePrediction(Fact):
 
 
 class LoadPrediction(Fact):
-    """Which versions of ONNX Runtime load a file, predicted from what the file says of itself.
+    """Predictions which versions of ONNX Runtime load a file, from the file's contents.
 
     Attributes:
-        provenance: Which file.
-        oldest: The oldest version that loads it, and every newer one with it; empty where the newest does not.
-        demanded: The oldest version that the contract demands, or an empty string.
-        runtimes: One a known version, oldest first.
+        provenance: Identifies the file.
+        oldest: Oldest version from which on all versions load the file; empty if the newest does not.
+        demanded: Oldest version that the contract requires, or an empty string.
+        runtimes: One entry per known version, oldest first.
     """
 
     provenance: Provenance
@@ -220,12 +220,12 @@ class TimeQuantile(Fact):
     """A quantile of a series of times.
 
     Attributes:
-        series: Name of the variant that was timed.
-        clock: Which clock: process CPU time or wall time.
-        quantile: Which quantile, between 0 and 1.
-        value: The quantile of the runs themselves, in ms.
-        low: What the true quantile is proven to reach, in ms; ``None`` where there are too few runs.
-        high: What it is proven not to exceed, in ms.
+        series: Name of the timed variant.
+        clock: Process CPU time or wall time.
+        quantile: The quantile, between 0 and 1.
+        value: Sample quantile in ms.
+        low: Lower bound of the true quantile in ms; ``None`` if there are too few runs.
+        high: Upper bound of the true quantile in ms; ``None`` if there are too few runs.
     """
 
     series: str
@@ -237,13 +237,13 @@ class TimeQuantile(Fact):
 
 
 class TimeQuantiles(Fact):
-    """Quantiles of what was timed in one measurement, with what its runs prove of them.
+    """Quantiles of the times of one measurement, with bounds.
 
     Attributes:
-        provenance: Where the times came from.
-        clock: The clock that decides by the contract.
-        confidence: Of each bound alone.
-        quantiles: Variant by variant, clock by clock.
+        provenance: Origin of the times.
+        clock: The clock that decides, by the contract.
+        confidence: Confidence of each bound alone.
+        quantiles: Quantiles by variant and clock.
     """
 
     provenance: Provenance

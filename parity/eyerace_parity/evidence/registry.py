@@ -1,7 +1,7 @@
-"""The registry of evidence kinds: one declaration a kind, read by whoever measures, stores, records or releases it.
+"""The registry of evidence kinds: one declaration per kind for measuring, caching, recording and releasing it.
 
-Other packages add a kind with one call, ``KINDS.register(EvidenceKind(...))``, when they are imported. What measures a
-kind is named by a text and imported when it is first needed, because measuring stands floors above.
+Other packages add a kind with one call at import, ``KINDS.register(EvidenceKind(...))``. A measurer is named by a text
+and imported at first use, because measurers live in a higher room.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SAMPLES: Final = (
     "preprocess/apply.py",
     "measure/batching.py",
 )
-"""What turns a golden sample into inputs, and an answer into rows."""
+"""Code that turns golden samples into inputs, and answers into rows."""
 
 _SESSIONS: Final = (
     "isolation/worker.py",
@@ -45,13 +45,13 @@ _SESSIONS: Final = (
     "runners/base.py",
     "runners/onnxruntime.py",
 )
-"""What makes sessions, of this process and of a worker's."""
+"""Code that creates sessions, in this process and in workers."""
 
 _RUNNERS: Final = (*_SAMPLES, *_SESSIONS, "runners/registry.py", "runners/torch.py")
-"""What runs a variant of any kind in the process where it is called."""
+"""Code that runs any variant in the calling process."""
 
 _WORKERS: Final = (*_SAMPLES, *_SESSIONS, "isolation/connection.py", "isolation/runtime_worker.py")
-"""What runs an ONNX variant in a process of its own."""
+"""Code that runs an ONNX variant in a separate process."""
 
 _GRAPH: Final = (
     "measure/onnx_graph/layers.py",

@@ -1,4 +1,4 @@
-"""Where evidence comes from, for whoever only asks for it."""
+"""Interfaces of evidence sources: a laboratory, a record, or an accepted release."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ E = TypeVar("E")
 
 
 class Source(Protocol):
-    """Wherever evidence comes from: a laboratory that measures, or the record of a run that has."""
+    """A source of evidence: a laboratory that measures, or the record of an earlier run."""
 
     def obtain(self, need: Need[E]) -> E:
-        """Return the evidence that meets a need.
+        """Return the evidence for a need.
 
         Raises:
-            MeasurementError: It cannot be had.
+            MeasurementError: The evidence cannot be obtained.
         """
 
     def key(self, need: Need[Any]) -> str:
-        """Name the evidence as it stands in the record.
+        """Return the evidence's key in the record.
 
         Raises:
-            MeasurementError: What would name it cannot be read.
+            MeasurementError: A part of the key, such as a file's digest, cannot be read.
         """
 
 
 class TrackedSource:
-    """A source that remembers what was asked of it and had, so that a verdict can name all that it rests on.
+    """Remembers the evidence that it returned, so that a verdict can list all of its evidence.
 
     Args:
-        source: The source that answers.
+        source: The wrapped source.
     """
 
     def __init__(self, source: Source) -> None:
@@ -43,19 +43,19 @@ class TrackedSource:
 
     @property
     def needs(self) -> tuple[Need[Any], ...]:
-        """What was had, in the order in which it was asked for."""
+        """Needs that were met, in order of request."""
         return tuple(self._had)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Its keys, in the same order."""
+        """Keys of their evidence, in the same order."""
         return tuple(key for key, _ in self._had.values())
 
     def obtain(self, need: Need[E]) -> E:
-        """Return the evidence that meets a need.
+        """Return the evidence for a need.
 
         Raises:
-            MeasurementError: It cannot be had.
+            MeasurementError: The evidence cannot be obtained.
         """
         if need not in self._had:
             evidence = self._source.obtain(need)
@@ -63,10 +63,10 @@ class TrackedSource:
         return cast("E", self._had[need][1])
 
     def key(self, need: Need[Any]) -> str:
-        """Name the evidence as it stands in the record.
+        """Return the evidence's key in the record.
 
         Raises:
-            MeasurementError: What would name it cannot be read.
+            MeasurementError: A part of the key, such as a file's digest, cannot be read.
         """
         return self._had[need][0] if need in self._had else self._source.key(need)
 
@@ -75,39 +75,39 @@ NEXT_STEP_BASELINE: Final = (
     "save the release with `eyerace-parity release save NAME`, then name it with --eyerace-parity-baseline NAME "
     'or baseline = "NAME" below [release] in the contract'
 )
-"""What settles a clause that has no release to compare with."""
+"""Next step for a clause without an accepted release."""
 
 
 class Baseline(Protocol):
-    """The accepted release that a candidate is judged against: whoever gives the evidence of it."""
+    """A source of the accepted release's evidence, which the candidate is compared with."""
 
     def obtain(self, need: Need[E]) -> E:
-        """Return the evidence that meets a need.
+        """Return the evidence for a need.
 
         Raises:
-            BaselineMissing: The release holds no such evidence.
-            MeasurementError: What it holds cannot be compared with the candidate, or cannot be read.
+            BaselineMissing: The release lacks this evidence.
+            MeasurementError: The evidence cannot be read, or cannot be compared with the candidate's.
         """
 
     def key(self, need: Need[Any]) -> str:
-        """Name the evidence as it stands in the record; never a name that evidence of the candidate can have."""
+        """Return the evidence's key in the record. It differs from every key of the candidate's evidence."""
 
 
 def refuse_incomparable(need: Need[Any], found: Provenance, wanted: Provenance) -> None:
-    """Refuse evidence of a release that was measured on something else than the candidate is.
+    """Refuse a release's evidence from another golden set or preprocessing profile than the candidate's.
 
     Args:
-        need: What was asked for.
-        found: Where the release's evidence came from.
-        wanted: Where the candidate's comes from.
+        need: The need for the evidence.
+        found: Provenance of the release's evidence.
+        wanted: Provenance of the candidate's evidence.
 
     Raises:
-        MeasurementError: It was; says what differs.
+        MeasurementError: They differ; the message says in what.
     """
-    told = {"golden": "the golden set", "preprocess": f"the preprocessing profile of {need.variant}"}
+    compared = {"golden": "the golden set", "preprocess": f"the preprocessing profile of {need.variant}"}
     differs = [
         f"{words} ({then[:19]} then, {now[:19]} now)"
-        for key, words in told.items()
+        for key, words in compared.items()
         if (then := getattr(found, key)) and (now := getattr(wanted, key)) and then != now
     ]
     if differs:

@@ -1,4 +1,4 @@
-"""What every golden set is, whatever it is made of."""
+"""Interface of all golden sets, and helpers to check and time them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
 
 MOST_PROBLEMS: Final = 10
-"""Problems told of one kind before the rest is only counted."""
+"""Most problems of one kind that a message lists. The others are only counted."""
 
 
 class GoldenSet(ABC):
-    """A checked, frozen set of samples. Opening one has verified all that can be verified without decoding.
+    """A checked, immutable set of samples. Opening it verifies everything that needs no decoding.
 
     Attributes:
         digest: Digest of the whole set.
-        ids: One name a sample, in order.
+        ids: Name of each sample, in order.
     """
 
     digest: str
@@ -38,63 +38,63 @@ class GoldenSet(ABC):
 
     @abstractmethod
     def facts(self) -> GoldenFacts:
-        """What is known of the set without a model."""
+        """Return the facts of the set that need no model."""
 
     @abstractmethod
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """Make one sample's inputs. May be called from several threads at once; keeps no sample in memory.
+        """Prepare the inputs of one sample. Thread-safe; photographs are not kept in memory.
 
-        The bytes that are decoded are hashed first: they are those of :attr:`digest`.
+        The bytes are hashed before decoding, so that the inputs belong to :attr:`digest`.
 
         Args:
-            index: Place of the sample, from 0.
-            profile: Preprocessing profile of the variant; a set of tensors has none.
+            index: Index of the sample, from 0.
+            profile: Preprocessing profile of the variant; ignored for tensors.
 
         Returns:
-            Every input by name, without the axis that counts samples.
+            Inputs by name, without the sample axis.
 
         Raises:
-            GoldenError: The sample cannot be decoded or is not what the interface takes.
-            InputChanged: Its file is not the one that was there when the set was opened.
+            GoldenError: The sample cannot be decoded, or does not match the interface.
+            InputChanged: The file has changed since the set was opened.
         """
 
     def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """Make one sample's inputs as an app does, whose time is taken; :meth:`check` belongs after it."""
+        """Prepare the inputs of one sample without hashing, for timing. Call :meth:`check` afterwards."""
         return self.feeds(index, profile)
 
     def check(self, index: int) -> None:  # noqa: B027 - a set that reads nothing unchecked has nothing to check
-        """Make sure that a sample's file is still the one that was there when the set was opened.
+        """Check that a sample's file has not changed since the set was opened.
 
         Raises:
-            GoldenError: It cannot be read.
-            InputChanged: It is another.
+            GoldenError: The file cannot be read.
+            InputChanged: The file has changed.
         """
 
     def times(self, begin: int, end: int, profile: Preprocess | None) -> Array:
         """Time the preparation of samples; see :func:`preparation`.
 
-        Where another process prepares them, it takes the times, too.
+        If another process prepares the samples, it also measures the times.
         """
         return preparation(self, begin, end, profile)
 
     @abstractmethod
     def identity(self, index: int) -> str:
-        """Digest of one sample as it lies there, before it is decoded.
+        """Return the digest of one sample before decoding.
 
         Raises:
-            GoldenError: It cannot be read.
+            GoldenError: The sample cannot be read.
         """
 
-    def photograph(self, index: int) -> Path | None:  # noqa: ARG002 - what is no photograph has none
-        """Where the photograph of a sample lies; ``None`` for a set of tensors."""
+    def photograph(self, index: int) -> Path | None:  # noqa: ARG002 - tensors have no photograph
+        """Return the path of a sample's photograph; ``None`` for tensors."""
         return None
 
 
 class GoldenSetProxy(GoldenSet):
-    """A golden set that is another one in all that a subclass does not change.
+    """Delegates to another golden set. Subclasses override single methods.
 
     Args:
-        golden: The other.
+        golden: The wrapped set.
     """
 
     def __init__(self, golden: GoldenSet) -> None:
@@ -103,35 +103,35 @@ class GoldenSetProxy(GoldenSet):
         self.ids = golden.ids
 
     def facts(self) -> GoldenFacts:
-        """What is known of the set without a model."""
+        """Return the facts of the set that need no model."""
         return self._golden.facts()
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """One prepared sample; see :meth:`GoldenSet.feeds`."""
+        """Prepare the inputs of one sample; see :meth:`GoldenSet.feeds`."""
         return self._golden.feeds(index, profile)
 
     def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """The same as an app does it; see :meth:`GoldenSet.unchecked`."""
+        """Prepare the inputs of one sample without hashing; see :meth:`GoldenSet.unchecked`."""
         return self._golden.unchecked(index, profile)
 
     def check(self, index: int) -> None:
-        """Make sure that a sample's file is still the same; see :meth:`GoldenSet.check`."""
+        """Check that a sample's file has not changed; see :meth:`GoldenSet.check`."""
         self._golden.check(index)
 
     def identity(self, index: int) -> str:
-        """Digest of one sample as it lies there."""
+        """Return the digest of one sample before decoding."""
         return self._golden.identity(index)
 
     def photograph(self, index: int) -> Path | None:
-        """Where the photograph of a sample lies."""
+        """Return the path of a sample's photograph."""
         return self._golden.photograph(index)
 
 
 def refuse(problems: Sequence[str], next_step: str) -> None:
-    """Raise one error of all problems of a kind, if there is any.
+    """Raise one error that lists all problems of one kind, if there are any.
 
     Raises:
-        GoldenError: There is any problem.
+        GoldenError: There is a problem.
     """
     if problems:
         rest = len(problems) - MOST_PROBLEMS
@@ -140,12 +140,12 @@ def refuse(problems: Sequence[str], next_step: str) -> None:
 
 
 def check_digest(found: str, stated: str | None, what: str) -> None:
-    """Compare a set's digest to the contract's.
+    """Compare a set's digest with the contract's.
 
     Args:
-        found: Digest of the set as it is.
-        stated: Digest that the contract demands, if any.
-        what: What must have changed if they differ.
+        found: Actual digest of the set.
+        stated: Digest in the contract, or ``None``.
+        what: What must have changed if they differ, for the message.
 
     Raises:
         GoldenError: They differ.
@@ -159,15 +159,15 @@ def check_digest(found: str, stated: str | None, what: str) -> None:
 
 
 def timed(work: Callable[[int], object], begin: int, end: int) -> Array:
-    """Do some work again and again.
+    """Time repeated calls of a function.
 
     Args:
-        work: What is done; it is given the number of the turn.
-        begin: Number of the first turn, from 0.
-        end: Number after the last.
+        work: The function; it gets the number of the call.
+        begin: Number of the first call, from 0.
+        end: Number after the last call.
 
     Returns:
-        Wall time and CPU time of this thread, int64 [2, turns] in ns.
+        Wall time and this thread's CPU time of each call, int64 [2, calls], in ns.
     """
     taken = np.zeros((2, end - begin), np.int64)
     for turn in range(begin, end):
@@ -179,17 +179,17 @@ def timed(work: Callable[[int], object], begin: int, end: int) -> Array:
 
 
 def preparation(golden: GoldenSet, begin: int, end: int, profile: Preprocess | None) -> Array:
-    """Prepare golden samples one after the other, reading and decoding included, the first again after the last.
+    """Time the preparation of golden samples, including reading and decoding. After the last sample the first follows.
 
     Returns:
         As :func:`timed`.
 
     Raises:
-        GoldenError: One cannot be prepared.
-        InputChanged: One is no longer the file that was there when the set was opened.
+        GoldenError: A sample cannot be prepared.
+        InputChanged: A file has changed since the set was opened.
     """
     taken = timed(lambda turn: golden.unchecked(turn % len(golden), profile), begin, end)
-    # Hashed afterwards: an app that prepares a photograph does not hash it.
+    # Hash afterwards: an app does not hash its photographs, so hashing must not count.
     for sample in {turn % len(golden) for turn in range(begin, end)}:
         golden.check(sample)
     return taken

@@ -1,4 +1,4 @@
-"""The door to a golden set, whatever it is made of."""
+"""Opens the golden set of a contract, or reads only its label table."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def open_golden(contract: Contract) -> GoldenSet:
         contract: The contract.
 
     Returns:
-        The set, its digest verified against the contract's; no sample has been decoded yet.
+        The set, with its digest compared to the contract's. No sample is decoded yet.
 
     Raises:
-        GoldenError: The set is missing, torn, changed, or not what the contract says.
+        GoldenError: The set is missing, damaged, changed, or not what the contract states.
     """
     golden = contract.golden
     if isinstance(golden, ImageSet):
@@ -46,14 +46,14 @@ def open_golden(contract: Contract) -> GoldenSet:
 
 
 def labels_alone(contract: Contract) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
-    """Read the labels of a golden set and what belongs together, and look at no sample.
+    """Read the labels and clusters of a golden set, without its samples.
 
     Args:
         contract: The contract.
 
     Returns:
-        int64 [n] indices into the contract's classes, and one text a sample or ``None``; both in no order that means
-        anything beyond that they go together.
+        Labels, int64 [n] indices into the contract's classes, and the cluster name of each sample or ``None``. Both
+        have the same order, which need not be that of the set.
 
     Raises:
         GoldenError: The labels are missing or wrong, or there are none.
@@ -77,13 +77,13 @@ def labels_alone(contract: Contract) -> tuple[NDArray[np.int64], tuple[str, ...]
 
 
 def columns_alone(contract: Contract) -> dict[str, tuple[str, ...]]:
-    """Read the further columns of a golden set's table of labels, and look at no sample.
+    """Read the other columns of a golden set's label table, without its samples.
 
     Args:
         contract: The contract.
 
     Returns:
-        One text a sample by column, in the set's order; nothing for tensors, which have no such table.
+        Texts by column, one per sample in the set's order; empty for tensors, which have no label table.
 
     Raises:
         GoldenError: The table is missing or wrong.

@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP")
-"""Decoders that may be used, whatever a file's name says; Pillow has others, of which some are seldom exercised."""
+"""Allowed image formats, whatever the file name says. Pillow has more decoders, but some are rarely tested."""
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-"""Files that are taken for images when they lie in the folder without being in the table."""
+"""Suffixes of files in the folder that must have a row in the label table."""
 
 _WORTH_THREADS: Final = 1 << 28
-"""Bytes from which hashing is shared among threads; below, handing small files around costs more than it saves."""
+"""Total bytes from which threads share the hashing. For less, starting threads costs more than it saves."""
 
 
 class ImageGolden(GoldenSet):
-    """Labelled photographs, decoded one by one when they are asked for.
+    """Labelled photographs, decoded one at a time on request.
 
-    The digest covers, for every image, its name, the digest of its bytes, its label and its cluster. Samples are in the
-    order of their names, so neither the order of lines nor a further column changes the digest or the outputs.
+    The digest covers the name, the bytes, the label and the cluster of each image. Samples are sorted by name, so
+    neither the order of lines nor other columns change the digest or the outputs.
     """
 
     def __init__(self, contract: Contract, spec: ImageSet) -> None:
@@ -67,7 +67,7 @@ class ImageGolden(GoldenSet):
         check_digest(self.digest, spec.digest, "labels, clusters or images")
 
     def facts(self) -> GoldenFacts:
-        """What is known of the set without a model."""
+        """Return the facts of the set that need no model."""
         number = {name: place for place, name in enumerate(self._classes)}
         labels = np.array([number[row.label] for row in self._table.rows], np.int64)
         clusters = tuple(row.cluster for row in self._table.rows) if self._spec.cluster else None
@@ -78,7 +78,7 @@ class ImageGolden(GoldenSet):
         return self._decoded(index, self._content(index), profile)
 
     def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """Decode and preprocess one photograph, whatever bytes it has now; see :meth:`GoldenSet.unchecked`."""
+        """Decode and preprocess one photograph without hashing; see :meth:`GoldenSet.unchecked`."""
         return self._decoded(index, _whole(self._folder / self.ids[index], self._spec.max_bytes), profile)
 
     def check(self, index: int) -> None:
@@ -86,7 +86,7 @@ class ImageGolden(GoldenSet):
         self._content(index)
 
     def _content(self, index: int) -> bytes:
-        """A photograph's bytes, if they are those that the digest of the set is made of."""
+        """Read a photograph and check its digest."""
         path = self._folder / self.ids[index]
         content = _whole(path, self._spec.max_bytes)
         if bytes_digest(content) != self._digests[index]:
@@ -110,11 +110,11 @@ class ImageGolden(GoldenSet):
         return {self._port.name: tensor}
 
     def identity(self, index: int) -> str:
-        """Digest of a photograph's bytes."""
+        """Return the digest of a photograph's bytes."""
         return self._digests[index]
 
     def photograph(self, index: int) -> Path:
-        """Where the photograph of a sample lies."""
+        """Return the path of a sample's photograph."""
         return self._folder / self.ids[index]
 
     def _check_shape(self, tensor: Array, path: Path) -> None:
@@ -132,10 +132,10 @@ class ImageGolden(GoldenSet):
 
 
 def _whole(path: Path, max_bytes: int) -> bytes:
-    """A photograph's bytes, and no more of them than it may have.
+    """Read a photograph, at most ``max_bytes`` + 1 bytes.
 
     Raises:
-        GoldenError: It cannot be read.
+        GoldenError: The file cannot be read.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -146,17 +146,17 @@ def _whole(path: Path, max_bytes: int) -> bytes:
 
 
 def open_image(path: Path | io.BytesIO, max_pixels: int) -> Image.Image:
-    """Open an image of a known format, and refuse one that is too large before it is decoded.
+    """Open an image of an allowed format. An image that is too large is refused before decoding.
 
     Args:
         path: The file, or its bytes.
-        max_pixels: Largest number of pixels that its header may state.
+        max_pixels: Largest number of pixels in the image header.
 
     Returns:
         The image, not yet decoded.
 
     Raises:
-        GoldenError: It is too large, of a foreign format, or a film; the message does not name the file.
+        GoldenError: The image is too large, of another format, or animated; the message does not name the file.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise GoldenError(
@@ -192,9 +192,9 @@ def _port(contract: Contract, spec: ImageSet) -> Port:
 
 
 def _sizes(folder: Path, max_bytes: int) -> dict[str, int]:
-    """Size in bytes of every file below the folder, by its path with forward slashes.
+    """Return the size in bytes of every file below the folder, by its path with forward slashes.
 
-    Links are followed only as far as the folder reaches; a file whose link leads out is refused.
+    Links inside the folder are followed. A link that leads out of the folder is refused.
     """
     if not folder.is_dir():
         raise GoldenError(
@@ -214,7 +214,7 @@ def _sizes(folder: Path, max_bytes: int) -> dict[str, int]:
 
 
 def _entries(folder: Path | str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Every entry below a folder that is not hidden and not a folder itself."""
+    """Yield every entry below a folder that is not hidden and not a folder."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -226,7 +226,7 @@ def _entries(folder: Path | str, prefix: str) -> Iterator[tuple[str, os.DirEntry
 
 
 def _check_presence(table: LabelTable, sizes: Mapping[str, int], folder: Path) -> None:
-    """Every named image is there and not empty; every image that is there is named."""
+    """Check that each named image exists and is not empty, and that each existing image is named."""
     place = display_path(table.path)
     named = {row.file for row in table.rows}
     missing = [
@@ -246,7 +246,7 @@ def _check_presence(table: LabelTable, sizes: Mapping[str, int], folder: Path) -
 
 
 def _digests(folder: Path, sizes: Mapping[str, int]) -> dict[str, str]:
-    """Digest of each file's bytes, by its name."""
+    """Return the digest of each file's bytes, by name."""
     try:
         if sum(sizes.values()) < _WORTH_THREADS:
             return {name: file_digest(f"{folder}/{name}") for name in sizes}
@@ -290,19 +290,19 @@ _NEXT: Final = "set golden.training to the folder of training images, or to a te
 
 
 def training_digests(path: Path, sizes: AbstractSet[int]) -> dict[str, str]:
-    """Digests of the training images, each with where it was found.
+    """Return the digests of the training images.
 
     Args:
-        path: A folder of images, or a text file of digests, one a line, as ``sha256sum`` writes them; ``#`` begins a
-            remark.
-        sizes: Sizes in bytes of the golden images. A training image of another size cannot be one of them, so it is
-            not read.
+        path: A folder of images, or a text file with one digest per line, as from ``sha256sum``. A line that starts
+            with ``#`` is a comment.
+        sizes: Sizes in bytes of the golden images. A training image of another size cannot be equal to one of them, so
+            it is not read.
 
     Returns:
-        Name or line of each image, by digest.
+        File name, or line, of each image by digest.
 
     Raises:
-        GoldenError: There is neither, or a line is not a digest, or nothing is in it.
+        GoldenError: The path does not exist, is empty, or has a line that is no digest.
     """
     try:
         found = _of_folder(path, sizes) if path.is_dir() else _of_list(path)

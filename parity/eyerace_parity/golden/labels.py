@@ -1,4 +1,4 @@
-"""The table of labels: a CSV with a header, a row an image."""
+"""The label table: a CSV file with a header and one row per image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES: Final = 1 << 28
-"""A table larger than this is something else."""
+"""Largest label table in bytes. A larger file is no label table."""
 
 FILE: Final = "file"
 LABEL: Final = "label"
@@ -28,14 +28,14 @@ LABEL: Final = "label"
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """One image as the table states it.
+    """One row of the table.
 
     Attributes:
-        file: Path below the folder of images, with forward slashes.
-        label: Name of its class.
-        cluster: What it belongs together with, or an empty text where the contract names no such column.
-        others: The remaining cells, in the order of the header.
-        line: Where it stands, 1-based.
+        file: Path below the image folder, with forward slashes.
+        label: Name of the class.
+        cluster: Name of the cluster; empty if the contract names no cluster column.
+        others: The other cells, in header order.
+        line: Line number, from 1.
     """
 
     file: str
@@ -50,9 +50,9 @@ class LabelTable:
     """The whole table.
 
     Attributes:
-        path: Where it was read.
-        rows: In the order of their ``file``, so that the order of lines means nothing.
-        header: Names of the cells in :attr:`LabelRow.others`.
+        path: The CSV file.
+        rows: Rows sorted by ``file``, so that the order of lines does not matter.
+        header: Column names of :attr:`LabelRow.others`.
     """
 
     path: Path
@@ -61,12 +61,12 @@ class LabelTable:
 
     @property
     def columns(self) -> dict[str, tuple[str, ...]]:
-        """The further columns by name, in the order of the rows."""
+        """The other columns by name, in row order."""
         return {name: tuple(row.others[place] for row in self.rows) for place, name in enumerate(self.header)}
 
 
 _SETTLED: Final = 2.0
-"""Seconds after which two writings of a file cannot bear the same time, whatever file system it lies on."""
+"""Seconds after which a new write must change a file's time. The coarsest file system, FAT, stores steps of 2 s."""
 
 _MOST_TABLES: Final = 8
 
@@ -76,20 +76,20 @@ _tables: OrderedDict[tuple[object, ...], LabelTable] = OrderedDict()
 
 
 def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> LabelTable:
-    """Read and check a table of labels, once a process as long as the file stays as it is.
+    """Read and check a label table. The result is cached in the process while the file does not change.
 
-    A file that was written to a moment ago is read again the next time: its times would not tell another writing.
+    A file that was written less than 2 s ago is not cached, because another write might not change its time.
 
     Args:
         path: The CSV file, UTF-8.
-        classes: Labels that exist.
-        cluster: Column whose equal values belong together.
+        classes: Valid labels.
+        cluster: Column with cluster names, or ``None``.
 
     Returns:
-        The table, checked in itself; whether its files are there is not looked at.
+        The checked table. It does not check whether the image files exist.
 
     Raises:
-        GoldenError: It is missing, torn, empty, or says what cannot be; all such lines are named.
+        GoldenError: The table is missing, damaged, empty or invalid; the message names all wrong lines of a kind.
     """
     state = _state(path)
     key = (path.absolute(), state, tuple(classes), cluster)
@@ -104,7 +104,7 @@ def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> Label
 
 
 class _State(NamedTuple):
-    """What a file's entry says of it; another writing leaves another one."""
+    """File metadata that changes with every write."""
 
     device: int
     inode: int
@@ -114,11 +114,11 @@ class _State(NamedTuple):
 
 
 def _state(path: Path) -> _State | None:
-    """What tells whether a file is still the same; ``None`` where there is none."""
+    """Return the file's metadata; ``None`` without a file."""
     try:
         found = path.stat()
     except OSError:
-        return None  # reading it says why
+        return None  # reading the file gives the error message
     return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns / 1e9, found.st_ctime_ns)
 
 
@@ -162,7 +162,7 @@ def _read(path: Path, classes: Sequence[str], cluster: str | None) -> LabelTable
 
 
 def _cells(path: Path) -> list[tuple[int, list[str]]]:
-    """All rows that are not blank, each with the line it ends on."""
+    """Return all rows that are not blank, each with its last line number."""
     place = display_path(path)
     try:
         text = read_bytes(path, MAX_BYTES).decode("utf-8-sig")
@@ -207,7 +207,7 @@ def _label_problems(rows: Sequence[LabelRow], classes: Sequence[str], place: str
 
 
 def _file_problems(rows: Sequence[LabelRow], place: str) -> list[str]:
-    """Names that lead nowhere, outside, or to the same image on a system that does not tell cases apart."""
+    """Find file names that are missing, lead outside the folder, or repeat on a case-insensitive file system."""
     problems: list[str] = []
     first: dict[str, LabelRow] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""A golden set of recorded tensors: ``.npz`` files whose arrays count samples on the first axis."""
+"""A golden set of recorded tensors: ``.npz`` files with arrays [n, ...]."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.npz import Archive
 
 KEPT: Final = 2
-"""Files whose arrays stay in memory: threads that work in order touch two at most, around a border."""
+"""Number of files whose arrays stay in memory. Threads that work in order use at most two files at a time."""
 
 
 class TensorGolden(GoldenSet):
-    """Recorded tensors, read file by file when they are asked for.
+    """Recorded tensors, read file by file on request.
 
-    The digest covers, for every file, its place in the bundle and the digest of its bytes. Samples are in the order of
-    the files' places.
+    The digest covers the path in the bundle and the bytes of each file. Samples are in the order of these paths.
     """
 
     def __init__(self, contract: Contract, spec: TensorSet) -> None:
@@ -61,21 +60,21 @@ class TensorGolden(GoldenSet):
         self._lock = threading.Lock()
 
     def facts(self) -> GoldenFacts:
-        """What is known of the set without a model."""
+        """Return the facts of the set that need no model."""
         return GoldenFacts(self.digest, self.ids, self._classes, self._labels)
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:  # noqa: ARG002 - tensors have none
-        """Take one sample out of its file; see :meth:`GoldenSet.feeds`."""
+        """Return one sample's inputs; see :meth:`GoldenSet.feeds`."""
         if not 0 <= index < len(self):
             message = f"sample {index} of {len(self)}"
             raise IndexError(message)
         file = bisect_right(self._starts, index) - 1
         row = index - self._starts[file]
-        # Copied, so that a sample does not keep its whole file in memory.
+        # Copy the row: a view would keep the whole file in memory.
         return {name: np.array(array[row], order="C") for name, array in self._arrays(file).items()}
 
     def identity(self, index: int) -> str:
-        """Digest of a sample's arrays."""
+        """Return the digest of a sample's arrays."""
         return json_digest(
             {
                 name: [array.dtype.str, list(array.shape), bytes_digest(array.tobytes())]
@@ -84,7 +83,7 @@ class TensorGolden(GoldenSet):
         )
 
     def _arrays(self, file: int) -> dict[str, Array]:
-        """Inputs of one file, from memory if it was among the last; one thread reads, the others wait for it."""
+        """Return the inputs of one file. The last files are cached. Only one thread reads at a time."""
         with self._lock:
             arrays = self._kept.pop(file, None)
             if arrays is None:
@@ -112,7 +111,7 @@ class TensorGolden(GoldenSet):
         return arrays
 
     def _checked(self, found: Sequence[Array]) -> NDArray[np.int64] | None:
-        """Labels of all files, each of them a class."""
+        """Concatenate the labels of all files and check that each is a class index."""
         if not found:
             return None
         labels = np.concatenate(found).astype(np.int64)
@@ -126,7 +125,7 @@ class TensorGolden(GoldenSet):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Opened:
-    """What is known of one file once it was read: digest, samples, and its labels if it holds some."""
+    """Facts of one file: its digest, its number of samples, and its labels or ``None``."""
 
     digest: str
     samples: int
@@ -134,7 +133,7 @@ class _Opened:
 
 
 def _opened(path: Path, ports: Sequence[Port], spec: TensorSet) -> _Opened:
-    """Read a file once: its digest, its headers and its labels are of the same bytes."""
+    """Read a file once, so that its digest, its headers and its labels come from the same bytes."""
     content, place = _content(path, spec.max_bytes), display_path(path)
     archive = _headers(content, place, spec.max_bytes)
     _check_arrays(archive, ports, spec.labels, place)
@@ -143,10 +142,10 @@ def _opened(path: Path, ports: Sequence[Port], spec: TensorSet) -> _Opened:
 
 
 def read_labels(contract: Contract, spec: TensorSet) -> NDArray[np.int64]:
-    """Read the labels alone: int64 [n], in the order of the samples.
+    """Read only the labels, int64 [n], in the order of the samples.
 
     Raises:
-        GoldenError: The set names none, a file is missing or torn, or a label is no class.
+        GoldenError: The set has no labels, a file is missing or damaged, or a label is no class index.
     """
     if spec.labels is None:
         raise GoldenError("the golden set has no labels", next_step="name their array in golden.labels")
@@ -164,15 +163,16 @@ def read_labels(contract: Contract, spec: TensorSet) -> NDArray[np.int64]:
 
 
 _DIRECTORY: Final = 1 << 20
-"""Bytes that the directory and the headers of an archive may take."""
+"""Most bytes of an archive's directory and headers."""
 
 
 def _content(path: Path, max_bytes: int) -> bytes:
-    """Read a file whole, so that what is hashed is what is loaded.
+    """Read a whole file, so that hashing and loading use the same bytes.
 
     Args:
         path: The file.
-        max_bytes: Most that it may hold once decompressed; packed, it takes no more but for what a directory takes.
+        max_bytes: Most bytes after decompression. The packed file is larger by its directory at most, plus 1/256 for
+            data that does not compress.
 
     Raises:
         GoldenError: The file is missing, too large, or cannot be read.
@@ -206,7 +206,7 @@ def _arrays_of(content: bytes, place: str, names: Sequence[str]) -> dict[str, Ar
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Tell what is wrong with an archive as a fault of the golden set."""
+    """Convert errors of an archive to errors of the golden set."""
     try:
         yield
     except MeasurementError as error:
@@ -214,10 +214,10 @@ def _refusals() -> Iterator[None]:
 
 
 def _matching(root: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
-    """All files that the patterns name, in the order of their places.
+    """Return all files that match the patterns, sorted by their paths in the bundle.
 
     Raises:
-        GoldenError: A pattern names none, or something that is no ``.npz`` file.
+        GoldenError: A pattern matches no file, or a file that is not ``.npz``.
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
@@ -243,12 +243,12 @@ def _glob(root: Path, pattern: str) -> Iterator[Path]:
 
 
 def _place(path: Path, root: Path) -> str:
-    """Path below the bundle; of a file that lies elsewhere only its name, so that a digest fits every machine."""
+    """Return the path in the bundle; only the name of a file outside it, so that digests are equal on all machines."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
 def _short(places: list[str]) -> list[str]:
-    """Names of the files where those tell them apart, else their places."""
+    """Return the file names if they are unique, else the paths."""
     names = [place.rpartition("/")[2] for place in places]
     return names if max(Counter(names).values()) == 1 else places
 
@@ -264,10 +264,10 @@ def _check_duplicates(files: Sequence[Path], digests: Sequence[str]) -> None:
 
 
 def _check_arrays(archive: Archive, ports: Sequence[Port], labels: str | None, place: str) -> None:
-    """Hold one file's arrays against the interface.
+    """Compare one file's arrays with the interface.
 
     Raises:
-        GoldenError: An array is missing, foreign, of another type or shape, or they disagree; all at once.
+        GoldenError: An array is missing or unknown, has another type or shape, or the numbers of samples differ.
     """
     wanted = {port.name for port in ports} | ({labels} if labels else set())
     spare = archive.keys() - wanted
@@ -301,7 +301,7 @@ def _port_problems(archive: Archive, port: Port, place: str) -> list[str]:
     if member.dtype != np.dtype(port.dtype):
         problems.append(f"{place}: {port.name!r} is {member.dtype}, but the interface says {port.dtype}")
     if 0 in member.shape[1:]:
-        # It takes no bytes to claim any number of such samples.
+        # A file without data could claim any number of empty samples.
         problems.append(f"{place}: {port.name!r} has shape {list(member.shape)}: a sample of it is empty")
     if not fits:
         shape = ", ".join(str(extent) for extent in wanted)
@@ -310,7 +310,7 @@ def _port_problems(archive: Archive, port: Port, place: str) -> list[str]:
 
 
 def _axis_problems(archive: Archive, ports: Sequence[Port], place: str) -> list[str]:
-    """Dynamic axes of the same name whose extents differ within a file."""
+    """Find dynamic axes of the same name with different extents in one file."""
     extents: dict[str, dict[int, str]] = {}
     for port in ports:
         for axis, given in zip(port.sample, archive[port.name].shape[1:], strict=True):

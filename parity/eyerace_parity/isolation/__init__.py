@@ -1,1 +1,1 @@
-"""Native code in processes that may die: one protocol, one worker, one place for failures."""
+"""Runs crash-prone native code in subprocesses: one protocol, one worker program, one place for failures."""

@@ -1,8 +1,8 @@
-"""Client of a process that has the package and may die: it measures, decodes, opens checkpoints, parses and builds.
+"""Client of a subprocess that runs the package's crash-prone native code: measuring, decoding, parsing, building.
 
-All of that is native code at work on what somebody else made. The process is started with
-:mod:`eyerace_parity.isolation.server`, told which operations to serve by their dotted name, reports progress on the way
-to an answer, and notes in a file that outlives it which samples its threads have begun.
+The subprocess runs :mod:`eyerace_parity.isolation.server` and serves the operations named by a dotted name. It reports
+progress before it answers. Its threads record the samples that they have begun in a file that outlives the process, so
+that a crash can be attributed to samples.
 """
 
 from __future__ import annotations
@@ -27,63 +27,63 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress, Task
 
 SILENCE_SECONDS: Final = 900.0
-"""How long it may neither answer nor report progress: a large checkpoint takes minutes to open."""
+"""Longest wait for an answer or a progress report: a large checkpoint takes minutes to open."""
 
 SLOT: Final = struct.Struct("<q")
-"""One slot of the file of samples in flight: the number of the sample that a thread has begun, from 1; 0 for none."""
+"""One slot of the in-flight file: the number of the sample that a thread has begun, counted from 1; 0 for none."""
 
 SLOTS: Final = 1024
-"""Threads that have a slot; no more samples are ever evaluated side by side."""
+"""Slots in the in-flight file, one a thread: an upper bound of samples evaluated at the same time."""
 
 _PROGRAM: Final = (
     "import sys, json; told = json.loads(sys.argv[1]); sys.path[:] = told['path']; "
     "from eyerace_parity.isolation.server import main; main(told['operations'], told['in_flight'])"
 )
-"""The same modules are found there as here, whoever has changed the path."""
+"""Program of the subprocess. It copies ``sys.path``, which pytest may have changed, to import the same modules."""
 
 
 class PackageWorker(WorkerConnection):
-    """A process that serves operations of the package, from its start to its end.
+    """A subprocess that serves operations of the package.
 
     Args:
         operations: Where its operations come from, as ``module:function``; see
             :func:`eyerace_parity.isolation.server.main`.
-        silence_seconds: Longest wait for an answer or a report of progress.
+        silence_seconds: Longest wait for an answer or a progress report, in seconds.
     """
 
     def __init__(self, operations: str, silence_seconds: float) -> None:
         self._desk = tempfile.TemporaryDirectory(prefix="eyerace-parity-", ignore_cleanup_errors=True)
         self._in_flight = Path(self._desk.name) / "in-flight"
         self._in_flight.write_bytes(bytes(SLOT.size * SLOTS))
-        told = {"path": import_path(), "operations": operations, "in_flight": str(self._in_flight)}
+        arguments = {"path": import_path(), "operations": operations, "in_flight": str(self._in_flight)}
         super().__init__(
-            (sys.executable, "-P", "-c", _PROGRAM, json.dumps(told)),
+            (sys.executable, "-P", "-c", _PROGRAM, json.dumps(arguments)),
             name="the process that measures",
             folder=Path.cwd(),
             answer_seconds=silence_seconds,
         )
         self.contracts: frozenset[str] = frozenset()
-        """Digests of the contracts that it holds, so that none is sent twice."""
+        """Digests of the contracts that the subprocess holds, so that each is sent once."""
 
     def samples_in_flight(self) -> tuple[int, ...]:
-        """Places of the samples that were begun and not done with when the process ended."""
+        """Indices of the samples that were begun and not finished when the process ended, ascending."""
         with contextlib.suppress(OSError):
             places = {number - 1 for (number,) in SLOT.iter_unpack(self._in_flight.read_bytes()) if number > 0}
             return tuple(sorted(places))
         return ()
 
     def dismiss(self) -> None:
-        """End it, and remove its file of samples in flight."""
+        """End the process and remove its in-flight file."""
         self.close()
         self._desk.cleanup()
 
     def _refusal(self, body: Mapping[str, Any], step: str, refused: type[MeasurementError]) -> Exception:
-        """Raise here what was raised there."""
-        told = failures.from_answer(body, name=self.name, step=step)
-        return super()._refusal(body, step, refused) if told is None else told
+        """Return the exception that the subprocess raised."""
+        raised = failures.from_answer(body, name=self.name, step=step)
+        return super()._refusal(body, step, refused) if raised is None else raised
 
     def _listen(self, stream: IO[bytes]) -> None:
-        """Hand on what is said: a factory may print, and pytest shows it where it shows what tests print."""
+        """Forward the error stream of the subprocess: a factory may print, and pytest captures it like test output."""
         with stream:
             while line := stream.readline(4096):
                 text = line.decode("utf-8", errors="replace")
@@ -93,7 +93,11 @@ class PackageWorker(WorkerConnection):
 
 
 class RemoteProgress:
-    """Progress that a worker reports, shown as if the work were done here."""
+    """Shows the progress that a worker reports.
+
+    Args:
+        progress: Where to show it; ``None`` to ignore it.
+    """
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -107,7 +111,7 @@ class RemoteProgress:
         self._tasks.close()
 
     def hear(self, reported: Any) -> None:
-        """Take a report: ``{"task": label, "total": n}``, ``{"advance": n}`` or ``{"done": true}``."""
+        """Take one report: ``{"task": label, "total": n}``, ``{"advance": n}`` or ``{"done": true}``."""
         if self._progress is None:
             return
         if "task" in reported:
@@ -120,5 +124,5 @@ class RemoteProgress:
 
 
 def import_path() -> list[str]:
-    """Where modules are looked for; whoever puts something else than texts there has it passed on as such."""
+    """Return ``sys.path`` as strings: some programs put :class:`~pathlib.Path` objects there, which JSON refuses."""
     return [str(place) for place in sys.path]

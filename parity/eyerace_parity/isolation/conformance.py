@@ -1,8 +1,8 @@
-"""Tries a worker of anybody's, in any language, against every operation and every fault of the protocol.
+"""Tests any worker, in any language, against every operation and every fault of the protocol.
 
-Each :class:`ConformanceCase` has the command started afresh, speaks frames with it, and raises :class:`NotConforming`
-where the worker does something else than ``docs/protocol.md`` says. The models are ONNX files of one node, made here
-byte by byte.
+Each :class:`ConformanceCase` starts the command anew, exchanges frames with it, and raises :class:`NotConforming` if
+the worker departs from ``docs/protocol.md``. The models are ONNX files of one node, written here byte by byte so that
+the kit needs no onnx package.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
 
 SECONDS: Final = 60.0
-"""How long a worker may take for its first answer, for any later one, and to leave."""
+"""Longest wait for the first answer, for any later answer, and for the end of the worker."""
 
 LARGE: Final = 1 << 24
 """Elements of the large tensor: 64 MiB of float32, more than any pipe or buffer takes at once."""
@@ -47,15 +47,18 @@ SETTINGS: Final = {
 """Settings of a session, as a ``load`` carries them."""
 
 _LAST_WORDS: Final = 120
+"""Characters of an answer or of a line of output that a message quotes."""
+
 _PATIENCE: Final = 2.0
+"""Seconds to wait for a reading thread after its process has ended."""
 
 
 class NotConforming(Exception):  # noqa: N818 - a finding about the worker
-    """The worker does something else than the protocol says."""
+    """The worker departs from the protocol."""
 
 
 class NoAnswer(NotConforming):
-    """It gave no answer at all, so there is nothing to say of what it would answer."""
+    """The worker gave no answer at all, so that its answers cannot be judged."""
 
 
 # ---- models ----------------------------------------------------------------------------------------------------------
@@ -65,9 +68,9 @@ def model(operator: str = "Identity", element: int = 1, extents: Sequence[int | 
     """Make an ONNX file (IR version 8, opset 13) with one node from the input ``x`` to the output ``y``.
 
     Args:
-        operator: The node's operator; one input, one output, of the same type and shape.
-        element: Number of the element type, as ``TensorProto.DataType`` has it.
-        extents: Shape of both; a text names a free axis.
+        operator: The node's operator; it must have one input and one output of the same type and shape.
+        element: Element type, as a number of ``TensorProto.DataType``.
+        extents: Shape of both; a string names a dynamic axis.
     """
     axes = b"".join(
         _field(1, _field(2, axis.encode()) if isinstance(axis, str) else _number(1, axis)) for axis in extents
@@ -80,31 +83,32 @@ def model(operator: str = "Identity", element: int = 1, extents: Sequence[int | 
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A field of protobuf that holds bytes."""
+    """Encode a length-delimited protobuf field (wire type 2)."""
     return bytes([number << 3 | 2]) + _varint(len(content)) + content
 
 
 def _number(number: int, value: int) -> bytes:
-    """A field of protobuf that holds a number."""
+    """Encode a varint protobuf field (wire type 0)."""
     return bytes([number << 3]) + _varint(value)
 
 
 def _varint(value: int) -> bytes:
-    found = b""
+    """Encode a number with seven bits a byte, the lowest first."""
+    encoded = b""
     while value >= 0x80:  # noqa: PLR2004 - seven bits a byte
-        found, value = found + bytes([value & 0x7F | 0x80]), value >> 7
-    return found + bytes([value])
+        encoded, value = encoded + bytes([value & 0x7F | 0x80]), value >> 7
+    return encoded + bytes([value])
 
 
 # ---- the worker under test ------------------------------------------------------------------------------------------
 
 
 class WorkerUnderTest:
-    """A worker under test: a process, and frames or any other bytes to and from it.
+    """A worker under test: sends frames or any other bytes to its process, and reads frames from it.
 
     Args:
-        command: What starts it.
-        seconds: How long it may take for anything.
+        command: The command that starts it.
+        seconds: Longest wait for anything.
     """
 
     def __init__(self, command: Sequence[str], seconds: float) -> None:
@@ -139,7 +143,7 @@ class WorkerUnderTest:
     def __exit__(self, *_: object) -> None:
         self.close()
         end_group(self._process)
-        # A thread whose pipe a stray child has inherited is left behind: it is a daemon.
+        # A thread whose pipe a stray child has inherited does not end; it is a daemon and is left behind.
         for thread, stream in zip(self._threads, (self._process.stdout, self._process.stderr), strict=True):
             thread.join(_PATIENCE)
             if stream is not None and not thread.is_alive():
@@ -151,12 +155,12 @@ class WorkerUnderTest:
         return self._folder
 
     def send(self, content: bytes) -> threading.Thread:
-        """Write bytes, from a thread that is returned: a worker that does not read must not hang the kit."""
+        """Write bytes from a new thread, and return it: a worker that does not read must not block the kit."""
         stream = self._process.stdin
         assert stream is not None  # noqa: S101 - it was asked for
 
         def write() -> None:
-            with contextlib.suppress(OSError, ValueError):  # it left; the missing answer tells that
+            with contextlib.suppress(OSError, ValueError):  # the worker has ended; the missing answer reports that
                 stream.write(content)
                 stream.flush()
 
@@ -165,27 +169,31 @@ class WorkerUnderTest:
         return thread
 
     def close(self) -> None:
-        """Close the worker's standard input, as a host does that leaves."""
+        """Close the worker's standard input, as a host does when it ends."""
         with contextlib.suppress(OSError, ValueError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
 
     def answer(self) -> worker.Answer:
-        """The next answer, reports of progress passed over."""
+        """Return the next answer; progress reports are skipped.
+
+        Raises:
+            NoAnswer: There is none in time, the worker closed its output, or its bytes are no frame.
+        """
         while True:
             try:
-                found = self._answers.get(timeout=self._seconds)
+                answer = self._answers.get(timeout=self._seconds)
             except queue.Empty:
                 raise NoAnswer(f"no answer within {self._seconds:g} s{self._words()}") from None
-            if isinstance(found, worker.Closed):
+            if isinstance(answer, worker.Closed):
                 raise NoAnswer(f"it closed its output instead of answering; {self._ending()}")
-            if isinstance(found, Exception):
-                raise NoAnswer(f"it answered with {found}{self._words()}")
-            if "progress" not in found[0]:
-                return found
+            if isinstance(answer, Exception):
+                raise NoAnswer(f"it answered with {answer}{self._words()}")
+            if "progress" not in answer[0]:
+                return answer
 
     def ask(self, operation: str, arrays: Mapping[str, Array] | None = None, **header: Any) -> worker.Answer:
-        """Ask for something that must succeed."""
+        """Send a request that must succeed, and return its answer."""
         self.send(frame({"op": operation, **header}, arrays or {}))
         body, results = self.answer()
         if body.get("ok") is not True:
@@ -193,13 +201,13 @@ class WorkerUnderTest:
         return body, results
 
     def refused(self, kind: str, operation: str, arrays: Mapping[str, Array] | None = None, **header: Any) -> None:
-        """Ask for something that must be refused; the worker has to live on."""
+        """Send a request that must be refused; the worker must go on serving."""
         self.send(frame({"op": operation, **header}, arrays or {}))
         self.refusal(kind, operation)
         self.ask("memory")
 
     def refusal(self, kind: str, what: str) -> None:
-        """Take an answer that must be a refusal."""
+        """Read an answer that must be a refusal of the kind ``kind``."""
         body, _ = self.answer()
         if body.get("ok") is not False:
             raise NotConforming(f"{what} must be refused, the answer is {_short(body)}")
@@ -214,7 +222,7 @@ class WorkerUnderTest:
         return self.ask("load", {"model": content}, session=session, settings=SETTINGS)[0]
 
     def leaves(self, *codes: int) -> None:
-        """It must end by itself, with one of these exit codes; by any that is no signal if none is given."""
+        """Require that the worker ends by itself, with one of ``codes``; with any exit code if none is given."""
         try:
             code = self._process.wait(self._seconds)
         except subprocess.TimeoutExpired:
@@ -251,7 +259,7 @@ class WorkerUnderTest:
 
 
 def frame(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
-    """One sound frame."""
+    """Return the bytes of one valid frame."""
     from io import BytesIO  # noqa: PLC0415 - used nowhere else
 
     stream = BytesIO()
@@ -269,16 +277,16 @@ def damaged_frame(
     seal: int = 0,
     checksum: int = 0,
 ) -> bytes:
-    """A frame with one thing wrong in it.
+    """Return the bytes of a frame with a defect.
 
     Args:
-        magic: Its first bytes.
-        protocol: The version that it states.
-        text: Its header; that of a ``memory`` request by default.
-        payload: Its arrays.
-        stated: How many bytes of arrays it states, if others than there are.
-        seal: What is added to the checksum of its beginning.
-        checksum: What is added to the checksum of its contents.
+        magic: First four bytes.
+        protocol: Stated protocol version.
+        text: JSON header; that of a ``memory`` request by default.
+        payload: Bytes of the arrays.
+        stated: Stated length of the payload; the true one by default.
+        seal: Added to the checksum of the prefix.
+        checksum: Added to the checksum of the contents.
     """
     text = json.dumps({"op": "memory", "arrays": []}).encode() if text is None else text
     sum_of_contents = zlib.crc32(payload, zlib.crc32(text)) + checksum & 0xFFFFFFFF
@@ -292,24 +300,24 @@ def _short(body: Mapping[str, Any]) -> str:
 
 
 def count_of(body: Mapping[str, Any], *names: str) -> None:
-    """Each of these fields must be a count."""
+    """Require that each of these fields is an integer from 0."""
     for name in names:
         value = body.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise NotConforming(f"`{name}` must be a whole number from 0, not {value!r}")
 
 
-# ---- running all of it -----------------------------------------------------------------------------------------------
+# ---- running the cases -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ConformanceCase:
-    """One thing that is tried.
+    """One requirement of the protocol.
 
     Attributes:
-        area: What it belongs to: an operation, or ``faults``.
-        name: What is tried, and must be.
-        carry_out: Does it with a worker that has just been started; raises :class:`NotConforming`.
+        area: Its group: an operation, or ``faults``.
+        name: The requirement in words.
+        carry_out: Tests it with a freshly started worker; raises :class:`NotConforming`.
     """
 
     area: str
@@ -319,11 +327,11 @@ class ConformanceCase:
 
 @dataclass(frozen=True, slots=True)
 class ConformanceResult:
-    """What came of a case.
+    """Result of a case.
 
     Attributes:
         case: The case.
-        failure: What the worker did instead; empty where it conforms.
+        failure: What the worker did instead; empty if it conforms.
         silent: Whether it gave no answer at all.
     """
 
@@ -335,13 +343,16 @@ class ConformanceResult:
 def check(
     command: Sequence[str], cases: Sequence[ConformanceCase], seconds: float = SECONDS
 ) -> list[ConformanceResult]:
-    """Try a worker.
+    """Test a worker.
 
     Args:
-        command: What starts it.
-        cases: What to try; each begins with a worker that was started for it. One that does not answer the first is
-            not tried further.
-        seconds: How long the worker may take for any one thing.
+        command: The command that starts it.
+        cases: The cases; each gets a worker of its own. If the worker does not answer the first case, the others are
+            not run: each would only wait for its timeout.
+        seconds: Longest wait for anything.
+
+    Returns:
+        One result for each case, in the same order.
 
     Raises:
         ContractError: The command cannot be started.

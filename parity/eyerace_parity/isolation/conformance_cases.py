@@ -1,4 +1,4 @@
-"""Every operation and every fault of the worker's protocol, as cases; ``docs/protocol.md`` has them in words."""
+"""Cases for every operation and every fault of the worker protocol, which ``docs/protocol.md`` describes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ELEMENTS: Final = {
     "uint32": 12,
     "uint64": 13,
 }
-"""Number of each element type that a frame carries, as ``TensorProto.DataType`` has it."""
+"""Element types that a frame can carry, with their numbers of ``TensorProto.DataType``."""
 
 ONES: Final = {"x": np.ones(3, np.float32)}
 
@@ -198,7 +198,7 @@ def _counts(tested: WorkerUnderTest) -> None:
 def _after_load(
     kind: str, operation: str, arrays: Mapping[str, Array], **header: Any
 ) -> Callable[[WorkerUnderTest], None]:
-    """Something that is refused while a session is there."""
+    """Make a case of a request that must be refused while a session is loaded."""
 
     def carry_out(tested: WorkerUnderTest) -> None:
         tested.load(extents=("n", 3))
@@ -222,7 +222,7 @@ def _bad_provider(tested: WorkerUnderTest) -> None:
 
 
 def _no_frame(content: bytes) -> Callable[[WorkerUnderTest], None]:
-    """Bytes that are no frame: the worker may say so once, as a bad request, and then ends with exit code 3."""
+    """Make a case of bytes that are no frame: the worker may refuse once, then it must end with exit code 3."""
 
     def carry_out(tested: WorkerUnderTest) -> None:
         tested.ask("hello")
@@ -304,4 +304,4 @@ CASES: Final = (
     ConformanceCase("the end", "input closed between two frames", _closed),
     ConformanceCase("the end", "input closed before the first frame", _closed_at_once),
 )
-"""All that is tried, in the order of the table."""
+"""All cases, in the order of the table that the command prints."""

@@ -1,9 +1,9 @@
-"""A conversation with a process that may die: requests and answers as frames over its standard streams.
+"""Connection to a worker process: requests and answers are frames over its standard streams.
 
-The other side is started by any command. What it runs is native code that may crash, hang or print, so it has its own
-process group, every answer has a timeout, its error stream is drained at all times (the tail serves messages), and
-requests are written by a thread of their own: a full pipe in either direction stalls nobody. Whatever ends the
-conversation early ends the other side with all its children.
+Any command can start the worker. The worker runs native code that may crash, hang or print. So it gets its own process
+group, every answer has a timeout, and its error stream is drained at all times; its last lines serve error messages.
+Requests are written by a separate thread, so that a full pipe in either direction blocks nothing. An error or an
+interrupt ends the worker with all its children.
 """
 
 from __future__ import annotations
@@ -31,31 +31,35 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
 
 START_SECONDS: Final = 120.0
-"""How long the other side may take to import its runtime: emulated seconds, or a machine to be woken."""
+"""Longest wait for the first answer. Importing onnxruntime takes 3-4 s under emulation; a remote machine may sleep."""
 
 ANSWER_SECONDS: Final = 300.0
-"""How long any one request may take."""
+"""Longest wait for any later answer. An emulated inference of an EfficientNet-B0 takes up to 3 s."""
 
 _TAIL_LINES: Final = 20
+"""Lines of the error stream that are kept for messages."""
+
 _POLL_SECONDS: Final = 0.2
+"""Longest uninterruptible wait: a lock without a timeout blocks Ctrl-C on Windows."""
+
 _SIGNAL_NOTES: Final = ("qemu: uncaught target signal",)
-"""What an emulator says of a signal, by which it then dies itself: nothing that is not told better already."""
+"""Lines that are no last words: QEMU prints them before it dies of the signal, which the exit code already names."""
 
 
 class WorkerConnection:
-    """A process that speaks frames, and the conversation with it.
+    """A worker process and the connection to it.
 
-    Use it as a context manager. One request at a time: calls from several threads wait for one another.
+    Use it as a context manager. It serves one request at a time: calls from several threads wait for one another.
 
     Args:
-        command: What to run; it must speak the frames of :mod:`eyerace_parity.isolation.worker`.
-        name: What the process is called in messages.
-        processor: What its processor is called in them, after "this".
-        accuse: What its death by a signal of its own is blamed on.
-        env: The whole environment; this process's own by default.
-        folder: Where it stands; an empty folder of its own by default.
+        command: The command; it must speak the frames of :mod:`eyerace_parity.isolation.worker`.
+        name: Name of the process in messages.
+        processor: Name of its processor in messages, after "this".
+        accuse: What to blame when a signal of its own native code ends it.
+        env: The whole environment; this process's environment by default.
+        folder: Its working directory; an empty temporary folder by default.
         start_seconds: Longest wait for the first answer.
-        answer_seconds: Longest wait for any later one, or for the next that it tells on the way to it.
+        answer_seconds: Longest wait for any later answer, or for the next progress report before it.
     """
 
     def __init__(
@@ -88,14 +92,14 @@ class WorkerConnection:
     # ---- life --------------------------------------------------------------------------------------------------------
 
     def greet(self) -> dict[str, Any]:
-        """Start the process and greet it.
+        """Start the process and send ``hello``.
 
         Returns:
-            What it says of itself.
+            Header of its answer: protocol version and, for a runtime worker, its versions.
 
         Raises:
             MeasurementError: The command cannot be run, or speaks another protocol.
-            WorkerDied: It ended before it answered, or did not answer in time.
+            WorkerDied: The process ended before it answered, or did not answer in time.
         """
         try:
             self._start()
@@ -110,7 +114,8 @@ class WorkerConnection:
     def _start(self) -> None:
         stands = self._stands
         if stands is None:
-            # Of its own: ONNX Runtime looks for external data of a model made from bytes where the process stands.
+            # ONNX Runtime looks for external data of a model from bytes in the working directory. An app would not
+            # find files there, so the worker must not find any by chance either.
             self._folder = tempfile.TemporaryDirectory(prefix="eyerace-parity-", ignore_cleanup_errors=True)
         try:
             self._process = process = subprocess.Popen(  # noqa: S603 - running the given command is what this is for
@@ -137,7 +142,7 @@ class WorkerConnection:
 
     @property
     def ended(self) -> bool:
-        """Whether there is no process to talk to."""
+        """Whether the process has not been started or has been closed."""
         return self._process is None
 
     def close(self) -> None:
@@ -146,7 +151,8 @@ class WorkerConnection:
         if process is not None:
             self._requests.put(None)
             end_group(process)
-            # Each closes its own stream. One whose pipe a stray child has inherited is left behind: it is a daemon.
+            # Each thread closes its own stream. A thread may not end because a stray child has inherited its pipe; it
+            # is a daemon and is left behind.
             for thread in self._threads:
                 thread.join(_POLL_SECONDS)
         if self._folder is not None:
@@ -181,17 +187,17 @@ class WorkerConnection:
             operation: Name of the operation.
             header: Fields of the request.
             arrays: Arrays of the request.
-            step: What the process is doing meanwhile, for messages: "loading int8".
-            seconds: Longest wait, where it is not the usual one.
-            refused: What the runtime's own refusal is raised as.
-            hear: Is given each report of progress on the way; each begins the wait anew.
+            step: What the process does meanwhile, for messages: "loading int8".
+            seconds: Longest wait in seconds; ``answer_seconds`` by default.
+            refused: Exception class for a refusal by the runtime itself.
+            hear: Called with each progress report. Each report restarts the wait.
 
         Returns:
             Fields and arrays of the answer.
 
         Raises:
             WorkerDied: The process ended before it answered, or did not answer in time.
-            MeasurementError: It refused, or does not speak the protocol.
+            MeasurementError: The process refused, or does not speak the protocol.
         """
         with self._turn:
             if self._process is None:
@@ -199,7 +205,7 @@ class WorkerConnection:
             self._requests.put(({**(header or {}), "op": operation}, arrays or {}))
             try:
                 answer = self._await(self._answer_seconds if seconds is None else seconds, step, hear)
-            except BaseException:  # a timeout, or Ctrl-C: an answer that comes later would be taken for another's
+            except BaseException:  # a timeout or Ctrl-C: a late answer would be taken for that of the next request
                 self.close()
                 raise
             if isinstance(answer, Exception):
@@ -210,13 +216,13 @@ class WorkerConnection:
         raise self._refusal(body, step, refused)
 
     def _refusal(self, body: Mapping[str, Any], step: str, refused: type[MeasurementError]) -> Exception:
-        """Say what an answer means that is no success."""
+        """Turn an answer without ``ok`` into an exception."""
         return failures.refusal(body, name=self.name, step=step, refused=refused)
 
     def _await(
         self, seconds: float, step: str, hear: Callable[[Any], None] | None
     ) -> tuple[dict[str, Any], dict[str, Array]] | Exception:
-        # In slices, because a lock that waits for long cannot be interrupted on every system.
+        # Waits in slices: on Windows a long wait for a lock cannot be interrupted by Ctrl-C.
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             try:
@@ -225,13 +231,13 @@ class WorkerConnection:
                 continue
             if isinstance(answer, Exception) or "progress" not in answer[0]:
                 return answer
-            if hear is not None:  # whoever does not hear of progress does not wait longer for it
+            if hear is not None:  # without a listener, progress reports do not extend the timeout
                 hear(answer[0]["progress"])
                 until = time.monotonic() + seconds
         raise failures.silence(self.name, step, seconds, self._last_words())
 
     def _ended(self, ending: Exception, step: str) -> MeasurementError:
-        """Say why there will be no more answers."""
+        """Return the error that explains why the connection ended."""
         process, code = self._process, None
         if process is not None and failures.is_ending(ending):
             end_group(process, patience=2.0)
@@ -245,7 +251,7 @@ class WorkerConnection:
         return failures.foreign(self.name, step, what, self._last_words())
 
     def _last_words(self) -> str:
-        for thread in self._threads[-1:]:  # what it said last may still be on its way
+        for thread in self._threads[-1:]:  # the last lines may still be in the pipe
             thread.join(_POLL_SECONDS)
         words = next((line for line in reversed(self._said) if line and not line.startswith(_SIGNAL_NOTES)), "")
         return f'; its last words: "{words}"' if words else ""
@@ -253,7 +259,7 @@ class WorkerConnection:
     # ---- threads: each owns one stream, so that none can stall another -----------------------------------------------
 
     def _write(self, stream: IO[bytes]) -> None:
-        # Closing flushes once more, and a guest that is gone refuses that too. The reader tells how it ended.
+        # Closing flushes once more, which also fails when the worker is gone. The reading thread reports the end.
         with contextlib.suppress(OSError, ValueError), stream:
             while (request := self._requests.get()) is not None:
                 worker.write_frame(stream, *request)

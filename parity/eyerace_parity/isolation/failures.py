@@ -1,8 +1,8 @@
-"""THE place for what goes wrong with another process: deaths, silence, refusals and torn frames.
+"""Errors of worker processes: deaths, timeouts, refusals and torn frames. All of them are made here.
 
-A death says something about a file only where a signal ended the process that native code brings on itself. Whatever
-else ends one (a kill from outside, want of memory, a timeout, an exit) is true of this run only: the error is
-:attr:`~eyerace_parity.core.errors.MeasurementError.transient`, accuses nothing, and nothing of it is kept.
+A death counts against a file only if a signal ended the process that native code raises itself, such as SIGSEGV or
+SIGILL. Every other end (a kill from outside, lack of memory, a timeout, an exit) is true of this run only. Its error is
+:attr:`~eyerace_parity.core.errors.MeasurementError.transient`, blames nothing, and is never cached.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SHELL_SIGNALS: Final = range(129, 193)
-"""Exit codes by which a shell, or whatever else stands in front, reports a signal (128 + number)."""
+"""Exit codes with which a shell or another wrapper reports that a signal ended its child: 128 + signal number."""
 
 _NAMED_SAMPLES: Final = 4
+"""Samples that a message names; the rest are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accusation:
-    """What a death by a signal of the process's own is blamed on.
+    """What to blame when a signal of its own native code ends a process.
 
     Attributes:
-        next_step: What to do about it.
-        processor: What the processor is called in messages, after "this".
+        next_step: What the user should do.
+        processor: Name of the processor in messages, after "this".
     """
 
     next_step: str
@@ -54,12 +55,12 @@ RECIPE: Final = Accusation("look at the checkpoint and the factory: one of them 
 
 
 def death(reason: str, signal: int | None, accuse: Accusation) -> WorkerDied:
-    """A process that ended before it answered.
+    """Make the error of a process that ended before it answered.
 
     Args:
         reason: What happened, as a sentence.
-        signal: The signal that ended it, ``None`` where it left by itself.
-        accuse: What to blame where the signal is one of its own.
+        signal: The signal that ended it; ``None`` if it exited by itself.
+        accuse: What to blame if its own native code raised the signal.
     """
     died = WorkerDied(reason, signal=signal)
     if signal is None:
@@ -70,24 +71,24 @@ def death(reason: str, signal: int | None, accuse: Accusation) -> WorkerDied:
 
 
 def accused(error: WorkerDied, accuse: Accusation, samples: Sequence[str] = ()) -> WorkerDied:
-    """The same death, blamed on something else.
+    """Return the same death with something else to blame.
 
     Args:
         error: The death.
-        accuse: What to blame where it came by a signal of its own.
-        samples: Names of the samples under way, for the reason.
+        accuse: What to blame if its own native code raised the signal.
+        samples: Names of the samples in flight, for the reason.
     """
     reason = error.reason
     if samples:
         rest = f" and {len(samples) - _NAMED_SAMPLES} more" if len(samples) > _NAMED_SAMPLES else ""
         reason += f"; under way: {', '.join(samples[:_NAMED_SAMPLES])}{rest}"
-    if error.transient and error.signal is None:  # a hang, or an exit: its own next step fits it best
+    if error.transient and error.signal is None:  # a hang or an exit: the original next step fits best
         return WorkerDied(reason, next_step=error.next_step)
     return death(reason, error.signal, accuse)
 
 
 def silence(name: str, step: str, seconds: float, last_words: str) -> WorkerDied:
-    """A process that gave no answer in time."""
+    """Make the error of a process that did not answer in time."""
     return WorkerDied(
         f"{name} gave no answer within {seconds:g} s while {step}, and was ended{last_words}",
         next_step="run the file alone to see whether it ever ends; a smaller model or fewer threads may help",
@@ -95,22 +96,22 @@ def silence(name: str, step: str, seconds: float, last_words: str) -> WorkerDied
 
 
 def gone(name: str, step: str) -> WorkerDied:
-    """A process that had ended before it was asked."""
+    """Make the error of a request to a process that has already ended."""
     return WorkerDied(f"{name} has ended before {step}", next_step="see why in the first verdict above")
 
 
 def failure(
     ending: Exception, *, name: str, step: str, exit_code: int | None, accuse: Accusation, last_words: str
 ) -> MeasurementError:
-    """Say why there will be no more answers.
+    """Make the error that explains why a connection ended.
 
     Args:
-        ending: What reading the last answer raised.
-        name: What the process is called.
+        ending: The exception that reading the next answer raised.
+        name: Name of the process.
         step: What it was doing.
-        exit_code: With what it ended; negative for a signal, ``None`` where it was ended from here.
-        accuse: What a death by a signal of its own is blamed on.
-        last_words: What it said last, as the end of a sentence.
+        exit_code: Its exit code; negative for a signal, ``None`` if this side ended it.
+        accuse: What to blame if its own native code raised the signal.
+        last_words: Its last line of output, as the end of a sentence.
     """
     if exit_code is None and is_ending(ending):
         return WorkerDied(f"{name} was ended while {step}{last_words}", next_step="run again")
@@ -124,12 +125,12 @@ def failure(
 
 
 def is_ending(ending: Exception) -> bool:
-    """Whether the stream ended, rather than that something was said which is no frame."""
+    """Whether the stream ended, in contrast to bytes that are no frame."""
     return isinstance(ending, worker.Closed | worker.TornFrameError | OSError)
 
 
 def foreign(name: str, step: str, what: str, last_words: str) -> MeasurementError:
-    """A process that does not speak the protocol."""
+    """Make the error of a process that does not speak the protocol."""
     return MeasurementError(
         f"{name} does not speak the worker's protocol: {what}, while {step}{last_words}",
         next_step="let the command run parity's own worker.py, and let nothing else print to its standard output",
@@ -138,7 +139,7 @@ def foreign(name: str, step: str, what: str, last_words: str) -> MeasurementErro
 
 
 def unstarted(name: str, why: str, next_step: str) -> MeasurementError:
-    """A process that could not be started, or not be talked to."""
+    """Make the error of a process that cannot be started or connected to."""
     return MeasurementError(f"{name} {why}", next_step=next_step, transient=True)
 
 
@@ -146,13 +147,13 @@ def unstarted(name: str, why: str, next_step: str) -> MeasurementError:
 
 
 def refusal(body: Mapping[str, Any], *, name: str, step: str, refused: type[MeasurementError]) -> Exception:
-    """What an answer of a worker means that is no success.
+    """Turn an answer without ``ok`` into an exception.
 
     Args:
-        body: The answer.
-        name: What the process is called.
+        body: Header of the answer.
+        name: Name of the process.
         step: What it was doing.
-        refused: What the runtime's own refusal is raised as.
+        refused: Exception class for a refusal by the runtime itself.
     """
     if body.get("kind") == "setup":
         reason = f"{name} cannot work: {body.get('error')}"
@@ -162,21 +163,21 @@ def refusal(body: Mapping[str, Any], *, name: str, step: str, refused: type[Meas
     if body.get("kind") == "refused":
         return refused(str(body.get("error")))
     reason = f"{name} failed while {step}: {body.get('error', 'no reason given')}"
-    return MeasurementError(reason, transient=True)  # only the runtime's own refusal speaks of the file
+    return MeasurementError(reason, transient=True)  # only a refusal by the runtime itself blames the file
 
 
 def to_answer(error: Exception, trace: str) -> dict[str, Any]:
-    """Write down what was raised in a process that has the package, for :func:`from_answer` on the other side.
+    """Encode an exception as an answer; :func:`from_answer` decodes it on the other side.
 
     Args:
-        error: What was raised.
-        trace: Its traceback, for faults of our own.
+        error: The exception.
+        trace: Its traceback, sent for exceptions that are faults of this package.
     """
     if isinstance(error, MemoryError):
         return {"ok": False, "kind": MemoryError.__name__}
     if isinstance(error, OSError):
-        told = {"errno": error.errno, "error": error.strerror or str(error)}
-        return {"ok": False, "kind": OSError.__name__, **told}
+        fields = {"errno": error.errno, "error": error.strerror or str(error)}
+        return {"ok": False, "kind": OSError.__name__, **fields}
     if not isinstance(error, ParityError):
         return {"ok": False, "kind": "fault", "error": trace}
     kind = type(error) if isinstance(error, MeasurementError | RecipeError) else MeasurementError
@@ -189,7 +190,7 @@ def to_answer(error: Exception, trace: str) -> dict[str, Any]:
 
 
 def from_answer(body: Mapping[str, Any], *, name: str, step: str) -> Exception | None:
-    """Read what :func:`to_answer` wrote down; ``None`` if it wrote something else."""
+    """Decode what :func:`to_answer` encoded; ``None`` for any other answer."""
     kind = getattr(errors, str(body.get("kind")), None)
     if isinstance(kind, type) and issubclass(kind, (MeasurementError, RecipeError)):
         more: dict[str, Any] = {"transient": bool(body["transient"])} if "transient" in body else {}

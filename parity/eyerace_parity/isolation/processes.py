@@ -1,4 +1,4 @@
-"""Processes that end together: a group of their own at the start, and the whole group killed at the end."""
+"""Process groups: a child starts in a group of its own, and the whole group is killed at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from typing import NoReturn, TypedDict
 
 _in_one_group = False
-"""Whether what this process starts stays in its group."""
+"""Whether children of this process stay in its process group."""
 
 
 class _Group(TypedDict, total=False):
@@ -19,9 +19,9 @@ class _Group(TypedDict, total=False):
 
 
 def new_group() -> _Group:
-    """Arguments for :class:`subprocess.Popen` that give a process a group of its own.
+    """Return the :class:`subprocess.Popen` arguments that give a child its own process group.
 
-    A Ctrl-C at the terminal then reaches this process only, which ends the others in order.
+    Ctrl-C at the terminal then reaches only this process, which ends its children in order.
     """
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
@@ -29,10 +29,10 @@ def new_group() -> _Group:
 
 
 def stay_in_one_group() -> None:
-    """Keep what this process will start in its own group: whoever ends the group ends all of it.
+    """Keep later children in this process's own group, so that ending the group ends all of them.
 
-    A worker that starts workers calls this. It may be killed while one of them hangs in native code and would not see
-    its pipe close.
+    A worker that starts workers calls this. It may be killed while a child hangs in native code; such a child would not
+    notice that its pipe was closed.
     """
     global _in_one_group  # noqa: PLW0603 - a property of the process, which has one group
     _in_one_group = sys.platform != "win32" and os.getpgid(0) == os.getpid()
@@ -41,18 +41,18 @@ def stay_in_one_group() -> None:
 def end_group(process: subprocess.Popen[bytes], *, patience: float = 0.0) -> None:
     """End a process that was started with :func:`new_group`, with all its children, and wait for it.
 
-    In a process that keeps its children in its group it ends alone; children of its own see their pipes close.
+    After :func:`stay_in_one_group` only the process itself is ended; its children see their pipes close.
 
     Args:
         process: The leader of the group.
-        patience: Seconds that it is given to leave by itself first, so that its own exit code is seen.
+        patience: Seconds to wait for the process to exit by itself first, so that its own exit code is seen.
     """
     if patience:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
     if sys.platform == "win32":
         if process.poll() is None:
-            # The tree, not the process alone: children do not end with their parent.
+            # /T ends the whole tree: on Windows children outlive their parent.
             subprocess.run(  # noqa: S603
                 ["taskkill", "/F", "/T", "/PID", str(process.pid)],  # noqa: S607
                 capture_output=True,
@@ -67,7 +67,7 @@ def end_group(process: subprocess.Popen[bytes], *, patience: float = 0.0) -> Non
 
 
 def leave() -> NoReturn:
-    """End this process with all that it has started, at once: native code may be at work in it."""
+    """Kill this process and its group at once. A normal exit could wait for ever for running native code."""
     if sys.platform != "win32" and os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(0)

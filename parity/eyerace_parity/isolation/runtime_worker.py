@@ -1,7 +1,7 @@
-"""A guest: a process that runs the worker, started by any command, from which only frames come back.
+"""Client of a runtime worker: a subprocess that loads and runs ONNX models.
 
-The same few lines drive a worker on this Python, in another virtual environment, under ``qemu-aarch64`` or behind
-``ssh``: only the command differs.
+The same code drives a worker in this Python, in another virtual environment, under ``qemu-aarch64`` or over ``ssh``;
+only the command differs.
 """
 
 from __future__ import annotations
@@ -27,19 +27,23 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
 
 WORKER: Final = Path(worker.__file__)
-"""The file that a command has to run."""
+"""Path of the worker program that a command must run."""
 
 
 def local_command(python: str | Path = sys.executable) -> tuple[str, ...]:
-    """The plainest command: a Python on this machine that has numpy and onnxruntime."""
+    """Return the command of a worker on this machine.
+
+    Args:
+        python: A Python that has numpy and onnxruntime.
+    """
     return (str(python), str(WORKER))
 
 
 def _whole(number: object) -> int:
-    """A count as a guest tells it.
+    """Check a count that a worker reported.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The value is no integer from 0 to 2⁶³ - 1.
     """
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 1 << 63:
         message = f"{str(number)[:60]!r} is no count"
@@ -48,17 +52,17 @@ def _whole(number: object) -> int:
 
 
 class RuntimeWorker(WorkerConnection):
-    """A worker process and the conversation with it; see :class:`WorkerConnection` for its arguments."""
+    """A worker process that runs ONNX Runtime; see :class:`WorkerConnection` for the arguments."""
 
     counts = False
-    """Whether its emulator counts instructions; known once it has started."""
+    """Whether its emulator counts instructions; set by :meth:`start`."""
 
     def start(self) -> Hello:
-        """Start the process and greet it.
+        """Start the process and read its versions.
 
         Raises:
             MeasurementError: The command cannot be run, speaks another protocol, or lacks numpy or onnxruntime.
-            WorkerDied: It ended before it answered, or did not answer in time.
+            WorkerDied: The process ended before it answered, or did not answer in time.
         """
         answer = self.greet()
         fields = ("python", "numpy", "onnxruntime", "machine", "system")
@@ -69,28 +73,28 @@ class RuntimeWorker(WorkerConnection):
         self.start()
         return self
 
-    # ---- what a guest can do -----------------------------------------------------------------------------------------
+    # ---- operations --------------------------------------------------------------------------------------------------
 
     def load(self, session: str, model: bytes | Path, settings: Session, *, count: bool = False) -> Loaded:
-        """Make a session.
+        """Create a session.
 
         Args:
-            session: Name to call it by later.
-            model: The file's bytes; or its path, which the guest must see, where it keeps weights beside itself.
+            session: Name of the session in later calls.
+            model: The file's bytes; or its path if it has external data. The worker must be able to open the path.
             settings: Session settings.
-            count: Whether to count the instructions, too.
+            count: Whether to count instructions.
 
         Raises:
             ArtefactError: The runtime refused the model.
-            MeasurementError: Instructions are asked for where nothing counts them, or several threads ran.
-            WorkerDied: The guest died of it.
+            MeasurementError: Instructions cannot be counted there, or several threads ran while counting.
+            WorkerDied: The worker died while loading.
         """
         header: dict[str, Any] = {"session": session, "settings": settings.model_dump(mode="json"), "count": count}
         arrays: dict[str, Array] = {}
         if isinstance(model, Path):
             header["path"] = str(model.absolute())
         else:
-            import numpy as np  # noqa: PLC0415 - a guest is started only where something is measured
+            import numpy as np  # noqa: PLC0415 - a run whose evidence is all cached starts no worker and needs no numpy here
 
             arrays["model"] = np.frombuffer(model, np.uint8)
         step = f"loading {session}"
@@ -108,14 +112,14 @@ class RuntimeWorker(WorkerConnection):
         """Run a session once.
 
         Args:
-            session: Its name.
-            feeds: Inputs by name.
-            count: Whether to count the instructions, too.
+            session: Name of the session.
+            feeds: Inputs by name, batch axis included.
+            count: Whether to count instructions.
 
         Raises:
-            MeasurementError: The runtime refused the inputs or failed; or instructions are asked for where nothing
-                counts them, or several threads ran.
-            WorkerDied: The guest died of it.
+            MeasurementError: The runtime refused the inputs or failed; or instructions cannot be counted there, or
+                several threads ran while counting.
+            WorkerDied: The worker died while running.
         """
         step = f"running {session}"
         answer, outputs = self.ask("run", {"session": session, "count": count}, feeds, step=step)
@@ -127,9 +131,17 @@ class RuntimeWorker(WorkerConnection):
     def count(self, session: str, feeds: Mapping[str, Array], runs: int) -> tuple[int, ...]:
         """Run a session several times and count the instructions of each run.
 
+        Args:
+            session: Name of the session.
+            feeds: Inputs by name, batch axis included.
+            runs: Number of runs.
+
+        Returns:
+            Instructions of each run.
+
         Raises:
             MeasurementError: As for :meth:`run`.
-            WorkerDied: The guest died of it.
+            WorkerDied: The worker died while running.
         """
         step = f"counting {session}"
         header = {"session": session, "count": True, "runs": runs}
@@ -138,15 +150,15 @@ class RuntimeWorker(WorkerConnection):
             return self._counted(answer, step)
 
     def time(self, feeds: Mapping[str, Mapping[str, Array]], runs: int) -> Times:
-        """Run several sessions in turn, A B A B.
+        """Time several sessions, interleaved: A B A B.
 
         Args:
-            feeds: Inputs by session, in the order in which the sessions take turns.
-            runs: Runs of each.
+            feeds: Inputs by session, in the order of the runs.
+            runs: Runs of each session.
 
         Raises:
             MeasurementError: The runtime refused the inputs or failed.
-            WorkerDied: The guest died of it.
+            WorkerDied: The worker died while running.
         """
         arrays = {f"{place}/{name}": value for place, fed in enumerate(feeds.values()) for name, value in fed.items()}
         step = f"timing {' and '.join(feeds)}"
@@ -159,7 +171,7 @@ class RuntimeWorker(WorkerConnection):
             return Times(wall, cpu)  # type: ignore[arg-type]
 
     def resident(self) -> int | None:
-        """Resident memory of the process now, in bytes; ``None`` where the system does not tell."""
+        """Return the current resident memory of the process in bytes; ``None`` if the system does not report it."""
         step = "telling its memory"
         answer, _ = self.ask("memory", step=step)
         with self._understood(step):
@@ -170,7 +182,14 @@ class RuntimeWorker(WorkerConnection):
         self.ask("drop", {"session": session}, step=f"freeing {session}")
 
     def _counted(self, answer: Mapping[str, Any], step: str) -> tuple[int, ...]:
-        """What was counted, if it is one thread's work: others add to the same number, and not atomically."""
+        """Read the instruction counts of an answer.
+
+        The plugin's counter is shared by all threads and not atomic (inline adds of QEMU's plugin API version 1), so a
+        count is valid only if a single thread ran.
+
+        Raises:
+            MeasurementError: Other threads ran.
+        """
         if answer.get("others"):
             raise MeasurementError(
                 f"{self.name} was not alone with one thread while {step}: others were awake {answer['others']} times,"
@@ -181,7 +200,7 @@ class RuntimeWorker(WorkerConnection):
 
     @contextlib.contextmanager
     def _understood(self, step: str) -> Iterator[None]:
-        """Tell an answer that is a whole frame, and says what cannot be, from a fault of our own."""
+        """Turn an error while reading a well-formed frame with impossible content into a protocol error."""
         try:
             yield
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -192,7 +211,7 @@ class RuntimeWorker(WorkerConnection):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who answered: versions and the machine as the guest sees them, and whether it can count instructions."""
+    """Versions and machine as the worker reports them, and whether it can count instructions."""
 
     python: str
     numpy: str
@@ -204,16 +223,16 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A session made in the guest.
+    """A session that a worker created.
 
     Attributes:
-        wall_ns: Wall time of making it.
-        cpu_ns: Process CPU time of making it.
-        baseline: Resident bytes before, with the runtime imported and the file's bytes read; ``None`` if not told.
+        wall_ns: Wall time of the creation in ns.
+        cpu_ns: Process CPU time of the creation in ns.
+        baseline: Resident bytes before it, with the runtime imported and the file read; ``None`` if not reported.
         peak: Highest resident bytes since then.
         inputs: Inputs as the session declares them.
         outputs: Outputs as the session declares them.
-        instructions: Instructions of making it, where they were asked for.
+        instructions: Instructions of the creation; ``None`` if they were not counted.
     """
 
     wall_ns: int
@@ -227,14 +246,14 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ran:
-    """One inference in the guest.
+    """One inference in a worker.
 
     Attributes:
-        outputs: Every output by name.
-        wall_ns: Wall time.
-        cpu_ns: Process CPU time, over all threads.
+        outputs: All outputs by name, batch axis included.
+        wall_ns: Wall time in ns.
+        cpu_ns: Process CPU time over all threads in ns.
         peak: Highest resident bytes since the session's file was read.
-        instructions: Instructions of it, where they were asked for.
+        instructions: Instructions of the run; ``None`` if they were not counted.
     """
 
     outputs: Mapping[str, Array]
@@ -246,7 +265,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Times:
-    """Times of several sessions run in turn; both int64 [sessions, runs]."""
+    """Times of several interleaved sessions in ns; both int64 [sessions, runs]."""
 
     wall_ns: NDArray[np.int64]
     cpu_ns: NDArray[np.int64]

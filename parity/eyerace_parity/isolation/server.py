@@ -1,8 +1,8 @@
-"""Serves operations of the package in a process that may die, until it is told to leave or its host is gone.
+"""Serves operations of the package in a subprocess, until the host says ``bye`` or is gone.
 
-Requests and answers are the frames of :mod:`eyerace_parity.isolation.worker`, and its :func:`~worker.serve` answers
-them. What this process adds: it ends at once, with all that it started, when nobody is there to hear the answer; it
-reports progress on the way; and it notes which samples are begun in a file that outlives it. The client is
+Requests and answers are the frames of :mod:`eyerace_parity.isolation.worker`, whose :func:`~worker.serve` answers them.
+This module adds three things. The process ends at once, with all its children, when its host is gone. It reports
+progress before an answer. It records the samples that are begun in a file that outlives it. The client is
 :class:`eyerace_parity.isolation.client.PackageWorker`.
 """
 
@@ -28,12 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _TELL_SECONDS: Final = 0.05
+"""Shortest time between two progress reports: faster than a terminal needs, slow enough to cost nothing."""
 
 _PIECE: Final = 1 << 16
+"""Bytes forwarded at once; the default capacity of a pipe on Linux."""
 
 
 class SamplesInFlight:
-    """Where each thread notes the sample that it has begun; see :data:`eyerace_parity.isolation.client.SLOT`."""
+    """File in which each thread records the sample that it has begun.
+
+    Its form is that of :data:`eyerace_parity.isolation.client.SLOT`. Writes are unbuffered: they reach the file even if
+    the process dies at the next instruction.
+
+    Args:
+        path: The file, already as large as all slots.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("r+b", buffering=0)
@@ -42,7 +51,7 @@ class SamplesInFlight:
         self._own = threading.local()
 
     def note(self, number: int) -> None:
-        """Note the number of a sample, from 1."""
+        """Record the number of the calling thread's sample, counted from 1."""
         slot = getattr(self._own, "slot", None)
         if slot is None:
             slot = self._own.slot = next(self._slots) % SLOTS
@@ -51,7 +60,7 @@ class SamplesInFlight:
             self._file.write(SLOT.pack(number))
 
     def wipe(self) -> None:
-        """Note that nothing is under way."""
+        """Record that no sample is in flight."""
         with self._lock:
             self._file.seek(0)
             self._file.write(bytes(SLOTS * SLOT.size))
@@ -60,14 +69,18 @@ class SamplesInFlight:
 
 
 class ProgressReporter:
-    """A progress that is reported to the host, not more often than anybody looks."""
+    """Progress that is sent to the host, at most every :data:`_TELL_SECONDS`.
+
+    Args:
+        report: Sends one report.
+    """
 
     def __init__(self, report: Callable[[dict[str, Any]], None]) -> None:
         self._report = report
 
     @contextmanager
     def task(self, label: str, total: int | None) -> Iterator[_ReportedTask]:
-        """Open a task, and report when it is done."""
+        """Open a task, and report its end."""
         self._report({"task": label, "total": total})
         task = _ReportedTask(self._report)
         yield task
@@ -82,20 +95,20 @@ class _ReportedTask:
         self._last = 0.0
 
     def advance(self, n: int = 1) -> None:
-        """Say that more steps are done."""
+        """Count ``n`` further steps as done."""
         self._done += n
         if time.monotonic() - self._last >= _TELL_SECONDS:
             self.settle()
 
     def settle(self) -> None:
-        """Report all steps that were not reported yet."""
+        """Report all steps that are not reported yet."""
         if self._done:
             self._report({"advance": self._done})
         self._done, self._last = 0, time.monotonic()
 
 
 def guarded(operation: worker.Operation, in_flight: SamplesInFlight) -> worker.Operation:
-    """Let an operation answer with what it raises, and leave no sample noted behind it."""
+    """Wrap an operation: exceptions become answers, and no sample stays recorded after it."""
 
     def answer(header: dict[str, Any], arrays: worker.Arrays) -> worker.Answer:
         try:
@@ -109,9 +122,10 @@ def guarded(operation: worker.Operation, in_flight: SamplesInFlight) -> worker.O
 
 
 def watched(source: IO[bytes]) -> IO[bytes]:
-    """Read a stream through a thread that ends this process when the stream ends.
+    """Forward a stream through a pipe; end this process when the stream ends.
 
-    Without its host nobody wants an answer, however long it has been worked on.
+    A closed stream means that the host is gone. Native code may be busy for minutes then, so the process does not wait
+    for it to finish.
     """
     read, write = os.pipe()
 
@@ -123,7 +137,7 @@ def watched(source: IO[bytes]) -> IO[bytes]:
                     while done < len(rest):
                         done += os.write(write, rest[done:])
         except OSError:
-            pass  # a stream that broke has ended, too
+            pass  # a broken stream has ended as well
         leave()
 
     threading.Thread(target=pump, name="requests", daemon=True).start()
@@ -134,13 +148,13 @@ def main(operations: str, in_flight: str) -> NoReturn:
     """Take the standard streams and serve.
 
     Args:
-        operations: ``module:function`` of a function that is given a :class:`ProgressReporter` and a
-            :class:`SamplesInFlight` and returns its operations by name.
-        in_flight: The file of samples in flight.
+        operations: ``module:function`` of a function that takes a :class:`ProgressReporter` and a
+            :class:`SamplesInFlight` and returns operations by name.
+        in_flight: Path of the in-flight file.
     """
     source, sink = worker.claim_streams()
     stay_in_one_group()
-    disable_telemetry()
+    disable_telemetry()  # on by default in some builds: https://github.com/microsoft/onnxruntime/issues/27379
     module, _, name = operations.partition(":")
     reporter = ProgressReporter(lambda reported: worker.write_frame(sink, {"progress": reported}, {}))
     noted = SamplesInFlight(Path(in_flight))

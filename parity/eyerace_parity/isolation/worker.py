@@ -1,22 +1,21 @@
-"""The worker: loads and runs ONNX models for a host that speaks to it over its standard streams.
+"""The worker program: loads and runs ONNX models for a host that is connected to its standard streams.
 
-One file that needs the standard library, numpy and onnxruntime only, written for Python 3.8 and newer, so that it runs
-in another virtual environment, under ``qemu-aarch64`` with a guest's own Python, or behind ``ssh``. It is run by its
-path; only the command in front of it differs. :mod:`eyerace_parity.isolation.runtime_worker` is the host's side.
+It is one file for Python 3.8 and newer that needs only the standard library, numpy and onnxruntime. So it also runs in
+another virtual environment, under ``qemu-aarch64`` with a foreign Python, or over ``ssh``. It is longer than other
+files here because it must reach the target as one file. It is run by its path; only the command in front differs. The
+client is :mod:`eyerace_parity.isolation.runtime_worker`.
 
 A frame is a fixed prefix (magic, protocol version, two lengths, two checksums), a JSON header and the raw bytes of the
-arrays that the header describes. No pickle: neither side ever executes what the other one says. Native code that prints
-would tear the frames, so the worker keeps standard output to itself and gives everybody else standard error.
-``docs/protocol.md`` describes frames and operations for whoever writes a worker in another language.
+arrays that the header describes. Nothing is pickled, so neither side executes data of the other. Native code that
+prints would tear the frames; so the protocol takes standard output, and everything else prints to standard error.
+``docs/protocol.md`` describes frames and operations for authors of workers in other languages.
 
-Requests are ``{"op": name, …}``; an answer is ``{"ok": true, …}``, or ``{"ok": false, "error": sentence, "kind": …}``
-where ``kind`` is ``refused`` (the runtime said no), ``request`` (the host asked for nonsense) or ``setup`` (numpy or
-onnxruntime cannot be imported here). The process that measures for a run, :mod:`eyerace_parity.isolation.server`,
-serves operations of its own with :func:`serve`. The host's in-process runner builds its sessions with the functions of
-this file, so that a session is the same wherever it is made.
+A request is ``{"op": name, …}``. An answer is ``{"ok": true, …}`` or ``{"ok": false, "error": sentence, "kind": …}``.
+``kind`` is ``refused`` (the runtime refused), ``request`` (the request is invalid) or ``setup`` (numpy or onnxruntime
+cannot be imported). :mod:`eyerace_parity.isolation.server` serves other operations with :func:`serve`. The in-process
+runner creates its sessions with the functions of this file, so that sessions are equal everywhere.
 
-Under an emulator that has loaded the project's plugin (``emulation/icount.c``) the worker can say how many instructions
-a piece of its work took. It stays one file of more lines than others have, because it must reach a guest as one file.
+Under an emulator with the project's plugin (``emulation/icount.c``) the worker counts the instructions of its work.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    # Run by path, Python looks beside this file first, where ``onnxruntime.py`` is a runner and not the runtime.
+    # A program that is run by its path imports modules of its own folder first. They must not shadow the runtime.
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         del sys.path[0]
 
@@ -51,34 +50,36 @@ MAGIC = b"EYPF"
 PROTOCOL = 2
 MAX_HEADER = 1 << 24
 MAX_PAYLOAD = 1 << 33
-"""No frame is larger than these many bytes; a host would otherwise believe any length."""
+"""Largest header and payload in bytes: 16 MiB and 8 GiB. Without a limit a torn length would exhaust the memory."""
 
 CHUNK = 1 << 24
-"""Bytes that are set aside at once for what a frame says is coming."""
+"""Bytes that are allocated at once (16 MiB): memory grows with the bytes that arrive, not with the stated length."""
 
 MAX_SENTENCE = 300
 """Characters of a runtime's message that reach the user."""
 
 ALIGNMENT = 16
-"""Arrays begin at multiples of this many bytes, so that they can be read where they lie."""
+"""Arrays start at multiples of this many bytes, so that numpy reads them without a copy."""
 
 _PREFIX = struct.Struct("<4sHHIQI")
 """Magic, protocol version, reserved, bytes of the header, bytes of the payload, CRC-32 of header and payload."""
 
 _SEAL = struct.Struct("<I")
-"""CRC-32 of the prefix, behind it: a length that was torn must not be believed."""
+"""CRC-32 of the prefix, which follows the prefix: a damaged length must not be used."""
 
+# Telemetry: on by default in some builds of the runtime (https://github.com/microsoft/onnxruntime/issues/27379).
+# OpenBLAS: numpy's thread pool would run beside the session and disturb times, memory and instruction counts.
 QUIET = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Read at import: what runs beside a session, reports about it or waits, is neither wanted nor to be measured."""
+"""Environment that numpy and onnxruntime read when they are imported."""
 
 MAGIC_CALL = 0x5EED0000
-"""No process has such a number: to ask for its group means nothing to a system, and much to the counting plugin."""
+"""Process number of a magic ``getpgid`` call. No process has it, so the call fails; the counting plugin observes it."""
 
 BEGIN, TELL, END = 1, 2, 3
-"""What is asked of the plugin: to begin counting, to tell the count, to tell it and end."""
+"""Requests to the plugin: start counting, report the count, report it and stop."""
 
 COUNT = struct.Struct("<QQQQ")
-"""What it tells: whether it counts, instructions so far, calls that other threads made meanwhile, its interface."""
+"""Answer of the plugin: whether it counts, instructions so far, system calls of other threads, interface version."""
 
 _DTYPE = re.compile(r"^(\|b1|[<|][iuf][1248])$")
 
@@ -89,7 +90,8 @@ _NUMPY_NAMES = {
     "bfloat16": "bfloat16",
     "bool": "bool",
     "string": "string",
-}  # everything else, such as int8 or uint64, has the same name in both
+}
+"""Element types that numpy names differently from ONNX Runtime; all others have the same name in both."""
 
 
 class FrameError(Exception):
@@ -97,19 +99,19 @@ class FrameError(Exception):
 
 
 class TornFrameError(FrameError):
-    """A frame that ends in the middle: the other side died, or never spoke this protocol."""
+    """A frame that ends early: the other side died, or never spoke this protocol."""
 
 
-class Closed(Exception):  # noqa: N818 - the other side has simply left
+class Closed(Exception):  # noqa: N818 - a normal end, not an error
     """The other side closed the stream between two frames."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """The runtime said no; the message is fit for the user."""
+    """The runtime refused; the message is meant for the user."""
 
 
 class BadRequest(Exception):  # noqa: N818 - the host's fault
-    """The host asked for something that this worker does not know."""
+    """The host requested something that this worker does not offer."""
 
 
 # ---- frames ----------------------------------------------------------------------------------------------------------
@@ -119,9 +121,12 @@ def write_frame(stream: IO[bytes], header: Mapping[str, Any], arrays: Mapping[st
     """Write one frame and flush it.
 
     Args:
-        stream: Where to.
-        header: JSON values; the key ``arrays`` belongs to the frame.
+        stream: The stream.
+        header: JSON values; the key ``arrays`` is reserved.
         arrays: Arrays of numbers or booleans by name, of any shape.
+
+    Raises:
+        Refused: An array has elements that are no numbers.
     """
     parts: list[memoryview] = []
     described: list[dict[str, Any]] = []
@@ -146,11 +151,11 @@ def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
     """Read one frame.
 
     Returns:
-        Its header, and its arrays by name; they are writable and own the bytes that were read.
+        Its header, and its arrays by name; the arrays are writable and own their memory.
 
     Raises:
         Closed: The stream ended before a frame began.
-        FrameError: The bytes are torn, foreign or of another protocol version.
+        FrameError: The bytes are torn, no frame, or of another protocol version.
     """
     prefix = _read(stream, _PREFIX.size, start=True)
     magic, protocol, _, header_bytes, payload_bytes, checksum = _PREFIX.unpack(prefix)
@@ -175,7 +180,10 @@ def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
 
 
 def sendable(array: np.ndarray[Any, Any]) -> tuple[memoryview, str]:
-    """Lay an array out as frames carry it: its bytes, little-endian, and its element type.
+    """Convert an array to the form of a frame.
+
+    Returns:
+        Its bytes, little-endian and in C order, and its element type as numpy spells it.
 
     Raises:
         Refused: Its elements are no numbers.
@@ -190,7 +198,12 @@ def sendable(array: np.ndarray[Any, Any]) -> tuple[memoryview, str]:
 
 
 def _arrays(described: Sequence[Mapping[str, Any]], payload: bytearray) -> Arrays:
-    found: dict[str, Any] = {}
+    """Read the arrays that a header describes, without copying them.
+
+    Raises:
+        ValueError: The description does not fit the payload.
+    """
+    arrays: dict[str, Any] = {}
     offset = 0
     if described:
         import numpy as np  # noqa: PLC0415 - the worker answers even where numpy is missing
@@ -204,21 +217,26 @@ def _arrays(described: Sequence[Mapping[str, Any]], payload: bytearray) -> Array
             count *= extent
         if min(shape, default=0) < 0 or offset + count * dtype.itemsize > len(payload):
             raise ValueError("array {!r} is larger than the frame".format(entry["name"]))
-        found[entry["name"]] = (
+        arrays[entry["name"]] = (
             np.frombuffer(payload, dtype, count, offset).reshape(shape) if count else np.empty(shape, dtype)
         )
         offset += count * dtype.itemsize + -(count * dtype.itemsize) % ALIGNMENT
     if offset != len(payload):
         raise ValueError(f"{len(payload) - offset} bytes belong to no array")
-    return found
+    return arrays
 
 
 def _read(stream: IO[bytes], size: int, *, start: bool = False) -> bytearray:
-    """Read exactly ``size`` bytes; a stream may hand them over in pieces."""
+    """Read exactly ``size`` bytes; a stream may return them in pieces.
+
+    Raises:
+        Closed: The stream ended before the first byte of a frame (``start``).
+        TornFrameError: The stream ended early.
+    """
     content = bytearray(min(size, CHUNK))
     done = 0
     while done < size:
-        if done == len(content):  # what a frame says of its size is believed as far as it has come
+        if done == len(content):  # grows with the bytes that have arrived: the stated length may be wrong
             content.extend(bytes(min(size - done, max(done, CHUNK))))
         with memoryview(content) as view:
             got = stream.readinto(view[done:])  # type: ignore[attr-defined]
@@ -234,16 +252,16 @@ def _read(stream: IO[bytes], size: int, *, start: bool = False) -> bytearray:
 
 
 def create_session(model: bytes | str, settings: Mapping[str, Any]) -> Any:
-    """Make a session.
+    """Create an ONNX Runtime session.
 
     Args:
-        model: The file's bytes, or its path where it keeps weights beside itself.
+        model: The file's bytes, or its path if it has external data.
         settings: Fields of :class:`eyerace_parity.contract.variants.Session` as JSON.
 
     Raises:
-        Refused: The runtime does not have a provider, or does not take the model.
+        Refused: The runtime lacks a provider, falls back to another one, or refuses the model.
     """
-    import onnxruntime  # noqa: PLC0415 - imported only where a session is made
+    import onnxruntime  # noqa: PLC0415 - imported only where a session is created
 
     wanted = list(settings["providers"])
     offered = onnxruntime.get_available_providers()
@@ -256,6 +274,7 @@ def create_session(model: bytes | str, settings: Mapping[str, Any]) -> Any:
         session = onnxruntime.InferenceSession(model, _options(onnxruntime, settings), providers=wanted)
     except Exception as error:
         raise Refused(in_words(error)) from error
+    # The runtime falls back to the CPU with only a warning. Numbers of another provider would then be judged.
     session.disable_fallback()
     used = session.get_providers()
     lost = [provider for provider in wanted if provider not in used]
@@ -268,7 +287,7 @@ def create_session(model: bytes | str, settings: Mapping[str, Any]) -> Any:
 
 def _options(onnxruntime: Any, settings: Mapping[str, Any]) -> Any:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what matters comes as an exception
+    options.log_severity_level = 4  # fatal only: errors arrive as exceptions as well
     options.intra_op_num_threads = settings["intra_op_threads"]
     options.inter_op_num_threads = settings["inter_op_threads"]
     modes = onnxruntime.ExecutionMode
@@ -287,17 +306,24 @@ def _options(onnxruntime: Any, settings: Mapping[str, Any]) -> Any:
 
 def describe(nodes: Sequence[Any]) -> list[dict[str, Any]]:
     """Describe a session's inputs or outputs: name, element type as numpy spells it, shape (``?``: an unnamed axis)."""
-    found = []
+    described = []
     for node in nodes:
         shape = [axis if isinstance(axis, (int, str)) and axis not in ("", -1) else "?" for axis in node.shape or ()]
         inner = re.match(r"^tensor\((\w+)\)$", node.type)
         dtype = _NUMPY_NAMES.get(inner.group(1), inner.group(1)) if inner else node.type
-        found.append({"name": node.name, "dtype": dtype, "shape": shape})
-    return found
+        described.append({"name": node.name, "dtype": dtype, "shape": shape})
+    return described
 
 
 def infer(session: Any, feeds: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
     """Run a session once.
+
+    Args:
+        session: The session.
+        feeds: Inputs by name, batch axis included.
+
+    Returns:
+        All outputs by name, batch axis included.
 
     Raises:
         Refused: The runtime refused the inputs or failed, or an output is no tensor.
@@ -314,16 +340,19 @@ def infer(session: Any, feeds: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
 
 
 def in_words(error: BaseException) -> str:
-    """Cut an exception of the runtime down to the sentence that tells the user something."""
+    """Reduce an exception of the runtime to the sentence that is useful to the user.
+
+    Source locations, paths and signatures are removed. The text has at most :data:`MAX_SENTENCE` characters.
+    """
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : ", "", str(error).strip()) or type(error).__name__
     whole = " ".join(text.split())
     text = re.sub(r"\s*\S*\.(?:cc|h):\d+ .*?(?=(?: was false| External data | Error:|$))", "", whole)
-    if text.endswith(":"):  # the sentence stood behind the place in the source, and went with it
+    if text.endswith(":"):  # the sentence followed the source location and was removed with it: remove less
         text = re.sub(r"\S*\.(?:cc|h):\d+ (?:operator\(\) )?", "", whole)
     text = re.sub(r"Load model from \S+ failed:\s*", "", text)
-    # Until 1.20 the function's whole signature stood before what it has to say.
+    # ONNX Runtime up to 1.20 puts the function's whole signature before the message.
     text = re.sub(r"(?<=error: )(?:[\w:]+ )?onnxruntime::[\w:]+\(.*?\) (?=[A-Z])", "", text)
-    # What an older opset would do comes before the one number that tells: which opset this runtime takes.
+    # A long remark on backward compatibility precedes the useful number: the newest opset of this runtime.
     text = re.sub(r" The operator schemas and or .*? backward compatibility\.", "", text)
     return text if len(text) <= MAX_SENTENCE else text[: MAX_SENTENCE - 1] + "…"
 
@@ -332,21 +361,21 @@ def in_words(error: BaseException) -> str:
 
 
 def memory(*, reset: bool = False) -> dict[str, Any]:
-    """Resident memory of this process in bytes.
+    """Return the resident memory of this process in bytes.
 
     Args:
-        reset: Forget the peak so far, where the system can.
+        reset: Whether to reset the peak first, if the system can.
 
     Returns:
-        ``current`` (``None`` where the system does not tell), ``peak``, and whether the peak was ``reset``.
+        ``current`` (``None`` if the system does not report it), ``peak``, and whether the peak was ``reset``.
     """
-    if os.path.exists("/proc/self/status"):  # noqa: PTH110 - pathlib costs an import in an emulated guest
+    if os.path.exists("/proc/self/status"):  # noqa: PTH110 - importing pathlib is slow under emulation
         return _memory_of_linux(reset=reset)
     if sys.platform == "win32":
         return _memory_of_windows()
     import resource  # noqa: PLC0415 - not on every system
 
-    unit = 1 if sys.platform == "darwin" else 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS and in KiB elsewhere
     return {"current": None, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "reset": False}
 
 
@@ -355,10 +384,10 @@ def _memory_of_linux(*, reset: bool) -> dict[str, Any]:
     if reset:
         try:
             with open("/proc/self/clear_refs", "w", encoding="ascii") as file:  # noqa: PTH123
-                file.write("5")
+                file.write("5")  # resets VmHWM, see proc(5)
             done = True
         except OSError:
-            pass  # a hardened kernel: the peak then counts from the start of the process
+            pass  # a hardened kernel refuses: the peak then counts from the start of the process
     with open("/proc/self/status", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
         lines = dict(line.split(":", 1) for line in file if ":" in line)
     return {
@@ -369,12 +398,12 @@ def _memory_of_linux(*, reset: bool) -> dict[str, Any]:
 
 
 def resident() -> dict[str, int]:
-    """Resident memory of this process in bytes, counted page by page, where the system does that.
+    """Return the exact resident memory of this process in bytes, if the system counts it page by page.
 
-    Linux adds up what it tells elsewhere in batches, a part on each processor: that sum lags behind, the more of them.
+    Linux updates VmRSS in batches, one for each processor, so it lags behind; more processors mean a larger error.
 
     Returns:
-        ``current``, or nothing where only :func:`memory` knows it.
+        ``current``, or nothing if only :func:`memory` is available.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
         with open("/proc/self/smaps_rollup", encoding="ascii", errors="replace") as file:  # noqa: PTH123
@@ -410,7 +439,11 @@ def _memory_of_windows() -> dict[str, Any]:
 
 
 class InstructionProbe:
-    """The counter of the emulator that this process runs in, if it has one."""
+    """Reads the instruction counter of the emulator that runs this process, if it has one.
+
+    The magic system call carries a request; the plugin answers by writing to a pipe, because emulated code cannot read
+    the plugin's memory.
+    """
 
     def __init__(self) -> None:
         self._source, self._sink = os.pipe()
@@ -420,16 +453,20 @@ class InstructionProbe:
         self.there = self._ask(TELL) is not None
 
     def begin(self) -> None:
-        """Count from here on; the emulated code then runs somewhat slower."""
+        """Start counting. Emulated code runs 2 to 4 times slower while it is counted.
+
+        Raises:
+            RuntimeError: The plugin does not start to count.
+        """
         self._ask(BEGIN)
         for _ in range(1000):
-            told = self._ask(TELL)
-            if told and told[0]:  # it comes into force soon after the call, not in it
+            answer = self._ask(TELL)
+            if answer and answer[0]:  # counting starts shortly after the call, with newly translated code
                 return
         raise RuntimeError("the counting plugin does not begin to count")
 
     def tell(self, *, last: bool = False) -> tuple[int, int]:
-        """Say what was executed so far, and how often other threads were awake meanwhile; end counting if ``last``."""
+        """Return the instructions so far, and how often other threads ran; stop counting if ``last``."""
         _, instructions, others, _ = self._ask(END if last else TELL) or (0, 0, 0, 0)
         return instructions, others
 
@@ -437,27 +474,27 @@ class InstructionProbe:
         if not self._unix:
             return None
         with contextlib.suppress(OSError):  # there is no such process, as intended
-            os.getpgid(MAGIC_CALL | what << 12 | self._sink)  # plugin and program share their descriptors
+            os.getpgid(MAGIC_CALL | what << 12 | self._sink)  # under user emulation the plugin shares the descriptors
         try:
             return COUNT.unpack(os.read(self._source, COUNT.size))
         except BlockingIOError:
-            return None  # nobody told anything: there is no plugin, or it was not asked for a count
+            return None  # nothing was written: there is no plugin, or the request has no answer
 
 
 # ---- operations ------------------------------------------------------------------------------------------------------
 
 
 def serve(source: IO[bytes], sink: IO[bytes], operations: Mapping[str, Operation]) -> int:
-    """Answer one request after the other, until the host says ``bye`` or has closed its side.
+    """Answer requests one after the other, until the host says ``bye`` or closes the stream.
 
     Args:
-        source: Where requests come from.
-        sink: Where answers go.
-        operations: What each operation does. It is given a request's header and arrays, and returns those of its
-            answer; an answer that says ``ok`` itself is a refusal of its own making.
+        source: Stream of requests.
+        sink: Stream of answers.
+        operations: Operations by name. Each takes a request's header and arrays, and returns those of its answer; it
+            may return a refusal by setting ``ok`` itself.
 
     Returns:
-        The exit code: 0, or 3 after bytes that are no frame, behind which no other frame can be found.
+        The exit code: 0; or 3 after bytes that are no frame, because the start of the next frame is then unknown.
     """
     while True:
         try:
@@ -482,18 +519,18 @@ def _answer(operations: Mapping[str, Operation], header: dict[str, Any], arrays:
             raise BadRequest(f"there is no operation {name!r}")  # noqa: TRY301 - one way to answer
         body, results = operation(header, arrays)
         for value in results.values():
-            sendable(value)  # an answer that cannot be sent is a refusal, not a torn frame
+            sendable(value)  # checked before the first byte is written: the answer is a refusal, not a torn frame
     except Refused as error:
         return {"ok": False, "kind": "refused", "error": str(error)}, {}
     except ImportError as error:
         return {"ok": False, "kind": "setup", "error": f"numpy and onnxruntime cannot be imported: {error}"}, {}
-    except Exception as error:  # noqa: BLE001 - whatever went wrong here is told to the host
+    except Exception as error:  # noqa: BLE001 - every error is reported to the host
         return {"ok": False, "kind": "request", "error": f"{type(error).__name__}: {error}"}, {}
     return {"ok": True, **body}, results
 
 
 class RuntimeOperations:
-    """What a runtime worker can do: load models, run and time them, tell of its memory, free them."""
+    """Operations of a runtime worker: load, run, time and drop models, and report its memory."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Any] = {}
@@ -527,7 +564,7 @@ class RuntimeOperations:
         before = memory(reset=True)
         session, spent = self._spent(header, lambda: create_session(model, header["settings"]))
         self._sessions[str(header["session"])] = session
-        # Without a reset, the highest mark so far is the only baseline that a later peak can be compared with.
+        # If the peak cannot be reset, only the peak so far is comparable with a later peak.
         baseline = before["current"] if before["reset"] else before["peak"]
         ports = {"inputs": describe(session.get_inputs()), "outputs": describe(session.get_outputs())}
         return {**spent, **ports, "baseline": baseline, "peak": memory()["peak"]}, {}
@@ -538,9 +575,10 @@ class RuntimeOperations:
         return {**spent, "peak": memory()["peak"]}, outputs
 
     def _spent(self, header: dict[str, Any], work: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
-        """Do some work as often as the host wants, and say what it took.
+        """Do some work as often as the host requests, and measure it.
 
-        Instructions are told of each time, and only where the host asks for them: counting slows the work down.
+        Times are of all runs together. Instructions are counted for each run, and only on request, because counting
+        slows the work down.
         """
         counting = bool(header.get("count"))
         if counting and not self._counter.there:
@@ -563,7 +601,7 @@ class RuntimeOperations:
         return result, {**spent, "instructions": counted, "others": marks[-1][1] - marks[0][1] if marks else 0}
 
     def _time(self, header: dict[str, Any], arrays: dict[str, Any]) -> Answer:
-        """Run several sessions in turn, A B A B, so that whatever disturbs one disturbs the others alike."""
+        """Time several sessions, interleaved (A B A B), so that system noise affects all of them alike."""
         import numpy as np  # noqa: PLC0415
 
         names = [str(name) for name in header["sessions"]]
@@ -593,7 +631,11 @@ class RuntimeOperations:
 
 
 def claim_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """Take the standard streams for the protocol; whoever prints or reads from now on gets others."""
+    """Take the standard streams for the protocol.
+
+    From then on standard input is empty, and standard output goes to standard error: native code that prints cannot
+    tear a frame.
+    """
     if sys.platform == "win32":
         import msvcrt  # noqa: PLC0415 - Windows only
 

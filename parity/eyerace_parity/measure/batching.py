@@ -1,4 +1,4 @@
-"""Golden samples as the inputs of one inference, and its answer as one row a sample."""
+"""Builds the inputs of one inference from golden samples, and splits its outputs into one row for each sample."""
 
 from __future__ import annotations
 
@@ -18,36 +18,40 @@ if TYPE_CHECKING:
 
 
 def takes_batches(interface: Interface) -> bool:
-    """Whether several samples can stand in one inference: the first axis of every input and output is dynamic."""
+    """Whether one inference can take several samples: the first axis of all inputs and outputs is dynamic."""
     ports = (*interface.inputs, *interface.outputs)
     return all(port.shape and isinstance(port.shape[0], str) for port in ports)
 
 
 def rows_at_once(contract: Contract) -> int:
-    """Samples in one inference: as many as the golden set states, or one where the model takes no batches."""
+    """Return the batch size: that of the golden set, or 1 if the model takes no batches."""
     return contract.golden.batch if takes_batches(contract.interface) else 1
 
 
 def evenly(count: int, most: int) -> list[int]:
-    """Choose at most so many of ``count`` samples, evenly over all of them, the first and the last among them."""
+    """Choose at most ``most`` of ``count`` samples, evenly spread, including the first and the last.
+
+    Returns:
+        Indices, ascending.
+    """
     return list(dict.fromkeys(np.linspace(0, count - 1, min(most, count)).astype(int).tolist()))
 
 
 def batch_of(contract: Contract, variant: str, golden: GoldenSet, samples: Sequence[int]) -> dict[str, Array]:
-    """Gather samples into the inputs of one inference.
+    """Build the inputs of one inference.
 
     Args:
         contract: The contract.
-        variant: The variant, whose tier may have a preprocessing profile of its own.
+        variant: Name of the variant; its tier may have its own preprocessing profile.
         golden: The golden set.
-        samples: Their indices; one only where the model takes no batches.
+        samples: Indices of the samples; a single one if the model takes no batches.
 
     Returns:
-        Input by name, with the axis that counts samples first where the input has one.
+        Inputs by name, with the batch axis first if the input has one.
 
     Raises:
         GoldenError: A sample cannot be read.
-        MeasurementError: The samples are of different shapes and cannot stand in one batch.
+        MeasurementError: The samples have different shapes and cannot form a batch.
     """
     profile = contract.preprocess_of(variant)
     single = [golden.feeds(index, profile) for index in samples]
@@ -64,16 +68,16 @@ def batch_of(contract: Contract, variant: str, golden: GoldenSet, samples: Seque
 
 
 def rows_of(contract: Contract, variant: str, outputs: Mapping[str, Array], rows: int) -> dict[str, Array]:
-    """Make sure that an inference answered with the interface's outputs, and give each one row a sample.
+    """Check the outputs of an inference against the interface, and give each output one row for each sample.
 
     Args:
         contract: The contract.
-        variant: Who answered.
-        outputs: Output by name.
-        rows: Samples that were fed.
+        variant: Name of the variant, for messages.
+        outputs: Outputs by name.
+        rows: Number of samples that were fed.
 
     Returns:
-        Output by name in the interface's order, samples on the first axis.
+        Outputs by name in the interface's order, samples on the first axis.
 
     Raises:
         MeasurementError: An output is missing, unknown, not numeric, or has another number of rows.
@@ -87,7 +91,7 @@ def rows_of(contract: Contract, variant: str, outputs: Mapping[str, Array], rows
             f"{variant} answers with {', '.join(outputs) or 'nothing'}; it {' and '.join(faults)}",
             next_step="export the model with the interface's output names, or correct [[interface.outputs]]",
         )
-    found = {}
+    checked = {}
     for port in wanted:
         value = outputs[port.name]
         if value.dtype.kind not in "biuf":
@@ -100,5 +104,5 @@ def rows_of(contract: Contract, variant: str, outputs: Mapping[str, Array], rows
                 f"{variant}: output {port.name!r} has shape {list(value.shape)} for {rows} samples",
                 next_step="the first axis of every output must count the samples",
             )
-        found[port.name] = value if port.batched else value[np.newaxis]
-    return found
+        checked[port.name] = value if port.batched else value[np.newaxis]
+    return checked

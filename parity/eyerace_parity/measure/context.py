@@ -1,7 +1,7 @@
-"""The bench: what every measurer works on, with the digests that say what it worked on.
+"""The measurement context: contract, golden set and evidence cache of a run, with the digests of all inputs.
 
-Digests are taken once a run and shared by all measurers; taking them costs what reading the files costs, and nothing is
-imported for it.
+Each digest is computed once in a run and shared by all measurers. It costs as much as reading the files, and imports
+neither torch nor onnx.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.cache import EvidenceCache
 
 MISSING: Final = "missing"
-"""Stands in a provenance for the digest of a file that is not there."""
+"""Takes the place of a digest in a provenance if the file does not exist."""
 
 OUTSIDE: Final = "outside"
-"""The same for a file that lies outside the bundle, and is never opened."""
+"""Takes the place of a digest if the file lies outside the bundle; such a file is never opened."""
 
 _PACKAGE: Final = Path(__file__).parent.parent
 
@@ -58,13 +58,13 @@ class MeasurementContext:
 
     Attributes:
         contract: The contract.
-        opener: Opens its golden set.
-        store: Where measurements are kept.
-        jobs: Samples evaluated side by side.
-        progress: Who hears of long work.
-        recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
+        opener: Opens the contract's golden set.
+        store: The evidence cache.
+        jobs: Number of samples evaluated at the same time.
+        progress: Receives the progress of long work.
+        recorded: Whether recorded outputs replace torch variants even if torch is installed.
         peer: A Python, or the folder of its environment, with another ONNX Runtime; ``None`` for none.
-        rehash: Whether files are hashed again where their unchanged size, times and inode would do.
+        rehash: Whether to hash files again even if size, times and inode are unchanged.
     """
 
     contract: Contract
@@ -80,10 +80,10 @@ class MeasurementContext:
     _lock: RLock = field(default_factory=RLock, init=False)
 
     def golden(self) -> GoldenSet:
-        """The golden set, opened once.
+        """Return the golden set, which is opened once.
 
         Raises:
-            GoldenError: It cannot be opened; every later call says the same without trying again.
+            GoldenError: It cannot be opened; every later call raises the same error without another attempt.
         """
         with self._lock:
             if self._golden is None:
@@ -100,11 +100,11 @@ class MeasurementContext:
         return self.contract.variants[variant].kind in TORCH_KINDS
 
     def stands_in(self, variant: str) -> bool:
-        """Whether recorded outputs are to be used instead of the variant itself."""
+        """Whether recorded outputs are used instead of running the variant."""
         return self.is_torch(variant) and (self.recorded or not torch_runtime.installed())
 
     def runtime(self, variant: str) -> str:
-        """Name and version of what executes a variant, without importing it."""
+        """Return name and version of a variant's runtime, without importing it."""
         stated = self.contract.variants[variant].kind
         for added in active().added("runners", self.contract.extensions):
             if added.kind == stated:
@@ -112,7 +112,7 @@ class MeasurementContext:
         return torch_runtime.runtime() if self.is_torch(variant) else onnx_runtime.runtime()
 
     def artefact(self, variant: str) -> str:
-        """Digest of all that makes a variant: its files, and for a factory its source and arguments.
+        """Return the digest of everything that makes a variant: its files, and a factory's source and arguments.
 
         Raises:
             MeasurementError: A file cannot be read, or the factory's source cannot be found.
@@ -127,7 +127,7 @@ class MeasurementContext:
             return self._seals[variant].digest
 
     def recorded_outputs(self, variant: str) -> str:
-        """Digest of the file of a variant's recorded outputs, or :data:`MISSING`."""
+        """Return the digest of a variant's recorded outputs, or :data:`MISSING`."""
         with self._lock:
             name = f"{variant} (recorded)"
             if name not in self._seals:
@@ -136,26 +136,27 @@ class MeasurementContext:
             return self._seals[name].digest
 
     def require(self, source: Provenance, *, quick: bool = False) -> None:
-        """Make sure that the files that evidence rests on are still the ones its provenance names.
+        """Require that the files of a provenance are unchanged.
 
         Args:
-            source: Where it comes from.
-            quick: Whether their bytes were hashed for this evidence before; see :meth:`Seal.require`.
+            source: The provenance.
+            quick: Whether the bytes were hashed for this evidence before; see :meth:`Seal.require`.
 
         Raises:
-            InputChanged: They are not.
+            InputChanged: A file has changed.
         """
         for seal in self._beneath(source):
             seal.require(quick=quick)
 
     @contextmanager
     def sealed(self, source: Provenance) -> Iterator[None]:
-        """Measure in here. Afterwards the files were the same all along, or nothing came of it.
+        """Guard a measurement: require before and after it that the files of a provenance are unchanged.
 
-        Golden samples need no seal: each is hashed as it is read. What fails because a file changed is told as that.
+        Golden samples need no seal: each is hashed when it is read. A failure while a file changed is reported as that
+        change.
 
         Raises:
-            InputChanged: A file that the provenance names was written to.
+            InputChanged: A file of the provenance was written to.
         """
         self.require(source)
         try:
@@ -170,7 +171,7 @@ class MeasurementContext:
             seal.prove()
 
     def _beneath(self, source: Provenance) -> Iterator[Seal]:
-        """The seals whose digests stand in a provenance: they are all that it was made of."""
+        """Return the seals whose digests the provenance names."""
         named = {source.artefact, *source.settings.values()}
         with self._lock:
             seals = tuple(self._seals.values())
@@ -185,17 +186,17 @@ class MeasurementContext:
         runtime: str | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> Provenance:
-        """Say where a measurement of a variant comes from.
+        """Make the provenance of a measurement, without measuring.
 
         Args:
-            variant: The variant.
+            variant: Name of the variant.
             target: Where it is executed.
             golden: Whether golden samples are used.
-            runtime: What executes; the variant's own runtime by default, an empty text where nothing is executed.
-            settings: What else is set.
+            runtime: The runtime; the variant's own by default, an empty string if nothing is executed.
+            settings: All other settings that could change the measurement.
 
         Raises:
-            MeasurementError: Something that belongs to it cannot be read.
+            MeasurementError: A file that it covers cannot be read.
         """
         runtime = self.runtime(variant) if runtime is None else runtime
         profile = self.contract.preprocess_of(variant) if golden else None
@@ -216,11 +217,11 @@ class MeasurementContext:
         return {f"extension.{each.name}": f"{each.package} {each.version} {each.digest}" for each in named}
 
     def session_settings(self, variant: str, *, threads: int | None = None) -> dict[str, str]:
-        """Settings of a variant's session, as they stand in a provenance."""
+        """Return the settings of a variant's session for a provenance."""
         session = onnx_runtime.session_of(self.contract, variant, threads=threads)
         settings = {"threads": str(session.intra_op_threads)}
         if self.is_torch(variant):
-            # A torch module names neither: its answers get their names by the order in the contract.
+            # A torch module names no outputs: they get their names by the order in the contract.
             ports = {"inputs": self.contract.interface.inputs, "outputs": self.contract.interface.outputs}
             return settings | {side: json.dumps([port.name for port in named]) for side, named in ports.items()}
         settings |= {
@@ -233,13 +234,13 @@ class MeasurementContext:
         return settings | ({"config": json.dumps(session.config, sort_keys=True)} if session.config else {})
 
     def decoding_settings(self) -> dict[str, str]:
-        """Versions of what turns golden samples into tensors, as they stand in a provenance."""
+        """Return the versions of the libraries that prepare golden samples, for a provenance."""
         libraries = ["numpy", "pillow"] if isinstance(self.contract.golden, ImageSet) else ["numpy"]
         return {name: installed_version(name) for name in libraries}
 
 
 def artefact_digest(contract: Contract, variant: str) -> str:
-    """Digest of all that makes a variant, or :data:`MISSING`.
+    """Return the digest of everything that makes a variant, or :data:`MISSING`.
 
     Raises:
         MeasurementError: A file cannot be read, or the factory's source cannot be found.
@@ -265,7 +266,7 @@ def artefact_digest(contract: Contract, variant: str) -> str:
 
 
 def artefact_files(contract: Contract, variant: str) -> list[Path]:
-    """All files that :func:`artefact_digest` reads, and that it would if they were there.
+    """Return all files that :func:`artefact_digest` reads, including those that are missing.
 
     Raises:
         MeasurementError: A file cannot be read.
@@ -285,17 +286,17 @@ def artefact_files(contract: Contract, variant: str) -> list[Path]:
 
 
 def recorded_place(contract: Contract, variant: str) -> Path:
-    """Where a variant's recorded outputs lie."""
+    """Return the path of a variant's recorded outputs."""
     return contract.path(contract.recorded) / f"{variant}.npz"
 
 
 def inside(contract: Contract, path: Path, location: str) -> Path | None:
-    """Place a file of external data, or ``None`` where it leads outside the bundle: such a file is never opened."""
+    """Resolve the path of external data; ``None`` if it lies outside the bundle and must not be opened."""
     return lies_inside(contract.root, path, location)
 
 
 def content_key(kind: type[Any], source: Provenance) -> str:
-    """Key of a measurement: the digest of all that could have changed it, our own code included.
+    """Return the key of a measurement: the digest of everything that could change it, the measuring code included.
 
     Raises:
         MeasurementError: The code that measures cannot be read.
@@ -308,19 +309,19 @@ def content_key(kind: type[Any], source: Provenance) -> str:
 
 
 def golden_key(digest: str) -> str:
-    """Key of a golden set's own facts."""
+    """Return the key of a golden set's facts."""
     return json_digest({"schema": SCHEMA, "kind": KINDS.of(GoldenFacts).name, "golden": digest})
 
 
 def code_digest(*places: str) -> str:
-    """Digest of the code that takes a measurement: when it changes, what it measured before is no longer evidence.
+    """Return the digest of measuring code: a change of the code invalidates what it measured before.
 
     Args:
         places: Paths of files relative to this package, or dotted names of modules of any package.
 
     Raises:
-        MeasurementError: One of them cannot be read. Nothing else may stand for it: evidence that was measured by other
-            code would then pass for evidence of this one.
+        MeasurementError: A file cannot be read. There is no fallback: evidence of other code would pass for evidence of
+            this code.
     """
     try:
         files = [_code_file(place) for place in places]
@@ -332,12 +333,12 @@ def code_digest(*places: str) -> str:
 
 @lru_cache(maxsize=256)
 def _digest_of_code(marks: tuple[tuple[Path, int, int], ...]) -> str:
-    """Digest of files in the state that their times and sizes mark: keys are made by the hundred in a run."""
+    """Return the digest of files; cached by their times and sizes, because a run makes hundreds of keys."""
     return bytes_digest(b"\0".join(path.read_bytes() for path, _, _ in marks))
 
 
 def _code_file(place: str) -> Path:
-    """Where code lies.
+    """Return the file of a place; see :func:`code_digest`.
 
     Raises:
         FileNotFoundError: There is no such module, or it has no file.
@@ -361,7 +362,7 @@ def _beside(contract: Contract, path: Path, location: str) -> str:
 
 
 def _digest_of(path: Path) -> str:
-    """Digest of a file, or :data:`MISSING`; what cannot be read is told by whoever reads it."""
+    """Return the digest of a file, or :data:`MISSING`; reading the file later reports why it cannot be read."""
     try:
         return file_digest(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""What the isolated worker does when it is asked: measure, decode samples, build a file."""
+"""Operations of the isolated worker: measure, decode samples, build files."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ if TYPE_CHECKING:
 
 
 CONTRACTS: Final = 8
-"""Contracts that stay open, their golden sets with them; a run has one or two."""
+"""Contracts that stay open with their golden sets; a run has one or two."""
 
 
 class TracingGoldenSet(GoldenSetProxy):
-    """A golden set that notes which sample is begun."""
+    """A golden set that records which sample is begun, so that a crash can be attributed to it."""
 
     def __init__(self, golden: GoldenSet, in_flight: SamplesInFlight) -> None:
         super().__init__(golden)
         self._in_flight = in_flight
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """One prepared sample; see :meth:`GoldenSet.feeds`."""
+        """Prepare one sample; see :meth:`GoldenSet.feeds`."""
         self._in_flight.note(index + 1)
         return self._golden.feeds(index, profile)
 
     def unchecked(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """The same as an app does it; see :meth:`GoldenSet.unchecked`."""
+        """Prepare one sample as an app does; see :meth:`GoldenSet.unchecked`."""
         self._in_flight.note(index + 1)
         return self._golden.unchecked(index, profile)
 
 
 class _OpenContract:
-    """A contract that has crossed, where its modules are found, and what is open of it.
+    """A contract that the host has sent.
 
     Attributes:
         contract: The contract.
-        path: Where modules are looked for, as on the other side.
-        contexts: What measures it, by the options of the run that differ between requests.
+        path: The host's ``sys.path``, on which the contract's modules are found.
+        contexts: Measurement contexts by the options that differ between requests: jobs, recorded, peer.
     """
 
     def __init__(self, contract: Contract, path: list[str]) -> None:
@@ -71,8 +71,8 @@ class IsolatedOperations:
     """Serves one run.
 
     Args:
-        progress: Reports to the other side.
-        in_flight: Where samples are noted that are begun.
+        progress: Reports progress to the host.
+        in_flight: Records the samples that are begun.
     """
 
     def __init__(self, progress: ProgressReporter, in_flight: SamplesInFlight) -> None:
@@ -81,15 +81,19 @@ class IsolatedOperations:
         self._contracts: dict[str, _OpenContract] = {}
 
     def open(self, header: dict[str, Any], _arrays: Arrays) -> Answer:
-        """Take a contract in; later requests name it by its digest."""
+        """Open a contract; later requests name it by its digest."""
         if len(self._contracts) >= CONTRACTS:
             self._contracts.clear()
         self._contracts[header["digest"]] = _OpenContract(from_wire(header["contract"]), header["path"])
         return {"contracts": list(self._contracts)}, {}
 
     def measure(self, header: dict[str, Any], _arrays: Arrays) -> Answer:
-        """Measure what a need asks for."""
-        # Named by where they are, not by their names in a registry: an extension need not be registered here.
+        """Measure the evidence for a need.
+
+        Raises:
+            InputChanged: The golden set has changed since the run began.
+        """
+        # Kind and measurer are named by module and object: an extension need not be registered in this process.
         kind, measurer = load(header["kind"]), load(header["measurer"])
         context, source = self._context(header), Provenance.model_validate(header["source"])
         if source.golden and context.golden().digest != source.golden:
@@ -98,7 +102,7 @@ class IsolatedOperations:
         return {}, {"evidence": np.frombuffer(encode(evidence), np.uint8)}
 
     def make(self, header: dict[str, Any], _arrays: Arrays) -> Answer:
-        """Make the content of a variant's file."""
+        """Build the content of a variant's file."""
         content = content_of(self._opened(header).contract, header["variant"], self._progress)
         return {}, {"content": np.frombuffer(content, np.uint8)}
 
@@ -112,11 +116,11 @@ class IsolatedOperations:
         return opened
 
     def _context(self, header: dict[str, Any]) -> MeasurementContext:
-        """What measures a contract, with its golden set opened once."""
+        """Return the measurement context of a request, whose golden set is opened once."""
         opened = self._opened(header)
         jobs, recorded, peer = header["options"]
         if (jobs, recorded, peer) not in opened.contexts:
-            nowhere = EvidenceCache(opened.contract.root)  # nothing is kept here: who asks keeps it
+            nowhere = EvidenceCache(opened.contract.root)  # never written to: the host stores the evidence
             place = None if peer is None else Path(peer)
             opened.contexts[jobs, recorded, peer] = MeasurementContext(
                 opened.contract, self._open_golden, nowhere, jobs, self._progress, recorded, place
@@ -128,7 +132,7 @@ class IsolatedOperations:
 
 
 def operations(progress: ProgressReporter, in_flight: SamplesInFlight) -> Mapping[str, Operation]:
-    """What the isolated worker serves, by the name of the operation."""
+    """Return the operations of the isolated worker by name."""
     served = IsolatedOperations(progress, in_flight)
     return {
         "open": served.open,

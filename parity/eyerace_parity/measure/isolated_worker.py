@@ -1,8 +1,7 @@
-"""The isolated worker, as the laboratory sees it: it measures, prepares samples and builds in a process that may die.
+"""Client of the isolated worker: measures, prepares samples and builds files in a subprocess.
 
-It is started when it is first needed and serves the whole run. When it dies, the death is evidence that could not be
-obtained, or a file that could not be built, with its signal and the samples under way; the next request gets another
-process.
+The subprocess starts with the first request and serves the whole run. If it dies, that request fails with an error that
+names the signal and the samples in flight; the next request starts another process.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 OPERATIONS: Final = "eyerace_parity.measure.isolated_operations:operations"
-"""What its process serves."""
+"""Operations that the subprocess serves."""
 
 _REMEMBERED: Final = 8
-"""Contracts whose form for the wire is remembered; a run has one or two."""
+"""Serialised contracts that are remembered; a run has one or two."""
 
 
 class IsolatedWorker:
-    """Measures in a process that may die. Calls from several threads are served one after the other.
+    """Measures in a subprocess. Calls from several threads are served one after the other.
 
     Args:
-        silence_seconds: Longest wait for an answer or a report of progress.
+        silence_seconds: Longest wait for an answer or a progress report, in seconds.
     """
 
     def __init__(self, *, silence_seconds: float = SILENCE_SECONDS) -> None:
@@ -53,18 +52,18 @@ class IsolatedWorker:
         self._written: dict[tuple[int, tuple[str, ...]], _Written] = {}
 
     def measure(self, context: MeasurementContext, need: Need[E], source: Provenance) -> E:
-        """Measure what a need asks for; see the measurer of its kind for what else is raised.
+        """Measure the evidence for a need; the measurer of its kind documents further errors.
 
         Raises:
-            WorkerDied: The worker died of it, or fell silent, and the kind has no evidence of that.
+            WorkerDied: The worker died or did not answer in time.
             MeasurementError: It cannot be measured.
         """
-        asked = {"variant": need.variant, "target": need.target, "versus": need.versus, "baseline": need.baseline}
+        fields = {"variant": need.variant, "target": need.target, "versus": need.versus, "baseline": need.baseline}
         header: dict[str, Any] = {
             "kind": f"{need.kind.__module__}:{need.kind.__qualname__}",
             "measurer": KINDS.of(need.kind).measurer,
         }
-        header |= {"need": asked, "source": source.model_dump(mode="json")}
+        header |= {"need": fields, "source": source.model_dump(mode="json")}
         step = f"measuring {need}"
         results = self._ask("measure", header, context.contract, step=step, context=context, hear=context.progress)
         return decode(need.kind, results["evidence"].tobytes())
@@ -94,9 +93,9 @@ class IsolatedWorker:
             raise accused(error, RECIPE) from error
 
     def abandon(self) -> None:
-        """Fail whoever waits for an answer, or for his turn to ask, from any thread: the run is being ended.
+        """End all calls that wait for an answer or for the lock, because the run ends. Any thread may call this.
 
-        A later call is served again, by another process.
+        A later call starts another process.
         """
         self._abandoned += 1
         if (worker := self._worker) is not None:
@@ -123,22 +122,22 @@ class IsolatedWorker:
         with self._lock, RemoteProgress(hear) as heard:
             self._refuse_abandoned(before)
             worker = self._living()
-            self._refuse_abandoned(before)  # nobody may have been there to be ended
+            self._refuse_abandoned(before)  # abandon() may have been called before there was a process to end
             try:
-                asked = {**header, "contract": self._opened(worker, contract)}
+                request = {**header, "contract": self._opened(worker, contract)}
                 if context is not None:
                     peer = None if context.peer is None else str(context.peer)
-                    asked["options"] = [context.jobs, context.recorded, peer]
-                return worker.ask(operation, asked, step=step, hear=heard.hear)[1]
+                    request["options"] = [context.jobs, context.recorded, peer]
+                return worker.ask(operation, request, step=step, hear=heard.hear)[1]
             except MeasurementError as error:
                 self._refuse_abandoned(before)
                 if context is None or not isinstance(error, WorkerDied):
                     raise
                 names, places = context.golden().ids, worker.samples_in_flight()
-                known = [names[place] for place in places if place < len(names)]
-                if not known:
+                in_flight = [names[place] for place in places if place < len(names)]
+                if not in_flight:
                     raise
-                raise accused(error, SAMPLES, known) from error
+                raise accused(error, SAMPLES, in_flight) from error
 
     def _refuse_abandoned(self, before: int) -> None:
         if self._abandoned != before:
@@ -147,12 +146,12 @@ class IsolatedWorker:
     def _opened(self, worker: PackageWorker, contract: Contract) -> str:
         """Send a contract unless the worker holds it, and return the digest by which requests name it."""
         path = import_path()
-        known = id(contract), tuple(path)
-        if known not in self._written:
+        key = id(contract), tuple(path)
+        if key not in self._written:
             if len(self._written) >= _REMEMBERED:
                 self._written.clear()
-            self._written[known] = _Written(contract, path)
-        written = self._written[known]
+            self._written[key] = _Written(contract, path)
+        written = self._written[key]
         if written.digest not in worker.contracts:
             header = {"digest": written.digest, **written.body}
             answer, _ = worker.ask("open", header, step="opening the contract")
@@ -160,7 +159,7 @@ class IsolatedWorker:
         return written.digest
 
     def _living(self) -> PackageWorker:
-        """The worker that lives, or a new one."""
+        """Return the running worker, or start one."""
         if self._worker is not None and self._worker.ended:
             self.close()
         if self._worker is None:
@@ -175,12 +174,12 @@ class IsolatedWorker:
 
 
 class _Written:
-    """A contract as it crosses to the worker, with the path on which its modules are found.
+    """A serialised contract, with the path on which its modules are found.
 
     Attributes:
-        contract: The contract; held, so that no other takes its identity.
-        body: What is sent.
-        digest: The digest of that.
+        contract: The contract; the reference keeps its ``id`` from being reused.
+        body: Fields of the request.
+        digest: Digest of the body.
     """
 
     def __init__(self, contract: Contract, path: list[str]) -> None:
@@ -194,12 +193,12 @@ def _json(profile: Preprocess | None) -> dict[str, Any] | None:
 
 
 class ProxyGoldenSet(GoldenSetProxy):
-    """A golden set whose samples an isolated worker prepares.
+    """A golden set whose samples the isolated worker prepares.
 
     Args:
-        golden: The set itself, opened and checked here.
-        context: What it belongs to.
-        worker: Who prepares them.
+        golden: The golden set, opened and checked in this process.
+        context: Its measurement context.
+        worker: The isolated worker.
     """
 
     def __init__(self, golden: GoldenSet, context: MeasurementContext, worker: IsolatedWorker) -> None:
@@ -208,5 +207,5 @@ class ProxyGoldenSet(GoldenSetProxy):
         self._worker = worker
 
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:
-        """One prepared sample; see :meth:`GoldenSet.feeds`."""
+        """Prepare one sample; see :meth:`GoldenSet.feeds`."""
         return self._worker.feeds(self._context, index, profile)

@@ -1,9 +1,9 @@
-"""The laboratory: whoever needs evidence asks here, and gets it measured, kept from before, or told why not.
+"""The laboratory: supplies evidence for clauses, measured now or read from the evidence cache.
 
-The registry (:mod:`eyerace_parity.evidence.registry`) says what each kind is, and a table of providers
-(:mod:`eyerace_parity.measure.providers`) where its evidence comes from. Everything else is the same for all kinds: look
-at what this run has, then at the cache, then ask the provider. What could not be had is remembered like what could: a
-variant that does not load is tried once, not once a clause.
+The registry (:mod:`eyerace_parity.evidence.registry`) declares the kinds of evidence, and the providers
+(:mod:`eyerace_parity.measure.providers`) obtain it. Everything else is the same for all kinds: first the evidence of
+this run, then the cache, then the provider. Failures are remembered too: a variant that does not load is tried once in
+a run, not once for each clause.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ Opener = Callable[["Contract"], "GoldenSet"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A piece of evidence that this run has, for the record.
+    """A piece of evidence that this run has obtained.
 
     Attributes:
-        key: The content key under which it stands in the record, and in the store if it holds arrays.
-        need: What it answers.
+        key: Its content key in the record, and in the evidence cache if it holds arrays.
+        need: The need that it meets.
         evidence: The evidence.
     """
 
@@ -64,11 +64,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
-    """A piece of evidence that this run could not get.
+    """A piece of evidence that this run could not obtain.
 
     Attributes:
-        need: What was wanted.
-        error: Why there is none.
+        need: The need.
+        error: Why it could not be obtained.
     """
 
     need: Need[Any]
@@ -76,21 +76,21 @@ class Unmeasured:
 
 
 class Laboratory:
-    """Obtains evidence for one contract. Calls from several threads are measured one after the other.
+    """Obtains evidence for one contract. Calls from several threads are served one after the other.
 
     Args:
         contract: The contract.
-        golden_opener: Opens its golden set; called when it is first needed.
-        store: Where measurements are kept between runs.
-        jobs: Golden samples evaluated side by side.
-        progress: Who hears of long work.
-        use_recorded: Whether recorded outputs stand in for torch variants even where torch is installed.
-        baseline: The accepted release, which answers the needs that ask for it.
-        peer_python: A Python, or the folder of its environment, with another ONNX Runtime to take times in turns with.
-        equipment: How a worker is started on a target; without it, only the host executes.
-        everything: Whether targets run all golden samples, and not those that are chosen.
-        assistant: Who does what native code could take a process down by; without one, this process does.
-        rehash: Whether files are hashed again where their unchanged size, times and inode would do.
+        golden_opener: Opens the golden set; called when it is first needed.
+        store: The evidence cache.
+        jobs: Number of golden samples evaluated at the same time.
+        progress: Receives the progress of long work.
+        use_recorded: Whether recorded outputs replace torch variants even if torch is installed.
+        baseline: The accepted release, for needs that ask for it.
+        peer_python: A Python, or the folder of its environment, with another ONNX Runtime to time against.
+        equipment: Starts workers on targets; without it, only the host executes.
+        everything: Whether targets run all golden samples instead of a selection.
+        assistant: The isolated worker, which runs crash-prone native code; without one, this process runs it.
+        rehash: Whether to hash files again even if size, times and inode are unchanged.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ class Laboratory:
         self._lock = RLock()
 
     def _handed(self, opener: Opener, assistant: IsolatedWorker) -> Opener:
-        """Open golden sets whose samples an assistant prepares."""
-        from eyerace_parity.measure.isolated_worker import ProxyGoldenSet  # noqa: PLC0415 - only where there is one
+        """Return an opener of golden sets whose samples the isolated worker prepares."""
+        from eyerace_parity.measure.isolated_worker import ProxyGoldenSet  # noqa: PLC0415 - only if there is an isolated worker
 
         return lambda contract: ProxyGoldenSet(opener(contract), self._bench, assistant)
 
@@ -144,7 +144,7 @@ class Laboratory:
         return self._bench.contract
 
     def expect(self, needs: Iterable[Need[Any]]) -> None:
-        """Hear what will be asked for, so that what is best measured together is."""
+        """Announce needs, so that evidence from one target is measured in one worker."""
         with self._lock:
             self._elsewhere.expect(needs)
 
@@ -152,7 +152,7 @@ class Laboratory:
         """Return the evidence that meets a need.
 
         Raises:
-            MeasurementError: It cannot be had; every later call for the same need says so without trying again.
+            MeasurementError: It cannot be obtained; later calls for the same need raise the same error without trying.
         """
         with self._lock:
             if need not in self._found:
@@ -166,12 +166,12 @@ class Laboratory:
             if isinstance(found, Unmeasured):
                 raise found.error.with_traceback(None)
             if not need.baseline and KINDS.of(need.kind).has_provenance:
-                # Whatever was measured or kept is true of a file that is gone; no verdict is given on it any more.
+                # If a file has changed since, the evidence describes a file that no longer exists: no verdict on it.
                 self._bench.require(found.evidence.provenance, quick=True)
         return cast("E", found.evidence)
 
     def key(self, need: Need[Any]) -> str:
-        """The content key of the evidence for a need, measured or not.
+        """Return the content key of the evidence for a need, whether it is measured already or not.
 
         Raises:
             MeasurementError: Something that the key is made of cannot be read.
@@ -183,17 +183,17 @@ class Laboratory:
             return self._provider(need).key(need)
 
     def documents(self) -> tuple[Measured, ...]:
-        """Everything measured so far, in the order in which it was asked for."""
+        """Return all evidence obtained so far, in the order of the requests."""
         with self._lock:
             return tuple(found for found in self._found.values() if isinstance(found, Measured))
 
     def failures(self) -> tuple[Unmeasured, ...]:
-        """Everything that could not be measured so far."""
+        """Return all needs that could not be met so far."""
         with self._lock:
             return tuple(found for found in self._found.values() if isinstance(found, Unmeasured))
 
     def close(self) -> None:
-        """Keep the store within its size, if this run has added to it."""
+        """Keep the evidence cache within its size limit, if this run has added to it."""
         if self._bench.store.wrote:
             self._bench.store.tidy()
 
@@ -213,7 +213,7 @@ class Laboratory:
         if found is not None:
             return Measured(key, need, found)
         with self._bench.store.claim(key):
-            # Another run may have measured it while this one waited.
+            # Another run may have measured it while this run waited for the claim.
             found = get(self._bench.store, need.kind, key)
             if found is not None:
                 return Measured(key, need, found)
@@ -229,7 +229,11 @@ class Laboratory:
 
 @contextmanager
 def _failures_told(need: Need[Any]) -> Iterator[None]:
-    """Turn what the machine refuses (a full disk, too little memory) into evidence that could not be obtained."""
+    """Turn errors of the system (a full disk, too little memory) into transient measurement errors.
+
+    Raises:
+        MeasurementError: The system refused something.
+    """
     try:
         yield
     except MemoryError as error:

@@ -1,11 +1,11 @@
-"""Turns: many may work on the machine at once, or one alone, over all processes of a run.
+"""Cross-process readers-writer lock on the machine: measurements of times and memory hold it exclusively.
 
-Whoever takes times or memory must be alone; all other work shares. A share is one of a fixed number of lock files, so
-that it ends with the process that holds it; who wants to be alone shuts the gate, so that no new share is given out,
-and waits for those that are left: nobody who shares can keep it waiting for ever.
+A shared holder owns one of a fixed number of slots. The exclusive holder takes the gate and then every slot. The gate
+stops new shared holders, so the exclusive holder never starves. Slots and gate are lock files of the system, which end
+with the process that holds them.
 
-Nobody waits for anything while holding a share: it is let go and taken again. So however these turns and the claims of
-the store lie in each other, no two processes wait for each other.
+A process never waits for another one while it holds a slot: it releases the slot and takes one again. So nested claims
+of the evidence cache and this lock cannot deadlock.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHARES: Final = 64
-"""How many can share at once; who comes later waits."""
+"""Number of slots: processes that can hold the lock shared at once."""
 
 _POLL: Final = 0.05
-"""Seconds between two looks at a lock that somebody holds."""
+"""Seconds between two attempts to take a lock."""
 
 
 class _Lock(Protocol):
@@ -34,7 +34,7 @@ class _Lock(Protocol):
 
 
 class _Held(threading.local):
-    """What a thread holds, by folder: the lock of its share, or ``None`` for being alone."""
+    """What the thread holds, by folder: the lock of its slot, or ``None`` if it holds the machine exclusively."""
 
     def __init__(self) -> None:
         self.by_folder: dict[Path, _Lock | None] = {}
@@ -44,13 +44,13 @@ _HELD = _Held()
 
 
 class MachineLock:
-    """The turns of all processes that agree on a folder.
+    """Lock of all processes that use the same folder.
 
-    Where no lock can be had, everybody works at once and the trouble is told.
+    If the file system has no locks, nothing waits, and the reason is reported.
 
     Args:
-        folder: Where the lock files lie; made when the first is taken.
-        trouble: Called with why no lock could be had.
+        folder: Folder of the lock files; created with the first lock.
+        trouble: Called with the reason if no lock can be taken.
     """
 
     def __init__(self, folder: Path, trouble: Callable[[str], None]) -> None:
@@ -59,12 +59,12 @@ class MachineLock:
 
     @property
     def alone(self) -> bool:
-        """Whether this thread works alone now."""
+        """Whether this thread holds the lock exclusively."""
         return self._folder in _HELD.by_folder and _HELD.by_folder[self._folder] is None
 
     @contextmanager
     def sharing(self) -> Iterator[None]:
-        """Work while others work, but never while somebody is alone. Within a turn of one's own it changes nothing."""
+        """Hold the lock shared. Has no effect if this thread already holds the lock."""
         if self._folder in _HELD.by_folder:
             yield
             return
@@ -76,7 +76,7 @@ class MachineLock:
 
     @contextmanager
     def by_oneself(self) -> Iterator[None]:
-        """Work while nobody else does."""
+        """Hold the lock exclusively."""
         if self.alone:
             yield
             return
@@ -95,7 +95,7 @@ class MachineLock:
 
     @contextmanager
     def letting_go(self) -> Iterator[None]:
-        """Hold no share meanwhile: around everything that waits for another process."""
+        """Release the slot in the context; used around everything that waits for another process."""
         if self._folder not in _HELD.by_folder or self.alone:
             yield
             return
@@ -106,12 +106,13 @@ class MachineLock:
             self._take_share()
 
     def _take_share(self) -> None:
-        from filelock import Timeout  # noqa: PLC0415 - as in the store
+        from filelock import Timeout  # noqa: PLC0415 - as in _lock
 
         try:
             gate = self._gate()
             gate.acquire(poll_interval=_POLL, blocking=True)
             try:
+                # Starts at a slot that depends on the process, so that processes rarely try the same slot.
                 number = os.getpid()
                 while True:
                     lock = self._share(number % SHARES)
@@ -140,7 +141,7 @@ class MachineLock:
         return self._lock(f"share-{number:02}")
 
     def _lock(self, name: str) -> _Lock:
-        from filelock import FileLock  # noqa: PLC0415 - its import costs more than a run that finds all it needs
+        from filelock import FileLock  # noqa: PLC0415 - the import takes longer than a fully cached run
 
         self._folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self._folder / f"{name}.lock")

@@ -1,4 +1,4 @@
-"""What obtains a kind of evidence: the objects that the registry names, imported when they are first needed."""
+"""Measurers and derivations: the objects that the registry names for each kind, imported when first needed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ class Measurer(Generic[E]):
     """Measures a kind in the run's process or in the isolated worker.
 
     Attributes:
-        provenance: Says where the evidence will come from, without measuring.
+        provenance: Makes the provenance of the evidence, without measuring.
         measure: Measures it.
-        died: Makes evidence of the death of the process that measured; ``None`` where a death is no evidence.
-        require: Raises where this evidence says that the variant must not be run; called for kinds that other kinds
-            require.
+        died: Makes evidence from the death of the measuring process; returns ``None`` if a death is no evidence.
+        require: Raises if this evidence forbids to run the variant; called for kinds that other kinds require.
     """
 
     provenance: Callable[[MeasurementContext, Need[E]], Provenance]
@@ -42,18 +41,18 @@ class Measurer(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class TargetMeasurer(Generic[E]):
-    """Measures a kind in a worker on a target, between other requests of the same target.
+    """Measures a kind in a worker on a target, between other requests for the same target.
 
     Attributes:
-        provenance: Says where the evidence will come from; the last argument is all of the target that could change
-            a number.
-        steps: Inferences that it takes, for progress.
-        execute: Measures it in a worker; the last argument is called after each step. The worker is dead afterwards
-            where the evidence has a ``signal``.
-        failed: Makes evidence of what could not even be started there.
+        provenance: Makes the provenance of the evidence; the last argument names everything about the target that could
+            change a number.
+        steps: Number of inferences, for progress.
+        execute: Measures it in a worker; the last argument is called after each step. If the evidence has a ``signal``,
+            the worker is dead afterwards.
+        failed: Makes evidence of a worker that could not be started.
         selects: Whether it runs the samples that are selected for targets.
-        uncountable: Makes evidence of a target whose toolkit cannot count instructions, from the reason why; ``None``
-            for a kind that counts none. Such evidence has ``unavailable`` set, and is not kept.
+        uncountable: Makes evidence of a target on which instructions cannot be counted, from the reason; ``None`` for a
+            kind that counts nothing. Such evidence has ``unavailable`` set and is not cached.
     """
 
     provenance: Callable[[MeasurementContext, Need[E], SampleSelection, Mapping[str, str]], Provenance]
@@ -69,9 +68,10 @@ class Derivation(Generic[E]):
     """Computes a kind from other evidence.
 
     Attributes:
-        inputs: What it is computed from; the provenance of the first is that of the fact, with settings added.
-        derive: Computes it, from a source of that evidence and further columns of the table of labels.
-        depends: What it depends on in the contract and in those columns that its inputs' keys do not cover.
+        inputs: Needs of the evidence that it is computed from. The result has the provenance of the first, with
+            settings added.
+        derive: Computes it from a source of that evidence and the further columns of the table of labels.
+        depends: Settings of the contract and values of those columns that it depends on beyond its inputs' keys.
     """
 
     inputs: Callable[[Need[E]], tuple[Need[Any], ...]]
@@ -86,37 +86,37 @@ def derived_provenance(
     columns: Mapping[str, Sequence[str]],
     first: Provenance | None = None,
 ) -> Provenance:
-    """Where derived evidence comes from: that of its first input, with everything else that could change it.
+    """Make the provenance of derived evidence: that of its first input, with everything else that could change it.
 
     Args:
         contract: The contract.
-        need: The evidence.
-        source: Names the other inputs, and gives the first where it is not given.
+        need: The need for the derived evidence.
+        source: Supplies the keys of the other inputs, and the first input if ``first`` is not given.
         columns: Further columns of the table of labels.
-        first: Where the first input came from, for who knows it without reading the input.
+        first: Provenance of the first input, if it is known without reading the input.
 
     Raises:
-        MeasurementError: An input has no name, or cannot be had.
+        MeasurementError: An input has no key or cannot be obtained.
     """
     derivation = derivation_of(need.kind)
     own, *others = derivation.inputs(need)
-    stated = source.obtain(own).provenance if first is None else first
-    settings = dict(stated.settings)
+    origin = source.obtain(own).provenance if first is None else first
+    settings = dict(origin.settings)
     for other in others:
         if need.versus and other.variant == need.versus:
             settings |= {"versus": need.versus, "versus_evidence": source.key(other)}
     settings |= derivation.depends(contract, need, columns)
-    found: Provenance = stated.model_copy(update={"settings": settings, "cached": False})
-    return found
+    derived: Provenance = origin.model_copy(update={"settings": settings, "cached": False})
+    return derived
 
 
 class TargetFailure(Exception):  # noqa: N818 - a finding, not a fault
-    """The file could not be loaded or run there.
+    """The file could not be loaded or run on the target.
 
     Attributes:
-        failure: Why, as a sentence.
-        signal: Signal that ended the process, where one did.
-        next_step: What to do about it.
+        failure: The reason, as a sentence.
+        signal: Signal that ended the process; ``None`` if none did.
+        next_step: What the user should do.
     """
 
     def __init__(self, failure: str, *, signal: int | None = None, next_step: str = "") -> None:
@@ -127,29 +127,29 @@ class TargetFailure(Exception):  # noqa: N818 - a finding, not a fault
 
 
 def load(place: str) -> Any:
-    """Import what a declaration names as ``module:object``."""
+    """Import the object that a declaration names as ``module:object``."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
 
 
 def measurer_of(kind: type[E]) -> Measurer[E]:
-    """What measures a kind.
+    """Return the measurer of a kind.
 
     Raises:
-        LookupError: The kind is not registered, or not measured.
+        LookupError: The kind is not registered, or its declaration names no measurer.
     """
     found: Measurer[E] = _loaded(kind, Measurer)
     return found
 
 
 def target_measurer_of(kind: type[E]) -> TargetMeasurer[E]:
-    """What measures a kind on targets; see :func:`measurer_of`."""
+    """Return the measurer of a kind on targets; see :func:`measurer_of`."""
     found: TargetMeasurer[E] = _loaded(kind, TargetMeasurer)
     return found
 
 
 def derivation_of(kind: type[E]) -> Derivation[E]:
-    """What computes a kind; see :func:`measurer_of`."""
+    """Return the derivation of a kind; see :func:`measurer_of`."""
     found: Derivation[E] = _loaded(kind, Derivation)
     return found
 

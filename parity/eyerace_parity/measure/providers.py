@@ -1,7 +1,7 @@
-"""Where evidence comes from, asked in this order: the first that takes a need provides it.
+"""Providers of evidence. The first provider that takes a need obtains it.
 
-Derived from other evidence · the accepted release · the golden set's own facts · targets · recorded outputs · measured
-here. The laboratory knows none of them: it remembers, and looks into the cache first where a provider allows it.
+The order is: derived from other evidence, the accepted release, facts of the golden set, targets, recorded outputs,
+measured on this machine. The laboratory knows no single provider; it reads the cache first if a provider allows it.
 """
 
 from __future__ import annotations
@@ -31,47 +31,47 @@ if TYPE_CHECKING:
 
 
 class Provider(Protocol):
-    """One place where evidence comes from."""
+    """Obtains evidence of some kinds."""
 
     def takes(self, need: Need[Any]) -> bool:
-        """Whether it answers a need."""
+        """Whether it can meet a need."""
 
     def key(self, need: Need[Any]) -> str:
-        """The key of the evidence for a need, before it is obtained.
+        """Return the key of the evidence for a need, before it is obtained.
 
         Raises:
-            MeasurementError: Something that the key is made of cannot be read.
+            MeasurementError: An input of the key cannot be read.
         """
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
-        """The evidence for a need, and the key under which it stands in the record.
+        """Return the evidence for a need, after its key in the record.
 
         Raises:
-            MeasurementError: It cannot be had.
+            MeasurementError: It cannot be obtained.
         """
 
     def kept(self, need: Need[Any]) -> Provenance | None:
-        """Where the evidence will come from, if the cache may answer instead; ``None`` if it may not."""
+        """Return the provenance of the evidence if the cache may supply it; ``None`` if it may not."""
 
 
 class Provenances:
-    """Where evidence of the candidate will come from; worked out once a run for each need.
+    """Provenances of the candidate's evidence; computed once in a run for each need.
 
     Args:
-        bench: What is measured.
-        targets: What is executed on targets.
+        context: The measurement context.
+        targets: Evidence from targets.
     """
 
-    def __init__(self, bench: MeasurementContext, targets: TargetEvidence) -> None:
-        self._bench = bench
+    def __init__(self, context: MeasurementContext, targets: TargetEvidence) -> None:
+        self._bench = context
         self._targets = targets
         self._found: dict[Need[Any], Provenance] = {}
 
     def of(self, need: Need[Any]) -> Provenance:
-        """Say where it will come from, without measuring.
+        """Return the provenance of the evidence for a need, without measuring.
 
         Raises:
-            MeasurementError: Something that belongs to it cannot be read.
+            MeasurementError: A file that it covers cannot be read.
         """
         if need not in self._found:
             on_targets = self._targets.takes(need)
@@ -82,7 +82,7 @@ class Provenances:
 
 
 class NeverKept:
-    """Base of providers that the cache never answers for."""
+    """Base class of providers whose evidence is never read from the cache."""
 
     def kept(self, _need: Need[Any]) -> Provenance | None:
         """``None``; see :meth:`Provider.kept`."""
@@ -90,23 +90,23 @@ class NeverKept:
 
 
 class Derived(NeverKept):
-    """Evidence that is computed from other evidence, the accepted release's included.
+    """Computes evidence from other evidence, including that of the accepted release.
 
     Args:
-        bench: What is measured.
-        source: Gives the other evidence.
+        context: The measurement context.
+        source: Supplies the other evidence.
     """
 
-    def __init__(self, bench: MeasurementContext, source: Source) -> None:
-        self._bench = bench
+    def __init__(self, context: MeasurementContext, source: Source) -> None:
+        self._bench = context
         self._source = source
 
     def takes(self, need: Need[Any]) -> bool:
-        """Whether it is computed."""
+        """Whether the kind is derived."""
         return KINDS.of(need.kind).runs is Runs.DERIVED
 
     def key(self, need: Need[Any]) -> str:
-        """The key; what it is computed from must be had for it."""
+        """Return the content key; obtains the evidence that it is computed from."""
         return content_key(need.kind, self._source.obtain(need).provenance)
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
@@ -117,36 +117,36 @@ class Derived(NeverKept):
 
 
 class Accepted(NeverKept):
-    """Evidence of the accepted release.
+    """Reads evidence of the accepted release.
 
     Args:
-        bench: What is measured.
-        baseline: The release; ``None`` where none is given.
-        provenances: Where the candidate's evidence comes from, to refuse what cannot be compared.
+        context: The measurement context.
+        baseline: The release; ``None`` for none.
+        provenances: Provenances of the candidate's evidence, to refuse what is not comparable.
     """
 
-    def __init__(self, bench: MeasurementContext, baseline: Baseline | None, provenances: Provenances) -> None:
-        self._bench = bench
+    def __init__(self, context: MeasurementContext, baseline: Baseline | None, provenances: Provenances) -> None:
+        self._bench = context
         self._baseline = baseline
         self._provenances = provenances
 
     def takes(self, need: Need[Any]) -> bool:
-        """Whether it is the release's."""
+        """Whether the need asks for the release."""
         return need.baseline
 
     def key(self, need: Need[Any]) -> str:
-        """The release's own key."""
+        """Return the key that the release gives."""
         return self._release().key(need)
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
-        """Take it from the release, if it can be compared with the candidate's."""
+        """Read it from the release, if it is comparable with the candidate's evidence."""
         declared, key = KINDS.of(need.kind), self.key(need)
         evidence = self._release().obtain(need)
         if declared.has_provenance:
             wanted = self._provenances.of(dataclasses.replace(need, baseline=False))
             refuse_incomparable(need, evidence.provenance, wanted)
         if not declared.is_fact:
-            # A record names arrays by key only; kept here, they can be judged again after the release has gone.
+            # A record names arrays only by key. Cached, they can be judged again after the release is deleted.
             put(self._bench.store, key, evidence)
         return key, evidence
 
@@ -157,40 +157,40 @@ class Accepted(NeverKept):
 
 
 class OfGoldenSet(NeverKept):
-    """What the golden set itself states.
+    """Supplies the facts of the golden set.
 
     Args:
-        bench: What is measured.
+        context: The measurement context.
     """
 
-    def __init__(self, bench: MeasurementContext) -> None:
-        self._bench = bench
+    def __init__(self, context: MeasurementContext) -> None:
+        self._bench = context
 
     def takes(self, need: Need[Any]) -> bool:
-        """Whether the golden set states it."""
+        """Whether the need asks for facts of the golden set."""
         return need.kind is GoldenFacts
 
     def key(self, _need: Need[Any]) -> str:
-        """The set's digest, as a key."""
+        """Return the key, made from the set's digest."""
         return golden_key(self._bench.golden().digest)
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
-        """Take it from the set."""
+        """Read the facts from the golden set, and cache them so that a record can be judged again without images."""
         _refuse_targets(need)
         facts = self._bench.golden().facts()
         key = golden_key(facts.digest)
         kept = get(self._bench.store, GoldenFacts, key)
-        if kept is None or kept.columns != facts.columns:  # of which its key says nothing
-            put(self._bench.store, key, facts)  # so that a record can be judged again without the images
+        if kept is None or kept.columns != facts.columns:  # the key does not cover the columns
+            put(self._bench.store, key, facts)
         return key, facts
 
 
 class OnTargets(NeverKept):
-    """What is executed on targets, many needs together; the cache is asked there, too.
+    """Supplies evidence from targets, many needs together; :class:`TargetEvidence` reads the cache.
 
     Args:
-        targets: Executes it.
-        provenances: Where it comes from.
+        targets: Evidence from targets.
+        provenances: Provenances of the evidence.
     """
 
     def __init__(self, targets: TargetEvidence, provenances: Provenances) -> None:
@@ -198,7 +198,7 @@ class OnTargets(NeverKept):
         self._provenances = provenances
 
     def takes(self, need: Need[Any]) -> bool:
-        """Whether it is executed on targets."""
+        """Whether the kind is executed on targets."""
         return self._targets.takes(need)
 
     def key(self, need: Need[Any]) -> str:
@@ -206,62 +206,62 @@ class OnTargets(NeverKept):
         return content_key(need.kind, self._provenances.of(need))
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
-        """Execute it, with all else that is expected."""
+        """Execute it, together with everything else that is expected."""
         evidence = self._targets.obtain(need)
         return content_key(need.kind, evidence.provenance), evidence
 
 
 class Recorded(NeverKept):
-    """Recorded outputs, which stand in for a torch variant that cannot or shall not run.
+    """Reads recorded outputs of a torch variant that cannot or must not run.
 
     Args:
-        bench: What is measured.
-        provenances: Where outputs would come from if the variant were run.
+        context: The measurement context.
+        provenances: Provenances that the outputs would have if the variant ran now.
     """
 
-    def __init__(self, bench: MeasurementContext, provenances: Provenances) -> None:
-        self._bench = bench
+    def __init__(self, context: MeasurementContext, provenances: Provenances) -> None:
+        self._bench = context
         self._provenances = provenances
 
     def takes(self, need: Need[Any]) -> bool:
-        """Whether recorded outputs are used."""
+        """Whether the need is for outputs that are recorded."""
         return need.kind is Outputs and self._bench.stands_in(need.variant)
 
     def key(self, need: Need[Any]) -> str:
-        """The content key that measured outputs would have."""
+        """Return the content key that measured outputs would have."""
         return content_key(need.kind, self._provenances.of(need))
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
-        """Read them, if they are of the very bundle at hand."""
+        """Read them, if they were recorded from the same artefact, golden set and preprocessing."""
         _refuse_targets(need)
         evidence = recorded.read(self._bench.contract, need.variant, self._provenances.of(need))
         return content_key(need.kind, evidence.provenance), evidence
 
 
 class MeasuredHere:
-    """What is measured on this machine, in the isolated worker wherever its kind asks for that.
+    """Measures on this machine, in the isolated worker if the kind demands it.
 
     Args:
-        bench: What is measured.
-        provenances: Where it comes from.
-        obtain: Gives the evidence that a variant can be run at all.
-        isolated: Measures in a process that may die; ``None`` to measure everything in this one.
+        context: The measurement context.
+        provenances: Provenances of the evidence.
+        obtain: Obtains the evidence that a kind requires first, such as the preflight.
+        isolated: The isolated worker; ``None`` to measure everything in this process.
     """
 
     def __init__(
         self,
-        bench: MeasurementContext,
+        context: MeasurementContext,
         provenances: Provenances,
         obtain: Callable[[Need[Any]], Any],
         isolated: IsolatedWorker | None,
     ) -> None:
-        self._bench = bench
+        self._bench = context
         self._provenances = provenances
         self._obtain = obtain
         self._isolated = isolated
 
     def takes(self, _need: Need[Any]) -> bool:
-        """Always: nobody is asked after this one."""
+        """Return true: this is the last provider."""
         return True
 
     def key(self, need: Need[Any]) -> str:
@@ -274,12 +274,12 @@ class MeasuredHere:
         return self._provenances.of(need) if KINDS.of(need.kind).keep else None
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
-        """Measure it, while the files that it rests on are sealed."""
+        """Measure it, guarded by the seals of its files."""
         _refuse_targets(need)
         declared, source = KINDS.of(need.kind), self._provenances.of(need)
         for variant in filter(None, (need.variant, need.versus)):
             self._require(variant, need)
-        # What is neither kept nor taken alone only reads files: it disturbs nobody, and no lock is imported for it.
+        # Kinds that are neither cached nor measured alone only read files: they need no lock, whose import is slow.
         quick = not declared.keep and not declared.alone
         with nullcontext() if quick else self._bench.store.turn(alone=declared.alone), self._bench.sealed(source):
             evidence = self._measure(need, source)
@@ -298,7 +298,7 @@ class MeasuredHere:
             return evidence
 
     def _require(self, variant: str, need: Need[Any]) -> None:
-        """See an ONNX variant run in a worker of its own before it is run in the isolated worker that others need."""
+        """Require that an ONNX variant passes the preflight in its own process before the isolated worker runs it."""
         if self._bench.is_torch(variant):
             return
         for word in KINDS.of(need.kind).requires:

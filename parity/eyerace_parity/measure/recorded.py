@@ -1,8 +1,7 @@
-"""Recorded reference outputs: what a torch variant answered, frozen so that a machine without torch can judge.
+"""Recorded reference outputs: stored outputs of a torch variant, so that a machine without torch can judge.
 
-One file a variant, ``<bundle>/<contract.recorded>/<variant>.npz``, with the digests of everything that the answers
-depend on. It stands in for the variant only while artefact, golden set and preprocessing are the very ones that it was
-recorded from.
+There is one file for each variant, ``<bundle>/<contract.recorded>/<variant>.npz``, with the digests of everything that
+the outputs depend on. It replaces the variant only if artefact, golden set and preprocessing are unchanged since.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ _COMPARED: Final = {
 }
 
 _PORTS: Final = ("inputs", "outputs")
-"""Settings that say by which names, in which order, torch was fed and its answers were kept."""
+"""Settings with the names and the order of torch's inputs and outputs."""
 
 
 def place(contract: Contract, variant: str) -> Path:
-    """Where a variant's recorded outputs lie."""
+    """Return the path of a variant's recorded outputs."""
     return recorded_place(contract, variant)
 
 
 def write(contract: Contract, outputs: Outputs) -> Path:
-    """Record a variant's outputs, whole or not at all.
+    """Record a variant's outputs atomically.
 
     Args:
         contract: The contract.
-        outputs: What the variant answered, as the laboratory obtained it.
+        outputs: The variant's outputs, as the laboratory obtained them.
 
     Returns:
         The file.
@@ -60,17 +59,17 @@ def write(contract: Contract, outputs: Outputs) -> Path:
 
 
 def read(contract: Contract, variant: str, wanted: Provenance, *, digest: str = "") -> Outputs:
-    """Read a variant's recorded outputs, if they are of the very bundle at hand.
+    """Read a variant's recorded outputs, if they are not stale.
 
     Args:
         contract: The contract.
-        variant: The variant.
-        wanted: Where outputs would come from if the variant were run now.
-        digest: Digest that the file must have, where evidence already names it.
+        variant: Name of the variant.
+        wanted: Provenance that the outputs would have if the variant ran now.
+        digest: Digest that the file must have, if evidence already names one.
 
     Raises:
         InputChanged: The file has another digest.
-        MeasurementError: There are none, or they are torn, or stale; says what differs.
+        MeasurementError: There are no recorded outputs, or they are torn or stale; names what differs.
     """
     path = place(contract, variant)
     name = f"{contract.recorded.as_posix()}/{variant}.npz"

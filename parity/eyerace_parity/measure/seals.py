@@ -1,9 +1,9 @@
-"""Seals: files that evidence rests on, and the proof that they are still those whose digest stands in its key.
+"""Seals: prove that the files of a measurement are still those whose digest is in its key.
 
-A digest is taken once a run, and a measurement may read the files many times, in several processes. A file that is
-replaced in between would leave evidence of one file under the digest of another, in the store, for good. So a seal is
-proven after each measurement and before anything is kept: the bytes are hashed again. Equal bytes alone do not prove
-it, because a file may have been replaced and put back; the system's own marks (size, times, inode) tell that.
+A digest is computed once in a run, but a measurement may read the files many times, in several processes. If a file was
+replaced in between, the cache would hold evidence of one file under the digest of another. So each seal is proven after
+the measurement and before the evidence is cached: the bytes are hashed again. Equal bytes are not enough, because a
+file may have been replaced and restored; size, times and inode reveal that.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Marks = tuple[int, int, int, int]
-"""Size, modification time and change time in ns, and inode."""
+"""Size in bytes, modification time and change time in ns, and inode."""
 
 
 class Seal:
-    """Files and the digest that stands for them.
+    """Files and their digest.
 
     Args:
-        files: Lists all files that the digest is made of, those that are missing included.
-        digest: Hashes them.
-        rehash: Whether unchanged marks never stand for the digest, so that the bytes are hashed every time.
+        files: Lists all files that the digest covers, including those that are missing.
+        digest: Computes the digest.
+        rehash: Whether to hash the bytes every time, even if size, times and inode are unchanged.
 
     Attributes:
-        digest: The digest as it was when the seal was made.
+        digest: The digest when the seal was made.
 
     Raises:
         MeasurementError: A file cannot be read.
@@ -42,19 +42,19 @@ class Seal:
         self._hash = digest
         self._rehash = rehash
         self._paths = tuple(files())
-        self._marks = self._seen()  # before the bytes are read: a change while they are read is then seen later
+        self._marks = self._seen()  # taken before the bytes are read, so that a change during reading is noticed
         self.digest = digest()
 
     def require(self, *, quick: bool = False) -> None:
-        """Make sure that the files are the same before they are used, or before a verdict is given on them.
+        """Require that the files are unchanged, before they are used or before a verdict on them.
 
-        Unchanged marks stand for the digest here, unless every digest is to be taken again.
+        Files with unchanged size, times and inode are not hashed, unless ``rehash`` is set.
 
         Args:
-            quick: Let unchanged marks do in any case: the bytes were hashed for the same evidence before.
+            quick: Whether to skip hashing even then, because the bytes were hashed for the same evidence before.
 
         Raises:
-            InputChanged: They are not.
+            InputChanged: A file has changed.
         """
         seen = self._seen()
         if seen == self._marks and (quick or not self._rehash):
@@ -64,10 +64,10 @@ class Seal:
         self._marks = seen
 
     def prove(self) -> None:
-        """Prove after a measurement that the files were the same all along.
+        """Prove after a measurement that the files did not change during it.
 
         Raises:
-            InputChanged: They are not, or were replaced and put back.
+            InputChanged: A file has changed, or was replaced and restored.
         """
         seen = self._seen()
         if seen != self._marks or self._now() != self.digest:
@@ -80,7 +80,7 @@ class Seal:
         try:
             return self._hash()
         except MeasurementError:
-            return ""  # a file that cannot be read any more is not the same
+            return ""  # a file that can no longer be read has changed
 
     def _changed(self, seen: dict[Path, Marks | None]) -> InputChanged:
         changed = [path for path in self._paths if seen[path] != self._marks[path]]
@@ -89,7 +89,7 @@ class Seal:
 
 def _marks(path: Path) -> Marks | None:
     try:
-        found = os.stat(path)  # noqa: PTH116 - asked for at every clause
+        found = os.stat(path)  # noqa: PTH116 - called for every clause; faster than pathlib
     except (OSError, ValueError):
         return None
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

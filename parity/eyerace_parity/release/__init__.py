@@ -1,1 +1,1 @@
-"""Accepted releases: what is kept of one, and how a candidate is judged against it."""
+"""Accepted releases: their files, and how a candidate is judged against one."""

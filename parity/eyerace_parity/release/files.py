@@ -1,7 +1,7 @@
-"""Releases on disk: one folder a release, and in it one small file for each time it was accepted.
+"""Releases on disk: one folder for each release, with one small history file for each acceptance.
 
-Nothing lists all releases, and no file of history is ever changed, so two branches that accept do not meet in a file
-unless both accept under one name; then the release itself is in conflict, as it should be.
+There is no list of all releases, and history files never change. So two branches that accept releases conflict in
+version control only if both accept under the same name; that conflict is intended.
 """
 
 from __future__ import annotations
@@ -37,18 +37,20 @@ ARTEFACTS: Final = "artefacts"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _STEM: Final = 16
+"""Hexadecimal digits of a digest in the name of a history file."""
+
 _SAVE_AGAIN: Final = "save it again with `eyerace-parity release save NAME`, or restore it from version control"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """A release with its answers, as it lies in its folder.
+    """A release with its answers, as stored in its folder.
 
     Attributes:
-        folder: Where it lies.
-        release: What is kept of it.
-        ids: One name a sample.
-        answers: Arrays by member.
+        folder: The release's folder.
+        release: Content of its JSON file.
+        ids: Names of the samples.
+        answers: Arrays by member of the archive, samples on the first axis.
     """
 
     folder: Path
@@ -58,10 +60,14 @@ class Stored:
 
 
 def check_name(name: str, origin: str) -> None:
-    """Refuse a name that can be no folder's on every system.
+    """Refuse a name that is no valid folder name on every system; Windows drops a final dot.
+
+    Args:
+        name: The name.
+        origin: Where it was stated, for the message.
 
     Raises:
-        ContractError: It is such a name.
+        ContractError: The name is refused.
     """
     if not _NAME.fullmatch(name) or name.endswith("."):
         raise ContractError(
@@ -71,21 +77,21 @@ def check_name(name: str, origin: str) -> None:
 
 
 def folder_of(contract: Contract, name: str) -> Path:
-    """Where a release of a name lies, or will lie."""
+    """Return the folder of a release; it need not exist."""
     return contract.path(contract.release.folder) / name
 
 
 def names(contract: Contract) -> tuple[str, ...]:
-    """Names of all releases of a bundle, sorted."""
+    """Return the names of all releases of a bundle, sorted."""
     return tuple(sorted(path.parent.name for path in contract.path(contract.release.folder).glob(f"*/{RELEASE}")))
 
 
 def find(contract: Contract, wanted: str, *places: Path) -> Path | None:
-    """Find a release by its name, or by its folder.
+    """Find a release by its name or its path.
 
     Args:
         contract: The contract whose release it is.
-        wanted: What the user said.
+        wanted: Name or path that the user stated.
         places: Folders that a path may be relative to.
 
     Returns:
@@ -102,7 +108,13 @@ def find(contract: Contract, wanted: str, *places: Path) -> Path | None:
 
 
 def refuse_unknown(contract: Contract, wanted: str, origin: str) -> ContractError:
-    """The error of a release that is not there."""
+    """Make the error of a release that does not exist, with a similar name or the names of all others.
+
+    Args:
+        contract: The contract.
+        wanted: Name that the user stated.
+        origin: Where it was stated, for the message.
+    """
     known = names(contract)
     near = did_you_mean(wanted, known) or (f"; there are {join_names(known)}" if known else "; there is none")
     return ContractError(
@@ -115,7 +127,7 @@ def read(folder: Path) -> Stored:
     """Read a release.
 
     Raises:
-        RecordError: It is torn, changed, something else, or of a newer form.
+        RecordError: It is torn, was edited, is no release, or has a newer schema.
     """
     path = folder / RELEASE
     content = _content(path)
@@ -131,10 +143,10 @@ def read(folder: Path) -> Stored:
         release = Release.model_validate(content)
         _ = release.digest
     except ValidationError as error:
-        told = error.errors()[0]
-        where = ".".join(str(part) for part in told["loc"])
-        raise RecordError(f"{display_path(path)}: {where}: {told['msg']}", next_step=_SAVE_AGAIN) from None
-    except ValueError as error:  # a number that JSON does not know
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecordError(f"{display_path(path)}: {where}: {first['msg']}", next_step=_SAVE_AGAIN) from None
+    except ValueError as error:  # NaN or infinity, which JSON does not have
         raise RecordError(f"{display_path(path)} is torn: {error}", next_step=_SAVE_AGAIN) from None
     if not release.digest_of_answers:
         return Stored(folder, release, (), {})
@@ -153,10 +165,14 @@ def read(folder: Path) -> Stored:
 
 
 def write(stored: Stored, acceptance: Acceptance) -> None:
-    """Write a release and its line of history; what stood there before is replaced, its history stays.
+    """Write a release and its history file. A release of the same name is replaced; its history is kept.
+
+    Args:
+        stored: The release.
+        acceptance: Its line of history.
 
     Raises:
-        RecordError: It cannot be written.
+        RecordError: A file cannot be written.
     """
     folder, release = stored.folder, stored.release
     try:
@@ -176,29 +192,32 @@ def write(stored: Stored, acceptance: Acceptance) -> None:
 
 
 def history(folder: Path) -> tuple[Acceptance, ...]:
-    """All that was ever accepted under a name, each before what took its place.
+    """Read all acceptances of a name, each before its successor.
+
+    Args:
+        folder: The release's folder.
 
     Raises:
-        RecordError: A file of it is torn.
+        RecordError: A history file is torn.
     """
-    found: dict[str, Acceptance] = {}
+    by_digest: dict[str, Acceptance] = {}
     for path in sorted((folder / HISTORY).glob("*.json")):
         try:
             line = Acceptance.model_validate(_content(path))
         except ValidationError as error:
             raise RecordError(f"{display_path(path)} is no line of history", next_step=_SAVE_AGAIN) from error
-        found[line.digest] = line
+        by_digest[line.digest] = line
     ordered: list[Acceptance] = []
-    waiting = dict(found)
+    waiting = dict(by_digest)
     while waiting:
         ready = [line for line in waiting.values() if line.follows not in waiting]
-        # A circle cannot be: a digest holds that of the one before. A file edited by hand may still make one.
+        # A digest covers the digest of its predecessor, so a cycle is impossible unless a file was edited by hand.
         ordered += [waiting.pop(line.digest) for line in ready or list(waiting.values())]
     return tuple(ordered)
 
 
 def text_of(model: BaseModel) -> str:
-    """Write a model as JSON whose lines version control can compare."""
+    """Serialise a model as indented JSON, so that version control shows changes line by line."""
     content = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return json.dumps({**_head(model), **content}, indent=1, ensure_ascii=False) + "\n"
 
@@ -208,6 +227,11 @@ def _head(model: BaseModel) -> dict[str, Any]:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RecordError: The file cannot be read, or holds something else.
+    """
     try:
         content = read_json(path)
     except OSError as error:
@@ -225,10 +249,11 @@ _IDS: Final = "ids.json"
 
 
 _MAX_BYTES: Final = 1 << 30
+"""Bytes of answers that are unpacked at most (1 GiB): a small archive could otherwise fill the memory."""
 
 
 def narrowed(array: Array) -> Array:
-    """Keep no more digits than float32 has: a release is to be small, and no comparison needs more."""
+    """Convert float64 to float32 unless a value overflows: releases stay small, and comparisons need no more digits."""
     if array.dtype != np.float64:
         return array
     with np.errstate(over="ignore"):
@@ -237,20 +262,20 @@ def narrowed(array: Array) -> Array:
 
 
 def digest_of(ids: Sequence[str], answers: Mapping[str, Array]) -> str:
-    """Digest of the content, however it is compressed."""
-    told = {
+    """Return the digest of names and arrays; it does not depend on the compression."""
+    members = {
         name: [str(array.dtype), list(array.shape), bytes_digest(np.ascontiguousarray(array).tobytes())]
         for name, array in answers.items()
     }
-    return json_digest({"ids": list(ids), "answers": told})
+    return json_digest({"ids": list(ids), "answers": members})
 
 
 def pack(ids: Sequence[str], answers: Mapping[str, Array]) -> bytes:
-    """Write answers down; the same answers give the same bytes.
+    """Pack answers into an archive; equal answers give equal bytes.
 
     Args:
-        ids: One name a sample.
-        answers: By member, samples on the first axis.
+        ids: Names of the samples.
+        answers: Arrays by member, samples on the first axis.
     """
     members: dict[str, Array | bytes] = {_IDS: json.dumps(list(ids), ensure_ascii=False, indent=0).encode("utf-8")}
     members |= {name + npz.SUFFIX: np.ascontiguousarray(array) for name, array in sorted(answers.items())}
@@ -258,17 +283,17 @@ def pack(ids: Sequence[str], answers: Mapping[str, Array]) -> bytes:
 
 
 def unpack(body: bytes, place: str) -> tuple[tuple[str, ...], dict[str, Array]]:
-    """Read answers back.
+    """Unpack the archive that :func:`pack` made.
 
     Args:
-        body: What :func:`pack` wrote.
-        place: The file, for messages.
+        body: Bytes of the archive.
+        place: Name of the file, for messages.
 
     Returns:
-        The samples' names, and the answers by member.
+        The samples' names, and the arrays by member.
 
     Raises:
-        RecordError: It is torn or something else.
+        RecordError: The archive is torn or something else.
     """
     try:
         others, arrays = npz.unpack(body, place, npz.Bound(_MAX_BYTES))

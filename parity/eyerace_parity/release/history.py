@@ -1,4 +1,4 @@
-"""What became different from one release to the next, in lines for the reader."""
+"""Describes what changed from one release to the next, and lists all acceptances."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from eyerace_parity.release.model import Release
 
 _MOST_NAMED = 8
+"""Samples that a line names; the rest are counted."""
 
 
 def f1_of(stored: Stored, variant: str, golden: GoldenFacts | None) -> float | None:
-    """Macro-F1 of a released variant; ``None`` without labels, answers, or a sample of every class."""
+    """Return the macro-F1 of a released variant; ``None`` without labels, answers, or a sample of every class."""
     scores = stored.release.answers_of(variant, stored.answers).get(stored.release.scores)
     if golden is None or golden.labels is None or scores is None or scores.ndim != SCORES_NDIM:
         return None
@@ -40,12 +41,12 @@ def f1_of(stored: Stored, variant: str, golden: GoldenFacts | None) -> float | N
 
 
 def changes(before: Stored, after: Stored, golden: GoldenFacts | None) -> list[str]:
-    """Tell what changed, a line a variant and a line for each verdict that turned.
+    """Describe the changes: one line for each variant, and one for each verdict whose status changed.
 
     Args:
-        before: The release that was.
-        after: The one that is now.
-        golden: The golden set's facts, for F1 and for who was right.
+        before: The earlier release.
+        after: The later release.
+        golden: The golden set's facts, for F1 and for right→wrong flips; ``None`` if not available.
     """
     then, now = before.release, after.release
     lines = []
@@ -76,8 +77,8 @@ def _of_variant(before: Stored, after: Stored, name: str, golden: GoldenFacts | 
     ours, theirs = now.answers_of(name, after.answers), then.answers_of(name, before.answers)
     shared = [output for output in ours if output in theirs and ours[output].shape == theirs[output].shape]
     if shared:
-        apart = max(float(differences.absolute(ours[output], theirs[output]).max(initial=0.0)) for output in shared)
-        yield f"answers apart by at most {format_number(apart)}"
+        largest = max(float(differences.absolute(ours[output], theirs[output]).max(initial=0.0)) for output in shared)
+        yield f"answers apart by at most {format_number(largest)}"
     if now.scores in shared and ours[now.scores].ndim == SCORES_NDIM:
         yield _flipped(after, ours[now.scores], theirs[now.scores], golden)
 
@@ -85,11 +86,11 @@ def _of_variant(before: Stored, after: Stored, name: str, golden: GoldenFacts | 
 def _flipped(after: Stored, ours: np.ndarray, theirs: np.ndarray, golden: GoldenFacts | None) -> str:
     decided, was = classification.decisions(ours), classification.decisions(theirs)
     where = np.flatnonzero(decided != was)
-    told = pluralise(len(where), "flip")
+    flips = pluralise(len(where), "flip")
     if len(where) and golden is not None and golden.labels is not None and len(golden.labels) == len(decided):
-        told += f", {len(classification.flips(golden.labels, decided, was).harmed)} of them right→wrong"
+        flips += f", {len(classification.flips(golden.labels, decided, was).harmed)} of them right→wrong"
     named = join_names([after.ids[int(i)] for i in where], most=_MOST_NAMED)
-    return f"{told} ({named})" if len(where) else told
+    return f"{flips} ({named})" if len(where) else flips
 
 
 def _turned(before: Stored, after: Stored) -> Iterator[str]:
@@ -108,14 +109,15 @@ def _size(stored: Stored, name: str) -> int:
 
 
 _STEM = 6
+"""Hexadecimal digits of a digest in the label of a replaced release."""
 
 
 def accepted_of(contract: Contract) -> tuple[AcceptedRelease, ...]:
-    """Every acceptance of every release: by name, numbers in it by their value, and of one name in its order.
+    """List all acceptances of all releases: sorted by name (1.9 before 1.10), and by time within a name.
 
-    A release that cannot be read is left out: the page tells of a run, and whoever judges against it says why.
+    A release that cannot be read is left out. The page reports a run; judging against that release reports the error.
     """
-    found: list[AcceptedRelease] = []
+    accepted: list[AcceptedRelease] = []
     for name in sorted(names(contract), key=_natural):
         try:
             folder = folder_of(contract, name)
@@ -125,8 +127,8 @@ def accepted_of(contract: Contract) -> tuple[AcceptedRelease, ...]:
         for line in lines:
             last = line.digest == release.digest
             label = name if last else f"{name} {line.digest.removeprefix('sha256:')[:_STEM]}"
-            found.append(AcceptedRelease(label, line.golden, line.f1, _sizes(release) if last else {}))
-    return tuple(found)
+            accepted.append(AcceptedRelease(label, line.golden, line.f1, _sizes(release) if last else {}))
+    return tuple(accepted)
 
 
 def _sizes(release: Release) -> dict[str, int]:
@@ -135,19 +137,19 @@ def _sizes(release: Release) -> dict[str, int]:
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """Sort 1.9 before 1.10."""
+    """Sort key that orders numbers in a name by value: 1.9 before 1.10."""
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRelease:
-    """A release, at one of the times that it was accepted.
+    """One acceptance of a release.
 
     Attributes:
-        name: What it is called; unique.
-        golden: Digest of the golden set that it was measured on.
+        name: Label; unique.
+        golden: Digest of the golden set on which it was measured.
         f1: Macro-F1 by variant.
-        bytes: Size of the file by variant; only for what is a release still.
+        bytes: File size by variant in bytes; empty for a release that was replaced.
     """
 
     name: str

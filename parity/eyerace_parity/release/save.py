@@ -1,4 +1,4 @@
-"""From the record of a finished run to a release."""
+"""Makes a release from the record of a finished run."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _RUN_ALL: Final = "run the whole gate, `pytest --eyerace-parity`, and save that 
 
 
 def make(record: Record, contract: Contract, store: EvidenceCache, name: str, before: Release | None) -> Stored:
-    """Make a release of a finished run; nothing is written.
+    """Make a release from a finished run; nothing is written.
 
     Args:
-        record: The run.
-        contract: The contract, in the state that was run.
-        store: Where the run kept its arrays.
-        name: What the release is called.
-        before: The release that it takes the place of.
+        record: Record of the run.
+        contract: The contract, in the state in which it was judged.
+        store: Evidence cache that holds the run's arrays.
+        name: Name of the release.
+        before: The release that it replaces; ``None`` for the first.
 
     Returns:
-        The release. Where the same was found as in ``before``, it is ``before`` again.
+        The release. If the results equal those of ``before``, it equals ``before``.
 
     Raises:
-        RecordError: The run was of something else, was not whole, or its arrays are gone.
+        RecordError: The run was of another contract or incomplete, or its arrays are gone.
     """
     rows = _whole(record, contract)
     entries = {key: record.evidence[key] for row in rows for key in row.evidence if key in record.evidence}
@@ -60,18 +60,18 @@ def make(record: Record, contract: Contract, store: EvidenceCache, name: str, be
             kept.append(ReleasedEvidence(entry=_lasting(entry)))
     golden = _golden(source) if answers else None
     ids = golden.ids if golden is not None else ()
-    told = next(entry for entry in record.contracts if entry.name == contract.name)
+    judged = next(entry for entry in record.contracts if entry.name == contract.name)
     interface = contract.interface
     release = Release(
         name=name,
         contract=contract.name,
-        contract_digest=told.digest,
+        contract_digest=judged.digest,
         golden=golden.digest if golden is not None else "",
         classes=contract.classes,
         scores=contract.scores_output,
         inputs=interface.inputs,
         outputs=interface.outputs,
-        variants={v.name: _variant(contract, v.name, own) for v in told.variants},
+        variants={v.name: _variant(contract, v.name, own) for v in judged.variants},
         verdicts=_verdicts(rows, contract, entries),
         evidence=tuple(kept),
         digest_of_answers=digest_of(ids, answers) if answers else "",
@@ -84,7 +84,14 @@ def make(record: Record, contract: Contract, store: EvidenceCache, name: str, be
 
 
 def acceptance(stored: Stored, contract: Contract, record: Record, store: EvidenceCache) -> Acceptance:
-    """Write the line of history of a release."""
+    """Make the line of history of a release.
+
+    Args:
+        stored: The release.
+        contract: The contract.
+        record: Record of the run that it was made from.
+        store: Evidence cache that holds the run's arrays.
+    """
     release = stored.release
     golden = _golden(RecordedRun(record, contract, store)) if stored.answers else None
     scores = {name: f1_of(stored, name, golden) for name in release.variants} if golden is not None else {}
@@ -100,13 +107,13 @@ def acceptance(stored: Stored, contract: Contract, record: Record, store: Eviden
 
 
 def keep_artefacts(stored: Stored, contract: Contract) -> int:
-    """Copy the artefacts beside a release, where its times can later be taken in turns with a candidate's.
+    """Copy the artefacts into a release's folder, so that a candidate can later be timed interleaved with them.
 
     Returns:
-        Bytes that were copied.
+        Number of bytes copied.
 
     Raises:
-        RecordError: A file is no longer the one that the run measured, or cannot be copied.
+        RecordError: A file has changed since the run, or cannot be copied.
     """
     copied = 0
     for name, variant in stored.release.variants.items():
@@ -137,16 +144,16 @@ def keep_artefacts(stored: Stored, contract: Contract) -> int:
 
 
 def _whole(record: Record, contract: Contract) -> tuple[VerdictEntry, ...]:
-    """Verdicts of a run that came to its end and judged all that the contract demands.
+    """Return the verdicts of a complete run: it was not interrupted, and every clause was judged without an error.
 
     Raises:
-        RecordError: It did not.
+        RecordError: The run is incomplete, or of another contract.
     """
-    told = next((entry for entry in record.contracts if entry.name == contract.name), None)
-    if told is None:
+    judged = next((entry for entry in record.contracts if entry.name == contract.name), None)
+    if judged is None:
         known = join_names([entry.name for entry in record.contracts])
         raise RecordError(f"the record knows no contract {contract.name!r}, only {known}", next_step=_RUN_ALL)
-    if told.substance != measurement_digest(contract):
+    if judged.substance != measurement_digest(contract):
         raise RecordError(f"{contract.name} differs from the recorded run in more than limits", next_step=_RUN_ALL)
     if record.interrupted:
         raise RecordError(f"the run did not come to its end ({record.interrupted})", next_step=_RUN_ALL)
@@ -163,7 +170,11 @@ def _whole(record: Record, contract: Contract) -> tuple[VerdictEntry, ...]:
 
 
 def _answers_of(entry: EvidenceEntry, source: RecordedRun, answers: dict[str, Array]) -> ReleasedEvidence:
-    """Take one variant's answers into the archive."""
+    """Add one variant's answers to ``answers``, and return their entry.
+
+    Raises:
+        RecordError: The arrays are no longer in the evidence cache.
+    """
     try:
         outputs = source.obtain(Need(Outputs, entry.variant, entry.target))
     except ParityError as error:
@@ -183,7 +194,7 @@ def _golden(source: RecordedRun) -> GoldenFacts:
 
 
 def _lasting(entry: EvidenceEntry) -> EvidenceEntry:
-    """The same evidence, whether it was measured in that run or taken from the store."""
+    """Return an entry without the mark of the evidence cache: releases of cached and of fresh evidence are equal."""
     changes: dict[str, Any] = {}
     if entry.provenance is not None:
         changes["provenance"] = entry.provenance.model_copy(update={"cached": False})
@@ -207,14 +218,14 @@ def _variant(contract: Contract, name: str, entries: list[EvidenceEntry]) -> Rel
 def _verdicts(
     rows: tuple[VerdictEntry, ...], contract: Contract, entries: dict[str, EvidenceEntry]
 ) -> tuple[ReleasedVerdict, ...]:
-    """What was said of this release, and not of how it stands to another."""
+    """Return the verdicts on this release alone, without those that compare it with an earlier one."""
     compared = {p.identity for p in plan(contract) if any(need.baseline for need in p.needs)}
-    told = []
+    verdicts = []
     for row in rows:
         if row.identity in compared:
             continue
         kinds = {entries[key].kind for key in row.evidence if key in entries}
         times = any(KINDS.named(kind).alone for kind in kinds)
         columns = row.model_dump(include=set(ReleasedVerdict.model_fields))
-        told.append(ReleasedVerdict(**columns | ({"value": None} if times else {})))
-    return tuple(told)
+        verdicts.append(ReleasedVerdict(**columns | ({"value": None} if times else {})))
+    return tuple(verdicts)

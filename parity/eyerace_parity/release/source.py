@@ -1,4 +1,4 @@
-"""A release as a source of evidence for the clauses that compare with it."""
+"""Supplies evidence from a release for the clauses that compare a candidate with it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _ACCEPT_NEW: Final = "restore what differs, or accept a new release with --eyera
 
 
 class ReleaseBaseline:
-    """The accepted release that a candidate is judged against (:class:`eyerace_parity.evidence.source.Baseline`).
+    """The accepted release with which a candidate is compared (a :class:`eyerace_parity.evidence.source.Baseline`).
 
     Args:
         stored: The release.
         contract: The candidate's contract.
-        measure: Obtains evidence for a contract that names both the candidate and the release's artefact: times can
-            only be compared when they are taken in turns.
+        measure: Measures evidence for a contract that names both the candidate and the release's artefact: times are
+            comparable only if they are measured interleaved.
     """
 
     def __init__(self, stored: Stored, contract: Contract, measure: Callable[[Contract, Need[Any]], Any]) -> None:
@@ -47,8 +47,8 @@ class ReleaseBaseline:
         """Return the evidence that meets a need.
 
         Raises:
-            BaselineMissing: The release holds none of it, or its artefact is not at hand.
-            MeasurementError: The release is of another interface, or other classes.
+            BaselineMissing: The release holds no such evidence, or its artefact is not available.
+            MeasurementError: The release has another interface or other classes.
         """
         if KINDS.of(need.kind).alone and need.versus:
             return self._timed(need)
@@ -62,9 +62,9 @@ class ReleaseBaseline:
         return cast("E", Outputs(source, arrays, piece.expected))
 
     def key(self, need: Need[Any]) -> str:
-        """Name the evidence as it stands in the record: by the release and by what was asked of it."""
-        asked = [KINDS.of(need.kind).name, need.variant, need.target, need.versus]
-        return json_digest({"release": self._stored.release.digest, "need": asked})
+        """Return the evidence's key in the record: a digest of the release and the need."""
+        wanted = [KINDS.of(need.kind).name, need.variant, need.target, need.versus]
+        return json_digest({"release": self._stored.release.digest, "need": wanted})
 
     def _find(self, need: Need[Any]) -> ReleasedEvidence:
         for piece in self._stored.release.evidence:
@@ -84,10 +84,10 @@ class ReleaseBaseline:
         )
 
     def _refuse_other_interface(self) -> None:
-        """Refuse a release whose answers mean something else than the candidate's.
+        """Refuse a release whose answers have another meaning than the candidate's.
 
         Raises:
-            MeasurementError: They do; says what differs.
+            MeasurementError: Classes, inputs, outputs or the output of scores differ; names the difference.
         """
         then, now = self._stored.release, self._contract
         differs = []
@@ -106,7 +106,7 @@ class ReleaseBaseline:
     # ---- times -------------------------------------------------------------------------------------------------------
 
     def _timed(self, need: Need[E]) -> E:
-        """Take the candidate's times in turns with those of the release's artefact."""
+        """Time the candidate, interleaved with the release's artefact."""
         self._refuse_other_interface()
         name = f"{need.versus}@{self._stored.release.name}"
         variants = self._contract.variants
@@ -118,7 +118,11 @@ class ReleaseBaseline:
         return cast("E", timing)
 
     def _artefact(self, variant: str) -> Path:
-        """Find the artefact that was released: kept beside the release, or the candidate's own if it is the same."""
+        """Return the path of the released artefact: the candidate's own file if it is equal, else the kept copy.
+
+        Raises:
+            BaselineMissing: Neither is available.
+        """
         release, stated = self._stored.release, self._contract.variants[variant]
         wanted = release.variants[variant].artefact if variant in release.variants else ""
         current = self._contract.path(stated.path)
@@ -139,17 +143,17 @@ class ReleaseBaseline:
 
 
 class MissingBaseline:
-    """Stands for a release that the contract names and that nobody has saved yet.
+    """Takes the place of a release that the contract names but that does not exist yet.
 
     Args:
-        name: Its name.
+        name: Name of the release.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def obtain(self, need: Need[E]) -> E:  # noqa: ARG002 - whatever is asked, there is none
-        """Refuse.
+    def obtain(self, need: Need[E]) -> E:  # noqa: ARG002 - it holds no evidence for any need
+        """Refuse every need.
 
         Raises:
             BaselineMissing: Always.
@@ -160,7 +164,7 @@ class MissingBaseline:
         )
 
     def key(self, need: Need[Any]) -> str:
-        """Refuse likewise.
+        """Refuse every need.
 
         Raises:
             BaselineMissing: Always.

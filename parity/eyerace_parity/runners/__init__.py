@@ -1,1 +1,1 @@
-"""How a variant runs: one file a runtime, and one process that may die."""
+"""Runs variants: one file for each runtime."""

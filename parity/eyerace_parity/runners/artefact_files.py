@@ -1,10 +1,10 @@
-"""Where an ONNX file keeps data beside itself, and its metadata, found without the onnx package.
+"""Reads the external-data locations and the metadata of an ONNX file without the onnx package.
 
-Importing ``onnx`` costs more than all the rest of a cached run, and ONNX Runtime does not tell. The file is protobuf,
-whose wire format is simple: fields are a key (number and wire type) and a value, messages are length-delimited bytes.
-Only the few fields that can lead to a tensor are followed; weights are stepped over, never read.
+Importing ``onnx`` takes longer than all the rest of a cached run, and ONNX Runtime does not report these values. The
+file is protobuf: a field is a key (number and wire type) and a value, and a message is length-delimited bytes. Only
+fields that can lead to a tensor are followed; weights are skipped, never read.
 
-The field numbers are those of ``onnx.proto``, which never change: that is protobuf's promise.
+The field numbers are those of ``onnx.proto``. Protobuf never reassigns a field number.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from eyerace_parity.contract.model import Contract
 
+# Wire types, see https://protobuf.dev/programming-guides/encoding/.
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
-# What can hold a tensor, as {message: {field: message of its value}}.
+# Fields that can lead to a tensor: {message: {field: message of its value}}.
 _PATHS: Final[dict[str, dict[int, str]]] = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -33,21 +34,24 @@ _PATHS: Final[dict[str, dict[int, str]]] = {
     "tensor": {13: "entry"},
 }
 _MAX_DEPTH: Final = 100
+"""Deepest nesting that is followed; protobuf's parsers refuse nesting deeper than 100 by default."""
+
 _VARINT_BITS: Final = 70
+"""Bits of the longest varint: ten bytes of seven bits."""
 
 _METADATA: Final = 14
-"""Field of a model that holds one metadata property."""
+"""Field ``metadata_props`` of a model: one metadata property each."""
 
 _MAX_PROPERTY: Final = 1 << 20
-"""Bytes of the largest property that is read: more is no property but a file that was made to fill the memory."""
+"""Bytes of the largest property that is read (1 MiB): larger ones only serve to exhaust the memory."""
 
 Content = bytes | mmap.mmap
 
 
 def external_locations(path: Path) -> tuple[str, ...]:
-    """Names of the files that hold external data, as the model states them, in order of appearance, each once.
+    """Return the locations of external data as the model states them, in order of appearance, each once.
 
-    A file that is no ONNX model, or is torn, has none as far as it can be read: whoever loads it says so.
+    A torn or foreign file has the locations up to the place where it cannot be read; loading it reports the defect.
 
     Raises:
         OSError: The file cannot be read.
@@ -60,10 +64,10 @@ def external_locations(path: Path) -> tuple[str, ...]:
 
 
 def locations_in(content: Content) -> tuple[str, ...]:
-    """The same, of a file's bytes."""
-    if content.find(b"location") < 0:  # the key under which a tensor states where its data lie
+    """Return the locations of external data in the bytes of an ONNX file; see :func:`external_locations`."""
+    if content.find(b"location") < 0:  # the key of a tensor's external location: most files have none, found fast
         return ()
-    found: dict[str, None] = {}
+    locations: dict[str, None] = {}
     pending = [(0, len(content), "model", 0)]
     while pending:
         start, end, message, depth = pending.pop()
@@ -73,33 +77,36 @@ def locations_in(content: Content) -> tuple[str, ...]:
             if inner == "entry":
                 key, value = _entry(content, begin, stop)
                 if key == b"location":
-                    found[value.decode("utf-8", errors="replace")] = None
+                    locations[value.decode("utf-8", errors="replace")] = None
             elif inner is not None and depth < _MAX_DEPTH:
                 deeper.append((begin, stop, inner, depth + 1))
         pending += reversed(deeper)
-    return tuple(found)
+    return tuple(locations)
 
 
 def lies_inside(bundle: Path, path: Path, location: str) -> Path | None:
-    """Place a file of external data, links followed; ``None`` where it leads outside the bundle, or nowhere at all.
+    """Resolve the path of external data, with symbolic links followed.
 
     Args:
         bundle: The bundle's folder.
         path: The model.
-        location: What the model says, relative to where it stands.
+        location: Location that the model states, relative to the model's folder.
+
+    Returns:
+        The path; ``None`` if it lies outside the bundle or is no valid path.
     """
     try:
         place = (path.parent / location).resolve()
-        place.is_file()  # a name that no system takes is told here, and not by whoever opens it
+        place.is_file()  # raises here for a name that the system refuses, instead of when the file is opened
         return place if place.is_relative_to(bundle.resolve()) else None
-    except (OSError, ValueError, RuntimeError):  # a NUL, a name that is too long, links in a circle
+    except (OSError, ValueError, RuntimeError):  # a NUL byte, a name that is too long, or a loop of links
         return None
 
 
 def metadata_of(path: Path) -> dict[str, str]:
-    """Metadata properties of an ONNX file; the graph is stepped over unread, however large it is.
+    """Return the metadata properties of an ONNX file; the graph is skipped, however large it is.
 
-    A file that is no ONNX model, or is torn, has those that stand before the place where it makes no sense.
+    A torn or foreign file has the properties up to the place where it cannot be read.
 
     Raises:
         OSError: The file cannot be read.
@@ -122,7 +129,7 @@ def _entry(content: Content, start: int, end: int) -> tuple[bytes, bytes]:
 
 
 def _fields(content: Content, position: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Length-delimited fields between two positions: number, begin, end. Stops where the bytes make no sense."""
+    """Yield the length-delimited fields between two positions: number, begin, end. Stops at invalid bytes."""
     while position < end:
         key, position = _varint(content, position, end)
         kind = key & 7
@@ -143,6 +150,7 @@ def _fields(content: Content, position: int, end: int) -> Iterator[tuple[int, in
 
 
 def _varint(content: Content, position: int, end: int) -> tuple[int, int]:
+    """Read a varint: its value and the position after it; the position is ``end`` if it is invalid."""
     value = shift = 0
     while position < end:
         byte = content[position]
@@ -152,19 +160,19 @@ def _varint(content: Content, position: int, end: int) -> tuple[int, int]:
             return value, position
         shift += 7
         if shift >= _VARINT_BITS:
-            break  # no number of protobuf is longer: reading on would take a time that grows with the square
+            break  # no varint is longer: reading on would take quadratic time
     return 0, end
 
 
 MAX_BYTES: Final = (1 << 31) - 1
-"""Largest ONNX file: protobuf, in which it is written, cannot hold more."""
+"""Bytes of the largest ONNX file: protobuf messages are limited to 2 GiB."""
 
 
 def artefact(contract: Contract, variant: str) -> Path:
-    """Place a variant's file and make sure that there is something to open.
+    """Return the path of a variant's file, after checking that it can be opened.
 
     Raises:
-        ArtefactError: It is missing, no file, empty, or unreadable.
+        ArtefactError: The file is missing, no regular file, empty, or unreadable.
     """
     path = contract.path(contract.variants[variant].path)
     name = f"{variant}: {contract.variants[variant].path.as_posix()}"
@@ -182,10 +190,10 @@ def artefact(contract: Contract, variant: str) -> Path:
 
 
 def contents(contract: Contract, variant: str) -> bytes:
-    """Read a variant's file, which the runtime then takes as bytes.
+    """Read a variant's file as bytes.
 
     Raises:
-        ArtefactError: As :func:`artefact`, or it is larger than any such file can be.
+        ArtefactError: As for :func:`artefact`, or the file is larger than :data:`MAX_BYTES`.
     """
     path = artefact(contract, variant)
     name = f"{variant}: {contract.variants[variant].path.as_posix()}"

@@ -1,6 +1,6 @@
-"""What every runner does: load once, infer many times, close.
+"""The interface of runners: load once, infer many times, close.
 
-A runner is the only thing that knows how a variant runs. It knows nothing of golden sets, limits or verdicts.
+Only runners know how a variant is executed. They know nothing about golden sets, limits or verdicts.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 class Runner(ABC):
     """One loaded variant.
 
-    Use it as a context manager: entering loads, leaving frees. ``infer`` may be called from several threads at once.
+    Use it as a context manager: entering loads, leaving frees. Several threads may call ``infer`` at once.
     """
 
     @property
     @abstractmethod
     def runtime(self) -> str:
-        """Name and version of what executes, e.g. ``onnxruntime 1.32.0``; known before loading."""
+        """Name and version of the runtime, such as ``onnxruntime 1.32.0``; known before loading."""
 
     @abstractmethod
     def load(self) -> None:
         """Load the artefact.
 
         Raises:
-            ArtefactError: It is missing, torn, foreign, or the runtime refuses it.
+            ArtefactError: It is missing, torn or of another format, or the runtime refuses it.
         """
 
     @abstractmethod
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once.
+        """Run one inference.
 
         Args:
-            feeds: Every input by name, batch axis included.
+            feeds: All inputs by name, batch axis included.
 
         Returns:
-            Every output by name, batch axis included.
+            All outputs by name, batch axis included.
 
         Raises:
             MeasurementError: The runtime refused the inputs or failed.
@@ -51,10 +51,10 @@ class Runner(ABC):
 
     @abstractmethod
     def ports(self) -> tuple[tuple[PortFact, ...], tuple[PortFact, ...]]:
-        """Inputs and outputs as the loaded model declares them; empty where the format declares none (torch)."""
+        """Inputs and outputs as the loaded model declares them; empty if the format declares none (torch)."""
 
     def close(self) -> None:  # noqa: B027 - most runtimes free by themselves
-        """Free what ``load`` took. Closing twice does no harm."""
+        """Free the loaded model. Closing twice does no harm."""
 
     def __enter__(self) -> Self:
         self.load()

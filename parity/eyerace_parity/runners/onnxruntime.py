@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 _ORT_MARK: Final = slice(4, 8)
-"""Where a file in ONNX Runtime's own format bears its mark."""
+"""Place of the file identifier ``ORTM`` in a file of the ORT format (FlatBuffers puts it after the root offset)."""
 
 
 def runtime() -> str:
-    """``onnxruntime VERSION`` of this Python, without importing it."""
+    """Return ``onnxruntime VERSION`` of this Python, without importing it."""
     for name in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"):
         try:
             return f"onnxruntime {installed_version(name)}"
@@ -36,14 +36,14 @@ def runtime() -> str:
 
 
 def model_of(contract: Contract, variant: str) -> bytes | Path:
-    """What a session is made from: the file's bytes, or its path where the contract allows external data.
+    """Return what a session is created from: the file's bytes, or its path if the contract allows external data.
 
-    ONNX Runtime finds external data of a model made from bytes if they happen to lie in the working directory, where an
-    app would never find them: they are refused rather than left to chance.
+    For a model from bytes, ONNX Runtime looks for external data in the working directory. An app would not find them
+    there. So a model with external data is refused, and never works by chance.
 
     Raises:
-        ArtefactError: The file is missing, empty, too large or of another format than the variant's kind says, or has
-            external data though the contract wants one file.
+        ArtefactError: The file is missing, empty, too large or of another format than the variant's kind, or it has
+            external data although the contract demands a single file.
     """
     if contract.variants[variant].kind == "ort":
         _require_ort(contract, variant)
@@ -62,7 +62,7 @@ def model_of(contract: Contract, variant: str) -> bytes | Path:
 
 
 def _refuse_outside(contract: Contract, variant: str, path: Path) -> None:
-    """Refuse external data that lead out of the bundle: older runtimes open whatever place a file names."""
+    """Refuse external data outside the bundle: older runtimes open any path that a file names."""
     try:
         outside = [place for place in external_locations(path) if lies_inside(contract.root, path, place) is None]
     except OSError as error:
@@ -76,7 +76,7 @@ def _refuse_outside(contract: Contract, variant: str, path: Path) -> None:
 
 
 def _require_ort(contract: Contract, variant: str) -> None:
-    """Refuse another format under ``kind = "ort"``: this runtime takes it, one built for ``.ort`` does not."""
+    """Refuse another format under ``kind = "ort"``: this runtime loads it, a minimal build for ``.ort`` does not."""
     path = artefact(contract, variant)
     name = f"{variant}: {contract.variants[variant].path.as_posix()}"
     try:
@@ -94,7 +94,13 @@ def _require_ort(contract: Contract, variant: str) -> None:
 
 
 def session_of(contract: Contract, variant: str, *, threads: int | None = None) -> Session:
-    """Session settings of a variant; with ``threads``, that many intra-op threads and operators one at a time."""
+    """Return the session settings of a variant.
+
+    Args:
+        contract: The contract.
+        variant: Name of the variant.
+        threads: Intra-op threads instead of the contract's; operators then run one at a time.
+    """
     session = contract.session_of(variant)
     if threads is None:
         return session
@@ -107,7 +113,7 @@ class OnnxRuntimeRunner(Runner):
     Args:
         contract: The contract.
         variant: Name of an ``onnx`` or ``ort`` variant.
-        threads: Intra-op threads instead of the contract's.
+        threads: Intra-op threads instead of the contract's; operators then run one at a time.
     """
 
     def __init__(self, contract: Contract, variant: str, *, threads: int | None = None) -> None:
@@ -122,7 +128,12 @@ class OnnxRuntimeRunner(Runner):
         return runtime()
 
     def load(self) -> None:
-        """Make the session."""
+        """Create the session.
+
+        Raises:
+            ArtefactError: The file cannot be read, or the runtime refuses it.
+            MeasurementError: ONNX Runtime cannot be imported.
+        """
         model = model_of(self._contract, self._variant)
         source = model if isinstance(model, bytes) else str(model)
         try:
@@ -134,7 +145,7 @@ class OnnxRuntimeRunner(Runner):
             raise MeasurementError(reason, next_step="python -m pip install onnxruntime") from error
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once; thread-safe."""
+        """Run one inference; thread-safe. See :meth:`Runner.infer`."""
         try:
             return worker.infer(self._loaded(), feeds)
         except worker.Refused as error:
@@ -159,12 +170,12 @@ class OnnxRuntimeRunner(Runner):
 
 
 def refusal(contract: Contract, variant: str, sentence: str) -> ArtefactError:
-    """The error for a file that the runtime does not take, with what to do about it.
+    """Make the error of a file that the runtime refuses, with a next step that fits the runtime's message.
 
     Args:
         contract: The contract.
         variant: Name of the variant.
-        sentence: What the runtime said.
+        sentence: The runtime's message.
     """
     recipe = getattr(contract.variants[variant], "recipe", None)
     if "protobuf" in sentence.casefold() or "model verification" in sentence or "No graph was found" in sentence:

@@ -1,4 +1,4 @@
-"""Which runner runs a variant: the only place that asks for its kind."""
+"""Chooses the runner of a variant by its kind."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def open_runner(contract: Contract, variant: str, *, threads: int | None = None) -> Runner:
-    """Return a variant's runner, not loaded yet: use it in a ``with``.
+    """Return a variant's runner, not loaded yet: use it as a context manager.
 
     Args:
         contract: The contract.
         variant: Name of the variant.
-        threads: Threads of one inference instead of those of the contract's session.
+        threads: Threads of one inference instead of the contract's.
     """
     stated = contract.variants[variant].kind
     for added in active().added("runners", contract.extensions):

@@ -1,9 +1,9 @@
-"""Torch in this process, on the CPU: a module with a state dict, a TorchScript archive, or an exported program.
+"""Runs torch variants in this process, on the CPU: a module with a state dict, a TorchScript archive, or a program.
 
-What is trusted: a factory is code of the bundle, named by the contract, and is executed like any other import. A state
-dict is data: safetensors, or a ``.pt`` opened with ``weights_only=True``, which refuses every pickle that could execute
-something. A TorchScript archive and a ``.pt2`` program are *programs*: torch interprets their operators, so run only
-those whose maker you trust, as with any model file.
+Trust: a factory is code of the bundle that the contract names; it is executed like any import. A state dict is data:
+safetensors, or a ``.pt`` opened with ``weights_only=True``, which refuses pickles that could execute code. A
+TorchScript archive and a ``.pt2`` program are *programs* whose operators torch interprets: run only those of authors
+whom you trust, as with any model file.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
 
 _SHOWN_KEYS = 4
+"""Tensor names that a message lists."""
 
 
 def installed() -> bool:
@@ -45,25 +46,25 @@ def installed() -> bool:
 
 
 def runtime() -> str:
-    """``torch VERSION`` of this Python, without importing it."""
+    """Return ``torch VERSION`` of this Python, without importing it."""
     return f"torch {metadata.version('torch')}" if installed() else "torch (not installed)"
 
 
 def load_module(contract: Contract, variant: str) -> Any:
-    """Load a torch variant in inference mode, weights and all.
+    """Load a torch variant with its weights, in inference mode.
 
     Returns:
-        A callable on tensors, in the order of the interface's inputs; for ``kind = "torch"`` a ``torch.nn.Module``.
+        A callable that takes the interface's inputs in order; for ``kind = "torch"`` a ``torch.nn.Module``.
 
     Raises:
-        ArtefactError: The file is missing, torn, unsafe, or does not fit the module.
+        ArtefactError: The file is missing, torn or unsafe, or does not fit the module.
         MeasurementError: Torch is missing, or the factory fails.
     """
     torch = _import("torch")
     stated = contract.variants[variant]
     path = artefact(contract, variant)
     with warnings.catch_warnings():
-        # A library's own deprecations are not the user's fault, and must not become errors under ``-W error``.
+        # Deprecations inside a library are not the user's fault and must not become errors under ``-W error``.
         warnings.simplefilter("ignore")
         if isinstance(stated, TorchVariant):
             return _build(contract, variant, stated, path)
@@ -79,12 +80,12 @@ def load_module(contract: Contract, variant: str) -> Any:
 class TorchRunner(Runner):
     """A torch module in this process.
 
-    Several threads may infer at once, as far as the module's own ``forward`` keeps no state between calls.
+    Several threads may infer at once if the module's ``forward`` keeps no state between calls.
 
     Args:
         contract: The contract.
         variant: Name of a torch variant of any kind.
-        threads: Threads inside one operator instead of the session's.
+        threads: Intra-op threads instead of the contract's.
     """
 
     def __init__(self, contract: Contract, variant: str, *, threads: int | None = None) -> None:
@@ -100,14 +101,14 @@ class TorchRunner(Runner):
         return runtime()
 
     def load(self) -> None:
-        """Load the module. The number of threads holds for the whole process until :meth:`close`."""
+        """Load the module. Sets torch's number of threads for the whole process until :meth:`close`."""
         self._module = load_module(self._contract, self._variant)
         torch = _import("torch")
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(self._threads)
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once, in inference mode."""
+        """Run one inference, in inference mode. See :meth:`Runner.infer`."""
         if self._module is None:
             message = "the runner is used before load() or after close()"
             raise RuntimeError(message)
@@ -128,18 +129,18 @@ class TorchRunner(Runner):
         return self._outputs(torch, answer)
 
     def ports(self) -> tuple[tuple[PortFact, ...], tuple[PortFact, ...]]:
-        """Nothing: a torch module declares neither inputs nor outputs."""
+        """Return nothing: a torch module declares neither inputs nor outputs."""
         return (), ()
 
     def close(self) -> None:
-        """Free the module and give the process its number of threads back."""
+        """Free the module and restore the number of threads."""
         self._module = None
         if self._threads_before is not None:
             _import("torch").set_num_threads(self._threads_before)
             self._threads_before = None
 
     def _outputs(self, torch: Any, answer: Any) -> dict[str, Array]:
-        """Match what the module returned with the interface: by name if it names them, else in order."""
+        """Assign what the module returned to the interface's outputs: by name if it returns a dict, else in order."""
         names = [port.name for port in self._contract.interface.outputs]
         if isinstance(answer, dict) and set(names) <= set(answer):
             named = dict(answer)
@@ -194,7 +195,7 @@ def _build(contract: Contract, variant: str, stated: TorchVariant, path: Path) -
 
 
 def _program(torch: Any, path: Path) -> Any:
-    """Load an exported program; torch logs the whole traceback of what it will raise anyway."""
+    """Load an exported program. Torch's log is silenced: it logs the whole traceback of what it raises anyway."""
     logger = logging.getLogger("torch.export")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -207,12 +208,13 @@ def _program(torch: Any, path: Path) -> Any:
 
 
 _FORCE: Final = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-"""By this torch opens every pickle as weights only, where its own loader asks for more."""
+"""Environment variable that makes torch load every pickle with ``weights_only=True``, whatever the caller asks for."""
 
 _OF_DATA = threading.local()
-"""Whether this thread reads a file whose pickles must not find anything to call."""
+"""``reading`` is true while this thread loads a file whose pickles must not name anything to call."""
 
 _HOOKED = threading.Lock()
+"""Acquired for good once the audit hook is installed: Python cannot remove an audit hook."""
 
 
 def _refuse_pickle(event: str, _arguments: object) -> None:
@@ -223,10 +225,11 @@ def _refuse_pickle(event: str, _arguments: object) -> None:
 
 @contextmanager
 def _without_code_of_the_file() -> Iterator[None]:
-    """Let nothing that is unpickled meanwhile run code.
+    """Keep pickles that this thread loads in the context from running code.
 
-    ``torch.export.load`` opens pickles without restraint when a file asks for it. Python tells its audit hooks before
-    a pickle gets hold of anything; a hook stays for good, so it is added once and acts only in here.
+    ``torch.export.load`` opens pickles without ``weights_only`` if a file asks for it. Python calls audit hooks with
+    ``pickle.find_class`` before a pickle obtains anything to call. A hook cannot be removed, so it is added once and
+    acts only inside this context.
     """
     if _HOOKED.acquire(blocking=False):  # never released: one hook is enough
         sys.addaudithook(_refuse_pickle)
@@ -244,10 +247,10 @@ def _without_code_of_the_file() -> Iterator[None]:
 
 
 def _refuse_libraries(path: Path) -> None:
-    """Refuse a program with compiled code in it, which torch would load as a library.
+    """Refuse a program that contains compiled code, which torch would load as a shared library.
 
     Raises:
-        RuntimeError: It has, or it is no archive.
+        RuntimeError: It contains compiled code, or is no archive.
     """
     reader = _import("torch.export.pt2_archive._package").PT2ArchiveReader(str(path))
     if any("aotinductor" in name or name.endswith((".so", ".dll", ".dylib", ".o")) for name in reader.get_file_names()):
@@ -256,7 +259,11 @@ def _refuse_libraries(path: Path) -> None:
 
 
 def _check_keys(module: Any, weights: Mapping[str, Any], name: str) -> None:
-    """Say which tensors are missing and which are too many, before torch says it in a page of text."""
+    """Report missing and unknown tensors in one sentence; torch's own message fills a page.
+
+    Raises:
+        ArtefactError: A tensor is missing or unknown.
+    """
     wanted = module.state_dict().keys()
     faults = [
         f"{len(keys)} {what} ({', '.join(keys[:_SHOWN_KEYS])}{', …' if len(keys) > _SHOWN_KEYS else ''})"
@@ -287,12 +294,22 @@ def _weights(path: Path, name: str) -> dict[str, Any]:
 
 
 def _opened(name: str, what: str, open_it: Callable[[], Any]) -> Any:
-    """Open a file, turning whatever a reader may raise on foreign bytes into one readable error."""
+    """Open a file; turn whatever a reader raises for invalid bytes into one readable error.
+
+    Args:
+        name: Variant and file, for messages.
+        what: Format of the file, for messages.
+        open_it: Opens it.
+
+    Raises:
+        ArtefactError: The file is unsafe or cannot be read.
+        MeasurementError: A package that reads it is missing.
+    """
     try:
         return open_it()
     except (MeasurementError, KeyboardInterrupt):
         raise
-    except BaseException as error:  # a reader written in Rust panics with an exception that is no Exception
+    except BaseException as error:  # safetensors is written in Rust: its panics derive from BaseException
         text = " ".join(str(error).split())
         if "weights_only" in text or "Weights only" in text:
             raise ArtefactError(
@@ -307,12 +324,16 @@ def _opened(name: str, what: str, open_it: Callable[[], Any]) -> Any:
 def _tensor(torch: Any, array: Array) -> Any:
     import numpy as np  # noqa: PLC0415 - on the path of every plugin import otherwise
 
-    whole = np.ascontiguousarray(array).reshape(array.shape)  # a scalar stays one
+    whole = np.ascontiguousarray(array).reshape(array.shape)  # ascontiguousarray makes a scalar one-dimensional
     return torch.from_numpy(whole if whole.flags.writeable else whole.copy())
 
 
 def _import(name: str) -> Any:
-    """Import torch or what reads its files."""
+    """Import torch or a package that reads its files.
+
+    Raises:
+        MeasurementError: It cannot be imported.
+    """
     from importlib import import_module  # noqa: PLC0415
 
     try:

@@ -1,1 +1,1 @@
-"""Decisions about numbers that carry uncertainty."""
+"""Statistics: bounds, tests and decisions for measured numbers."""

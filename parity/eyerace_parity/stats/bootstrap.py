@@ -1,20 +1,20 @@
-"""What a measure could be, were other samples drawn: one-sided bounds by a paired, stratified bootstrap.
+"""One-sided bounds of a measure by a paired, stratified cluster bootstrap.
 
-What is drawn again are *clusters* (all photographs of one bird, or a single sample where nothing belongs together),
-within the class that they belong to, and a cluster always with the answers of all variants: a drop is a difference of
-two answers to the same samples, and most of what varies between sets cancels in it.
+The bootstrap resamples *clusters*: all photographs of one bird, or single samples where the set names no clusters. It
+resamples within each class (stratified), and a cluster keeps the answers of all variants (paired). A drop is a
+difference of two answers to the same samples, so most of the variance between sets cancels.
 
-Each draw gives every cluster a random weight: the Bayesian bootstrap (D. B. Rubin, Ann. Statist. 9, 1981), whose
-exponential weights have the mean and, but for a factor n / (n + 1), the spread of counts drawn with replacement. Two
-reasons. Clusters that look the same are drawn together, the sum of m exponentials being a Gamma(m): a set of thousands
-of photographs costs no more than its few dozen kinds of clusters. And a resampled set has all of its classes.
+Each draw gives every cluster a random weight: the Bayesian bootstrap (D. B. Rubin, Ann. Statist. 9, 1981). Its
+exponential weights have the mean of counts drawn with replacement, and the same variance except for a factor
+n / (n + 1). It has two advantages. Equal clusters are drawn together, because the sum of m exponentials is Gamma(m):
+thousands of photographs cost no more than their few dozen kinds of clusters. And each resampled set has all classes.
 
-A plain bootstrap cannot see what has not happened yet: no flip among the samples, no flip in any draw, and a width of
-zero. So each draw of a *lower* bound contains one further cluster with the worst answer that there could have been, in
-the class where it costs most; each draw of an upper bound one with the best. For a share this makes the bootstrap
-exact: its bounds are Clopper and Pearson's. For weighted sums of rare events it is the gamma method of M. P. Fay and
+A plain bootstrap ignores events that have not happened yet: without a flip among the samples no draw has one, and the
+interval has zero width. So each draw for a *lower* bound adds one cluster with the worst possible answer, in the class
+where it costs most. Each draw for an upper bound adds one with the best. For a share this makes the bootstrap exact:
+its bounds are those of Clopper and Pearson. For weighted sums of rare events it is the gamma method of M. P. Fay and
 E. J. Feuer (Statistics in Medicine 16, 1997), for bounded means the bound of N. Gaffke (Preprint 6, Univ. Magdeburg,
-2005; see E. Learned-Miller and P. S. Thomas, arXiv 1905.06208). What it does for the differences of F1 is measured, in
+2005; see E. Learned-Miller and P. S. Thomas, arXiv 1905.06208). For differences of F1 the coverage is measured in
 ``docs/statistics.md``: a plain percentile bootstrap errs in up to 21 of 100 small sets where it promises 5.
 """
 
@@ -36,31 +36,34 @@ if TYPE_CHECKING:
     from eyerace_parity.stats.classification import Indices
 
 Gain = Callable[[Floats], Floats]
-"""From tallies float64 [..., parts, 3, classes] to a number of which more is better."""
+"""Maps tallies float64 [..., parts, 3, classes] to a number [...]; larger is better."""
 
 BEYOND: Final = 50
-"""Draws that must lie beyond a bound: with fewer its place among the draws would be chance."""
+"""Fewest draws beyond a bound. With fewer the Monte Carlo error of the bound is too large: the count of draws beyond it
+has a relative standard error of 1 / √50 = 14 %."""
 
 _CELLS: Final = 1 << 22
-"""Numbers held in memory at once: 32 MiB."""
+"""Numbers in memory at once: 32 MiB of float64."""
 
 _KEPT_CELLS: Final = 1 << 20
-"""Numbers of a draw that is kept for the next question about the same clusters: 8 MiB, and as much for each class."""
+"""Largest draw that is cached for the next question about the same clusters, in numbers: 8 MiB, plus as much for each
+class."""
 
 _KEPT_SETS: Final = 3
+"""Number of cached draws."""
 
 _TRIED: Final = 24
-"""Classes among which the costliest answer is looked for."""
+"""Classes that are searched for the costliest answer. The search is quadratic in their number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """What is drawn, kind by kind.
+    """The clusters of a set, grouped into kinds of equal clusters.
 
     Attributes:
-        tallies: float64 [kinds, parts, 3, classes]: the tally of one cluster of each kind.
-        sizes: int64 [kinds]: clusters of each kind.
-        strata: int64 [kinds]: the class within which it is drawn.
+        tallies: float64 [kinds, parts, 3, classes]: tally of one cluster of each kind.
+        sizes: int64 [kinds]: number of clusters of each kind.
+        strata: int64 [kinds]: class within which each kind is resampled.
         samples: Number of samples.
     """
 
@@ -71,26 +74,26 @@ class Clusters:
 
     @property
     def number(self) -> int:
-        """How many clusters there are."""
+        """Number of clusters."""
         return int(self.sizes.sum())
 
     @property
     def total(self) -> Floats:
-        """The tally of the set itself, [parts, 3, classes]."""
+        """Tally of the whole set, float64 [parts, 3, classes]."""
         found: Floats = np.tensordot(self.sizes.astype(np.float64), self.tallies, axes=1)
         return found
 
 
 def cluster(labels: Indices, decided: Indices, classes: int, together: Sequence[str] | None = None) -> Clusters:
-    """Sort samples into clusters, and clusters into kinds.
+    """Group samples into clusters, and clusters into kinds.
 
-    A cluster that spans classes stays whole, and is drawn within the class of most of its samples.
+    A cluster with several classes is not split. Its stratum is the class of most of its samples.
 
     Args:
         labels: int64 [n].
         decided: int64 [parts, n].
         classes: Number of classes.
-        together: One text a sample, equal for samples that belong together; by default each stands alone.
+        together: Cluster name of each sample; by default each sample is a cluster.
     """
     codes = labels.copy()
     for one in decided:
@@ -119,11 +122,11 @@ def cluster(labels: Indices, decided: Indices, classes: int, together: Sequence[
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How low and how high the gain could be.
+    """One-sided confidence bounds.
 
     Attributes:
-        lower: At least this, with the confidence asked for.
-        upper: At most this, with the confidence asked for.
+        lower: Lower bound, at its own confidence.
+        upper: Upper bound, at its own confidence.
     """
 
     lower: float
@@ -131,7 +134,12 @@ class Bounds:
 
 
 def enough_draws(draws: int, *chances: float) -> int:
-    """So many draws that :data:`BEYOND` of them lie beyond a bound that errs with the least of these chances."""
+    """Return the draws needed for :data:`BEYOND` of them to lie beyond a bound with the smallest of these errors.
+
+    Args:
+        draws: Fewest draws.
+        chances: Error probabilities of the bounds.
+    """
     return max(draws, *(math.ceil(BEYOND / chance) for chance in chances))
 
 
@@ -146,17 +154,17 @@ def bound(
     above: float,
     times: float = 1.0,
 ) -> Bounds:
-    """Bound a gain from both sides, each for itself.
+    """Compute a lower and an upper bound of a gain. Each holds at its own confidence.
 
     Args:
-        clusters: What is drawn.
-        gain: The number that is asked about.
-        signs: For each part, 1 where its being right raises the gain, -1 where it lowers it.
-        draws: Resampled sets; raised where the chances ask for more.
+        clusters: The set.
+        gain: The number to bound.
+        signs: For each part, 1 if its right answers raise the gain, -1 if they lower it.
+        draws: Fewest resampled sets; small error probabilities need more.
         seed: Seed of the draws.
-        below: Chance that the true gain lies below the lower bound, e.g. 0.05.
-        above: Chance that it lies above the upper bound.
-        times: As though there were so many times these samples: what further ones of the same kind would show.
+        below: Error probability of the lower bound, e.g. 0.05.
+        above: Error probability of the upper bound.
+        times: Factor on the number of samples: 2 gives the bounds of a set of the same kind with twice the samples.
     """
     count = enough_draws(draws, below, above)
     lows, highs = _gains(clusters, gain, signs, draws=count, seed=seed, times=times)
@@ -169,7 +177,7 @@ def bound(
 
 
 def worst_cost(clusters: Clusters, gain: Gain, signs: Sequence[int]) -> float:
-    """How much one further cluster with the worst possible answer would lower the gain."""
+    """Return by how much one additional cluster with the worst possible answer lowers the gain."""
     further, _ = _extreme(clusters, gain, signs, -1)
     before, after = gain(clusters.total), gain(clusters.total + further)
     return max(float(before - after), 0.0)
@@ -178,7 +186,7 @@ def worst_cost(clusters: Clusters, gain: Gain, signs: Sequence[int]) -> float:
 def _gains(
     clusters: Clusters, gain: Gain, signs: Sequence[int], *, draws: int, seed: int, times: float
 ) -> tuple[Floats, Floats]:
-    """The gain of every resampled set, with a further worst cluster, and with a further best: float64 [draws] each."""
+    """Return the gains of all resampled sets with the worst and with the best additional cluster: float64 [draws]."""
     extremes = [_extreme(clusters, gain, signs, side) for side in (-1, 1)]
     strata = np.unique(clusters.strata)
     found = np.empty((2, draws))
@@ -195,15 +203,15 @@ def _gains(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _ResampledSets:
-    """Sets drawn from the same clusters, before it is known which cluster is added to each.
+    """Resampled sets without their additional cluster, so that every measure can reuse them.
 
     Attributes:
         weights: float64 [draws, kinds].
-        further: float64 [draws]: the weight of the further cluster.
-        flat: float64 [kinds, cells]: the tally of a cluster of each kind.
-        place: int64 [kinds]: the stratum's number.
-        whole: float64 [strata]: clusters a stratum.
-        made: What :meth:`with_further` made, by stratum.
+        further: float64 [draws]: weight of the additional cluster.
+        flat: float64 [kinds, cells]: tally of one cluster of each kind.
+        place: int64 [kinds]: index of the stratum.
+        whole: float64 [strata]: clusters per stratum.
+        made: Results of :meth:`with_further`, by stratum.
     """
 
     weights: Floats
@@ -214,18 +222,18 @@ class _ResampledSets:
     made: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
 
     def with_further(self, stratum: int) -> tuple[Floats, Floats]:
-        """Leave room for one more cluster in a stratum.
+        """Rescale the sets for one additional cluster in a stratum.
 
         Args:
-            stratum: The stratum's number.
+            stratum: Index of the stratum.
 
         Returns:
-            The tally of each set without it, float64 [draws, cells], and how much it weighs in each, [draws].
+            Tallies without that cluster, float64 [draws, cells], and its weight in each set, float64 [draws].
         """
         if stratum not in self.made:
             scale = self.weights @ _members(self.place)
             scale[:, stratum] += self.further
-            # Each stratum keeps its number of clusters: a draw is as large as the set.
+            # Each stratum keeps its number of clusters, so a draw is as large as the set.
             scale = self.whole / scale
             tallies = (self.weights * scale[:, self.place]) @ self.flat
             self.made[stratum] = (tallies, self.further * scale[:, stratum])
@@ -233,11 +241,11 @@ class _ResampledSets:
 
 
 _remembered: Final[OrderedDict[tuple[object, ...], _ResampledSets]] = OrderedDict()
-"""The last sets that were drawn. F1 and each class's F1 ask about the same draws, and drawing is most of the work."""
+"""The last draws. Macro-F1 and the F1 of each class use the same draws, and drawing takes most of the time."""
 
 
 def _resampled(clusters: Clusters, draws: int, seed: int, times: float) -> Iterator[_ResampledSets]:
-    """Draw sets: as many at once as memory allows, and the same ones again where they are small enough to be kept."""
+    """Yield resampled sets in batches that fit into memory. Small draws are cached."""
     flat = clusters.tallies.reshape(len(clusters.sizes), -1)
     key = (clusters.sizes.tobytes(), clusters.strata.tobytes(), flat.tobytes(), flat.shape, draws, seed, times)
     if key in _remembered:
@@ -260,22 +268,23 @@ def _resampled(clusters: Clusters, draws: int, seed: int, times: float) -> Itera
 
 
 def _members(place: Indices) -> Floats:
-    """Which kinds belong to which stratum: 1.0 or 0.0, [kinds, strata]."""
+    """Return the indicator matrix of kinds in strata, float64 [kinds, strata]."""
     members = np.zeros((len(place), int(place.max()) + 1))
     members[np.arange(len(place)), place] = 1.0
     return members
 
 
 def _extreme(clusters: Clusters, gain: Gain, signs: Sequence[int], side: int) -> tuple[Floats, int]:
-    """The cluster that moves the gain furthest: its tally [parts, 3, classes], and the class that it is drawn within.
+    """Find the worst (``side`` -1) or best (1) possible cluster: its tally [parts, 3, classes], and its class.
 
-    It is as large as the largest of its class. All parts whose sign is the side's are right, all others are wrong, and
-    all alike: so it is the worst (side -1) or the best (side 1) that could have come.
+    It is as large as the largest cluster of its class. Parts whose sign equals ``side`` are right, and all others are
+    wrong with the same wrong class.
     """
     shape = clusters.tallies.shape[1:]
     rarity = np.bincount(clusters.strata, weights=clusters.sizes, minlength=shape[-1])
     present = np.flatnonzero(rarity)
-    # One cluster weighs most where there are few; among many classes only the rarest are tried, and those that count.
+    # One cluster weighs most in a rare class. With many classes try only those that the gain depends on, then the
+    # rarest.
     matters = _matters(clusters, gain)
     tried = sorted(present, key=lambda label: (-matters[label], rarity[label], label))[:_TRIED]
     candidates, labels = [], []
@@ -298,7 +307,11 @@ def _extreme(clusters: Clusters, gain: Gain, signs: Sequence[int], side: int) ->
 
 
 def _matters(clusters: Clusters, gain: Gain) -> Floats:
-    """By how much the gain moves when a class loses a hit: float64 [classes]; so a measure of one class finds it."""
+    """Return the change of the gain when each class loses one hit, float64 [classes].
+
+    A measure of one class depends on that class alone, which need not be among the rarest. All zeros if there are few
+    classes, because then all of them are tried.
+    """
     total = clusters.total
     parts, _, classes = total.shape
     if classes <= _TRIED:

@@ -1,6 +1,6 @@
-"""Counting right and wrong decisions: confusion matrix, F1, accuracy, flips.
+"""Classification measures: confusion matrix, F1, accuracy, flips.
 
-Labels and decisions are int64 [n] indices of classes. Nothing here guards against empty sets; whoever asks must.
+Labels and decisions are int64 [n] indices of classes. The functions do not accept empty sets; callers check first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Indices = NDArray[np.int64]
 
 
 def decisions(scores: Array) -> Indices:
-    """Take the class of the highest score, the first of equals.
+    """Return the class of the highest score; the first one in a tie.
 
     Args:
         scores: [n, classes].
@@ -34,24 +34,24 @@ def decisions(scores: Array) -> Indices:
 
 
 def confusion(labels: Indices, decided: Indices, classes: int) -> Indices:
-    """Count decisions by label.
+    """Compute the confusion matrix.
 
     Returns:
-        int64 [classes, classes]; row the label, column the decision.
+        int64 [classes, classes]; rows are labels, columns are decisions.
     """
     pairs = labels * classes + decided
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 
 def dependence(counts: Indices) -> float:
-    """Say how surely decisions depend on labels: Pearson's test of independence of rows and columns.
+    """Test whether decisions depend on labels: Pearson's chi-square test of independence.
 
     Args:
-        counts: Confusion matrix [classes, classes]; empty rows and columns are left out.
+        counts: Confusion matrix [classes, classes]; empty rows and columns are ignored.
 
     Returns:
-        The deviate of a standard normal variable that chi-square corresponds to (Wilson & Hilferty 1931, "The
-        distribution of chi-square"): above 3 by chance once in 740 times; 0 where there is nothing to compare.
+        The standard normal deviate of chi-square by the Wilson-Hilferty transformation (E. B. Wilson, M. M. Hilferty,
+        "The distribution of chi-square", 1931). By chance it exceeds 3 once in 740 times. 0 without degrees of freedom.
     """
     table = counts[counts.any(axis=1)][:, counts.any(axis=0)].astype(np.float64)
     freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
@@ -64,13 +64,13 @@ def dependence(counts: Indices) -> float:
 
 
 def f1_by_class(counts: Indices | NDArray[np.float64]) -> NDArray[np.float64]:
-    """F1 of every class: 2·TP / (2·TP + FP + FN), as van Rijsbergen's effectiveness with equal weights.
+    """Compute the F1 of every class: 2·TP / (2·TP + FP + FN) (C. J. van Rijsbergen, Information Retrieval, 1979).
 
     Args:
-        counts: Confusion matrix [classes, classes]; estimated counts need not be whole.
+        counts: Confusion matrix [classes, classes]; estimated counts may be fractions.
 
     Returns:
-        float64 [classes]; NaN for a class that was neither there nor decided.
+        float64 [classes]; NaN for a class that is neither labelled nor decided.
     """
     hits = np.diagonal(counts).astype(np.float64)
     touched = (counts.sum(axis=0) + counts.sum(axis=1)).astype(np.float64)
@@ -79,26 +79,26 @@ def f1_by_class(counts: Indices | NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def macro_f1(counts: Indices | NDArray[np.float64]) -> float:
-    """Mean of the classes' F1, each class of equal weight (Opitz & Burst, arXiv 1911.03347, "averaged F1").
+    """Compute the unweighted mean of the classes' F1 (Opitz & Burst, arXiv 1911.03347, "averaged F1").
 
-    NaN where a class is neither there nor decided: such a class must not be averaged away.
+    NaN if a class is neither labelled nor decided, so that the mean never hides an absent class.
     """
     return float(f1_by_class(counts).mean())
 
 
 def accuracy(counts: Indices) -> float:
-    """Share of right decisions."""
+    """Compute the share of right decisions."""
     return float(np.trace(counts)) / float(counts.sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlipCounts:
-    """Samples that two variants decide differently, by who was right. Indices int64, ascending.
+    """Samples that two variants decide differently, by which variant is right. Indices are int64 and ascending.
 
     Attributes:
         harmed: The reference was right, the candidate is wrong.
         mended: The reference was wrong, the candidate is right.
-        moved: Both are wrong, in different ways.
+        moved: Both are wrong, with different decisions.
     """
 
     harmed: Indices
@@ -107,12 +107,12 @@ class FlipCounts:
 
     @property
     def total(self) -> int:
-        """How many samples flipped."""
+        """Number of flipped samples."""
         return len(self.harmed) + len(self.mended) + len(self.moved)
 
 
 def flips(labels: Indices, candidate: Indices, reference: Indices) -> FlipCounts:
-    """Sort the samples on which two variants decide differently."""
+    """Find the samples that two variants decide differently."""
     differ = candidate != reference
     was_right, is_right = reference == labels, candidate == labels
     return FlipCounts(
@@ -125,21 +125,21 @@ def flips(labels: Indices, candidate: Indices, reference: Indices) -> FlipCounts
 def projected_confusion(
     labels: Indices, known: Indices, found: Mapping[int, int], *, near: Sequence[int], classes: int
 ) -> NDArray[np.float64]:
-    """Estimate the confusion matrix of somebody who decided only some samples, where another decided all.
+    """Estimate the confusion matrix on a target that ran only some samples, from a host that ran all.
 
-    The difference estimator (C.-E. Särndal, B. Swensson, J. Wretman, Model Assisted Survey Sampling, 1992, section
-    6.3): the other's counts, corrected by the differences that the samples show, each weighted by how many samples it
-    stands for. Where both decide alike it is the other's matrix exactly, whichever samples were drawn.
+    Uses the difference estimator (C.-E. Särndal, B. Swensson, J. Wretman, Model Assisted Survey Sampling, 1992, section
+    6.3): the host's counts, corrected by the differences on the target's samples. Each difference is weighted by the
+    number of samples that it represents. If both decide alike, the result is the host's matrix, whatever the sample.
 
     Args:
-        labels: The truth of all samples, [n].
-        known: The other's decisions, [n].
-        found: Decisions by index of the sample.
-        near: Those of them that were not drawn by lot, and so stand for themselves alone.
+        labels: Labels of all samples, int64 [n].
+        known: The host's decisions, int64 [n].
+        found: The target's decisions by sample index.
+        near: Indices in ``found`` that were not drawn at random. Each represents only itself.
         classes: Number of classes.
 
     Returns:
-        float64 [classes, classes], row the label, column the decision; each row adds up to the samples of its class.
+        float64 [classes, classes]; rows are labels, columns are decisions. Each row sums to the samples of its class.
     """
     counts: NDArray[np.float64] = confusion(labels, known, classes).astype(np.float64)
     size = counts.sum(axis=1)
@@ -152,7 +152,7 @@ def projected_confusion(
         weight = 1.0 if index in alone else left[label] / of_class[label]
         counts[label, known[index]] -= weight
         counts[label, decided] += weight
-    # A drawn sample may stand for more than the other had decided so.
+    # A drawn sample may represent more samples than the host's cell holds, which makes the cell negative.
     counts = np.clip(counts, 0.0, None)
     total = counts.sum(axis=1)
     scaled: NDArray[np.float64] = counts * np.divide(size, total, out=np.zeros_like(size), where=total > 0)[:, None]
@@ -160,7 +160,7 @@ def projected_confusion(
 
 
 def uncovered(labels: Indices, found: Mapping[int, int], *, near: Sequence[int], classes: int) -> tuple[int, ...]:
-    """Classes of which samples are left over, but none was drawn: nothing is known of those."""
+    """Return the classes with samples that no drawn sample represents. Nothing is known of those samples."""
     alone = set(near)
     drawn = [index for index in found if index not in alone]
     of_class = np.bincount(labels[drawn], minlength=classes)

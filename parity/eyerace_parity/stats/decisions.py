@@ -1,14 +1,13 @@
-"""The decision about a statistic of labelled samples: a floor that it must reach, a drop that it may not exceed.
+"""Decides whether a statistic of labelled samples reaches a floor, or drops by no more than a margin.
 
-``held`` when the statistic is proven to be inside its limit, ``broken`` when it is proven to be outside, else
-``unproven``, with what would settle it. Proven means: by a one-sided bound of the contract's confidence
-(:mod:`eyerace_parity.stats.bootstrap`). On few clusters a drop must also pass the exact test of its pairs
+The result is ``held`` if the statistic is proven to be inside its limit, ``broken`` if it is proven to be outside, else
+``unproven``, with what would settle it. The proof is a one-sided bound at the contract's confidence
+(:mod:`eyerace_parity.stats.bootstrap`). On few clusters a drop must also pass an exact paired test
 (:mod:`eyerace_parity.stats.mcnemar`).
 
-Two limits no sample could ever prove, and a contract states them nevertheless: a floor of 1, and a drop of 0. They are
-read as demands on this very set. A floor of 1 holds where the statistic is 1 on it. A drop of 0 holds where the two
-variants decide every sample alike; where they do not, it is judged like any other margin, so it holds only where the
-candidate is proven to be the better one.
+No sample can prove a floor of 1 or a drop of 0, but contracts state them. They apply to this set only. A floor of 1
+holds if the statistic is 1. A drop of 0 holds if both variants decide every sample alike. If they do not, it is judged
+like any other margin, so it holds only if the candidate is proven to be better.
 """
 
 from __future__ import annotations
@@ -31,23 +30,23 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
 
 Statistic = Callable[[NDArray[np.int64], "Array"], float]
-"""From labels int64 [n] and scores [n, classes] to a number of which more is better. A
-:class:`~eyerace_parity.stats.measures.BootstrapMeasure` is one that all draws are reckoned of at once; any other
-function is called draw by draw, with fewer draws."""
+"""Maps labels int64 [n] and scores [n, classes] to a number; larger is better. A
+:class:`~eyerace_parity.stats.measures.BootstrapMeasure` evaluates all draws at once. Any other function is called once
+per draw, with fewer draws."""
 
 _SPARE: Final = 1.05
-"""By how much more than just enough samples are advised: bounds of drawn sets are not exact to the last digit."""
+"""Factor on the advised number of samples, because bootstrap bounds have a Monte Carlo error."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
-    """Scores of one variant, or of two in the same order, beside the truth.
+    """Labels with the scores of one variant, or of two in the same order.
 
     Attributes:
         labels: int64 [n].
-        scores: The candidate's, [n, classes].
-        reference: The reference's, [n, classes], where a drop is asked about.
-        clusters: One text a sample, equal for samples that belong together.
+        scores: The candidate's scores, [n, classes].
+        reference: The reference's scores, [n, classes]; needed for a drop.
+        clusters: Cluster name of each sample; ``None`` if each sample is a cluster.
     """
 
     labels: NDArray[np.int64]
@@ -58,14 +57,14 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How sure a decision must be.
+    """Error limits and settings of a decision.
 
     Attributes:
-        confidence: Of a ``held``: the chance that it is wrong is at most the rest.
-        alarm: Chance that a ``broken`` is wrong, at most; the rest of ``confidence`` unless it is shared among clauses.
-        draws: Draws of the bootstrap, at least.
+        confidence: Confidence of ``held``: a false ``held`` has a probability of at most 1 - ``confidence``.
+        alarm: Largest probability of a false ``broken``; 1 - ``confidence`` unless clauses share it.
+        draws: Fewest draws of the bootstrap.
         seed: Seed of the draws.
-        plan: Whether an open question is told how many samples would settle it, which costs twenty times the draws.
+        plan: Whether ``unproven`` says how many samples would settle it. This takes about 20 times the draws.
     """
 
     confidence: float = 0.95
@@ -75,23 +74,23 @@ class Rules:
     plan: bool = True
 
     def among(self, number: int) -> Rules:
-        """The rules of each of several questions that break a clause together: they share its chance of an alarm."""
+        """Return the rules for each of several questions of one clause, which share its ``alarm`` (Bonferroni)."""
         return replace(self, alarm=self.alarm / max(number, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the samples say of a statistic.
+    """The decision about a statistic.
 
     Attributes:
-        status: The answer; ``error`` where the statistic is not a number.
+        status: The result; ``error`` if the statistic is not finite.
         value: The statistic, or its drop.
-        candidate: The statistic of the candidate.
-        reference: The statistic of the reference, for a drop.
-        settles: What would settle an ``unproven``, as a sentence.
-        bounds: Proven bounds of ``value``, each for itself; ``None`` where nothing was left to chance.
+        candidate: The candidate's statistic.
+        reference: The reference's statistic, for a drop.
+        settles: What would settle ``unproven``, as a sentence.
+        bounds: One-sided bounds of ``value``; ``None`` for a decision about this set only.
         method: How it was decided, as a sentence.
-        exact: Whether it is a decision about this very set, which cannot err.
+        exact: Whether the decision is about this set only and so has no sampling error.
     """
 
     status: Status
@@ -105,7 +104,7 @@ class Decision:
 
     @property
     def provable(self) -> float | None:
-        """The tightest limit that these samples prove held."""
+        """The tightest limit that these samples prove; ``None`` without a finite value."""
         if self.bounds is None:
             return self.value if math.isfinite(self.value) else None
         return self.bounds.lower if self.reference is None else self.bounds.upper
@@ -142,8 +141,8 @@ def decide_drop(statistic: Statistic, samples: Labelled, margin: float, rules: R
     if not math.isfinite(drop):
         return Decision(Status.ERROR, drop, candidate, reference)
     if margin == 0.0 and _alike(statistic, samples):
-        told = "no sample is decided otherwise, which is what a margin of 0 demands of this very set"
-        return Decision(Status.HELD, drop, candidate, reference, method=told, exact=True)
+        method = "no sample is decided otherwise, which is what a margin of 0 demands of this very set"
+        return Decision(Status.HELD, drop, candidate, reference, method=method, exact=True)
     question, proof = _SampleQuestion(margin, floor=False), _prove_drop(statistic, samples, rules)
     status = question.answer(proof.bounds)
     settles = _settles(proof, samples, question) if status is Status.UNPROVEN and rules.plan else ""
@@ -152,13 +151,13 @@ def decide_drop(statistic: Statistic, samples: Labelled, margin: float, rules: R
 
 @dataclass(frozen=True, slots=True)
 class _SampleQuestion:
-    """A limit, and on which side of it the value must be proven to lie."""
+    """A limit, and whether it is a floor or a margin."""
 
     limit: float
     floor: bool
 
     def answer(self, bounds: Bounds) -> Status:
-        """What the bounds prove. A value exactly on its limit is inside, although the reckoning rounds."""
+        """Decide by the bounds. A value equal to its limit is inside; the slack absorbs rounding errors."""
         slack = _rounding(self.limit)
         inside = bounds.lower >= self.limit - slack if self.floor else bounds.upper <= self.limit + slack
         outside = bounds.upper < self.limit - slack if self.floor else bounds.lower > self.limit + slack
@@ -169,12 +168,12 @@ class _SampleQuestion:
 
 @dataclass(frozen=True, slots=True)
 class _Proof:
-    """What is proven of a value.
+    """Bounds of a value with their method.
 
     Attributes:
-        bounds: Of the value.
-        method: How they were had, as a sentence.
-        more: Of so many times these samples, where that can be reckoned.
+        bounds: Bounds of the value.
+        method: How they were computed, as a sentence.
+        more: Returns the bounds for a multiple of these samples; ``None`` if that cannot be computed.
     """
 
     bounds: Bounds
@@ -213,8 +212,8 @@ def _prove_drop(statistic: Statistic, samples: Labelled, rules: Rules) -> _Proof
         gains = bound(clusters, gain, signs, draws=rules.draws, seed=rules.seed, below=below, above=above, times=times)
         return exact.widen(_turned(gains), rules, times) if exact else _turned(gains)
 
-    told = _told("paired ", clusters, samples, rules)
-    return _Proof(at(1.0), f"{exact.told}; {told}" if exact else told, at)
+    method = _told("paired ", clusters, samples, rules)
+    return _Proof(at(1.0), f"{exact.told}; {method}" if exact else method, at)
 
 
 def _prove_by_calling(statistic: Statistic, samples: Labelled, rules: Rules, scores: tuple[Array, ...]) -> _Proof:
@@ -226,7 +225,7 @@ def _prove_by_calling(statistic: Statistic, samples: Labelled, rules: Rules, sco
 
 
 def _turned(gains: Bounds) -> Bounds:
-    """A drop is a gain the other way round."""
+    """Convert bounds of a gain to bounds of the drop."""
     return Bounds(-gains.upper, -gains.lower)
 
 
@@ -237,11 +236,11 @@ def _told(kind: str, clusters: Clusters, samples: Labelled, rules: Rules) -> str
 
 @dataclass(frozen=True, slots=True)
 class _Exact:
-    """The exact test of the pairs of a small set: what it does not confirm stays open.
+    """Exact paired test of a small set. A decision that it does not confirm stays ``unproven``.
 
     Attributes:
-        pairs: The counts.
-        weight: What a share of harmed clusters of 1 would cost, were each as costly as the costliest.
+        pairs: Counts of harmed and mended clusters.
+        weight: Drop of the statistic if all clusters were harmed and each cost as much as the costliest.
     """
 
     pairs: mcnemar.Pairs
@@ -249,22 +248,22 @@ class _Exact:
 
     @classmethod
     def of(cls, measure: BootstrapMeasure, samples: Labelled, worst: float) -> _Exact:
-        """Count the pairs; ``worst`` is what one further cluster costs at most."""
+        """Count the pairs. ``worst`` is the largest cost of one additional cluster."""
         ours, theirs = measure.decided(samples.scores)[0], measure.decided(_reference(samples))[0]
         pairs = mcnemar.pairs(samples.labels, ours, theirs, samples.clusters)
         return cls(pairs, worst * (pairs.number + 1))
 
     @property
     def told(self) -> str:
-        """What it says, as a sentence."""
+        """The result as a sentence."""
         pairs = self.pairs
         counts = f"{pairs.harmed} harmed and {pairs.mended} mended of {pairs.number}"
         return f"exact McNemar, {counts}: p = {mcnemar.harm_p(pairs):.3g}"
 
     def widen(self, drop: Bounds, rules: Rules, times: float) -> Bounds:
-        """Widen the bounds of a drop to what is proven without any assumption."""
+        """Widen the bounds of a drop to those of the exact test."""
         pairs = self.pairs.times(times)
-        if pairs.number >= mcnemar.SMALL:  # so many more that the set would no longer be small
+        if pairs.number >= mcnemar.SMALL:  # a larger set is decided without the exact test
             return drop
         most = mcnemar.most_net_harm(pairs, 1.0 - rules.confidence) * self.weight
         harmed = mcnemar.harm_p(pairs) <= rules.alarm
@@ -272,7 +271,7 @@ class _Exact:
 
 
 def _paired(measure: BootstrapMeasure, samples: Labelled) -> tuple[Clusters, Gain]:
-    """Both variants' answers by kind of cluster, and the gain of the candidate's over the reference's."""
+    """Return the clusters of both variants' answers, and the gain of the candidate over the reference."""
     decided = np.concatenate([measure.decided(samples.scores), measure.decided(_reference(samples))])
     parts = measure.parts
 
@@ -284,7 +283,7 @@ def _paired(measure: BootstrapMeasure, samples: Labelled) -> tuple[Clusters, Gai
 
 
 def _settles(proof: _Proof, samples: Labelled, question: _SampleQuestion) -> str:
-    """Say what would settle a question that is open."""
+    """Say what would settle an ``unproven`` decision."""
     more = proof.more
     if more is None:
         return "label further samples, or state a limit that this set can prove"
@@ -296,13 +295,13 @@ def _settles(proof: _Proof, samples: Labelled, question: _SampleQuestion) -> str
 
 
 def _rounded(number: float) -> int:
-    """Two significant digits, upwards: it is a plan, no measurement."""
+    """Round up to two significant digits: the number is an estimate."""
     step: int = 10 ** max(math.floor(math.log10(max(number, 1.0))) - 1, 0)
     return max(math.ceil(number / step) * step, 1)
 
 
 def _alike(statistic: Statistic, samples: Labelled) -> bool:
-    """Whether no sample tells the two variants apart: by decision for a measure, by score for what may read scores."""
+    """Whether both variants are equal on every sample: by decision for a measure, else by score."""
     reference = _reference(samples)
     if isinstance(statistic, BootstrapMeasure):
         return bool(np.array_equal(statistic.decided(samples.scores), statistic.decided(reference)))
@@ -316,5 +315,5 @@ def _reference(samples: Labelled) -> Array:
 
 
 def _rounding(scale: float) -> float:
-    # A number that is exactly its limit must hold although the reckoning rounds: 0.92 - 0.878 is above 0.042.
+    # A value equal to its limit must hold despite rounding: in float64, 0.92 - 0.878 is above 0.042.
     return 8 * float(np.finfo(np.float64).eps) * max(abs(scale), 1.0)

@@ -1,10 +1,9 @@
-"""The exact test of paired right and wrong: how often a variant loses what its reference had, and how often it gains.
+"""Exact McNemar test of a candidate against its reference, and exact binomial bounds.
 
-Only pairs that disagree speak (Q. McNemar, Psychometrika 12, 1947): were neither variant better, each would be a harm
-or a mend with equal chance, which is binomial and needs no approximation however few there are. For a margin the
-question is how large the share of harms less the share of mends can be: the share of pairs that disagree is bounded by
-its binomial, the share of harms among them by its own, each at half of the allowed chance, so that together they err no
-more often than allowed (Bonferroni).
+The test uses discordant pairs only (Q. McNemar, Psychometrika 12, 1947). If neither variant is better, each discordant
+pair is a harm or a mend with equal probability, so the number of harms is binomial. This is exact for any number of
+pairs. A margin needs an upper bound of the share of harms minus the share of mends. Two binomial bounds give it: the
+share of discordant pairs, and the share of harms among them, each at half of the error probability (Bonferroni).
 """
 
 from __future__ import annotations
@@ -21,18 +20,19 @@ if TYPE_CHECKING:
     from eyerace_parity.stats.classification import Indices
 
 SMALL: Final = 100
-"""Clusters below which the exact test must agree with the bootstrap, which alone carries no decision on so few."""
+"""Number of clusters below which the exact test must confirm the bootstrap, which is not reliable on so few."""
 
 _STEPS: Final = 40
+"""Steps of the bisection: 2^-40 is about 1e-12, far below what a bound shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Clusters by what became of them.
+    """Numbers of harmed and mended clusters.
 
     Attributes:
-        harmed: More of its samples are right in the reference than in the candidate.
-        mended: Fewer.
+        harmed: Clusters with more right samples in the reference than in the candidate.
+        mended: Clusters with fewer.
         number: All clusters.
     """
 
@@ -42,16 +42,23 @@ class Pairs:
 
     @property
     def discordant(self) -> int:
-        """Clusters that speak."""
+        """Number of discordant clusters."""
         return self.harmed + self.mended
 
     def times(self, factor: float) -> Pairs:
-        """So many times these pairs, of the same kind."""
+        """Multiply all counts by a factor."""
         return Pairs(round(self.harmed * factor), round(self.mended * factor), round(self.number * factor))
 
 
 def pairs(labels: Indices, candidate: Indices, reference: Indices, together: Sequence[str] | None = None) -> Pairs:
-    """Count harmed and mended clusters; what belongs together counts once, however many samples it has."""
+    """Count harmed and mended clusters. A cluster counts once, whatever its number of samples.
+
+    Args:
+        labels: int64 [n].
+        candidate: The candidate's decisions, int64 [n].
+        reference: The reference's decisions, int64 [n].
+        together: Cluster name of each sample; by default each sample is a cluster.
+    """
     owner = np.arange(len(labels)) if together is None else np.unique(np.asarray(together), return_inverse=True)[1]
     lost = (reference == labels).astype(np.int64) - (candidate == labels).astype(np.int64)
     net = np.bincount(owner, weights=lost)
@@ -59,19 +66,19 @@ def pairs(labels: Indices, candidate: Indices, reference: Indices, together: Seq
 
 
 def harm_p(found: Pairs) -> float:
-    """Chance of at least so many harms among the discordant, were harms and mends equally likely (exact, one-sided)."""
+    """Return the one-sided exact p-value: the probability of at least so many harms if both are equally likely."""
     return _at_least(found.harmed, found.discordant, 0.5)
 
 
 def most_net_harm(found: Pairs, chance: float) -> float:
-    """Bound the share of harmed clusters less that of mended ones from above.
+    """Return an upper bound of the share of harmed clusters minus the share of mended clusters.
 
     Args:
         found: The counts.
-        chance: That the true share is larger, at most.
+        chance: Error probability of the bound.
 
     Returns:
-        0 to 1; 0 where mends are proven to outweigh harms.
+        0 to 1; 0 if more mends than harms are proven.
     """
     discordant = share_at_most(found.discordant, found.number, chance / 2)
     harms = share_at_most(found.harmed, found.discordant, chance / 2)
@@ -79,21 +86,21 @@ def most_net_harm(found: Pairs, chance: float) -> float:
 
 
 def share_at_most(successes: int, trials: int, chance: float) -> float:
-    """The upper bound of a share that errs with at most this chance (Clopper and Pearson, Biometrika 26, 1934)."""
+    """Return the upper Clopper-Pearson bound of a share at this error probability (Biometrika 26, 1934)."""
     if successes >= trials:
         return 1.0
     return _crossing(lambda share: _at_least(successes + 1, trials, share) < 1.0 - chance)
 
 
 def share_at_least(successes: int, trials: int, chance: float) -> float:
-    """The lower bound of a share that errs with at most this chance."""
+    """Return the lower Clopper-Pearson bound of a share at this error probability."""
     if successes <= 0:
         return 0.0
     return _crossing(lambda share: _at_least(successes, trials, share) <= chance)
 
 
 def _at_least(successes: int, trials: int, share: float) -> float:
-    """P(at least so many of so few), term by term."""
+    """Return the binomial P(X ≥ ``successes``), summed term by term, for few trials."""
     terms = (
         math.comb(trials, k) * share**k * (1.0 - share) ** (trials - k) for k in range(max(successes, 0), trials + 1)
     )
@@ -101,7 +108,7 @@ def _at_least(successes: int, trials: int, share: float) -> float:
 
 
 def _crossing(before: Callable[[float], bool]) -> float:
-    """Where a condition that holds from 0 on ceases to hold, by bisection."""
+    """Bisect [0, 1] for the point up to which a condition holds."""
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2

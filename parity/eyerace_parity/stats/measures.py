@@ -1,8 +1,7 @@
-"""Measures of decisions as functions of counts, so that thousands of resampled sets are evaluated at once.
+"""Classification measures as functions of counts, so that thousands of resampled sets are evaluated at once.
 
-What a set of decisions is worth depends on three counts a class only: how many samples were decided rightly for it, how
-many bear its label, and how many were decided for it. These *tallies* add up over samples, so a resampled set is a
-weighted sum of the tallies of its parts, and all resampled sets together are one product of matrices.
+The measures depend on three counts per class only: hits, labelled samples and decided samples. These *tallies* add up
+over samples. So a resampled set is a weighted sum of tallies, and all resampled sets are one matrix product.
 """
 
 from __future__ import annotations
@@ -22,17 +21,18 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 HITS, LABELLED, DECIDED = range(3)
-"""Rows of a tally: rightly decided, labelled, decided."""
+"""Rows of a tally: right decisions, labels and decisions of a class."""
 
 
 @dataclass(frozen=True, slots=True)
 class BootstrapMeasure:
-    """A number of which more is better, as a function of tallies. Called like any other statistic, with scores.
+    """A measure that is computed from tallies; larger is better. It is called with scores, like any other statistic.
 
     Attributes:
         classes: Number of classes.
-        value: From tallies float64 [..., parts, 3, classes] to values [...].
-        parts: Answers to one sample that it takes together; their scores stand side by side, [n, parts · classes].
+        value: Maps tallies float64 [..., parts, 3, classes] to values [...].
+        parts: Number of answers per sample that the measure combines. Their scores are concatenated,
+            [n, parts · classes].
     """
 
     classes: int
@@ -40,17 +40,17 @@ class BootstrapMeasure:
     parts: int = 1
 
     def decided(self, scores: Array) -> Indices:
-        """Take the decisions out of scores [n, parts · classes]: int64 [parts, n]."""
+        """Decide every part of scores [n, parts · classes]: int64 [parts, n]."""
         width = scores.shape[1] // self.parts
         return np.stack([decisions(scores[:, part * width : (part + 1) * width]) for part in range(self.parts)])
 
     def __call__(self, labels: Indices, scores: Array) -> float:
-        """The number itself."""
+        """Compute the measure of labels int64 [n] and scores [n, parts · classes]."""
         return float(self.value(tally(labels, self.decided(scores), self.classes)))
 
 
 def tally(labels: Indices, decided: Indices, classes: int) -> Floats:
-    """Count what measures rest on.
+    """Count hits, labels and decisions.
 
     Args:
         labels: int64 [n].
@@ -69,7 +69,14 @@ def tally(labels: Indices, decided: Indices, classes: int) -> Floats:
 
 
 def _f1(tallies: Floats) -> Floats:
-    """F1 of every class, 2·TP / (labelled + decided): [..., 3, classes] to [..., classes]; NaN for a class nowhere."""
+    """Compute the F1 of every class, 2·TP / (labelled + decided); NaN for a class with neither.
+
+    Args:
+        tallies: float64 [..., 3, classes].
+
+    Returns:
+        float64 [..., classes].
+    """
     touched = tallies[..., LABELLED, :] + tallies[..., DECIDED, :]
     hits = 2.0 * tallies[..., HITS, :]
     found: Floats = np.divide(hits, touched, out=np.full(touched.shape, np.nan), where=touched > 0)
@@ -77,28 +84,28 @@ def _f1(tallies: Floats) -> Floats:
 
 
 def macro_f1(classes: int) -> BootstrapMeasure:
-    """The mean of the classes' F1, as :func:`eyerace_parity.stats.classification.macro_f1`."""
+    """Return macro-F1 as a measure; formula in :func:`eyerace_parity.stats.classification.macro_f1`."""
     return BootstrapMeasure(classes, lambda tallies: _f1(tallies[..., 0, :, :]).mean(axis=-1))
 
 
 def class_f1(classes: int, index: int) -> BootstrapMeasure:
-    """The F1 of one class."""
+    """Return the F1 of the class at ``index`` as a measure."""
     return BootstrapMeasure(classes, lambda tallies: _f1(tallies[..., 0, :, index : index + 1])[..., 0])
 
 
 def accuracy(classes: int) -> BootstrapMeasure:
-    """The share of right decisions; with one label a sample the micro-F1 is the same number."""
+    """Return the share of right decisions as a measure. With one label per sample, micro-F1 is the same number."""
     return BootstrapMeasure(
         classes, lambda tallies: tallies[..., 0, HITS, :].sum(axis=-1) / tallies[..., 0, LABELLED, :].sum(axis=-1)
     )
 
 
 def mixture_f1(classes: int, share: float) -> BootstrapMeasure:
-    """Macro-F1 of users who get the first part's answer so often, and else the second's.
+    """Return the macro-F1 of a mixture of two parts as a measure.
 
     Args:
         classes: Number of classes.
-        share: Share of the first part, 0 to 1.
+        share: Share of answers from the first part, 0 to 1. The others come from the second.
     """
 
     def value(tallies: Floats) -> Floats:
@@ -110,11 +117,11 @@ def mixture_f1(classes: int, share: float) -> BootstrapMeasure:
 
 
 BINS: Final = 15
-"""Bins of equal width for the expected calibration error, as in the source of its formula."""
+"""Number of equal-width bins for the expected calibration error, as in Guo et al. (2017)."""
 
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.int64], bins: int = BINS) -> float:
-    """Expected calibration error: the mean distance of confidence and accuracy over bins of confidence, by their size.
+    """Compute the expected calibration error: mean |confidence - accuracy| over confidence bins, weighted by bin size.
 
     Source: C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural Networks", ICML 2017,
     equation 3.
@@ -125,7 +132,7 @@ def calibration_error(probabilities: Floats, labels: NDArray[np.int64], bins: in
         bins: Bins of equal width on (0, 1].
 
     Returns:
-        A share between 0 and 1.
+        0 to 1.
     """
     confidence = probabilities.max(axis=1)
     right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
@@ -135,21 +142,21 @@ def calibration_error(probabilities: Floats, labels: NDArray[np.int64], bins: in
 
 
 def same_order(candidate: Array, reference: Array, shown: int) -> NDArray[np.bool_]:
-    """Whether the best scores stand in the same order in both answers.
+    """Whether the top classes have the same order in both answers.
 
-    Scores that are equal keep the order of their classes, as an app that sorts stably shows them.
+    The sort is stable: equal scores keep the order of their classes, as in an app.
 
     Args:
         candidate: [n, classes].
         reference: The same shape.
-        shown: How many of the best scores count.
+        shown: Number of top classes that are compared.
 
     Returns:
         bool [n].
     """
 
     def order(scores: Array) -> NDArray[np.int64]:
-        # Signed types are needed for the minus; float64 holds every score exactly that an ONNX model answers with.
+        # Negation needs a signed type, and scores may be unsigned integers.
         ranked: NDArray[np.int64] = np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :shown]
         return ranked
 

@@ -1,12 +1,12 @@
-"""What a set of samples can decide: the smallest margin before anything is judged, and how many more samples after.
+"""Power analysis: the smallest margin that a set resolves, and the number of samples that settles a decision.
 
-Before: with a share q of clusters decided otherwise, harms and mends in balance, the difference of the shares of right
-decisions has the standard error √(q / n) of n clusters. A margin is resolved when a model that loses nothing is proven
-to lose less with the power asked for, which takes (z₁₋ₐ + z_power) standard errors (the usual formula for paired
-shares, as in R. J. Connor, Biometrics 43, 1987), and the one further worst cluster that the bound reckons with. At 95 %
-and 80 % that is n = 6.2 · q / margin² for large n. Macro-F1 weighs the classes alike, whatever their size.
+Before judging: let two variants decide a share q of n clusters differently, with as many harms as mends. Then the
+difference of their accuracies has the standard error √(q / n). A margin is resolved if a model that loses nothing is
+proven to lose less, with the required power. This takes (z₁₋ₐ + z_power) standard errors (the usual formula for paired
+proportions, as in R. J. Connor, Biometrics 43, 1987), plus the additional worst cluster of the bound. With 95 %
+confidence and 80 % power, n = 6.2 · q / margin² for large n. Macro-F1 weights all classes equally, whatever their size.
 
-After: the set as it came out, so many times over (:func:`eyerace_parity.stats.bootstrap.bound` with ``times``).
+After judging: the bootstrap for a multiple of the set (:func:`eyerace_parity.stats.bootstrap.bound` with ``times``).
 """
 
 from __future__ import annotations
@@ -26,20 +26,23 @@ if TYPE_CHECKING:
     from eyerace_parity.stats.classification import Indices
 
 POWER: Final = 0.8
-"""Chance that a model which loses nothing is proven to be within the margin."""
+"""Required probability that a model without loss is proven to be within the margin; the customary 80 %."""
 
 _MOST_TIMES: Final = 1024.0
+"""Largest multiple of the set that is tried. More samples are not affordable."""
+
 _NEAR: Final = 1.02
+"""Precision of the multiple: the search ends when its interval is at most 2 % wide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a set resolves of one statistic, macro-F1 or the F1 of a class.
+    """What a set resolves of one statistic: macro-F1, or the F1 of a class.
 
     Attributes:
-        error: Standard error of its drop.
-        worst: What one further worst cluster weighs.
-        unseen: What could be proven if nothing flipped at all: never less.
+        error: Standard error of the drop.
+        worst: Weight of one additional worst cluster.
+        unseen: Smallest margin that can be proven at all: the bound without a single flip.
         confidence: Confidence of the proof.
     """
 
@@ -50,13 +53,13 @@ class Resolution:
 
     @property
     def margin(self) -> float:
-        """Smallest margin that is resolved at :data:`POWER`."""
+        """Smallest margin that is resolved with :data:`POWER`."""
         normal = NormalDist()
         errors = normal.inv_cdf(self.confidence) + normal.inv_cdf(POWER)
         return min(1.0, max(errors * self.error + self.worst, self.unseen))
 
     def power(self, margin: float) -> float:
-        """Chance that a model which loses nothing is proven to lose less than a margin."""
+        """Return the probability that a model without loss is proven to lose less than a margin."""
         if margin < self.unseen:
             return 0.0
         if not self.error:
@@ -72,7 +75,7 @@ class SetResolution:
     Attributes:
         samples: Number of samples.
         clusters: Number of clusters.
-        whole: Of macro-F1; ``None`` where a class has no samples.
+        whole: Resolution of macro-F1; ``None`` if a class has no samples.
         classes: Of each class's F1, in the order of the classes; ``None`` without samples.
     """
 
@@ -83,16 +86,21 @@ class SetResolution:
 
     @property
     def margin(self) -> float:
-        """Smallest drop of macro-F1 that is resolved; infinite where it is not defined."""
+        """Smallest drop of macro-F1 that is resolved; infinite if macro-F1 is not defined."""
         return self.whole.margin if self.whole else math.inf
 
     @property
     def class_margins(self) -> tuple[float, ...]:
-        """Smallest drop of each class's F1; infinite without samples."""
+        """Smallest drop of each class's F1 that is resolved; infinite for a class without samples."""
         return tuple(each.margin if each else math.inf for each in self.classes)
 
     def power(self, margin: float, of_class: int | None = None) -> float:
-        """Chance that a model which loses nothing is proven to lose less than a margin of macro-F1, or of a class."""
+        """Return the probability that a model without loss is proven to lose less than a margin.
+
+        Args:
+            margin: Drop of F1.
+            of_class: Index of a class; ``None`` for macro-F1.
+        """
         seen = self.whole if of_class is None else self.classes[of_class]
         return seen.power(margin) if seen else 0.0
 
@@ -100,21 +108,22 @@ class SetResolution:
 def sight(
     labels: Indices, classes: int, together: Sequence[str] | None = None, *, flips: float, confidence: float
 ) -> SetResolution:
-    """Say what a set can resolve, from its labels alone.
+    """Compute what a set can resolve, from its labels alone.
 
     Args:
         labels: int64 [n].
         classes: Number of classes.
-        together: One text a sample, equal for samples that belong together: they are taken to flip together.
-        flips: Assumed share of samples that two variants decide differently, right and wrong in balance.
+        together: Cluster name of each sample. The samples of a cluster are assumed to flip together.
+        flips: Assumed share of samples that two variants decide differently, with as many harms as mends.
         confidence: Confidence of the proof, e.g. 0.95.
     """
     owner = np.arange(len(labels)) if together is None else np.unique(np.asarray(together), return_inverse=True)[1]
     keys = np.unique(owner * classes + labels)
     counts = np.bincount(keys % classes, minlength=classes)
-    # An F1 loses half a sample's weight where its own is missed, and half where another's is taken for it.
+    # A missed sample costs its class half as much F1 as accuracy, and so does a sample decided for the class by
+    # mistake: the F1 of a class behaves like the accuracy on twice the clusters.
     of_class = tuple(_resolution(2.0 * int(count), flips, confidence) for count in counts)
-    # The mean of independent classes: their spreads add in squares, and the one worst cluster falls into one of them.
+    # Macro-F1 is the mean of independent classes: variances add, and the worst cluster falls into the rarest class.
     present = counts[counts > 0]
     whole = None
     if len(present) == classes:
@@ -125,23 +134,23 @@ def sight(
 
 
 def _resolution(clusters: float, flips: float, confidence: float, *, rarest: float | None = None) -> Resolution | None:
-    """What so many clusters resolve; ``None`` where there are none."""
+    """Compute what a number of clusters resolves; ``None`` without clusters."""
     if clusters <= 0:
         return None
-    # Without a single flip the bound is that of none among so many; on few clusters the exact test halves the chance.
+    # Without a flip the bound is that of 0 events in n. On few clusters the exact test halves the error (Bonferroni).
     chance = (1.0 - confidence) / (2.0 if clusters < SMALL else 1.0)
     unseen: float = 1.0 - chance ** (1.0 / (rarest or clusters))
     return Resolution(math.sqrt(flips / clusters), 1.0 / ((rarest or clusters) + 1.0), unseen, confidence)
 
 
 def times_to_settle(settled: Callable[[float], bool]) -> float | None:
-    """How many times the samples that there are, all of the same kind, would settle a question.
+    """Find the multiple of the set that settles a decision.
 
     Args:
-        settled: Whether so many times the samples settle it.
+        settled: Whether a multiple of the samples, of the same kind, settles it.
 
     Returns:
-        Above 1, to within 2 %; ``None`` where a thousand times do not.
+        Above 1, accurate to 2 %; ``None`` if no multiple up to about 1,000 settles it.
     """
     low, high = 1.0, 2.0
     while not settled(high):

@@ -1,9 +1,12 @@
-"""Whether a quantile stays within a budget, decided on counts alone: no distribution is assumed.
+"""Distribution-free decisions whether a quantile stays within a budget.
 
-With X the time of a run, the q-quantile is within the budget exactly when P(X > budget) ≤ 1 - q. How many of n runs
-are over the budget is binomial, so the order statistics decide exactly (Clopper & Pearson, Biometrika 26, 1934;
-Conover, *Practical Nonparametric Statistics*, "confidence interval for a quantile"). :func:`decide_quantile` does so
-for a number of runs fixed beforehand, :func:`decide_in_looks` for a series that grows until it proves something.
+Let X be the time of a run. The q-quantile is within the budget exactly if P(X > budget) ≤ 1 - q. If runs are
+independent, the number of runs over the budget is binomial, so order statistics decide exactly (Clopper & Pearson,
+Biometrika 26, 1934; Conover, *Practical Nonparametric Statistics*, "confidence interval for a quantile").
+:func:`decide_quantile` decides for a number of runs fixed in advance, :func:`decide_in_looks` for a growing series.
+
+Consecutive runs are not independent on a real machine: the lag-1 autocorrelation of log CPU time is 0.2 to 0.7
+(measured). Near the limit the error is then larger than stated.
 """
 
 from __future__ import annotations
@@ -24,12 +27,12 @@ if TYPE_CHECKING:
 
     from eyerace_parity.stats.sequential import Boundaries
 
-_SEARCH_END = 10_000_000
-_FARTHEST = 20_000  # runs that are still projected
+_SEARCH_END = 10_000_000  # largest number of runs that a search returns
+_FARTHEST = 20_000  # largest number of runs for which boundaries are computed to project a series
 
 
 def binomial_cdf(successes: int, trials: int, chance: float) -> float:
-    """P(at most ``successes`` of ``trials``), summed term by term; exact to rounding without scipy's import time."""
+    """Return the binomial P(X ≤ ``successes``), summed term by term. Avoids the import time of scipy."""
     if successes < 0:
         return 0.0
     if successes >= trials:
@@ -38,7 +41,7 @@ def binomial_cdf(successes: int, trials: int, chance: float) -> float:
 
 
 def binomial_tail(successes: int, trials: int, chance: float) -> float:
-    """P(at least ``successes`` of ``trials``), summed from its own side so that small chances stay exact."""
+    """Return the binomial P(X ≥ ``successes``). Summed directly, so that small probabilities keep their precision."""
     if successes <= 0:
         return 1.0
     return min(1.0, math.fsum(_binomial_term(k, trials, chance) for k in range(successes, trials + 1)))
@@ -53,18 +56,18 @@ def _binomial_term(successes: int, trials: int, chance: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class QuantileDecision:
-    """What the runs prove about a quantile.
+    """The decision about a quantile.
 
     Attributes:
         status: ``held``, ``broken`` or ``unproven``.
-        quantile: The quantile of the runs themselves, an order statistic.
-        bound: The tightest budget that these runs would prove held; ``None`` where there are too few runs for any.
+        quantile: The sample quantile, an order statistic.
+        bound: The tightest budget that these runs prove; ``None`` if there are too few runs.
         over: Runs above the budget.
         runs: All runs.
-        further: For ``unproven``: how many further runs, none of them over, would prove it held.
-        looked: Runs after which it was decided; all of them where nothing was.
-        projected: For ``unproven``: how many further runs would prove it held or broken if as many of them were over
-            as so far; ``None`` where that is nothing or more than can be projected.
+        further: For ``unproven``: number of further runs that prove ``held`` if none of them is over the budget.
+        looked: Runs at the look that decided; all runs if none did.
+        projected: For ``unproven``: number of further runs that decide if the share over the budget stays the same;
+            ``None`` if they never do, or only beyond the projection.
     """
 
     status: Status
@@ -81,13 +84,14 @@ def decide_quantile(values: Sequence[float], budget: float, *, quantile: float, 
     """Decide whether a quantile stays within a budget.
 
     Args:
-        values: One number a run, at least one, all finite; the order does not matter and none may have been dropped.
-        budget: What the quantile must not exceed, in the unit of the values.
-        quantile: Which one, between 0 and 1.
-        confidence: Of either proof, between 0 and 1. It holds for one look at a number of runs fixed beforehand.
+        values: One finite number per run, at least one. The order does not matter; no run may be dropped.
+        budget: Upper limit of the quantile, in the unit of the values.
+        quantile: The quantile, between 0 and 1.
+        confidence: Confidence of ``held`` and of ``broken``, between 0 and 1. It is valid for one look at a number of
+            runs fixed in advance.
 
     Returns:
-        The decision. A larger budget never makes it worse.
+        The decision. It is monotone in the budget: a larger budget never makes it worse.
     """
     ranked = sorted(values)
     runs, chance, risk = len(ranked), 1.0 - quantile, 1.0 - confidence
@@ -106,21 +110,20 @@ def decide_quantile(values: Sequence[float], budget: float, *, quantile: float, 
 def decide_in_looks(
     values: Sequence[float] | NDArray[np.float64], budget: float, *, quantile: float, confidence: float
 ) -> QuantileDecision:
-    """Decide whether a quantile stays within a budget, from a series that was looked at again and again.
+    """Decide whether a quantile stays within a budget, by sequential looks at a series.
 
-    The first look at which either is proven decides (:mod:`eyerace_parity.stats.sequential`); what came later, because
-    another question was still open, changes nothing. A series that stopped at any look, for whatever reason, is judged
-    soundly.
+    The first look with a proof decides (:mod:`eyerace_parity.stats.sequential`). Later runs, taken for another
+    question, do not change the decision. The series may stop at any look, for any reason.
 
     Args:
-        values: One number a run, in the order they were taken, at least one, all finite, none dropped.
-        budget: What the quantile must not exceed, in the unit of the values.
-        quantile: Which one, between 0 and 1.
-        confidence: Of either proof over all looks together, at least a half.
+        values: One finite number per run, in order of measurement, at least one; no run may be dropped.
+        budget: Upper limit of the quantile, in the unit of the values.
+        quantile: The quantile, between 0 and 1.
+        confidence: Confidence of ``held`` and of ``broken`` over all looks together, at least 0.5.
 
     Returns:
-        The decision; its ``quantile`` and ``over`` speak of all runs up to the look that decided. A larger budget never
-        makes it worse.
+        The decision. Its ``quantile`` and ``over`` describe the runs up to the look that decided. It is monotone in the
+        budget: a larger budget never makes it worse.
     """
     series = np.asarray(values, np.float64)
     edges = boundaries(*_edge(quantile, confidence)).until(len(series))
@@ -139,16 +142,15 @@ def decide_in_looks(
 def quantile_bounds(
     values: Sequence[float] | NDArray[np.float64], *, quantile: float, confidence: float
 ) -> tuple[float | None, float | None]:
-    """Between which budgets a series leaves it open whether the quantile stays within, by :func:`decide_in_looks`.
+    """Return one-sided bounds of a quantile, by :func:`decide_in_looks`. Between them a budget is ``unproven``.
 
     Args:
-        values: One number a run, in the order they were taken, at least one.
-        quantile: Which one, between 0 and 1.
-        confidence: Of either bound alone.
+        values: One finite number per run, in order of measurement, at least one.
+        quantile: The quantile, between 0 and 1.
+        confidence: Confidence of each bound alone.
 
     Returns:
-        The number that the quantile is proven to reach, and the one that it is proven not to exceed; ``None`` where
-        there are too few runs for one.
+        Lower and upper bound, in the unit of the values; ``None`` for a bound that needs more runs.
     """
     series = np.asarray(values, np.float64)
     edges = boundaries(*_edge(quantile, confidence)).until(len(series))
@@ -156,22 +158,22 @@ def quantile_bounds(
 
 
 def quantile_of(ranked: Sequence[float] | NDArray[np.float64], quantile: float) -> float:
-    """The quantile of some numbers themselves, the order statistic of rank ⌈q·n⌉.
+    """Return the sample quantile: the order statistic of rank ⌈q·n⌉.
 
     Args:
         ranked: The numbers, ascending, at least one.
-        quantile: Which one, between 0 and 1.
+        quantile: The quantile, between 0 and 1.
     """
     return float(ranked[max(math.ceil(quantile * len(ranked) - 1e-9), 1) - 1])
 
 
 def _edge(quantile: float, confidence: float) -> tuple[float, float]:
-    """The share of runs that may be over, and the error; without the dust that subtraction leaves."""
+    """Return the allowed share of runs over the budget, and the error. Rounded, because subtraction leaves an error."""
     return round(1.0 - quantile, 12), round(1.0 - confidence, 12)
 
 
 def _first_crossing(series: NDArray[np.float64], budget: float, edges: Boundaries) -> tuple[int | None, Status]:
-    """The look that decides, by its number, and what it decides."""
+    """Return the index of the look that decides, or ``None``, and the status."""
     summed = np.cumsum(series > budget)
     for number, look in enumerate(edges.looks):
         if look > len(series):
@@ -184,7 +186,7 @@ def _first_crossing(series: NDArray[np.float64], budget: float, edges: Boundarie
 
 
 def _tightest(series: NDArray[np.float64], edges: Boundaries) -> float | None:
-    """The smallest budget that the series proves held: found by halving, for the decision is monotone in the budget."""
+    """Return the smallest budget that the series proves. Bisection works, as the decision is monotone in the budget."""
     ranked = np.unique(series)
     low, high = 0, len(ranked) - 1
     if _first_crossing(series, ranked[high], edges)[1] is not Status.HELD:
@@ -199,7 +201,7 @@ def _tightest(series: NDArray[np.float64], edges: Boundaries) -> float | None:
 
 
 def _reached(series: NDArray[np.float64], edges: Boundaries) -> float | None:
-    """The largest number below which every budget is proven broken, found in the same way."""
+    """Return the largest number below which every budget is proven broken, by bisection; ``None`` without one."""
     ranked = np.unique(series)
 
     def broken(number: float) -> bool:
@@ -218,13 +220,13 @@ def _reached(series: NDArray[np.float64], edges: Boundaries) -> float | None:
 
 
 def _ahead(edges: Boundaries, runs: int) -> Iterator[tuple[int, int]]:
-    """Looks that are still to come, with the most over the budget that prove it held."""
+    """Return the looks after ``runs``, each with the most runs over the budget that prove ``held``."""
     edges.until(_FARTHEST)
     return ((look, most) for look, most in zip(edges.looks, edges.held, strict=True) if look > runs)
 
 
 def _projected(rate: float, runs: int, edges: Boundaries) -> int | None:
-    """Further runs after which a series that goes on at this rate crosses one of the boundaries."""
+    """Return the further runs after which a series with this share over the budget crosses a boundary."""
     edges.until(_FARTHEST)
     for look, most, fewest in zip(edges.looks, edges.held, edges.broken, strict=True):
         if look > runs and not most < rate * look < fewest:
@@ -233,7 +235,7 @@ def _projected(rate: float, runs: int, edges: Boundaries) -> int | None:
 
 
 def most_over(runs: int, *, quantile: float, confidence: float) -> int | None:
-    """The most runs over the budget that still prove the quantile within it; ``None`` if even zero do not."""
+    """Return the most runs over the budget that still prove the quantile within it; ``None`` if zero do not."""
     chance, risk = 1.0 - quantile, 1.0 - confidence
     total, allowed = 0.0, None
     for over in range(runs):
@@ -245,7 +247,7 @@ def most_over(runs: int, *, quantile: float, confidence: float) -> int | None:
 
 
 def least_runs(over: int, *, quantile: float, confidence: float) -> int:
-    """The fewest runs that prove the quantile within the budget although ``over`` of them are above it."""
+    """Return the fewest runs that prove the quantile within the budget with ``over`` of them over it."""
     chance, risk = 1.0 - quantile, 1.0 - confidence
     low, high = over, max(2 * over, 1)
     while not _at_most(binomial_cdf(over, high, chance), risk):
@@ -262,5 +264,5 @@ def least_runs(over: int, *, quantile: float, confidence: float) -> int:
 
 
 def _at_most(probability: float, risk: float) -> bool:
-    # ``1 - confidence`` carries a rounding error; a probability equal to the risk in exact numbers must count.
+    # ``1 - confidence`` has a rounding error. A probability that equals the risk in exact arithmetic must count.
     return probability <= risk * (1.0 + 1e-9)

@@ -1,9 +1,9 @@
-"""Bounds of a statistic that only its own function can reckon: samples are drawn again, and the function is called.
+"""Bootstrap bounds of a statistic that is an arbitrary function: resample the samples and call the function.
 
-Slower than :mod:`eyerace_parity.stats.bootstrap` by far, so there are fewer draws; otherwise alike: clusters are drawn
-with replacement within their classes, all variants' scores together, and each bound reckons with one further cluster
-that tells against it. What the worst answer is, a foreign statistic does not say; a cluster is taken whose highest
-scores have changed places, so that what was decided rightly is decided wrongly.
+It is much slower than :mod:`eyerace_parity.stats.bootstrap`, so it uses fewer draws. The method is the same otherwise:
+clusters are drawn with replacement within their classes, with the scores of all variants, and each bound adds one
+unfavourable cluster. A user's function does not say which answer is worst. So the added cluster gets its highest scores
+swapped: right decisions become wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from eyerace_parity.stats.classification import Indices
 
 DRAWS: Final = 1000
-"""Draws, fewer than of a measure: each calls the function once for every variant."""
+"""Fewest draws. Fewer than for a measure, because each draw calls the function once per variant."""
 
 
 def bound(
@@ -37,19 +37,19 @@ def bound(
     below: float,
     above: float,
 ) -> tuple[Bounds, int]:
-    """Bound a statistic of one variant, or the gain of the first variant over the second.
+    """Compute bounds of one variant's statistic, or of the gain of the first variant over the second.
 
     Args:
-        statistic: From labels and scores to a number of which more is better.
+        statistic: Maps labels int64 [n] and scores [n, classes] to a number; larger is better.
         labels: int64 [n].
-        scores: The candidate's [n, classes], and the reference's for a gain.
-        together: One text a sample, equal for samples that belong together.
+        scores: The candidate's scores [n, classes]; for a gain also the reference's.
+        together: Cluster name of each sample; ``None`` if each sample is a cluster.
         seed: Seed of the draws.
-        below: Chance that the truth lies below the lower bound.
-        above: Chance that it lies above the upper bound.
+        below: Error probability of the lower bound.
+        above: Error probability of the upper bound.
 
     Returns:
-        The bounds, and the draws of each.
+        The bounds, and the number of draws for each.
     """
     random = np.random.default_rng(seed)
     owner = np.arange(len(labels)) if together is None else np.unique(np.asarray(together), return_inverse=True)[1]
@@ -73,7 +73,10 @@ def _drawn(
     draws: int,
     side: int,
 ) -> NDArray[np.float64]:
-    """The statistic, or the gain, of sets drawn with one further cluster that lowers (-1) or raises (1) it."""
+    """Return the statistic or gain of each draw, float64 [draws].
+
+    Every set has one additional cluster that lowers (``side`` -1) or raises (1) the number.
+    """
     further = max(range(len(rows)), key=lambda place: (len(rows[place]) / np.sum(strata == strata[place]), -place))
     made = _with_further(labels, scores, rows[further], side)
     sizes = {int(stratum): np.flatnonzero(strata == stratum) for stratum in np.unique(strata)}
@@ -87,18 +90,18 @@ def _drawn(
         index = np.concatenate([all_rows[place] for place in chosen])
         numbers = [statistic(whose[index], what[index]) for whose, what in made]
         number = numbers[0] - numbers[1] if len(numbers) > 1 else numbers[0]
-        # A set on which the function has no answer tells for nothing: it counts as the worst, or the best.
+        # A draw without a finite result counts as the worst, or the best, so that it never narrows a bound.
         found[draw] = number if math.isfinite(number) else side * math.inf
     return found
 
 
 def _with_further(labels: Indices, scores: tuple[Array, ...], row: Indices, side: int) -> list[tuple[Indices, Array]]:
-    """Labels and scores of each variant, the further cluster at their end: right where that tells for the side."""
+    """Append the additional cluster to the labels and scores of each variant: right or wrong, as the side needs."""
     made = []
     for part, own in enumerate(scores):
         right = (part == 0) == (side > 0)
         further = own[row].copy()
-        # The highest score to the label, or away from it: what the scores are is kept, only their places change.
+        # Swap the highest score to the label, or away from it. The set of scores stays the same.
         for place, label in enumerate(labels[row]):
             wanted = int(label) if right else (int(label) + 1) % own.shape[1]
             best = int(np.argmax(further[place]))

@@ -1,14 +1,15 @@
-"""When a growing series of runs proves that a share is small enough, or too large: an exact sequential decision.
+"""Exact group-sequential test of a share: decides during a growing series whether it is within a limit or above it.
 
-The number of runs over a budget is looked at again and again, and each look is a chance to be wrong. So that chance is
-spent (Lan & DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70, 1983): a function A(n) says
-how much of the error e may have been used up after n runs, here A(n) = e·(1 - s/n). It never spends all, so a series
-may always be continued. The boundaries that use up no more follow exactly, from the binomial distribution of the runs
-between two looks and the absorption of whatever crossed before (Armitage, McPherson & Rowe, J. R. Statist. Soc. A 132,
-1969; Jennison & Turnbull, *Group Sequential Methods with Applications to Clinical Trials*, chapter 12).
+Every look at the number of runs over a budget can err. So the error e is spent over the looks (Lan & DeMets, "Discrete
+sequential boundaries for clinical trials", Biometrika 70, 1983): after n runs at most A(n) = e·(1 - s/n) is spent, with
+a constant s. A(n) never reaches e, so a series can always continue. The boundaries follow exactly from the binomial
+distribution of the runs between two looks, without the series that crossed before (Armitage, McPherson & Rowe, J. R.
+Statist. Soc. A 132, 1969; Jennison & Turnbull, *Group Sequential Methods with Applications to Clinical Trials*,
+chapter 12).
 
-Each side spends an error of its own and ignores that the other may have stopped the series: under any rule of stopping
-(another clause, a cap in runs or in seconds) neither is wrong more often than e. The looks are the same for everybody.
+Each side spends its own error and ignores that the other may stop the series. So under any stopping rule (another
+clause, a cap on runs or seconds) the error of each side is at most e, for independent runs. All series use the same
+looks.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST_LOOK: Final = 30
-"""Runs before the first look: fewer may all lie in one moment of the machine."""
+"""Runs before the first look. Fewer runs may all fall into one short disturbance of the machine."""
 
-_STEP: Final = 10
-_GROWTH: Final = 160  # from here on a step is a sixteenth of what there is
-_BEGIN: Final = 1.2  # spending begins this much after the fewest runs that could prove anything at all
-_BEGIN_AT_LEAST: Final = 20.0
-_ROUNDING: Final = 1e-9  # ``1 - confidence`` carries a rounding error; equal in exact numbers must count
-_NEGLIGIBLE: Final = 1e-30
-_SHORTEST: Final = 4096
+_STEP: Final = 10  # runs between the first looks
+_GROWTH: Final = 160  # runs per unit of step: from 320 runs on, a step is about 1/16 of the series
+_BEGIN: Final = 1.2  # s as a multiple of the fewest runs that can prove anything; spending before them has no use
+_BEGIN_AT_LEAST: Final = 20.0  # smallest s, in runs
+_ROUNDING: Final = 1e-9  # ``1 - confidence`` has a rounding error; equality in exact arithmetic must count
+_NEGLIGIBLE: Final = 1e-30  # smaller probabilities become zero; they cannot change a boundary
+_SHORTEST: Final = 4096  # boundaries are computed for at least so many runs, so that most series need one pass
 
 
 def looks() -> Iterator[int]:
-    """Numbers of runs at which a series is looked at: 30, 40, 50 …, in time every sixteenth more."""
+    """Yield the numbers of runs at which a series is evaluated: 30, 40, 50 …, later in steps of 1/16 of the series."""
     runs = FIRST_LOOK
     while True:
         yield runs
@@ -46,22 +47,25 @@ def looks() -> Iterator[int]:
 
 
 def looks_until(runs: int) -> tuple[int, ...]:
-    """The looks at a series of so many runs."""
+    """Return the looks up to a number of runs."""
     return tuple(takewhile(lambda look: look <= runs, looks()))
 
 
 class Boundaries:
-    """How many runs over the budget prove that their share is within ``chance``, or above it, look by look.
+    """Boundaries for the number of runs over the budget, by look.
 
     Args:
-        chance: The share that is allowed, between 0 and 1.
-        risk: Error that each side may make over all looks together, above 0 and at most a half: with more, the two
-            sides could both be proven.
+        chance: Allowed share of runs over the budget, between 0 and 1.
+        risk: Error probability of each side over all looks, above 0 and at most 0.5. With more, a series could prove
+            both sides.
 
     Attributes:
-        looks: Numbers of runs, as far as reckoned.
-        held: The most that prove the share no larger than ``chance`` at each look; -1 where none do.
-        broken: The fewest that prove it larger.
+        looks: Numbers of runs, as far as computed.
+        held: At each look, the most runs over the budget that prove a share of at most ``chance``; -1 if none do.
+        broken: At each look, the fewest runs over the budget that prove a larger share.
+
+    Raises:
+        ValueError: ``chance`` or ``risk`` is out of range.
     """
 
     def __init__(self, chance: float, risk: float) -> None:
@@ -74,17 +78,17 @@ class Boundaries:
         self.broken: tuple[int, ...] = ()
 
     def until(self, runs: int) -> Boundaries:
-        """Reckon at least as far as the last look at so many runs."""
+        """Compute the boundaries at least up to a number of runs."""
         if not self.looks or next(look for look in looks() if look > self.looks[-1]) <= runs:
-            # Anew and a good way ahead: the same numbers come out, and a run asks no more than a few times.
+            # Start again and compute far ahead: earlier boundaries come out the same, and this rarely happens twice.
             self.looks = looks_until(max(2 * runs, _SHORTEST))
-            # Whoever is no higher than an earlier boundary has crossed it there: it still stands.
+            # A count that is at most an earlier boundary crossed it at that look, so boundaries never decrease.
             self.held = tuple(accumulate(self._reckon(self._spent_by(self.chance), _lower), max))
             self.broken = self._reckon(self._spent_by(1 - self.chance), _upper)
         return self
 
     def _spent_by(self, chance: float) -> Callable[[int], float]:
-        """A(n), for a proof that takes runs of which each has at best this chance to speak against it."""
+        """Return A(n) for the side whose contrary runs have the probability ``chance``."""
         fewest = math.log(self.risk) / math.log1p(-chance)  # (1 - chance)^n = risk
         begin = max(_BEGIN * fewest, _BEGIN_AT_LEAST)
         return lambda runs: self.risk * max(0.0, 1.0 - begin / runs) * (1.0 + _ROUNDING)
@@ -92,7 +96,7 @@ class Boundaries:
     def _reckon(
         self, spent_by: Callable[[int], float], cross: Callable[[NDArray[np.float64], float], tuple[int, float]]
     ) -> tuple[int, ...]:
-        """Walk from look to look with the distribution of those series that have not crossed, at the very limit."""
+        """Compute one side's boundaries: follow the distribution of undecided series at the limit from look to look."""
         alive, spent, before, found = np.ones(1), 0.0, 0, []
         for look in self.looks:
             alive = np.convolve(alive, binomial_terms(look - before, self.chance))
@@ -104,10 +108,14 @@ class Boundaries:
 
 
 def _lower(alive: NDArray[np.float64], left: float) -> tuple[int, float]:
-    """Absorb as many of the least counts as the error that is left allows; the last one, and what it took."""
+    """Absorb the smallest counts as far as the remaining error allows.
+
+    Returns:
+        The largest absorbed count, or -1, and the error that was spent.
+    """
     summed = np.cumsum(alive)
     last = int(np.searchsorted(summed, left, side="right")) - 1
-    # What was absorbed at an earlier look stands as zeros below: no larger count is absorbed for nothing.
+    # Counts absorbed at earlier looks are zeros at the start. Nothing is absorbed if they are all there is.
     if last < 0 or left <= 0 or not summed[last]:
         return -1, 0.0
     alive[: last + 1] = 0.0
@@ -115,13 +123,13 @@ def _lower(alive: NDArray[np.float64], left: float) -> tuple[int, float]:
 
 
 def _upper(alive: NDArray[np.float64], left: float) -> tuple[int, float]:
-    """The same for the largest counts."""
+    """Absorb the largest counts in the same way."""
     last, used = _lower(alive[::-1], left)
     return len(alive) - 1 - last if used else len(alive), used
 
 
 def binomial_terms(trials: int, chance: float) -> NDArray[np.float64]:
-    """P(exactly k of ``trials``) for k = 0 … ``trials``; float64 [trials + 1]."""
+    """Return the binomial probabilities P(X = k) for k = 0 … ``trials``, float64 [trials + 1]."""
     counts = np.arange(trials + 1)
     factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, trials + 1)))])
     ways = factorials[-1] - factorials - factorials[::-1]
@@ -131,23 +139,23 @@ def binomial_terms(trials: int, chance: float) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=32)
 def boundaries(chance: float, risk: float) -> Boundaries:
-    """The boundaries for a share and an error, reckoned once."""
+    """Return the boundaries for a share and an error. Cached."""
     return Boundaries(chance, risk)
 
 
 def crossing_chance(
     looks_taken: Sequence[int], chance: float, *, at_most: Sequence[int] = (), at_least: Sequence[int] = ()
 ) -> list[float]:
-    """Chance that a series has crossed by each look, exactly.
+    """Compute the exact probability that a series has crossed a boundary by each look.
 
     Args:
         looks_taken: Numbers of runs, ascending.
         chance: True share of runs over the budget.
-        at_most: Counts that cross from above at each look; -1 for none. Empty to leave this side out.
-        at_least: Counts that cross from below. Empty to leave this side out.
+        at_most: Lower boundary at each look; -1 for none. Empty to ignore this side.
+        at_least: Upper boundary at each look. Empty to ignore this side.
 
     Returns:
-        P(crossed at this look or before), one a look.
+        P(crossed at this look or before), one per look.
     """
     alive, crossed, before, found = np.ones(1), 0.0, 0, []
     for number, look in enumerate(looks_taken):

@@ -1,7 +1,7 @@
-"""What a contract wants to know of a series of runs: so that a measurement knows when it may stop.
+"""Stopping rules: which questions of a contract a series of runs must answer before it may stop.
 
-The types of the limits live above this room. So limits that ask something of times or of memory say it themselves
-(:class:`StatesTimingRules`, :class:`StatesSoakRuns`), and whoever measures hands over the limits of a variant.
+The types of the limits live in higher rooms. So limits on times or memory state their own rules
+(:class:`StatesTimingRules`, :class:`StatesSoakRuns`), and the measurement passes the limits of a variant.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Part = Literal["inference", "ratio", "preprocessing", "postprocessing"]
-"""Which series: of the variant, of its ratios to the other run by run, of what stands before and behind."""
+"""The series: times of the variant, its ratios to the other variant run by run, or times of pre- or postprocessing."""
 
 MAX_RUNS = 2000
-"""Runs after which an unproven series ends, where no limit says otherwise."""
+"""Default number of runs after which an unproven series ends."""
 
 MAX_SECONDS = 120.0
-"""Seconds after which it ends."""
+"""Default number of seconds after which an unproven series ends."""
 
 SOAK_RUNS = 200
-"""Runs over which memory is watched, where no limit says otherwise."""
+"""Default number of runs over which memory is watched."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoppingRule:
-    """Whether a quantile of a series stays within a budget.
+    """The question whether a quantile of a series stays within a budget.
 
     Attributes:
-        part: Which series.
-        budget: What the quantile must not exceed: ms, or a ratio.
-        quantile: Which quantile.
-        clock: The time that decides.
-        confidence: Of either proof.
+        part: The series.
+        budget: Upper limit of the quantile, in ms or as a ratio.
+        quantile: The quantile, between 0 and 1.
+        clock: The clock that decides: process CPU time or wall time.
+        confidence: Confidence of either answer.
     """
 
     part: Part
@@ -50,19 +50,19 @@ class StoppingRule:
     confidence: float
 
     def settled(self, values: Sequence[float] | NDArray[np.float64]) -> bool:
-        """Whether a series in the order in which it was taken proves an answer."""
+        """Whether a series, in order of measurement, proves an answer."""
         decided = decide_in_looks(values, self.budget, quantile=self.quantile, confidence=self.confidence)
         return decided.status is not Status.UNPROVEN
 
 
 @dataclass(frozen=True, slots=True)
 class StoppingRules:
-    """All that is asked of one measurement of times.
+    """All questions to one timing measurement.
 
     Attributes:
-        questions: The questions; a series nobody asks of ends at its first look.
-        max_runs: Runs after which it ends unproven.
-        max_seconds: Seconds after which it ends unproven.
+        questions: The questions. A series without one ends at its first look.
+        max_runs: Number of runs after which the measurement ends unproven.
+        max_seconds: Number of seconds after which the measurement ends unproven.
     """
 
     questions: tuple[StoppingRule, ...] = ()
@@ -70,33 +70,33 @@ class StoppingRules:
     max_seconds: float = MAX_SECONDS
 
     def of(self, *parts: Part) -> tuple[StoppingRule, ...]:
-        """Those that are asked of some of the series."""
+        """Return the questions about the given series."""
         return tuple(question for question in self.questions if question.part in parts)
 
 
 @runtime_checkable
 class StatesTimingRules(Protocol):
-    """Limits that ask something of times."""
+    """Limits with questions about times."""
 
     def asked_of_times(self, versus: str, confidence: float) -> StoppingRules | None:
-        """Say what is asked of the times of the variant that the limits are of.
+        """Return the questions about the times of the variant that has these limits.
 
         Args:
-            versus: The variant that takes turns with it in this measurement, or an empty string.
-            confidence: The contract's, where the limits name none of their own.
+            versus: The variant that is interleaved with it in this measurement, or an empty string.
+            confidence: The contract's confidence, used if the limits state none.
 
         Returns:
-            The questions, or ``None`` where these limits ask nothing of this measurement.
+            The questions, or ``None`` if these limits need nothing from this measurement.
         """
 
 
 def asked_of(limits: Iterable[object], versus: str, confidence: float) -> StoppingRules:
-    """Collect what the limits of a variant ask of its times.
+    """Collect the questions of all limits about the times of a variant.
 
     Args:
-        limits: Limits of all families.
-        versus: The variant that takes turns with it, or an empty string.
-        confidence: The contract's.
+        limits: The variant's limits, of all families.
+        versus: The variant that is interleaved with it, or an empty string.
+        confidence: The contract's confidence.
     """
     found = [
         asked
@@ -114,13 +114,13 @@ def asked_of(limits: Iterable[object], versus: str, confidence: float) -> Stoppi
 
 @runtime_checkable
 class StatesSoakRuns(Protocol):
-    """Limits that ask for many runs in one process."""
+    """Limits on memory over many runs in one process."""
 
     def soak_runs(self) -> int | None:
-        """Say over how many runs memory is to be watched, or ``None`` where these limits ask for no such thing."""
+        """Return the number of runs over which memory is watched, or ``None`` if these limits do not need it."""
 
 
 def runs_of_soak(limits: Iterable[object]) -> int:
-    """Over how many runs the memory of a variant is to be watched: the most that any of its limits asks."""
+    """Return the number of runs over which a variant's memory is watched: the maximum over its limits."""
     asked = [family.soak_runs() for family in limits if isinstance(family, StatesSoakRuns)]
     return max((runs for runs in asked if runs is not None), default=SOAK_RUNS)

@@ -1,4 +1,4 @@
-"""The matrix: on which versions of ONNX Runtime the shipped files are judged, and what is expected of each."""
+"""The ``[matrix]`` section: ONNX Runtime versions that judge the shipped files, and the expected results."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.settings import Settings
 
 NEWEST: Final = "newest"
-"""Stands for whatever version is newest when the matrix is run."""
+"""Stands for the newest version at the time of the run."""
 
 Version = Annotated[
     str,
     StringConstraints(pattern=r"^(newest|[0-9]+\.[0-9]+(\.[0-9]+)?)$"),
     Field(description="a version such as '1.22' or '1.22.1', or 'newest'"),
 ]
-"""A version of ONNX Runtime; ``1.22`` stands for each of its patch releases."""
+"""A version of ONNX Runtime; ``1.22`` matches all of its patch releases."""
 
 Words = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Fails(Model):
-    """A variant is expected not to hold.
+    """The expectation that a variant fails.
 
     Attributes:
-        fails: Words that tell why. Each clause that fails must have one of them in its name or its reason, and each of
-            them must be found, so that a failure for another reason does not pass as the expected one.
+        fails: Words for the expected reasons. Each failed clause must contain one of them in its name or its reason,
+            and each word must occur. So a failure for another reason does not pass as the expected one.
     """
 
     fails: Words | Annotated[tuple[Words, ...], Field(min_length=1)]
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words, one or many."""
+        """The words as a tuple."""
         return (self.fails,) if isinstance(self.fails, str) else self.fails
 
 
 Expectation = Literal["held"] | Fails
-"""What is expected of a variant on a version."""
+"""The expected result of a variant on a version."""
 
 
 class Matrix(Model):
-    """The versions that the variants are judged on.
+    """The ONNX Runtime versions that judge the variants.
 
     Attributes:
-        versions: The versions; a merged report without a record of each of them is red.
-        targets: Emulated processors on which each version's own arm64 build is judged too, instead of ``[targets]``.
-        images: Golden samples a target, instead of those of ``[targets]``.
-        expect: What is expected, by version and variant. Where nothing is stated, a variant is to be held from the
-            oldest runtime that the contract names on, and nothing is expected below it.
+        versions: The versions. A merged report fails if the record of one of them is missing.
+        targets: Emulated processors that run each version's arm64 build, instead of those in ``[targets]``.
+        images: Number of golden samples per target, instead of that in ``[targets]``.
+        expect: Expected results by version and variant. By default a variant must hold from the oldest runtime that
+            the contract names; nothing is expected on older versions.
     """
 
     versions: tuple[Version, ...] = ()

@@ -1,4 +1,4 @@
-"""What is derived of answers: what each kind is computed from, and what it depends on beyond that."""
+"""Derivations from outputs: the inputs of each kind, and the settings that it depends on beyond them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _ours(need: Need[Any]) -> Need[Outputs]:
 
 
 def _theirs(need: Need[Any]) -> Need[Outputs]:
-    """What the variant answered that it is compared to, the release's where the need asks for that."""
+    """Need for the outputs of the other variant; those of the release if the need asks for the release."""
     return Need(Outputs, need.versus, need.target, baseline=need.baseline)
 
 

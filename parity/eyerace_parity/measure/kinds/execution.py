@@ -1,7 +1,7 @@
-"""What a variant answers on a target: the shipped file, loaded and run by the worker wherever the target is.
+"""Measures a variant's outputs on a target: a worker there loads and runs the shipped file.
 
-The same is done on the host, by the same worker with the same settings, so that the two differ in the processor alone.
-A file that is refused or that kills its process is no failed measurement: it is what was to be found out.
+The host runs the same worker with the same settings, so that the results differ only by the processor. A file that the
+runtime refuses or that kills the worker is a finding, not a failed measurement.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 
 THREADS: Final = 1
-"""One thread an inference: the numbers then do not depend on how many cores there are."""
+"""Threads of one inference; with one thread the outputs do not depend on the number of cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadableModel:
-    """A file that is to be executed.
+    """A file to execute.
 
     Attributes:
-        variant: Its variant.
-        model: Its bytes; its path where it keeps weights beside itself; or why it cannot be read as what it should be.
-        session: Settings of its session.
+        variant: Name of the variant.
+        model: Bytes of the file; its path if it has external data; or the error if it is not of the expected format.
+        session: Session settings.
     """
 
     variant: str
@@ -50,59 +50,59 @@ class LoadableModel:
 
 
 def provenance(
-    bench: MeasurementContext,
+    context: MeasurementContext,
     need: Need[Execution],
     selection: SampleSelection,
     identity: Mapping[str, str],
 ) -> Provenance:
-    """Say where an execution comes from.
+    """Make the provenance of an execution.
 
     Args:
-        bench: What is measured.
-        need: What is wanted.
+        context: The measurement context.
+        need: The need.
         selection: The samples.
-        identity: All of the target that could change a number.
+        identity: Everything about the target that could change a number.
     """
     chosen = {"near": selection.near, "drawn": selection.drawn}
     settings = (
-        bench.session_settings(need.variant, threads=THREADS)
-        | bench.decoding_settings()
+        context.session_settings(need.variant, threads=THREADS)
+        | context.decoding_settings()
         | {"samples": f"{len(selection.samples)}, {json_digest(chosen)}"}
         | dict(identity)
     )
-    found = bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
-    # On the host this machine's own processor executes, elsewhere an emulated one.
+    found = context.provenance(need.variant, target=need.target, golden=True, settings=settings)
+    # On the host this machine's processor executes; an emulated processor is equal on all machines.
     return found if need.target == HOST else found.model_copy(update={"machine": ""})
 
 
-def prepare(bench: MeasurementContext, variant: str) -> LoadableModel:
-    """Read a file. One that is there but is not what it should be is a finding; one that is missing is an error.
+def prepare(context: MeasurementContext, variant: str) -> LoadableModel:
+    """Read a variant's file. A file of the wrong format is a finding; a missing file is an error.
 
     Raises:
-        MeasurementError: There is no file, or it cannot be read.
+        MeasurementError: The file is missing or cannot be read.
     """
-    session = session_of(bench.contract, variant, threads=THREADS)
-    if not bench.contract.path(bench.contract.variants[variant].path).is_file():
-        model_of(bench.contract, variant)  # says what is missing
+    session = session_of(context.contract, variant, threads=THREADS)
+    if not context.contract.path(context.contract.variants[variant].path).is_file():
+        model_of(context.contract, variant)  # raises the error that names the missing file
     try:
-        return LoadableModel(variant, model_of(bench.contract, variant), session)
+        return LoadableModel(variant, model_of(context.contract, variant), session)
     except ArtefactError as error:
         if error.transient:
             raise
         return LoadableModel(variant, error, session)
 
 
-def load(guest: RuntimeWorker, prepared: LoadableModel) -> None:
-    """Load the file in a guest, under the variant's name.
+def load(worker: RuntimeWorker, prepared: LoadableModel) -> None:
+    """Load the file in a worker, under the variant's name.
 
     Raises:
-        Failed: The runtime refused it, or the guest died of it.
-        MeasurementError: It could not be found out.
+        TargetFailure: The runtime refused the file, or the worker died of it.
+        MeasurementError: The attempt failed for another reason.
     """
     if isinstance(prepared.model, ArtefactError):
         raise TargetFailure(prepared.model.reason, next_step=prepared.model.next_step)
     try:
-        guest.load(prepared.variant, prepared.model, prepared.session)
+        worker.load(prepared.variant, prepared.model, prepared.session)
     except ArtefactError as error:
         if error.transient:
             raise
@@ -112,47 +112,47 @@ def load(guest: RuntimeWorker, prepared: LoadableModel) -> None:
 
 
 def execute(  # noqa: PLR0917 - what the target executor calls every measurer with
-    bench: MeasurementContext,
-    guest: RuntimeWorker,
+    context: MeasurementContext,
+    worker: RuntimeWorker,
     need: Need[Execution],
     source: Provenance,
     selection: SampleSelection,
     done: Callable[[], None],
 ) -> Execution:
-    """Load a file in a guest and run it on the chosen samples, one at a time. What fails there is a finding.
+    """Load a file in a worker and run it on the selected samples, one at a time. A failure there is a finding.
 
     Args:
-        bench: What is measured.
-        guest: Where; it is dead afterwards where the evidence names a ``signal``.
-        need: What is wanted.
-        source: Where the evidence will come from.
+        context: The measurement context.
+        worker: The worker; it is dead afterwards if the evidence has a ``signal``.
+        need: The need.
+        source: Provenance of the evidence.
         selection: The samples.
         done: Called after each sample.
 
     Raises:
         GoldenError: A sample cannot be read.
-        MeasurementError: There is no file, or it could not be found out.
+        MeasurementError: The file is missing, or the attempt failed for a reason that is no finding.
     """
-    prepared = prepare(bench, need.variant)
+    prepared = prepare(context, need.variant)
     try:
-        load(guest, prepared)
-        arrays = _answers(bench, guest, need.variant, selection, done)
+        load(worker, prepared)
+        arrays = _answers(context, worker, need.variant, selection, done)
     except TargetFailure as failed:
         return failure(source, selection, failed)
-    guest.drop(need.variant)
+    worker.drop(need.variant)
     return Execution(source, selection.near, selection.drawn, arrays)
 
 
 def failure(source: Provenance, selection: SampleSelection, failed: TargetFailure) -> Execution:
-    """Evidence of a file that could not be loaded or run."""
+    """Make the evidence of a file that could not be loaded or run."""
     return Execution(source, selection.near, selection.drawn, {}, failed.failure, failed.signal, failed.next_step)
 
 
 def died(error: WorkerDied) -> TargetFailure:
-    """Tell the death of a guest as a finding about the file.
+    """Turn the death of a worker into a finding about the file.
 
     Raises:
-        WorkerDied: It says nothing about the file: the guest hung, left, or was ended from outside.
+        WorkerDied: The death says nothing about the file: the worker hung, exited, or was killed from outside.
     """
     if error.transient:
         raise error
@@ -160,19 +160,26 @@ def died(error: WorkerDied) -> TargetFailure:
 
 
 def _answers(
-    bench: MeasurementContext, guest: RuntimeWorker, variant: str, selection: SampleSelection, done: Callable[[], None]
+    context: MeasurementContext,
+    worker: RuntimeWorker,
+    variant: str,
+    selection: SampleSelection,
+    done: Callable[[], None],
 ) -> dict[str, Array]:
-    """Run the samples; every output, samples on the first axis.
+    """Run the samples.
+
+    Returns:
+        All outputs by name, samples on the first axis.
 
     Raises:
-        Failed: The runtime failed to run one, an answer is not what the interface promises, or the guest died of it.
-        MeasurementError: It could not be found out.
+        TargetFailure: The runtime failed, an output differs from the interface, or the worker died of the file.
+        MeasurementError: The attempt failed for another reason.
     """
-    contract = bench.contract
+    contract = context.contract
     rows: dict[str, list[Array]] = {port.name: [] for port in contract.interface.outputs}
     for sample in selection.samples:
-        feeds = batch_of(contract, variant, bench.golden(), (sample,))
-        for name, row in _answer(bench, guest, variant, feeds).items():
+        feeds = batch_of(contract, variant, context.golden(), (sample,))
+        for name, row in _answer(context, worker, variant, feeds).items():
             rows[name].append(row)
         done()
     try:
@@ -183,28 +190,28 @@ def _answers(
 
 
 def _answer(
-    bench: MeasurementContext, guest: RuntimeWorker, variant: str, feeds: Mapping[str, Array]
+    context: MeasurementContext, worker: RuntimeWorker, variant: str, feeds: Mapping[str, Array]
 ) -> dict[str, Array]:
     try:
-        outputs = guest.run(variant, feeds).outputs
+        outputs = worker.run(variant, feeds).outputs
     except WorkerDied as error:
         raise died(error) from error
     except MeasurementError as error:
-        if error.transient or not _refused(guest, variant, error):
+        if error.transient or not _refused(worker, variant, error):
             raise
         raise TargetFailure(f"the runtime loads the file but fails to run it: {error.reason}") from error
     try:
-        return rows_of(bench.contract, variant, outputs, 1)
+        return rows_of(context.contract, variant, outputs, 1)
     except MeasurementError as error:
         raise TargetFailure(error.reason, next_step=error.next_step) from error
 
 
-def _refused(guest: RuntimeWorker, variant: str, error: MeasurementError) -> bool:
-    """Whether the runtime itself refused a run, which a guest outlives; torn frames and the like it does not."""
-    if error.reason.startswith(guest.name):
+def _refused(worker: RuntimeWorker, variant: str, error: MeasurementError) -> bool:
+    """Whether the runtime itself refused a run: the worker survives a refusal, but not a torn frame."""
+    if error.reason.startswith(worker.name):
         return False
     try:
-        guest.drop(variant)
+        worker.drop(variant)
     except MeasurementError:
         return False
     return True

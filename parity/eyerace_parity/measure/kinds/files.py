@@ -1,4 +1,4 @@
-"""How big an artefact is: on disk with its external data, and deflated as a store packs it for download."""
+"""Measures the size of an artefact: on disk with its external data, and deflated as in an app store's download."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
 
 LEVEL: Final = 6
-"""Level of deflate: zlib's default, which app stores use."""
+"""Deflate level: zlib's default."""
 
 
 _CHUNK: Final = 1 << 20
 
 
-def provenance(bench: MeasurementContext, need: Need[Files]) -> Provenance:
-    """Say where the sizes come from. Nothing is executed, so neither runtime nor machine belong to it."""
-    return bench.provenance(need.variant, target=need.target, runtime="", settings={"deflate": str(LEVEL)})
+def provenance(context: MeasurementContext, need: Need[Files]) -> Provenance:
+    """Make the provenance. Nothing is executed, so it names neither runtime nor machine."""
+    return context.provenance(need.variant, target=need.target, runtime="", settings={"deflate": str(LEVEL)})
 
 
-def measure(bench: MeasurementContext, need: Need[Files], source: Provenance) -> Files:
+def measure(context: MeasurementContext, need: Need[Files], source: Provenance) -> Files:
     """Read the files once, a piece at a time.
 
     Raises:
         ArtefactError: A file is missing or cannot be read, or external data lead outside the bundle.
     """
-    path = artefact(bench.contract, need.variant)
+    path = artefact(context.contract, need.variant)
     total = deflated = 0
     try:
-        for part in (path, *_beside(bench, need.variant, path)):
+        for part in (path, *_beside(context, need.variant, path)):
             size, packed = _measure(part)
             total += size
             deflated += packed
@@ -47,12 +47,12 @@ def measure(bench: MeasurementContext, need: Need[Files], source: Provenance) ->
     return Files(provenance=source, bytes=total, deflated=deflated)
 
 
-def _beside(bench: MeasurementContext, variant: str, path: Path) -> list[Path]:
-    if bench.contract.variants[variant].kind != "onnx":
+def _beside(context: MeasurementContext, variant: str, path: Path) -> list[Path]:
+    if context.contract.variants[variant].kind != "onnx":
         return []
     found = []
     for location in external_locations(path):
-        place = lies_inside(bench.contract.root, path, location)
+        place = lies_inside(context.contract.root, path, location)
         if place is None:
             reason = f"{variant}: its external data {location!r} lie outside the bundle"
             raise ArtefactError(reason, next_step="move them into the bundle, or export the model as one file")

@@ -1,4 +1,4 @@
-"""The flip ledger: which samples two variants decide differently, and who was right; reckoned, never measured."""
+"""Computes the flip ledger: the samples that two variants decide differently, and which variant is right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 MOST_ROWS: Final = 1000
-"""Flips that a ledger lists: beyond them a record would grow, and nobody reads on."""
+"""Flips that a ledger lists: more would only make the record larger."""
 
 
 Kind = Literal["harmed", "mended", "moved", "unlabelled"]
@@ -37,12 +37,12 @@ def compute_flips(
     Args:
         contract: Names the scores and the classes.
         golden: The samples, in the order of both outputs.
-        candidate: What the judged variant answered; scores [n, classes].
-        other: What it is compared to.
-        source: Where the ledger is said to come from.
+        candidate: Outputs of the judged variant; scores [n, classes].
+        other: Outputs of the variant that it is compared with.
+        source: Provenance of the ledger.
 
     Returns:
-        The ledger; where decisions cannot be compared, with the reason and nothing else.
+        The ledger; only with a reason if decisions cannot be compared.
     """
     name = contract.scores_output
     ours, theirs = candidate.arrays.get(name), other.arrays.get(name)

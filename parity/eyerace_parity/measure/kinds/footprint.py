@@ -1,8 +1,8 @@
-"""A process of its own that loads an artefact and runs one golden sample: does it live, how fast, in how much memory.
+"""Loads an artefact and runs one golden sample in a fresh process: preflight, cold start and memory.
 
-Native code that a model file drives can take its process down. So before anything of an ONNX variant is evaluated in
-this process, it must have survived in one that may die: the :class:`~eyerace_parity.evidence.costs.Preflight`. The same
-trial, made several times with its times and memory read, is the :class:`~eyerace_parity.evidence.costs.Footprint`.
+A model file can crash the native code that runs it. So an ONNX variant must first pass the
+:class:`~eyerace_parity.evidence.costs.Preflight` in a separate process. The same trial, repeated in several processes
+with times and memory, is the :class:`~eyerace_parity.evidence.costs.Footprint`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
 
 PROCESSES: Final = 3
-"""Fresh processes of a footprint."""
+"""Fresh processes of a footprint: cold starts do not repeat within one process."""
 
 
 _SESSION: Final = "model"
@@ -35,14 +35,14 @@ _SESSION: Final = "model"
 
 @dataclass(frozen=True, slots=True)
 class ProcessRun:
-    """What became of one process.
+    """Result of one process.
 
     Attributes:
-        loaded: The session, if one was made.
-        ran: Its first run, if there was one.
-        failure: Why there was none, as one sentence.
-        signal: Signal that ended the process, where one did.
-        next_step: What to do about the failure.
+        loaded: The session; ``None`` if it could not be created.
+        ran: Its first run; ``None`` if it failed.
+        failure: Why there is none, as one sentence.
+        signal: Signal that ended the process; ``None`` if none did.
+        next_step: What the user should do about the failure.
     """
 
     loaded: Loaded | None = None
@@ -52,46 +52,46 @@ class ProcessRun:
     next_step: str = ""
 
 
-def preflight_provenance(bench: MeasurementContext, need: Need[Preflight]) -> Provenance:
-    """Say where a preflight comes from."""
-    settings = bench.session_settings(need.variant) | bench.decoding_settings()
-    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+def preflight_provenance(context: MeasurementContext, need: Need[Preflight]) -> Provenance:
+    """Make the provenance of a preflight."""
+    settings = context.session_settings(need.variant) | context.decoding_settings()
+    return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def footprint_provenance(bench: MeasurementContext, need: Need[Footprint]) -> Provenance:
-    """Say where a footprint comes from."""
-    settings = bench.session_settings(need.variant) | {"processes": str(PROCESSES)}
-    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+def footprint_provenance(context: MeasurementContext, need: Need[Footprint]) -> Provenance:
+    """Make the provenance of a footprint."""
+    settings = context.session_settings(need.variant) | {"processes": str(PROCESSES)}
+    return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure_preflight(bench: MeasurementContext, need: Need[Preflight], source: Provenance) -> Preflight:
-    """Try the artefact once.
+def measure_preflight(context: MeasurementContext, need: Need[Preflight], source: Provenance) -> Preflight:
+    """Load and run the artefact once in a fresh process.
 
     Raises:
-        ArtefactError: There is no file.
+        ArtefactError: The file is missing.
         GoldenError: The first sample cannot be read.
         MeasurementError: No process can be started.
     """
-    model, feeds = _prepare(bench, need.variant)
-    trial = _try(bench, need.variant, model, feeds)
+    model, feeds = _prepare(context, need.variant)
+    trial = _try(context, need.variant, model, feeds)
     inputs, outputs = (trial.loaded.inputs, trial.loaded.outputs) if trial.loaded else ((), ())
     return Preflight(provenance=source, failure=trial.failure, signal=trial.signal, inputs=inputs, outputs=outputs)
 
 
-def measure_footprint(bench: MeasurementContext, need: Need[Footprint], source: Provenance) -> Footprint:
-    """Try the artefact in several processes, one after the other, and read times and memory.
+def measure_footprint(context: MeasurementContext, need: Need[Footprint], source: Provenance) -> Footprint:
+    """Load and run the artefact in several fresh processes, one after the other, and read times and memory.
 
     Raises:
-        ArtefactError: There is no file.
+        ArtefactError: The file is missing.
         GoldenError: The first sample cannot be read.
-        MeasurementError: No process can be started, or the system does not tell how much memory one takes.
+        MeasurementError: No process can be started, or the system does not report memory.
     """
-    model, feeds = _prepare(bench, need.variant)
+    model, feeds = _prepare(context, need.variant)
     create, first, peak = [], [], []
     trial = ProcessRun()
-    with bench.progress.task(f"{need.variant}: cold starts", PROCESSES) as task:
+    with context.progress.task(f"{need.variant}: cold starts", PROCESSES) as task:
         for _ in range(PROCESSES):
-            trial = _try(bench, need.variant, model, feeds)
+            trial = _try(context, need.variant, model, feeds)
             task.advance()
             if trial.loaded is None or trial.ran is None:
                 break
@@ -111,80 +111,80 @@ def measure_footprint(bench: MeasurementContext, need: Need[Footprint], source: 
     )
 
 
-def require_preflight(bench: MeasurementContext, preflight: Preflight) -> None:
-    """Refuse to evaluate in this process what did not survive in another.
+def require_preflight(context: MeasurementContext, preflight: Preflight) -> None:
+    """Require that a variant has passed its preflight.
 
     Raises:
-        WorkerDied: It killed its process.
-        ArtefactError: The runtime refused it.
+        WorkerDied: The variant killed its process.
+        ArtefactError: The runtime refused the file.
     """
     if not preflight.failure:
         return
     variant = preflight.provenance.variant
     if preflight.signal is not None:
         raise death(f"{variant}: {preflight.failure}", preflight.signal, FILE)
-    model_of(bench.contract, variant)  # says it better where the file, not the runtime, is the reason
-    raise refusal(bench.contract, variant, preflight.failure)
+    model_of(context.contract, variant)  # raises a better message if the file itself is the reason
+    raise refusal(context.contract, variant, preflight.failure)
 
 
-def model_to_load(bench: MeasurementContext, variant: str) -> bytes | Path:
-    """Read what a process of its own is to load.
+def model_to_load(context: MeasurementContext, variant: str) -> bytes | Path:
+    """Read the model that a worker process is to load.
 
     Raises:
-        MeasurementError: It is a torch variant.
-        ArtefactError: There is no file, or it cannot be read.
+        MeasurementError: The variant runs in torch.
+        ArtefactError: The file is missing or cannot be read.
     """
-    if bench.is_torch(variant):
+    if context.is_torch(variant):
         raise MeasurementError(
             f"{variant} runs in torch; loading, cold start and memory are measured of ONNX Runtime variants only",
             next_step="state these limits for the ONNX variants",
         )
-    return model_of(bench.contract, variant)
+    return model_of(context.contract, variant)
 
 
-def first_feeds(bench: MeasurementContext, variant: str, most: int) -> list[dict[str, Array]]:
+def first_feeds(context: MeasurementContext, variant: str, most: int) -> list[dict[str, Array]]:
     """Prepare the first golden samples, each as the inputs of one inference.
 
     Raises:
-        GoldenError: There is none, or one cannot be read.
+        GoldenError: The golden set is empty, or a sample cannot be read.
     """
-    golden = bench.golden()
+    golden = context.golden()
     if not len(golden):
         raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
-    return [batch_of(bench.contract, variant, golden, (place,)) for place in range(min(most, len(golden)))]
+    return [batch_of(context.contract, variant, golden, (place,)) for place in range(min(most, len(golden)))]
 
 
-def _prepare(bench: MeasurementContext, variant: str) -> tuple[bytes | Path | ArtefactError, dict[str, Array]]:
+def _prepare(context: MeasurementContext, variant: str) -> tuple[bytes | Path | ArtefactError, dict[str, Array]]:
     """Read the model and the first golden sample. A file that is there but cannot be read is evidence, not an error."""
-    feeds = first_feeds(bench, variant, 1)
+    feeds = first_feeds(context, variant, 1)
     try:
-        model: bytes | Path | ArtefactError = model_to_load(bench, variant)
+        model: bytes | Path | ArtefactError = model_to_load(context, variant)
     except ArtefactError as error:
         if error.transient:
             raise
-        artefact(bench.contract, variant)  # one that is not there is an error of its own
+        artefact(context.contract, variant)  # raises if the file is missing: that is an error and no evidence
         model = error
     return model, feeds[0]
 
 
 def _try(
-    bench: MeasurementContext, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]
+    context: MeasurementContext, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]
 ) -> ProcessRun:
     if isinstance(model, ArtefactError):
         return ProcessRun(failure=model.reason, next_step=model.next_step)
-    guest = RuntimeWorker(local_command(), name=f"the process that tried {variant}")
-    guest.start()
+    worker = RuntimeWorker(local_command(), name=f"the process that tried {variant}")
+    worker.start()
     loaded = None
     try:
-        loaded = guest.load(_SESSION, model, bench.contract.session_of(variant))
-        ran = guest.run(_SESSION, feeds)
+        loaded = worker.load(_SESSION, model, context.contract.session_of(variant))
+        ran = worker.run(_SESSION, feeds)
     except MeasurementError as error:
         if error.transient:
-            raise  # it says nothing about the file, and must not be kept as if it did
+            raise  # it says nothing about the file and must not be cached as evidence
         signal = error.signal if isinstance(error, WorkerDied) else None
         return ProcessRun(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
     finally:
-        guest.close()
+        worker.close()
     return ProcessRun(loaded, ran)
 
 

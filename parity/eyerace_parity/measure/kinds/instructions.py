@@ -1,7 +1,8 @@
-"""How many instructions a variant takes on an emulated processor: to load, for the first run, for a later one.
+"""Counts the instructions of a variant on an emulated processor: to load, for the first run, and for a later run.
 
-They do not depend on how busy a machine is, so a few repeats are enough; what they cost in time on a phone they do not
-say. A guest that serves other needs counts, too: while it does not count it is as fast as one that cannot.
+Counts do not depend on the load of the machine: steady runs repeat within 0.1 %, so a few repeats are enough. They do
+not predict time on a phone, because caches, clock and heat are invisible. A worker that serves other needs can count as
+well: while the plugin does not count, it slows nothing down.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
 
 REPEATS: Final = 2
-"""Sessions that are made; of each its making, its first run and its later ones are counted."""
+"""Sessions that are created; the creation, the first run and the later runs of each are counted."""
 
 STEADY: Final = 1
 """Later runs of each session."""
@@ -40,11 +41,11 @@ IDENTITY: Final = (
     b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
     b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
 )
-"""An ONNX file whose output ``y`` is its input ``x``, one float. What a runtime sets up once a process it sets up for
-this one, so that no file bears it by being the first: 9 M instructions of loading, were it not so."""
+"""An ONNX file whose output ``y`` is its input ``x``, one float. It is loaded first, so that the runtime's setup for a
+process is not counted for the file under test: it takes 9 M instructions."""
 
 _WARMING: Final = 9
-"""Its runs: Python rewrites what it has run some eight times, and takes fewer instructions for it from then on."""
+"""Runs of that file: Python 3.11 specialises bytecode after about eight runs, which then takes fewer instructions."""
 
 _SESSION: Final = "counted"
 
@@ -54,7 +55,7 @@ class RunCounts:
     """What was counted, session after session.
 
     Attributes:
-        load: Making the session.
+        load: Creating the session.
         first: Its first run.
         steady: Its later runs.
     """
@@ -65,57 +66,57 @@ class RunCounts:
 
 
 def provenance(
-    bench: MeasurementContext, need: Need[InstructionCounts], _selection: SampleSelection, identity: Mapping[str, str]
+    context: MeasurementContext, need: Need[InstructionCounts], _selection: SampleSelection, identity: Mapping[str, str]
 ) -> Provenance:
-    """Say where a count comes from, without counting.
+    """Make the provenance of a count, without counting.
 
     The input is named by its own digest, not by that of the golden set: a sample that joins the set changes no count.
 
     Args:
-        bench: What is measured.
-        need: What is wanted.
+        context: The measurement context.
+        need: The need.
         identity: All of the target that could change a number.
 
     Raises:
         MeasurementError: Something that belongs to it cannot be read.
     """
-    settings = bench.session_settings(need.variant, threads=THREADS) | {
+    settings = context.session_settings(need.variant, threads=THREADS) | {
         "repeats": f"{REPEATS} sessions, {STEADY} later runs each",
-        "input": _first_sample(bench, need.variant),
+        "input": _first_sample(context, need.variant),
     }
-    found = bench.provenance(need.variant, target=need.target, settings=settings | dict(identity))
+    found = context.provenance(need.variant, target=need.target, settings=settings | dict(identity))
     return found.model_copy(update={"machine": ""})  # an emulated processor is the same on every machine
 
 
 def measure(
-    bench: MeasurementContext,
-    guest: RuntimeWorker,
+    context: MeasurementContext,
+    worker: RuntimeWorker,
     need: Need[InstructionCounts],
     source: Provenance,
     _selection: SampleSelection = NO_SAMPLES,
     _done: Callable[[], None] = lambda: None,
 ) -> InstructionCounts:
-    """Count in an open guest. A file that is refused, or of which the guest dies, is a finding.
+    """Count in an open worker. A file that is refused, or of which the worker dies, is a finding.
 
     Args:
-        bench: What is measured.
-        guest: A guest on the target, started with the plugin that counts. It is dead afterwards where the evidence
+        context: The measurement context.
+        worker: A worker on the target, started with the plugin that counts. It is dead afterwards where the evidence
             names a ``signal``.
-        need: What is wanted.
-        source: Where the evidence will come from.
+        need: The need.
+        source: Provenance of the evidence.
 
     Raises:
         GoldenError: The first sample cannot be read.
-        MeasurementError: It could not be found out.
+        MeasurementError: The attempt failed for a reason that is no finding.
     """
-    if not guest.counts:
-        return unavailable(source, f"{guest.name} runs in no emulator that counts instructions")
-    feeds = _feeds(bench, need.variant)
-    prepared = prepare(bench, need.variant)
+    if not worker.counts:
+        return unavailable(source, f"{worker.name} runs in no emulator that counts instructions")
+    feeds = _feeds(context, need.variant)
+    prepared = prepare(context, need.variant)
     if isinstance(prepared.model, ArtefactError):
         return _failed(source, NO_SAMPLES, TargetFailure(prepared.model.reason, next_step=prepared.model.next_step))
     try:
-        counts = count(guest, prepared.model, prepared.session, feeds)
+        counts = count(worker, prepared.model, prepared.session, feeds)
     except ArtefactError as error:
         if error.transient:
             raise
@@ -129,11 +130,11 @@ def measure(
     return InstructionCounts(provenance=source, load=counts.load, first=counts.first, steady=counts.steady)
 
 
-def count(guest: RuntimeWorker, model: bytes | Path, settings: Session, feeds: Mapping[str, Array]) -> RunCounts:
-    """Count the instructions of a model in an open guest.
+def count(worker: RuntimeWorker, model: bytes | Path, settings: Session, feeds: Mapping[str, Array]) -> RunCounts:
+    """Count the instructions of a model in an open worker.
 
     Args:
-        guest: A guest whose :attr:`~eyerace_parity.isolation.runtime_worker.RuntimeWorker.counts` is true.
+        worker: A worker whose :attr:`~eyerace_parity.isolation.runtime_worker.RuntimeWorker.counts` is true.
         model: The file's bytes, or its path where it keeps weights beside itself.
         settings: Settings of its sessions; one thread, for a second one cannot be counted.
         feeds: One input by name.
@@ -141,23 +142,23 @@ def count(guest: RuntimeWorker, model: bytes | Path, settings: Session, feeds: M
     Raises:
         ArtefactError: The runtime refused the model.
         MeasurementError: The runtime refused the inputs, or other threads ran.
-        WorkerDied: The guest died of it.
+        WorkerDied: The worker died of it.
     """
-    guest.load(_SESSION, IDENTITY, settings)
-    guest.count(_SESSION, {"x": np.ones(1, np.float32)}, _WARMING)
-    guest.drop(_SESSION)
+    worker.load(_SESSION, IDENTITY, settings)
+    worker.count(_SESSION, {"x": np.ones(1, np.float32)}, _WARMING)
+    worker.drop(_SESSION)
     load: list[int] = []
     first: list[int] = []
     steady: list[int] = []
     for _ in range(REPEATS):
-        load.append(guest.load(_SESSION, model, settings, count=True).instructions or 0)
+        load.append(worker.load(_SESSION, model, settings, count=True).instructions or 0)
         # In one go: to begin and to end counting costs more than a small model's run.
-        runs = guest.count(_SESSION, feeds, 1 + STEADY)
+        runs = worker.count(_SESSION, feeds, 1 + STEADY)
         first += runs[:1]
         steady += runs[1:]
-        guest.drop(_SESSION)
+        worker.drop(_SESSION)
     if not all((*load, *first, *steady)) or (len(first), len(steady)) != (REPEATS, REPEATS * STEADY):
-        raise MeasurementError(f"{guest.name} did not count every run", next_step="run again")
+        raise MeasurementError(f"{worker.name} did not count every run", next_step="run again")
     return RunCounts(tuple(load), tuple(first), tuple(steady))
 
 
@@ -172,20 +173,20 @@ def _failed(source: Provenance, _selection: SampleSelection, failed: TargetFailu
     )
 
 
-def _feeds(bench: MeasurementContext, variant: str) -> dict[str, Array]:
-    golden = bench.golden()
+def _feeds(context: MeasurementContext, variant: str) -> dict[str, Array]:
+    golden = context.golden()
     if not len(golden):
         raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
-    return batch_of(bench.contract, variant, golden, (0,))
+    return batch_of(context.contract, variant, golden, (0,))
 
 
-def _first_sample(bench: MeasurementContext, variant: str) -> str:
+def _first_sample(context: MeasurementContext, variant: str) -> str:
     """Digest of the first sample and of what prepares it; nothing is decoded for it."""
-    if not len(bench.golden()):
+    if not len(context.golden()):
         raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
-    profile = bench.contract.preprocess_of(variant)
+    profile = context.contract.preprocess_of(variant)
     prepared = "" if profile is None else profile_digest(profile)
-    return json_digest({"sample": bench.golden().identity(0), "profile": prepared, "by": bench.decoding_settings()})
+    return json_digest({"sample": context.golden().identity(0), "profile": prepared, "by": context.decoding_settings()})
 
 
 INSTRUCTIONS: Final = TargetMeasurer(

@@ -1,4 +1,4 @@
-"""The flips that a bundle says are known: one TOML file with an entry a flip, committed and looked at."""
+"""Reads the accepted flips of a bundle: a committed and reviewed TOML file with one entry for each flip."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 
 _MAX_BYTES: Final = 1 << 24
-"""Most that the file may hold: nobody has looked at so many flips."""
+"""Largest file in bytes (16 MiB): nobody can have reviewed more flips."""
 
 
-def provenance(bench: MeasurementContext, need: Need[KnownFlips]) -> Provenance:
+def provenance(context: MeasurementContext, need: Need[KnownFlips]) -> Provenance:
     """Say which file, in which state, on which day."""
-    body = _body(bench.contract)
-    settings = {"file": bench.contract.flips.accepted.as_posix(), "today": today()}
+    body = _body(context.contract)
+    settings = {"file": context.contract.flips.accepted.as_posix(), "today": today()}
     return Provenance(variant="", target=need.target, artefact=bytes_digest(body) if body else "", settings=settings)
 
 
-def measure(bench: MeasurementContext, _need: Need[KnownFlips], source: Provenance) -> KnownFlips:
-    """Read the file; a file that says what cannot be is told, and accepts nothing."""
+def measure(context: MeasurementContext, _need: Need[KnownFlips], source: Provenance) -> KnownFlips:
+    """Read the file; an invalid file gives evidence with a failure and accepts nothing."""
     try:
-        body = _body(bench.contract)
+        body = _body(context.contract)
         if (bytes_digest(body) if body else "") != source.artefact:
             raise InputChanged(
-                f"{display_path(bench.contract.path(bench.contract.flips.accepted))} changed while it was read"
+                f"{display_path(context.contract.path(context.contract.flips.accepted))} changed while it was read"
             )
-        entries = read(bench.contract, body)
+        entries = read(context.contract, body)
     except ValueError as error:
         return KnownFlips(provenance=source, failure=str(error), today=today())
     return KnownFlips(provenance=source, today=today(), entries=entries.flip)
@@ -60,7 +60,7 @@ def read(contract: Contract, body: bytes | None = None) -> FlipFile:
     place = display_path(contract.path(contract.flips.accepted))
     body = _body(contract) if body is None else body
     if len(body) > _MAX_BYTES:
-        # Its first part may well be valid TOML, and would accept what it names.
+        # A truncated file may be valid TOML and would accept the flips of its first part.
         message = f"{place} is larger than {_MAX_BYTES >> 20} MiB"
         raise ValueError(message)
     try:

@@ -1,4 +1,4 @@
-"""What an artefact says it was made from, beside what it would be made from now."""
+"""Compares the lineage stamped into an artefact with the lineage that a build would have now."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
 
 
-def provenance(bench: MeasurementContext, need: Need[Lineage]) -> Provenance:
-    """Say where the lineage comes from."""
-    return bench.provenance(need.variant, target=need.target, runtime="")
+def provenance(context: MeasurementContext, need: Need[Lineage]) -> Provenance:
+    """Make the provenance of the lineage."""
+    return context.provenance(need.variant, target=need.target, runtime="")
 
 
-def measure(bench: MeasurementContext, need: Need[Lineage], source: Provenance) -> Lineage:
+def measure(context: MeasurementContext, need: Need[Lineage], source: Provenance) -> Lineage:
     """Read the lineage; see :func:`read_lineage`."""
-    return read_lineage(bench.contract, need.variant).model_copy(update={"provenance": source})
+    return read_lineage(context.contract, need.variant).model_copy(update={"provenance": source})
 
 
 def read_lineage(contract: Contract, variant: str) -> Lineage:

@@ -1,8 +1,8 @@
-"""What a variant answers to the golden set: every sample through preprocessing and inference, several side by side.
+"""Measures a variant's outputs for the golden set: preprocessing and inference of every sample.
 
-Each of ``jobs`` threads decodes, preprocesses and infers one batch after another with a session of one intra-op thread
-that all of them share: decoding and inference both leave Python's lock, so threads scale, and one thread an inference
-keeps the numbers independent of how many there are. No more than ``jobs`` batches are in memory at once.
+``jobs`` threads share one session with one intra-op thread; each decodes, preprocesses and infers batches. Decoding and
+inference release the GIL, so threads scale. With one thread for each inference the outputs do not depend on the number
+of cores. At most ``jobs`` batches are in memory at once.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.1
 
 
-def provenance(bench: MeasurementContext, need: Need[Outputs]) -> Provenance:
-    """Say where the outputs come from."""
-    settings = bench.session_settings(need.variant, threads=1) | {"batch": str(rows_at_once(bench.contract))}
-    return bench.provenance(
-        need.variant, target=need.target, golden=True, settings=settings | bench.decoding_settings()
+def provenance(context: MeasurementContext, need: Need[Outputs]) -> Provenance:
+    """Make the provenance of the outputs."""
+    settings = context.session_settings(need.variant, threads=1) | {"batch": str(rows_at_once(context.contract))}
+    return context.provenance(
+        need.variant, target=need.target, golden=True, settings=settings | context.decoding_settings()
     )
 
 
-def measure(bench: MeasurementContext, need: Need[Outputs], source: Provenance) -> Outputs:
+def measure(context: MeasurementContext, need: Need[Outputs], source: Provenance) -> Outputs:
     """Run a variant on the whole golden set.
 
     Raises:
@@ -47,12 +47,12 @@ def measure(bench: MeasurementContext, need: Need[Outputs], source: Provenance) 
         ArtefactError: The variant cannot be loaded.
         MeasurementError: An inference failed, or its answer is not what the interface promises.
     """
-    total = len(bench.golden())
+    total = len(context.golden())
     if not total:
         raise MeasurementError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
-    with open_runner(bench.contract, need.variant, threads=1) as runner:
-        gathering = _Gathering(bench, need.variant, runner, total)
-        with bench.progress.task(f"{need.variant}: golden set", total) as task:
+    with open_runner(context.contract, need.variant, threads=1) as runner:
+        gathering = _Gathering(context, need.variant, runner, total)
+        with context.progress.task(f"{need.variant}: golden set", total) as task:
             gathering.run(task.advance)
     return Outputs(source, gathering.arrays(), total)
 
@@ -60,13 +60,13 @@ def measure(bench: MeasurementContext, need: Need[Outputs], source: Provenance) 
 class _Gathering:
     """The batches of one evaluation, handed out to threads, and their answers, put where they belong."""
 
-    def __init__(self, bench: MeasurementContext, variant: str, runner: Runner, total: int) -> None:
-        self._bench = bench
+    def __init__(self, context: MeasurementContext, variant: str, runner: Runner, total: int) -> None:
+        self._bench = context
         self._variant = variant
         self._runner = runner
         self._total = total
-        self._golden = bench.golden()
-        self._size = rows_at_once(bench.contract)
+        self._golden = context.golden()
+        self._size = rows_at_once(context.contract)
         self._next = count(0, self._size)  # taking the next one is a single step of the interpreter
         self._stop = Event()
         self._lock = Lock()
@@ -85,7 +85,7 @@ class _Gathering:
             pending = {pool.submit(self._work) for _ in range(jobs)}
             try:
                 while pending:
-                    # A wait without end could not be interrupted on every system.
+                    # A wait without a timeout cannot be interrupted by Ctrl-C on Windows.
                     finished, pending = wait(pending, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
                     advance(self._done - told)
                     told = self._done

@@ -1,8 +1,8 @@
-"""Times of a variant in this Python's ONNX Runtime and in another Python's, taken in turns in one run.
+"""Times a variant in this Python's ONNX Runtime and in another Python's, interleaved in one run.
 
-Two versions of a runtime cannot stand in one process, so each has a worker of its own, and the turns are a few runs of
-the one, then as many of the other. Both meet the same machine in the same minute: their ratio says what the version
-costs, and nothing of either is ever kept for a later run.
+One process cannot load two versions of a runtime, so each version has its own worker; a few runs of one alternate with
+as many of the other. System noise affects both alike, so their ratio is the cost of the version. Times are never
+cached.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.context import MeasurementContext
 
 RUNS: Final = 100
-"""Steady runs of each: enough to prove a median that lies a little off its limit."""
+"""Steady runs of each version: enough to prove a median that is slightly off its limit."""
 
 
 _TURN: Final = 5
@@ -41,7 +41,7 @@ def python_of(place: Path) -> Path:
     Raises:
         MeasurementError: There is none.
     """
-    # Never resolved: the link's own place is what makes a Python that of its environment.
+    # Not resolved: Python finds its virtual environment by the location of the link itself.
     for found in (place, *(place / inside for inside in _PYTHONS)):
         if found.is_file():
             return found
@@ -51,41 +51,43 @@ def python_of(place: Path) -> Path:
     )
 
 
-def provenance(bench: MeasurementContext, need: Need[PeerTiming]) -> Provenance:
-    """Say where the times come from."""
-    settings = bench.session_settings(need.variant) | {"runs": str(RUNS), "batch": "1"}
-    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+def provenance(context: MeasurementContext, need: Need[PeerTiming]) -> Provenance:
+    """Make the provenance of the times."""
+    settings = context.session_settings(need.variant) | {"runs": str(RUNS), "batch": "1"}
+    return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: MeasurementContext, need: Need[PeerTiming], source: Provenance) -> PeerTiming:
+def measure(context: MeasurementContext, need: Need[PeerTiming], source: Provenance) -> PeerTiming:
     """Time a variant here and there.
 
     Raises:
         GoldenError: A sample cannot be read.
         MeasurementError: No peer was named, or one of both cannot load or run the variant.
     """
-    if bench.peer is None:
+    if context.peer is None:
         raise MeasurementError(
             "no other onnxruntime was named to take times in turns with",
             next_step="name the Python that has the newest one with --eyerace-parity-peer PYTHON",
         )
-    python, golden = python_of(bench.peer), bench.golden()
+    python, golden = python_of(context.peer), context.golden()
     if not len(golden):
         raise MeasurementError("the golden set is empty", next_step="add samples to it: there is nothing to time on")
-    feeds = batch_of(bench.contract, need.variant, golden, (0,))
+    feeds = batch_of(context.contract, need.variant, golden, (0,))
     load = machine.load_average()
     own = RuntimeWorker(local_command(), name=f"the process that timed {need.variant}")
     other = RuntimeWorker(local_command(python), name=f"the peer that timed {need.variant}")
     try:
-        (here, memory), (there, peer_memory) = (_prepare(bench, need.variant, guest, feeds) for guest in (own, other))
-        times = _in_turns(bench, need.variant, (own, other), feeds)
+        (here, memory), (there, peer_memory) = (
+            _prepare(context, need.variant, worker, feeds) for worker in (own, other)
+        )
+        times = _in_turns(context, need.variant, (own, other), feeds)
     finally:
         own.close()
         other.close()
     series = [Series(wall_ms=_ms(times[place, 0]), cpu_ms=_ms(times[place, 1])) for place in range(2)]
     return PeerTiming(
         provenance=source,
-        threads=bench.contract.session_of(need.variant).intra_op_threads,
+        threads=context.contract.session_of(need.variant).intra_op_threads,
         runtime=here.onnxruntime,
         runs=series[0],
         peer_runtime=there.onnxruntime,
@@ -98,13 +100,13 @@ def measure(bench: MeasurementContext, need: Need[PeerTiming], source: Provenanc
 
 
 def _prepare(
-    bench: MeasurementContext, variant: str, guest: RuntimeWorker, feeds: dict[str, Array]
+    context: MeasurementContext, variant: str, worker: RuntimeWorker, feeds: dict[str, Array]
 ) -> tuple[Hello, int | None]:
-    """Start a guest and warm its session up with one run, which no series counts; tell how its memory grew by both."""
-    hello = guest.start()
+    """Start a worker and warm its session up with one run, which is in no series; return how much its memory grew."""
+    hello = worker.start()
     try:
-        loaded = guest.load(_SESSION, model_of(bench.contract, variant), bench.contract.session_of(variant))
-        ran = guest.run(_SESSION, feeds)
+        loaded = worker.load(_SESSION, model_of(context.contract, variant), context.contract.session_of(variant))
+        ran = worker.run(_SESSION, feeds)
     except MeasurementError as error:
         error.reason = f"{variant} in onnxruntime {hello.onnxruntime}: {error.reason}"
         raise
@@ -112,13 +114,13 @@ def _prepare(
 
 
 def _in_turns(
-    bench: MeasurementContext, variant: str, guests: tuple[RuntimeWorker, RuntimeWorker], feeds: dict[str, Array]
+    context: MeasurementContext, variant: str, workers: tuple[RuntimeWorker, RuntimeWorker], feeds: dict[str, Array]
 ) -> Array:
-    """Take all runs; int64 [guests, wall and CPU, runs] in ns."""
+    """Take all runs; int64 [workers, wall and CPU, runs] in ns."""
     turns = []
-    with bench.progress.task(f"{variant}: times beside the newest runtime", RUNS) as task:
+    with context.progress.task(f"{variant}: times beside the newest runtime", RUNS) as task:
         for _ in range(RUNS // _TURN):
-            taken = [guest.time({_SESSION: feeds}, _TURN) for guest in guests]
+            taken = [worker.time({_SESSION: feeds}, _TURN) for worker in workers]
             turns.append(np.stack([np.stack([times.wall_ns[0], times.cpu_ns[0]]) for times in taken]))
             task.advance(_TURN)
     return np.concatenate(turns, axis=-1)

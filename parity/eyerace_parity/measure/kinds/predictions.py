@@ -1,4 +1,4 @@
-"""Which versions of ONNX Runtime load a file: computed from its graph, never measured."""
+"""Predicts from a file's graph which versions of ONNX Runtime load it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def compute_prediction(contract: Contract, variant: str, graph: Graph, source: P
         contract: Names the execution providers, and the oldest runtime that it demands.
         variant: The variant.
         graph: What its file says of itself.
-        source: Where the facts are said to come from.
+        source: Provenance of the evidence.
 
     Raises:
         MeasurementError: The file could not be read.

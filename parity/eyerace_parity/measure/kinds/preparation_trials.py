@@ -1,7 +1,6 @@
-"""A few golden samples, prepared in all the ways that they are usually prepared by mistake.
+"""Runs a few golden samples, prepared with each of the usual preprocessing mistakes.
 
-If a variant answers rightly once its samples are prepared in another way, then that is how they should have been: the
-mistake is named by unmaking it.
+If a variant gives the right answers with another preparation, the stated preprocessing is likely wrong in that way.
 """
 
 from __future__ import annotations
@@ -39,41 +38,41 @@ SEED: Final = 32
 _PICTURE: Final = 3
 
 
-def provenance(bench: MeasurementContext, need: Need[PreparationTrials]) -> Provenance:
-    """Say where the answers come from."""
-    settings = bench.session_settings(need.variant, threads=1) | bench.decoding_settings()
+def provenance(context: MeasurementContext, need: Need[PreparationTrials]) -> Provenance:
+    """Make the provenance of the answers."""
+    settings = context.session_settings(need.variant, threads=1) | context.decoding_settings()
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
     if need.versus:
-        settings |= {"versus": need.versus, "versus_artefact": bench.artefact(need.versus)}
-        if bench.stands_in(need.versus):
-            settings |= {"versus_recorded": bench.recorded_outputs(need.versus)}
-    # What the contract prepares otherwise elsewhere is tried too.
-    settings |= {f"profile.{name}": profile_digest(profile) for name, profile in bench.contract.preprocess.items()}
-    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+        settings |= {"versus": need.versus, "versus_artefact": context.artefact(need.versus)}
+        if context.stands_in(need.versus):
+            settings |= {"versus_recorded": context.recorded_outputs(need.versus)}
+    # The contract's other preprocessing profiles are tried as well.
+    settings |= {f"profile.{name}": profile_digest(profile) for name, profile in context.contract.preprocess.items()}
+    return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: MeasurementContext, need: Need[PreparationTrials], source: Provenance) -> PreparationTrials:
+def measure(context: MeasurementContext, need: Need[PreparationTrials], source: Provenance) -> PreparationTrials:
     """Run the samples in every way.
 
     Raises:
         GoldenError: A sample cannot be read.
         MeasurementError: There is nothing to prepare, or a variant cannot be loaded or run.
     """
-    stated = bench.contract.preprocess_of(need.variant)
-    if stated is None or not isinstance(bench.contract.golden, ImageSet):
+    stated = context.contract.preprocess_of(need.variant)
+    if stated is None or not isinstance(context.contract.golden, ImageSet):
         raise MeasurementError("the golden set holds tensors, which nobody prepares")
-    samples = _chosen(bench)
+    samples = _chosen(context)
     recorded_digest = source.settings.get("versus_recorded", "")
-    reference = _answers(bench, need.versus, samples, recorded_digest) if need.versus else None
+    reference = _answers(context, need.versus, samples, recorded_digest) if need.versus else None
     size = None if reference is None else _size(reference)
     trials = []
-    ways = [("", stated, None), *variations(stated, bench.contract.preprocess)]
+    ways = [("", stated, None), *variations(stated, context.contract.preprocess)]
     with (
-        open_runner(bench.contract, need.variant, threads=1) as runner,
-        bench.progress.task(f"{need.variant}: usual mistakes of preprocessing", len(ways)) as task,
+        open_runner(context.contract, need.variant, threads=1) as runner,
+        context.progress.task(f"{need.variant}: usual mistakes of preprocessing", len(ways)) as task,
     ):
         for told, profile, change in ways:
-            found = _run(bench, need.variant, runner, profile=profile, samples=samples, change=change)
+            found = _run(context, need.variant, runner, profile=profile, samples=samples, change=change)
             if found is None and not told:
                 raise MeasurementError(f"{need.variant} does not answer to samples as the contract prepares them")
             if found is not None:
@@ -94,9 +93,9 @@ def _size(array: Array) -> float:
     return float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
 
 
-def _chosen(bench: MeasurementContext) -> tuple[int, ...]:
+def _chosen(context: MeasurementContext) -> tuple[int, ...]:
     """Draw samples, classes in turn."""
-    golden = bench.golden().facts()
+    golden = context.golden().facts()
     random = np.random.default_rng(SEED)
     order = random.permutation(len(golden.ids))
     if golden.labels is None:
@@ -110,22 +109,22 @@ def _chosen(bench: MeasurementContext) -> tuple[int, ...]:
     return tuple(sorted(index for _, index in sorted(turns)[:SAMPLES]))
 
 
-def _answers(bench: MeasurementContext, variant: str, samples: tuple[int, ...], recorded_digest: str) -> Array:
+def _answers(context: MeasurementContext, variant: str, samples: tuple[int, ...], recorded_digest: str) -> Array:
     """What the reference answers to the samples, or what the file of this digest recorded of it."""
-    if bench.stands_in(variant):
-        source = outputs.provenance(bench, Need(Outputs, variant))
-        kept = recorded.read(bench.contract, variant, source, digest=recorded_digest)
-        return kept.arrays[bench.contract.scores_output][list(samples)]
-    profile = bench.contract.preprocess_of(variant)
-    with open_runner(bench.contract, variant, threads=1) as runner:
-        found = _run(bench, variant, runner, profile=profile, samples=samples)
+    if context.stands_in(variant):
+        source = outputs.provenance(context, Need(Outputs, variant))
+        kept = recorded.read(context.contract, variant, source, digest=recorded_digest)
+        return kept.arrays[context.contract.scores_output][list(samples)]
+    profile = context.contract.preprocess_of(variant)
+    with open_runner(context.contract, variant, threads=1) as runner:
+        found = _run(context, variant, runner, profile=profile, samples=samples)
     if found is None:
         raise MeasurementError(f"{variant} does not answer to the samples")
     return found
 
 
 def _run(
-    bench: MeasurementContext,
+    context: MeasurementContext,
     variant: str,
     runner: Runner,
     *,
@@ -134,7 +133,7 @@ def _run(
     change: Callable[[Array], Array] | None = None,
 ) -> Array | None:
     """Scores of the samples, one at a time; ``None`` where they cannot be prepared or run so."""
-    contract, golden, rows = bench.contract, bench.golden(), []
+    contract, golden, rows = context.contract, context.golden(), []
     batched = {port.name for port in contract.interface.inputs if port.batched}
     for index in samples:
         try:

@@ -1,4 +1,4 @@
-"""Quality, slices, noise, shown samples and mixtures: computed from outputs and labels, never measured."""
+"""Computes quality, slices, noise, shown samples and mixtures from outputs and labels."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 PARTS: Final = 5
-"""Parts of a column's range, of about equal numbers of samples."""
+"""Slices of a column, each with about the same number of samples."""
 
 MOST_COLUMNS: Final = 6
-"""Columns of the table of labels that are looked at."""
+"""Columns of the table of labels that are sliced."""
 
 MOST_ROWS: Final = 2000
-"""Samples shown of a comparison: flips, the samples furthest apart, and a seeded choice of the rest."""
+"""Samples that a comparison shows: flips, the largest changes of probability, and a seeded choice of the rest."""
 
 MOST_MOVED: Final = 12
-"""Samples named whose probabilities moved the most, their decision apart."""
+"""Samples named for the largest changes of probability without a flip."""
 
 MOST_BOUNDED: Final = 30
-"""Classes whose F1 gets bounds, which cost a bootstrap each; with more of them no class does."""
+"""Most classes for which F1 gets bounds: each costs a bootstrap; with more classes, no class gets bounds."""
 
 _MOVED: Final = 0.01
 _CURVE: Final = 21
@@ -125,7 +125,7 @@ def compute_quality(contract: Contract, golden: GoldenFacts, outputs: Outputs, s
         contract: Names the scores, says how sure a bound must be, and what it demands of each class.
         golden: The labels.
         outputs: What the variant answered.
-        source: Where the facts are said to come from; its variant is judged.
+        source: Provenance of the evidence; names the judged variant.
 
     Raises:
         MeasurementError: The set has no labels, or the variant no scores.
@@ -179,7 +179,7 @@ def compute_slices(
         golden: The labels.
         columns: Further columns of the table of labels, one text a sample.
         outputs: What the variant answered.
-        source: Where the facts are said to come from.
+        source: Provenance of the evidence.
 
     Raises:
         MeasurementError: The set has no labels or other columns, or the variant no scores.
@@ -263,7 +263,7 @@ def compute_samples(
         golden: The samples.
         ours: What the candidate answered.
         theirs: What the variant answered that it is compared to.
-        source: Where the facts are said to come from.
+        source: Provenance of the evidence.
 
     Raises:
         MeasurementError: One of them has no scores for every sample, or not of the same classes.

@@ -1,4 +1,4 @@
-"""A few golden samples run twice, and once more as one batch: does the same input always get the same answer."""
+"""Runs a few golden samples twice and once as a batch, to see whether equal inputs get equal outputs."""
 
 from __future__ import annotations
 
@@ -32,41 +32,41 @@ def chosen(total: int) -> tuple[int, ...]:
     return tuple(sorted(int(index) for index in picked))
 
 
-def provenance(bench: MeasurementContext, need: Need[Repeats]) -> Provenance:
-    """Say where the answers come from. The contract's own threads are used: they may differ from run to run."""
-    settings = bench.session_settings(need.variant) | bench.decoding_settings()
+def provenance(context: MeasurementContext, need: Need[Repeats]) -> Provenance:
+    """Make the provenance of the answers. The contract's own threads are used: they may differ from run to run."""
+    settings = context.session_settings(need.variant) | context.decoding_settings()
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
-    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+    return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: MeasurementContext, need: Need[Repeats], source: Provenance) -> Repeats:
+def measure(context: MeasurementContext, need: Need[Repeats], source: Provenance) -> Repeats:
     """Run the chosen samples.
 
     Raises:
         GoldenError: A sample cannot be read.
         MeasurementError: The variant cannot be loaded, or a single sample cannot be run.
     """
-    samples = chosen(len(bench.golden()))
+    samples = chosen(len(context.golden()))
     if not samples:
         raise MeasurementError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
     with (
-        open_runner(bench.contract, need.variant) as runner,
-        bench.progress.task(f"{need.variant}: repeats", 2 * len(samples)) as task,
+        open_runner(context.contract, need.variant) as runner,
+        context.progress.task(f"{need.variant}: repeats", 2 * len(samples)) as task,
     ):
         rounds = []
         for _ in range(2):
             answers = []
             for index in samples:
-                answers.append(_answer(bench, need.variant, runner, (index,)))
+                answers.append(_answer(context, need.variant, runner, (index,)))
                 task.advance()
             rounds.append(_joined(need.variant, answers))
-        batched, refused = _batched(bench, need.variant, runner, samples)
+        batched, refused = _batched(context, need.variant, runner, samples)
     return Repeats(source, samples, rounds[0], rounds[1], batched, refused)
 
 
-def _answer(bench: MeasurementContext, variant: str, runner: Runner, samples: Sequence[int]) -> dict[str, Array]:
-    answer = runner.infer(batch_of(bench.contract, variant, bench.golden(), samples))
-    return rows_of(bench.contract, variant, answer, len(samples))
+def _answer(context: MeasurementContext, variant: str, runner: Runner, samples: Sequence[int]) -> dict[str, Array]:
+    answer = runner.infer(batch_of(context.contract, variant, context.golden(), samples))
+    return rows_of(context.contract, variant, answer, len(samples))
 
 
 def _joined(variant: str, answers: Sequence[dict[str, Array]]) -> dict[str, Array]:
@@ -80,13 +80,13 @@ def _joined(variant: str, answers: Sequence[dict[str, Array]]) -> dict[str, Arra
 
 
 def _batched(
-    bench: MeasurementContext, variant: str, runner: Runner, samples: Sequence[int]
+    context: MeasurementContext, variant: str, runner: Runner, samples: Sequence[int]
 ) -> tuple[dict[str, Array], str]:
     """Run all samples as one batch; what refuses it is evidence, not an error."""
-    if not takes_batches(bench.contract.interface):
+    if not takes_batches(context.contract.interface):
         return {}, ""
     try:
-        return _answer(bench, variant, runner, samples), ""
+        return _answer(context, variant, runner, samples), ""
     except GoldenError:
         raise
     except MeasurementError as error:

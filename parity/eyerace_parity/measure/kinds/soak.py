@@ -1,9 +1,8 @@
-"""A soak test: one process makes a session, runs it many times, and tells how much memory it holds meanwhile.
+"""Soak test: one process runs a session many times and reports its resident memory, to find leaks.
 
-What an app keeps of each photograph, however little, ends it one day. A single run cannot show that, so golden samples
-are run in turn, as many times as the limits ask; the process reads its own resident memory after each tenth of them.
-What the runtime sets aside at first (its arena, buffers of its threads) is there before the first reading, because
-each sample has been run once by then.
+A leak of a little memory for each photograph ends an app one day, and a single run does not show it. So golden samples
+are run in turn, as often as the limits demand; memory is read after each tenth of the runs. The first reading follows
+one run of each sample, so that the runtime's initial allocations (arena, thread buffers) do not count as a leak.
 """
 
 from __future__ import annotations
@@ -27,27 +26,27 @@ PARTS: Final = 10
 """Readings after the first."""
 
 SAMPLES: Final = 8
-"""Golden samples that take turns: what grows with the sizes of the inputs is then not mistaken for a leak."""
+"""Golden samples that take turns, so that buffers which grow with the input size are not mistaken for a leak."""
 
 
 _SESSION: Final = "model"
 
 
-def provenance(bench: MeasurementContext, need: Need[Soak]) -> Provenance:
-    """Say where a soak test comes from."""
-    settings = bench.session_settings(need.variant) | bench.decoding_settings()
+def provenance(context: MeasurementContext, need: Need[Soak]) -> Provenance:
+    """Make the provenance of a soak test."""
+    settings = context.session_settings(need.variant) | context.decoding_settings()
     settings |= {
-        "runs": str(runs_of_soak(bench.contract.variants[need.variant].limits.values())),
+        "runs": str(runs_of_soak(context.contract.variants[need.variant].limits.values())),
         "samples": str(SAMPLES),
     }
-    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+    return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def _runs(bench: MeasurementContext, need: Need[Soak]) -> int:
-    return runs_of_soak(bench.contract.variants[need.variant].limits.values())
+def _runs(context: MeasurementContext, need: Need[Soak]) -> int:
+    return runs_of_soak(context.contract.variants[need.variant].limits.values())
 
 
-def measure(bench: MeasurementContext, need: Need[Soak], source: Provenance) -> Soak:
+def measure(context: MeasurementContext, need: Need[Soak], source: Provenance) -> Soak:
     """Run the artefact many times in one process, and read its memory.
 
     Raises:
@@ -56,31 +55,31 @@ def measure(bench: MeasurementContext, need: Need[Soak], source: Provenance) -> 
         MeasurementError: A run failed, or the system does not tell how much memory a process holds.
         WorkerDied: The process ended before it had run so often.
     """
-    model = footprint.model_to_load(bench, need.variant)
-    feeds = footprint.first_feeds(bench, need.variant, SAMPLES)
-    runs = _runs(bench, need)
+    model = footprint.model_to_load(context, need.variant)
+    feeds = footprint.first_feeds(context, need.variant, SAMPLES)
+    runs = _runs(context, need)
     resident: list[int] = []
     with (
-        RuntimeWorker(local_command(), name=f"the process that ran {need.variant} many times") as guest,
-        bench.progress.task(f"{need.variant}: memory over {runs} runs", PARTS) as task,
+        RuntimeWorker(local_command(), name=f"the process that ran {need.variant} many times") as worker,
+        context.progress.task(f"{need.variant}: memory over {runs} runs", PARTS) as task,
     ):
-        guest.load(_SESSION, model, bench.contract.session_of(need.variant))
-        _run(guest, feeds, range(max(len(feeds), runs // PARTS)))
-        resident.append(_held_by(guest))
+        worker.load(_SESSION, model, context.contract.session_of(need.variant))
+        _run(worker, feeds, range(max(len(feeds), runs // PARTS)))
+        resident.append(_held_by(worker))
         for part in range(PARTS):
-            _run(guest, feeds, range(runs * part // PARTS, runs * (part + 1) // PARTS))
-            resident.append(_held_by(guest))
+            _run(worker, feeds, range(runs * part // PARTS, runs * (part + 1) // PARTS))
+            resident.append(_held_by(worker))
             task.advance()
     return Soak(provenance=source, runs=runs, resident_bytes=tuple(resident))
 
 
-def _run(guest: RuntimeWorker, feeds: Sequence[Mapping[str, Array]], turns: Iterable[int]) -> None:
+def _run(worker: RuntimeWorker, feeds: Sequence[Mapping[str, Array]], turns: Iterable[int]) -> None:
     for turn in turns:
-        guest.run(_SESSION, feeds[turn % len(feeds)])
+        worker.run(_SESSION, feeds[turn % len(feeds)])
 
 
-def _held_by(guest: RuntimeWorker) -> int:
-    held = guest.resident()
+def _held_by(worker: RuntimeWorker) -> int:
+    held = worker.resident()
     if held is None:
         raise MeasurementError(
             "this system does not tell how much memory a process holds now, so no leak can be seen",

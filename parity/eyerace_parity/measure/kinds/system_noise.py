@@ -1,7 +1,7 @@
-"""What disturbed the machine while times were taken: stolen time, other processes, a throttled clock.
+"""Measures system noise while times are taken: stolen time, other processes, a throttled clock.
 
-Read from Linux's own counters before and after; where a counter does not exist, nothing is claimed of it. The numbers
-speak of the whole machine as the system shows it: in a container that may be the host's.
+It reads Linux counters before and after; a counter that does not exist is not reported. The numbers are those of the
+whole machine as the system shows it: in a container that may be the host.
 """
 
 from __future__ import annotations

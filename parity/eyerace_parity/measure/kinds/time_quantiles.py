@@ -1,4 +1,4 @@
-"""Quantiles of times with what the runs prove of them: computed from a timing, never measured."""
+"""Computes quantiles of times, with confidence bounds, from a timing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compute_time_quantiles(contract: Contract, variant: str, timing: Timing, sou
         contract: Says which clock decides, and how sure a bound must be.
         variant: The variant that was timed.
         timing: Its times.
-        source: Where the facts are said to come from.
+        source: Provenance of the evidence.
     """
     clock, confidence = clock_of(contract, variant)
     series = [(variant, timing.runs)]

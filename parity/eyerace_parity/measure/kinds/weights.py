@@ -1,7 +1,7 @@
-"""An ONNX variant's weights and ranges beside those of its reference, layer by layer.
+"""Compares an ONNX variant's weights and activation ranges with those of its reference, layer by layer.
 
-Stored integers are read as the numbers that they stand for. A reference that is torch is exported anew, in memory and
-by the variant's own recipe, so that like is compared with like: folded with folded.
+Stored integers are dequantised first. A torch reference is exported in memory with the variant's own recipe, so that
+both have folded batch normalisation.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _SUFFIX: Final = "_quant"
 _MOST_ZEROED: Final = 5
 _TENTH: Final = 10
 _UNKNOWN: Final = -1
-"""Scales that stand nowhere beside the weights."""
+"""Number of scales of a dynamic operator, whose scales are not stored beside the weights."""
 _FAINT: Final = 0.01
 """Share of the usual square of a channel's size."""
 _ABSURD: Final = 16.0
-"""A single weight that lies so many times the largest of its layer apart is no rounding."""
+"""A single weight that differs by so many times the layer's largest weight is damaged, not rounded."""
 
 _EXPORTS: Final[dict[tuple[str, str], bytes]] = {}
 _EXPORTING: Final = Lock()
@@ -70,29 +70,29 @@ class _WeightLayer:
     scales: int
 
 
-def provenance(bench: MeasurementContext, need: Need[Weights]) -> Provenance:
+def provenance(context: MeasurementContext, need: Need[Weights]) -> Provenance:
     """Say what is compared."""
     from importlib.metadata import version  # noqa: PLC0415
 
-    settings = {"onnx": version("onnx"), "versus": need.versus, "versus_artefact": bench.artefact(need.versus)}
+    settings = {"onnx": version("onnx"), "versus": need.versus, "versus_artefact": context.artefact(need.versus)}
     settings |= {"samples": str(SAMPLES)}
-    return bench.provenance(need.variant, target=need.target, golden=True, settings=settings)
+    return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 
-def measure(bench: MeasurementContext, need: Need[Weights], source: Provenance) -> Weights:
+def measure(context: MeasurementContext, need: Need[Weights], source: Provenance) -> Weights:
     """Compare layer by layer; what cannot be compared says why.
 
     Raises:
         MeasurementError: The variant is no ONNX file.
     """
-    if bench.contract.variants[need.variant].kind != "onnx":
+    if context.contract.variants[need.variant].kind != "onnx":
         raise MeasurementError(f"{need.variant} is no ONNX file, whose layers could be compared")
-    with bench.progress.task(f"{need.variant}: layers beside {need.versus}", None):
+    with context.progress.task(f"{need.variant}: layers beside {need.versus}", None):
         try:
-            ours = parsed(contents(bench.contract, need.variant))
-            theirs, against = _reference(bench, need)
+            ours = parsed(contents(context.contract, need.variant))
+            theirs, against = _reference(context, need)
             layers = _pairs(list(_layers(ours)), list(_layers(theirs)))
-            spans = tuple(_spans(bench, need, ours, theirs))
+            spans = tuple(_spans(context, need, ours, theirs))
         except ParityError as error:
             if is_transient(error):
                 raise
@@ -119,27 +119,27 @@ def parsed(content: bytes) -> onnx.ModelProto:
     return onnx.load_from_string(content)
 
 
-def _reference(bench: MeasurementContext, need: Need[Weights]) -> tuple[onnx.ModelProto, str]:
+def _reference(context: MeasurementContext, need: Need[Weights]) -> tuple[onnx.ModelProto, str]:
     """The reference as an ONNX model, and how it is called."""
-    contract = bench.contract
+    contract = context.contract
     if contract.variants[need.versus].kind == "onnx":
         return parsed(contents(contract, need.versus)), need.versus
     variant = contract.variants[need.variant]
     recipe = variant.recipe if isinstance(variant, OnnxVariant) else None
     if not isinstance(recipe, ExportRecipe) or recipe.source != need.versus or find_spec("torch") is None:
         raise MeasurementError(f"{need.versus} cannot be laid beside {need.variant}: it is no ONNX file")
-    return parsed(_exported(bench, need.versus)), f"a fresh export of {need.versus}"
+    return parsed(_exported(context, need.versus)), f"a fresh export of {need.versus}"
 
 
-def _exported(bench: MeasurementContext, source: str) -> bytes:
+def _exported(context: MeasurementContext, source: str) -> bytes:
     """Export a torch variant, once for all files that are laid beside it in this process."""
     from eyerace_parity.recipes.export import export  # noqa: PLC0415 - it imports torch
 
-    key = (bench.artefact(source), bench.contract.interface.model_dump_json())
+    key = (context.artefact(source), context.contract.interface.model_dump_json())
     with _EXPORTING:
         if key not in _EXPORTS:
             _EXPORTS.clear()  # one is enough, and it may be large
-            _EXPORTS[key] = export(bench.contract, source).SerializeToString()
+            _EXPORTS[key] = export(context.contract, source).SerializeToString()
         return _EXPORTS[key]
 
 
@@ -309,7 +309,7 @@ def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
 
 
 def _spans(
-    bench: MeasurementContext, need: Need[Weights], ours: onnx.ModelProto, theirs: onnx.ModelProto
+    context: MeasurementContext, need: Need[Weights], ours: onnx.ModelProto, theirs: onnx.ModelProto
 ) -> Iterator[ValueRange]:
     """Ranges of quantised activations beside what the reference's are on a few golden samples."""
     tensors = {tensor.name: tensor for tensor in ours.graph.initializer}
@@ -327,12 +327,12 @@ def _spans(
     wanted = [name for name in ranges if name in known]
     if not wanted:
         return
-    for name, (low, high) in _seen(bench, need, theirs, wanted).items():
+    for name, (low, high) in _seen(context, need, theirs, wanted).items():
         yield ValueRange(name=name, low=ranges[name][0], high=ranges[name][1], seen_low=low, seen_high=high)
 
 
 def _seen(
-    bench: MeasurementContext, need: Need[Weights], model: onnx.ModelProto, names: Sequence[str]
+    context: MeasurementContext, need: Need[Weights], model: onnx.ModelProto, names: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     """Least and greatest number of the reference's tensors on a few golden samples."""
     from onnx import helper  # noqa: PLC0415 - costs more than most runs
@@ -341,12 +341,12 @@ def _seen(
     shown = {output.name for output in model.graph.output}
     inner = [name for name in names if name not in inputs]
     model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in inner if name not in shown)
-    settings = bench.contract.session_of(need.variant).model_copy(update={"optimisation": "basic"})
+    settings = context.contract.session_of(need.variant).model_copy(update={"optimisation": "basic"})
     session = worker.create_session(model.SerializeToString(), settings.model_dump(mode="json"))
     spans: dict[str, tuple[float, float]] = {}
-    golden = bench.golden()
+    golden = context.golden()
     for index in evenly(len(golden), SAMPLES):
-        feeds = batch_of(bench.contract, need.versus, golden, (index,))
+        feeds = batch_of(context.contract, need.versus, golden, (index,))
         found = dict(zip((info.name for info in session.get_outputs()), session.run(None, feeds), strict=True))
         for name in names:
             array = feeds.get(name) if name in inputs else found.get(name)

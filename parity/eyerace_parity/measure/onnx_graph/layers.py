@@ -1,7 +1,7 @@
-"""Which layers a file's size is made of: every stored tensor, put down to the operator that it serves.
+"""Attributes a file's size to layers: every stored tensor counts for the operator that uses it.
 
-A quantised graph keeps the names of its operators and puts others around them, so a weight is followed through
-whatever only changes its form. Two variants of one network can then be laid side by side, layer by layer.
+A quantised graph keeps the names of its operators and adds others around them, so a weight is followed through
+operators that only change its form. So two variants of one network can be compared layer by layer.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import onnx
 
 MOST: Final = 40
-"""Layers that are told apart; the rest are a sum."""
+"""Layers that are listed; the others are summed up."""
 
 _LONGEST: Final = 200
-"""Characters of a name that are kept: how long it is is the file's to say."""
+"""Characters of a name that are kept: a file may contain names of any length."""
 
 _DTYPES: Final = {
     "FLOAT": "float32",

@@ -1,4 +1,4 @@
-"""How much of a model is really quantised: weights by how they are stored, work by what it is done on.
+"""Measures how much of a model is quantised: weights by their storage type, multiply-accumulates by their operands.
 
 Weights are the constant operands of matrix operators (convolutions, matrix products, recurrent cells), biases left
 out. A multiply-accumulate is done on integers if its operator takes integers, or if both operands come straight from

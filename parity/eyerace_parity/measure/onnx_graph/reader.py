@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, read without running it and without trusting it."""
+"""Reads the facts of an ONNX file, without running it and without trusting its content."""
 
 from __future__ import annotations
 
@@ -285,14 +285,14 @@ def graph_of(contract: Contract, variant: str) -> Graph:
     return read_graph(contract, variant)
 
 
-def provenance(bench: MeasurementContext, need: Need[Graph]) -> Provenance:
-    """Say where the facts come from: the file, and the library that parses it."""
-    return bench.provenance(need.variant, target=need.target, runtime="", settings={"onnx": version("onnx")})
+def provenance(context: MeasurementContext, need: Need[Graph]) -> Provenance:
+    """Make the provenance of the facts: the file, and the library that parses it."""
+    return context.provenance(need.variant, target=need.target, runtime="", settings={"onnx": version("onnx")})
 
 
-def measure(bench: MeasurementContext, need: Need[Graph], source: Provenance) -> Graph:
+def measure(context: MeasurementContext, need: Need[Graph], source: Provenance) -> Graph:
     """Read the facts of a variant's file; see :func:`graph_of`."""
-    return graph_of(bench.contract, need.variant).model_copy(update={"provenance": source})
+    return graph_of(context.contract, need.variant).model_copy(update={"provenance": source})
 
 
 def killed_its_reader(source: Provenance, error: WorkerDied) -> Graph:

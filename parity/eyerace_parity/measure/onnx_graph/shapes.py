@@ -1,8 +1,8 @@
-"""Extents and element types inside an ONNX graph, without its weights.
+"""Infers shapes and element types inside an ONNX graph, without its weights.
 
-``onnx.shape_inference`` knows the standard operators. Those that ONNX Runtime adds are replaced, on a copy that never
-leaves this file, by standard ones whose answers have the same extents. Weights are left behind: only their extents
-count, so a model of any size costs a copy of its nodes.
+``onnx.shape_inference`` knows only the standard operators. On an internal copy, ONNX Runtime's own operators are
+replaced by standard ones whose outputs have the same shape. Weights are not copied, only their shapes, so a model of
+any size costs a copy of its nodes.
 """
 
 from __future__ import annotations

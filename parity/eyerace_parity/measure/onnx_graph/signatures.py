@@ -1,7 +1,7 @@
-"""What a runtime must have a kernel for: every operator of a file with its opset and the element types around it.
+"""Lists the kernels that a runtime needs: every operator of a file with its opset, input types and output types.
 
-``onnx.shape_inference`` gives the types of the standard operators. What ONNX Runtime's own operators answer is told by
-their schemas, as the table of runtimes keeps them, and so is everything that is computed from such an answer.
+``onnx.shape_inference`` gives the types of the standard operators. The output types of ONNX Runtime's own operators
+come from their schemas in the table of runtimes, and so do the types of everything computed from them.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What is executed on a target other than this host."""
+"""Executes variants on targets: on the host, and on emulated processors."""

@@ -1,4 +1,4 @@
-"""How a worker is started on a target: on this machine's own Python, or on an emulated processor."""
+"""Starts workers on targets: in this machine's Python, or on an emulated processor."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 
 class TargetEquipment(Protocol):
-    """Whoever knows how a worker is started on a target."""
+    """Knows how a worker is started on a target."""
 
     def toolkit(self, target: str) -> Toolkit | TargetCommand:
-        """Say how a worker is started there.
+        """Return the command that starts a worker on a target.
 
         Raises:
-            MeasurementError: It cannot be.
+            MeasurementError: No worker can be started there.
         """
 
     def missing(self, targets: Sequence[str]) -> tuple[str, ...]:
         """Say what would have to be fetched for some targets, each part once."""
 
     def prove(self, target: str) -> None:
-        """Prove after a measurement that what executes there was the same all along.
+        """Prove after a measurement that the target's files did not change during it.
 
         Raises:
-            InputChanged: A file of the user's own that could change a number was written to.
+            InputChanged: A file of the user that could change a number was written to.
         """
 
 
@@ -129,7 +129,7 @@ def tier_of(contract: Contract, target: str) -> Tier:
     """Look up a target that a contract names.
 
     Raises:
-        ContractError: There is none of this name, or the contract's own description of it cannot be used.
+        ContractError: There is no target of this name, or the contract's description of it is invalid.
     """
     stated = contract.targets.own.get(target)
     if stated is not None:
@@ -138,13 +138,13 @@ def tier_of(contract: Contract, target: str) -> Tier:
 
 
 class EmulatedTargets:
-    """The emulated processors of this machine. What is missing is installed when it is first needed.
+    """The emulated processors of this machine. Missing parts are installed when they are first needed.
 
     Args:
-        contract: The contract, which may describe processors of its own.
-        sources: Where the parts of the emulation lie.
-        offline: Whether nothing may be fetched.
-        progress: Who hears of installing.
+        contract: The contract; it may describe further processors.
+        sources: Locations of the parts of the emulation.
+        offline: Whether downloads are forbidden.
+        progress: Receives the progress of the installation.
     """
 
     def __init__(self, contract: Contract, sources: Sources, *, offline: bool, progress: Progress) -> None:
@@ -156,10 +156,10 @@ class EmulatedTargets:
         self._sysroot: Seal | None = None
 
     def toolkit(self, target: str) -> Toolkit:
-        """Say how a worker is started on a target.
+        """Return the toolkit that starts a worker on a target; it is obtained once in a run.
 
         Raises:
-            MeasurementError: Something is missing and may not, or cannot, be fetched; it is tried once a run.
+            MeasurementError: A part is missing and cannot or must not be downloaded.
         """
         if target not in self._found:
             try:
@@ -182,31 +182,31 @@ class EmulatedTargets:
         return found
 
     def prove(self, target: str) -> None:
-        """Prove that the user's own userland was the same all along; what was installed is never written to again.
+        """Prove that the user's own userland did not change; installed files are never written to again.
 
         Raises:
-            InputChanged: It was not.
+            InputChanged: It has changed.
         """
         if self._sysroot is not None and target in self._found:
             self._sysroot.prove()
 
     def missing(self, targets: Sequence[str]) -> tuple[str, ...]:
-        """Say what would have to be fetched for some targets, each part once."""
+        """Return the parts that must be downloaded for some targets, each once."""
         found: dict[str, None] = {}
         for target in targets:
             try:
                 parts = missing(tier_of(self._contract, target), runtime_of_the_run(), self._sources)
             except ParityError:
-                continue  # the clauses that need it will say why
+                continue  # the clauses that need the target report the error
             found |= dict.fromkeys(parts)
         return tuple(found)
 
 
 def _sealed(root: Path) -> Seal:
-    """Seal what of a user's own userland stands in a key."""
+    """Seal the files of a user's own userland whose digests are in a key."""
     return Seal(lambda: numeric_files(root).values(), lambda: rows_digest(numeric_digests(root).items()))
 
 
 def runtime_of_the_run() -> GuestVersions:
-    """The versions that a guest must have to be compared with this process."""
+    """Return the versions that an emulated worker must have to be comparable with this process."""
     return GuestVersions(onnx_runtime.runtime().partition(" ")[2], metadata.version("numpy"))

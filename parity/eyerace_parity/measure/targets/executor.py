@@ -1,11 +1,12 @@
-"""The lane: everything that a run wants executed on targets, done together.
+"""The target executor: executes all requests of a run for targets together.
 
-One guest a target is started once and serves all that is wanted of it; as many guests work at once as there are jobs.
-A guest that dies of one file is started again for the next, so that it costs the verdicts of that file on that target
-and no others. Whatever ends the work early, Ctrl-C too, ends the guests with all their children.
+Each target gets one worker, which serves all requests for it; as many workers run at once as there are jobs. Starting a
+worker takes 3-4 s under emulation, so it is not started for each request. A worker that dies of one file is started
+again for the next, so a crash costs only the verdicts on that file and target. An error or Ctrl-C ends all workers with
+their children.
 
-Several processes of one run (xdist's workers) share the work without talking to each other: each takes the targets that
-none has claimed yet.
+Several processes of one run (xdist's workers) share the work without messages: each takes requests that no other
+process has claimed.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ if TYPE_CHECKING:
 _POLL_SECONDS: Final = 0.1
 
 TargetResult = Any
-"""What came of an order: the evidence, or the :class:`MeasurementError` that says why there is none."""
+"""Result of a request: the evidence, or the :class:`MeasurementError` that says why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRequest:
-    """One piece of evidence that is wanted.
+    """A request for one piece of evidence.
 
     Attributes:
-        need: What it answers.
-        source: Where it will come from.
+        need: The need that it meets.
+        source: Provenance that the evidence will have.
         key: Its content key.
-        selection: The samples, for a kind that runs selected ones.
+        selection: The samples, for a kind that runs selected samples.
     """
 
     need: Need[Any]
@@ -70,12 +71,12 @@ class TargetRequest:
 
 @dataclass(slots=True)
 class TargetBatch:
-    """The orders for one target.
+    """The requests for one target.
 
     Attributes:
         target: The target.
-        command: What starts a worker there.
-        orders: What is wanted.
+        command: Command that starts a worker there.
+        orders: The requests.
     """
 
     target: str
@@ -85,12 +86,12 @@ class TargetBatch:
 
 @dataclass(slots=True)
 class TargetExecutor:
-    """Executes orders.
+    """Executes requests.
 
     Attributes:
-        bench: What is measured.
-        equipment: How a worker is started on a target; ``None`` where only the host can be had.
-        abandon: Called when the run is being ended, so that no thread waits for a sample that never comes.
+        bench: The measurement context.
+        equipment: Starts workers on targets; ``None`` if only the host is available.
+        abandon: Called when the run ends early, so that no thread waits for a sample that never comes.
     """
 
     bench: MeasurementContext
@@ -102,24 +103,24 @@ class TargetExecutor:
     _guests: set[RuntimeWorker] = field(default_factory=set, init=False)
 
     def identity(self, target: str) -> dict[str, str]:
-        """All of a target that could change a number; nothing for the host, of which a provenance tells all.
+        """Return everything about a target that could change a number; nothing for the host, which a provenance covers.
 
         Raises:
             MeasurementError: No worker can be started there.
         """
         return {} if target == HOST else dict(self._equipped(target).toolkit(target).identity)
 
-    def run(self, orders: Sequence[TargetRequest]) -> dict[Need[Any], TargetResult]:
-        """Execute orders, and keep what is found.
+    def run(self, requests: Sequence[TargetRequest]) -> dict[Need[Any], TargetResult]:
+        """Execute requests, and cache their evidence.
 
         Returns:
-            What came of each order, but for those that another process is executing at this moment.
+            Result of each request, except those that another process executes at this moment.
         """
         found: dict[Need[Any], TargetResult] = {}
-        shifts = self._shifts(orders, found)
-        # The host is done in no time: it comes last, when others are still busy.
-        waiting = deque(sorted(shifts, key=lambda shift: shift.target == HOST))
-        steps = sum(order.steps for shift in shifts for order in shift.orders)
+        batches = self._shifts(requests, found)
+        # The host is much faster than an emulated target, so it comes last, while other targets are still busy.
+        waiting = deque(sorted(batches, key=lambda batch: batch.target == HOST))
+        steps = sum(request.steps for batch in batches for request in batch.orders)
         if not waiting:
             return found
         self._done = 0
@@ -128,13 +129,13 @@ class TargetExecutor:
         with (
             self.bench.store.turn(),
             ThreadPoolExecutor(jobs, thread_name_prefix="lane") as pool,
-            self.bench.progress.task(_label([shift.target for shift in shifts]), steps) as task,
+            self.bench.progress.task(_label([batch.target for batch in batches]), steps) as task,
         ):
             pending = {pool.submit(self._work, waiting, found) for _ in range(jobs)}
             told = 0
             try:
                 while pending:
-                    # A wait without end could not be interrupted on every system.
+                    # A wait without a timeout cannot be interrupted by Ctrl-C on Windows.
                     finished, pending = wait(pending, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
                     task.advance(self._done - told)
                     told = self._done
@@ -145,95 +146,95 @@ class TargetExecutor:
                 raise
         return found
 
-    def _shifts(self, orders: Sequence[TargetRequest], found: dict[Need[Any], TargetResult]) -> list[TargetBatch]:
-        """Sort orders by target; what nothing can be counted for is answered at once."""
-        shifts: dict[str, TargetBatch] = {}
-        for order in orders:
-            target = order.need.target
+    def _shifts(self, requests: Sequence[TargetRequest], found: dict[Need[Any], TargetResult]) -> list[TargetBatch]:
+        """Group requests by target; a request for counts on a target that cannot count is answered at once."""
+        batches: dict[str, TargetBatch] = {}
+        for request in requests:
+            target = request.need.target
             command = local_command()
             if target != HOST:
                 toolkit = self._equipped(target).toolkit(target)
                 command = toolkit.command
-                if order.measurer.uncountable is not None:
+                if request.measurer.uncountable is not None:
                     if not toolkit.counting_command:
-                        found[order.need] = order.measurer.uncountable(order.source, toolkit.counting_refused)
+                        found[request.need] = request.measurer.uncountable(request.source, toolkit.counting_refused)
                         continue
                     command = toolkit.counting_command
-            shift = shifts.setdefault(target, TargetBatch(target, command, []))
-            shift.orders.append(order)
-            if order.measurer.uncountable is not None:
-                # One guest for all: while it does not count it is as fast as one that cannot.
-                shift.command = command
-        return list(shifts.values())
+            batch = batches.setdefault(target, TargetBatch(target, command, []))
+            batch.orders.append(request)
+            if request.measurer.uncountable is not None:
+                # One worker serves all requests: while the plugin does not count, it slows nothing down.
+                batch.command = command
+        return list(batches.values())
 
     def close(self) -> None:
-        """End all guests that are still at work, and whatever their threads wait for."""
+        """End all running workers, and everything that their threads wait for."""
         self._stop.set()
         self.abandon()
         with self._lock:
-            guests = tuple(self._guests)
-        for guest in guests:
-            guest.close()
+            workers = tuple(self._guests)
+        for worker in workers:
+            worker.close()
 
     # ---- one thread --------------------------------------------------------------------------------------------------
 
     def _work(self, waiting: deque[TargetBatch], found: dict[Need[Any], TargetResult]) -> None:
         while not self._stop.is_set():
             try:
-                shift = waiting.popleft()
+                batch = waiting.popleft()
             except IndexError:
                 return
-            for order, result in self._take(shift):
+            for request, result in self._take(batch):
                 with self._lock:
-                    found[order.need] = result
+                    found[request.need] = result
 
-    def _take(self, shift: TargetBatch) -> Iterator[tuple[TargetRequest, TargetResult]]:
-        """Execute what another process has neither executed nor begun."""
+    def _take(self, batch: TargetBatch) -> Iterator[tuple[TargetRequest, TargetResult]]:
+        """Execute the requests that no other process has executed or claimed."""
         store = self.bench.store
         with ExitStack() as claims:
             mine = []
-            for order in sorted(shift.orders, key=lambda order: order.key):
-                if not claims.enter_context(store.claim(order.key, wait=False)):
-                    self._advance(order.steps)
-                elif (kept := get(store, order.need.kind, order.key)) is not None:
-                    self._advance(order.steps)
-                    yield order, kept
+            for request in sorted(batch.orders, key=lambda request: request.key):
+                if not claims.enter_context(store.claim(request.key, wait=False)):
+                    self._advance(request.steps)
+                elif (kept := get(store, request.need.kind, request.key)) is not None:
+                    self._advance(request.steps)
+                    yield request, kept
                 else:
-                    mine.append(order)
+                    mine.append(request)
             if mine:
-                for order, result in self._serve(shift, mine):
+                for request, result in self._serve(batch, mine):
                     if not isinstance(result, MeasurementError) and not getattr(result, "unavailable", ""):
-                        put(store, order.key, result)
-                    yield order, result
+                        put(store, request.key, result)
+                    yield request, result
 
     def _serve(
-        self, shift: TargetBatch, orders: Sequence[TargetRequest]
+        self, batch: TargetBatch, requests: Sequence[TargetRequest]
     ) -> Iterator[tuple[TargetRequest, TargetResult]]:
-        """Execute orders in one guest, or in as many as it takes where one dies."""
-        guest: RuntimeWorker | None = None
+        """Execute requests in one worker; a dead worker is replaced."""
+        worker: RuntimeWorker | None = None
         try:
-            for number, order in enumerate(orders):
-                if guest is None:
+            for number, request in enumerate(requests):
+                if worker is None:
                     try:
-                        guest = self._start(shift)
+                        worker = self._start(batch)
                     except MeasurementError as error:
-                        # What does not start for one file starts for no other.
-                        for rest in orders[number:]:
+                        # The start does not depend on the file: it would fail for the others too.
+                        for rest in requests[number:]:
                             self._advance(rest.steps)
                             yield rest, _unstarted(rest, error)
                         return
-                result, alive = self._execute(guest, order)
+                result, alive = self._execute(worker, request)
                 if not alive:
-                    self._end(guest)
-                    guest = None
-                yield order, result
+                    self._end(worker)
+                    worker = None
+                yield request, result
         finally:
-            if guest is not None:
-                self._end(guest)
+            if worker is not None:
+                self._end(worker)
 
-    def _execute(self, guest: RuntimeWorker, order: TargetRequest) -> tuple[TargetResult, bool]:
-        """Execute one order; say what came of it, and whether the guest can take another."""
-        left = order.steps
+    def _execute(self, worker: RuntimeWorker, request: TargetRequest) -> tuple[TargetResult, bool]:
+        """Execute one request; return its result, and whether the worker can serve another request."""
+        left = request.steps
 
         def done() -> None:
             nonlocal left
@@ -241,14 +242,16 @@ class TargetExecutor:
             self._advance(1)
 
         try:
-            with self.bench.sealed(order.source):
-                found = order.measurer.execute(self.bench, guest, order.need, order.source, order.selection, done)
-            if order.need.target != HOST:
-                self._equipped(order.need.target).prove(order.need.target)
+            with self.bench.sealed(request.source):
+                found = request.measurer.execute(
+                    self.bench, worker, request.need, request.source, request.selection, done
+                )
+            if request.need.target != HOST:
+                self._equipped(request.need.target).prove(request.need.target)
         except MeasurementError as error:
             return error, False
         except (OSError, MemoryError) as error:
-            reason = f"the system refused to let {order.need} be measured: {error}"
+            reason = f"the system refused to let {request.need} be measured: {error}"
             return MeasurementError(reason, next_step="free what is short, then run again", transient=True), False
         else:
             # A runtime that refuses one file can take the next; one that has died cannot.
@@ -256,37 +259,37 @@ class TargetExecutor:
         finally:
             self._advance(left)
 
-    def _start(self, shift: TargetBatch) -> RuntimeWorker:
-        """Start a guest.
+    def _start(self, batch: TargetBatch) -> RuntimeWorker:
+        """Start a worker.
 
         Raises:
-            MeasurementError: It cannot be started, or the work is being ended.
+            MeasurementError: It cannot be started, or the run ends early.
         """
         seconds = self.bench.contract.targets.seconds
-        guest = RuntimeWorker(
-            shift.command,
-            name="the worker on the host" if shift.target == HOST else f"the guest on {shift.target}",
-            processor="phone generation" if shift.target.startswith("arm64/") else "processor",
+        worker = RuntimeWorker(
+            batch.command,
+            name="the worker on the host" if batch.target == HOST else f"the guest on {batch.target}",
+            processor="phone generation" if batch.target.startswith("arm64/") else "processor",
             start_seconds=max(seconds, START_SECONDS),
             answer_seconds=seconds,
         )
         with self._lock:
-            self._guests.add(guest)
+            self._guests.add(worker)
         try:
             if self._stop.is_set():
                 raise MeasurementError("the run was ended early", next_step="run again")  # noqa: TRY301
-            hello = guest.start()
-            self._require_same_runtime(shift.target, hello.onnxruntime)
+            hello = worker.start()
+            self._require_same_runtime(batch.target, hello.onnxruntime)
         except BaseException:
-            self._end(guest)
+            self._end(worker)
             raise
-        return guest
+        return worker
 
     def _require_same_runtime(self, target: str, found: str) -> None:
-        """Refuse to compare two versions of the runtime as if they were two processors.
+        """Require the run's own version of the runtime: a difference must come from the processor alone.
 
         Raises:
-            MeasurementError: The guest has another one.
+            MeasurementError: The worker has another version.
         """
         wanted = runtime_of_the_run().onnxruntime
         if found != wanted:
@@ -295,10 +298,10 @@ class TargetExecutor:
                 next_step="give it wheels of the run's own version, or remove them and let them be fetched",
             )
 
-    def _end(self, guest: RuntimeWorker) -> None:
-        guest.close()
+    def _end(self, worker: RuntimeWorker) -> None:
+        worker.close()
         with self._lock:
-            self._guests.discard(guest)
+            self._guests.discard(worker)
 
     def _advance(self, images: int) -> None:
         with self._lock:
@@ -310,16 +313,17 @@ class TargetExecutor:
         return self.equipment
 
 
-def _unstarted(order: TargetRequest, error: MeasurementError) -> TargetResult:
-    """What came of an order whose guest did not start.
+def _unstarted(request: TargetRequest, error: MeasurementError) -> TargetResult:
+    """Return the result of a request whose worker did not start.
 
-    A runtime that dies of an instruction which the processor lacks would die in the app, too, before any file is seen.
+    SIGILL is a finding: a runtime that executes an instruction which the processor lacks would die in the app as well,
+    before it loads any file. ONNX Runtime 1.21.0 did so on Raspberry-Pi-4-class processors.
     """
     if isinstance(error, WorkerDied) and error.signal == getattr(signal, "SIGILL", None):
         said = f"onnxruntime itself cannot be imported there: {error.reason}"
         next_step = "ship another version of onnxruntime to these phones"
         failed = TargetFailure(said, signal=error.signal, next_step=next_step)
-        return order.measurer.failed(order.source, order.selection, failed)
+        return request.measurer.failed(request.source, request.selection, failed)
     return error
 
 

@@ -1,4 +1,4 @@
-"""Evidence from targets: which samples are chosen, what is expected of a run, and that it is executed together."""
+"""Supplies evidence from targets: selects the samples, and executes all expected needs together."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ Answers = Callable[[Need[Outputs]], Outputs]
 
 
 class TargetEvidence:
-    """Obtains what is executed on targets. The first that is asked for brings all that is expected.
+    """Obtains evidence from targets. The first request executes everything that is expected.
 
     Args:
-        bench: What is measured.
-        equipment: How a worker is started on a target; ``None`` where only the host can be had.
-        answers: Gives the host's answers to the golden set.
-        everything: Whether all samples are run, and none chosen.
-        abandon: Called when a run is being ended; see :class:`eyerace_parity.measure.targets.executor.TargetExecutor`.
+        context: The measurement context.
+        equipment: Starts workers on targets; ``None`` if only the host is available.
+        answers: Supplies the host's outputs for the golden set.
+        everything: Whether to run all samples instead of a selection.
+        abandon: Called when the run ends early; see :class:`eyerace_parity.measure.targets.executor.TargetExecutor`.
     """
 
     def __init__(
         self,
-        bench: MeasurementContext,
+        context: MeasurementContext,
         equipment: TargetEquipment | None,
         *,
         answers: Answers,
         everything: bool,
         abandon: Callable[[], None],
     ) -> None:
-        self._bench = bench
-        self._lane = TargetExecutor(bench, equipment, abandon)
+        self._bench = context
+        self._lane = TargetExecutor(context, equipment, abandon)
         self._answers = answers
         self._everything = everything
         self._expected: dict[Need[Any], None] = {}
@@ -55,70 +55,70 @@ class TargetEvidence:
         self._selections: dict[str, SampleSelection] = {}
 
     def expect(self, needs: Iterable[Need[Any]]) -> None:
-        """Hear what will be asked for; what is not executed on targets is not looked at."""
+        """Announce needs; those that are not executed on targets are ignored."""
         self._expected |= dict.fromkeys(filter(self.takes, needs))
 
     def takes(self, need: Need[Any]) -> bool:
-        """Whether it is executed on targets."""
+        """Whether a need is executed on targets."""
         return KINDS.of(need.kind).runs is Runs.ON_TARGETS and not need.baseline
 
     def provenance(self, need: Need[Any]) -> Provenance:
-        """Say where an execution comes from, without executing anything.
+        """Return the provenance of an execution, without executing anything.
 
         Raises:
-            MeasurementError: Something that belongs to it cannot be read, or the target cannot be had.
+            MeasurementError: A file that it covers cannot be read, or the target is not available.
         """
         identity = self._lane.identity(need.target)
         return target_measurer_of(need.kind).provenance(self._bench, need, self._selection(need), identity)
 
     def obtain(self, need: Need[Any]) -> Any:
-        """Return what was found on a target.
+        """Return the evidence for a need.
 
         Raises:
-            MeasurementError: It cannot be had.
+            MeasurementError: It cannot be obtained.
         """
         if need not in self._found:
-            order = self._order(need)
-            kept = get(self._bench.store, order.need.kind, order.key)
+            request = self._order(need)
+            kept = get(self._bench.store, request.need.kind, request.key)
             if kept is not None:
                 return kept
-            self._found |= self._run([order, *self._others(need)])
+            self._found |= self._run([request, *self._others(need)])
             if need not in self._found:
-                self._found[need] = self._after_another(order)
+                self._found[need] = self._after_another(request)
         found = self._found[need]
         if isinstance(found, MeasurementError):
             raise found.with_traceback(None)
         return found
 
-    def _run(self, orders: list[TargetRequest]) -> dict[Need[Any], TargetResult]:
-        """Execute orders, while nobody takes times on this machine."""
+    def _run(self, requests: list[TargetRequest]) -> dict[Need[Any], TargetResult]:
+        """Execute requests under the shared machine lock, so that no times are measured meanwhile."""
         with self._bench.store.turn():
-            return self._lane.run(orders)
+            return self._lane.run(requests)
 
     def _others(self, first: Need[Any]) -> list[TargetRequest]:
-        """What else is expected and not there; what cannot even be ordered says so when it is asked for."""
-        orders = []
+        """Return requests for all other expected needs; one whose request fails reports that when it is asked for."""
+        requests = []
         for need in self._expected:
             if need == first or need in self._found:
                 continue
             try:
-                order = self._order(need)
+                request = self._order(need)
             except ParityError:
                 continue
-            if get(self._bench.store, order.need.kind, order.key) is None:
-                orders.append(order)
-        return orders
+            if get(self._bench.store, request.need.kind, request.key) is None:
+                requests.append(request)
+        return requests
 
-    def _after_another(self, order: TargetRequest) -> TargetResult:
-        """Wait for another process that is executing the same, and do it where that one could not."""
+    def _after_another(self, request: TargetRequest) -> TargetResult:
+        """Wait for another process that executes the same request; execute it here if that process failed."""
         while True:
-            with self._bench.store.claim(order.key):
-                kept = get(self._bench.store, order.need.kind, order.key)
+            with self._bench.store.claim(request.key):
+                kept = get(self._bench.store, request.need.kind, request.key)
             if kept is not None:
                 return kept
-            found = self._run([order])
-            if order.need in found:
-                return found[order.need]
+            found = self._run([request])
+            if request.need in found:
+                return found[request.need]
 
     def _order(self, need: Need[Any]) -> TargetRequest:
         source = self.provenance(need)
@@ -140,7 +140,7 @@ class TargetEvidence:
             try:
                 answers = self._answers(Need(Outputs, variant))
             except MeasurementError:
-                pass  # the host cannot run it, so nothing is known of margins; whether a target can is still asked
+                pass  # the host cannot run the variant, so there are no margins; a target may still run it
             else:
                 margin = margins(answers.arrays[contract.scores_output])
         return choose(total, images, targets.seed, labels=golden.facts().labels, margin=margin)
