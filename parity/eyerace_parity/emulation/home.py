@@ -40,6 +40,18 @@ _MAKING: Final = "making-"
 _DERIVED: Final = ("views", "counters")
 """Folders derived from parts; they are cheap to make again."""
 
+_FULL_PHRASES: Final = ("no space left on device", "disk quota exceeded", "not enough free space")
+
+# Below this a download is stopped as disk full; apt itself would wait.
+_MIN_FREE_BYTES: Final = 1 << 19
+
+_POLL_SECONDS: Final = 0.2
+
+# An install is 90 MB; half an hour allows 50 kB/s.
+_MAX_SECONDS: Final = 1800.0
+
+_MAX_LINES: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -251,23 +263,6 @@ def _part(manifest: Path) -> Part | None:
         return Part(kind, name, MappingProxyType(versions), int(found["bytes"]), manifest.parent)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-_FULL_PHRASES: Final = ("no space left on device", "disk quota exceeded", "not enough free space")
-
-
-# Below this a download is stopped as disk full; apt itself would wait.
-_MIN_FREE_BYTES: Final = 1 << 19
-
-
-_POLL_SECONDS: Final = 0.2
-
-
-# An install is 90 MB; half an hour allows 50 kB/s.
-_MAX_SECONDS: Final = 1800.0
-
-
-_MAX_LINES: Final = 3
 
 
 def run_step(

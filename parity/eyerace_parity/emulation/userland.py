@@ -38,6 +38,14 @@ _GLIBC: Final = re.compile(rb"GNU C Library [^\n]*?version (\d+\.\d+)")
 _NUMERIC: Final = ("libc.so.6", "libm.so.6", "libstdc++.so.6")
 """Libraries of a user's own userland that could change a number."""
 
+# Known limit: /sys/devices/system/cpu is the host's. With fewer processors in cpuinfo than there, the runtime may
+# crash: with 8 on a host of 16, onnxruntime 1.22 aborts, 1.29 and 1.32 do not (measured).
+PROCESSORS: Final = 8
+"""Number of processors that a guest sees: as many as most phones have, and the same on every host."""
+
+_LINKED_FOLDERS: Final = ("bin", "etc", "lib", "lib64", "opt", "sbin", "usr", "var")
+"""Folders that are taken from the userland. Not ``home``, ``tmp`` or ``work``: the guest needs the host's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Userland:
@@ -181,16 +189,6 @@ def _libraries(root: Path, name: str) -> list[Path]:
     )
     paths = (_within(root, folder / name) for folder in folders)
     return list(dict.fromkeys(path for path in paths if path.is_file()))
-
-
-# Known limit: /sys/devices/system/cpu is the host's. With fewer processors in cpuinfo than there, the runtime may
-# crash: with 8 on a host of 16, onnxruntime 1.22 aborts, 1.29 and 1.32 do not (measured).
-PROCESSORS: Final = 8
-"""Number of processors that a guest sees: as many as most phones have, and the same on every host."""
-
-
-_LINKED_FOLDERS: Final = ("bin", "etc", "lib", "lib64", "opt", "sbin", "usr", "var")
-"""Folders that are taken from the userland. Not ``home``, ``tmp`` or ``work``: the guest needs the host's."""
 
 
 def view_of(home: Home, userland: Userland, tier: Tier) -> Path:

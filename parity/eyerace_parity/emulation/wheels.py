@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.core.digests import file_digest
 from eyerace_parity.core.errors import InputChanged, MeasurementError
 from eyerace_parity.core.files import display_path
-from eyerace_parity.core.text import join_names
 from eyerace_parity.emulation.home import content_name, run_step
 
 if TYPE_CHECKING:
@@ -208,8 +207,3 @@ def _unpack(wheel: Path, target: Path) -> None:
             archive.extractall(target)  # zipfile itself strips ".." and absolute paths from names
     except zipfile.BadZipFile as error:
         raise MeasurementError(f"the wheel {wheel.name} is damaged", next_step="download it again") from error
-
-
-def installed_pairs(parts: Sequence[Part]) -> str:
-    """Which pairs of versions are installed, for ``status``."""
-    return join_names(f"{part.versions.get('onnxruntime')} with numpy {part.versions.get('numpy')}" for part in parts)

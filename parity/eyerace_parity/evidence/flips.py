@@ -10,6 +10,9 @@ from pydantic import Field, StringConstraints
 from eyerace_parity.core.text import NAME, NAME_IN_WORDS, NAME_LENGTH
 from eyerace_parity.evidence.base import Fact, Provenance
 
+BASELINE = "baseline"
+"""Name of the accepted release in :attr:`AcceptedFlip.against`."""
+
 
 class Flip(Fact):
     """A sample that two variants decide differently.
@@ -84,10 +87,6 @@ VariantName = Annotated[
     Field(description=NAME_IN_WORDS),
 ]
 """A valid name of a variant."""
-
-
-BASELINE = "baseline"
-"""Name of the accepted release in :attr:`AcceptedFlip.against`."""
 
 
 class AcceptedFlip(Fact):

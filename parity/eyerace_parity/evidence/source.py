@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+NEXT_STEP_BASELINE: Final = (
+    "save the release with `eyerace-parity release save NAME`, then name it with --eyerace-parity-baseline NAME "
+    'or baseline = "NAME" below [release] in the contract'
+)
+"""Next step for a clause without an accepted release."""
+
 
 class Source(Protocol):
     """A source of evidence: a laboratory that measures, or the record of an earlier run."""
@@ -69,13 +75,6 @@ class TrackedSource:
             MeasurementError: A part of the key, such as a file's digest, cannot be read.
         """
         return self._had[need][0] if need in self._had else self._source.key(need)
-
-
-NEXT_STEP_BASELINE: Final = (
-    "save the release with `eyerace-parity release save NAME`, then name it with --eyerace-parity-baseline NAME "
-    'or baseline = "NAME" below [release] in the contract'
-)
-"""Next step for a clause without an accepted release."""
 
 
 class Baseline(Protocol):

@@ -38,6 +38,10 @@ SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 _WORTH_THREADS: Final = 1 << 28
 """Total bytes from which threads share the hashing. For less, starting threads costs more than it saves."""
 
+_LINE: Final = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})(?:\s+\*?(?P<name>\S.*))?")
+
+_NEXT: Final = "set golden.training to the folder of training images, or to a text file of their SHA-256 digests"
+
 
 class ImageGolden(GoldenSet):
     """Labelled photographs, decoded one at a time on request.
@@ -281,12 +285,6 @@ def _check_training(table: LabelTable, digests: Mapping[str, str], seen: Mapping
         if digests[row.file] in seen
     ]
     refuse(problems, "take it out of either set: a model is not judged on what it was trained on")
-
-
-_LINE: Final = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})(?:\s+\*?(?P<name>\S.*))?")
-
-
-_NEXT: Final = "set golden.training to the folder of training images, or to a text file of their SHA-256 digests"
 
 
 def training_digests(path: Path, sizes: AbstractSet[int]) -> dict[str, str]:

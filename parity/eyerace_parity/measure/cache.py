@@ -45,6 +45,11 @@ _KEY: Final = re.compile(r"(?:release )?(?:sha256:)?[^/\\:\x00]{1,200}")
 _DAY: Final = 86_400.0
 """Age in seconds from which a partly written file counts as abandoned."""
 
+E = TypeVar("E")
+
+_FAILED: Final = ("failure", "batch_refused", "checker")
+"""Fields of evidence that report a failure."""
+
 
 @dataclass(slots=True)
 class EvidenceCache:
@@ -198,13 +203,6 @@ def _head(kind: str, key: str, body: bytes) -> bytes:
 
 def _stem(key: str) -> str:
     return key.removeprefix("sha256:")
-
-
-E = TypeVar("E")
-
-
-_FAILED: Final = ("failure", "batch_refused", "checker")
-"""Fields of evidence that report a failure."""
 
 
 def put(store: EvidenceCache, key: str, evidence: object) -> None:

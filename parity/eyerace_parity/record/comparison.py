@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from eyerace_parity.record.document import Record
     from eyerace_parity.record.rows import VerdictEntry
 
+_RANK: Final = {Status.HELD: 0, Status.UNPROVEN: 1, Status.ERROR: 2, Status.BROKEN: 3}
+
+_TELLING: Final = 0.02
+"""Share of its former value by which a number that stays within its limit must move to be told."""
+
 
 class ChangeKind(StrEnum):
     """What became of a clause, the worst first: one that is no longer judged may have become anything."""
@@ -25,11 +30,6 @@ class ChangeKind(StrEnum):
     MOVED = "moved"
     NEW = "new"
     SAME = "same"
-
-
-_RANK: Final = {Status.HELD: 0, Status.UNPROVEN: 1, Status.ERROR: 2, Status.BROKEN: 3}
-_TELLING: Final = 0.02
-"""Share of its former value by which a number that stays within its limit must move to be told."""
 
 
 @dataclass(frozen=True, slots=True)

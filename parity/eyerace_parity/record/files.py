@@ -15,7 +15,6 @@ from eyerace_parity.record.document import FORMAT, VERSION, Record
 from eyerace_parity.record.rows import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -107,7 +106,7 @@ def read_document(path: Path, kind: type[E], *, mark: str, version: int, what: s
     Raises:
         RecordError: The file is missing, torn, something else, or of a newer form.
     """
-    content = _content(path, next_step)
+    content = read_object(path, what=what, next_step=next_step)
     place = display_path(path)
     if content.get("format") != mark:
         raise RecordError(f"{place} is no {what} of eyerace-parity", next_step=next_step)
@@ -125,21 +124,31 @@ def read_document(path: Path, kind: type[E], *, mark: str, version: int, what: s
         message = first["msg"].removeprefix("Value error, ")
         more = f" ({error.error_count()} faults in all)" if error.error_count() > 1 else ""
         told = f"{where}: {message}" if where else message
-        raise RecordError(f"{place} is not a sound record: {told}{more}", next_step=next_step) from None
+        raise RecordError(f"{place} is not a sound {what}: {told}{more}", next_step=next_step) from None
 
 
-def _content(path: Path, next_step: str) -> Mapping[str, Any]:
+def read_object(path: Path, *, what: str, next_step: str) -> dict[str, Any]:
+    """Read a JSON object within the bounds of :func:`~eyerace_parity.core.files.read_json`.
+
+    Args:
+        path: The file.
+        what: What it is called, for the error.
+        next_step: How the user gets a sound one.
+
+    Raises:
+        RecordError: The file is missing, cannot be read, is torn, or holds something else.
+    """
     place = display_path(path)
     try:
         content = read_json(path)
     except FileNotFoundError:
-        raise RecordError(f"{place}: there is no such record", next_step=next_step) from None
+        raise RecordError(f"{place}: there is no such {what}", next_step=next_step) from None
     except OSError as error:
         raise RecordError(f"{place} cannot be read: {error.strerror or error}", next_step=next_step) from None
     except ValueError:
         raise RecordError(f"{place} is torn, or no JSON at all", next_step=next_step) from None
     if not isinstance(content, dict):
-        raise RecordError(f"{place} is no record of eyerace-parity", next_step=next_step)
+        raise RecordError(f"{place} is no {what} of eyerace-parity", next_step=next_step)
     return content
 
 

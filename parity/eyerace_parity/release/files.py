@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from eyerace_parity.core.digests import bytes_digest, json_digest
 from eyerace_parity.core.errors import ContractError, MeasurementError, RecordError
-from eyerace_parity.core.files import display_path, parse_json, read_json, write_atomically
+from eyerace_parity.core.files import display_path, parse_json, write_atomically
 from eyerace_parity.core.text import did_you_mean, join_names
 from eyerace_parity.evidence import npz
+from eyerace_parity.record.files import read_document, read_object
 from eyerace_parity.release.model import FORMAT, VERSION, Acceptance, Release
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ _STEM: Final = 16
 """Hexadecimal digits of a digest in the name of a history file."""
 
 _SAVE_AGAIN: Final = "save it again with `eyerace-parity release save NAME`, or restore it from version control"
+
+_IDS: Final = "ids.json"
+
+_MAX_BYTES: Final = 1 << 30
+"""Bytes of answers that are unpacked at most (1 GiB): a small archive could otherwise fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,22 +136,9 @@ def read(folder: Path) -> Stored:
         RecordError: It is torn, was edited, is no release, or has a newer schema.
     """
     path = folder / RELEASE
-    content = _content(path)
-    if content.get("format") != FORMAT:
-        raise RecordError(f"{display_path(path)} is no release of eyerace-parity", next_step=_SAVE_AGAIN)
-    version = content.get("schema")
-    if isinstance(version, int) and version > VERSION:
-        raise RecordError(
-            f"{display_path(path)} has the form {version}; this eyerace-parity reads up to {VERSION}",
-            next_step="use the version that wrote it, or a newer one",
-        )
+    release = read_document(path, Release, mark=FORMAT, version=VERSION, what="release", next_step=_SAVE_AGAIN)
     try:
-        release = Release.model_validate(content)
         _ = release.digest
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RecordError(f"{display_path(path)}: {where}: {first['msg']}", next_step=_SAVE_AGAIN) from None
     except ValueError as error:  # NaN or infinity, which JSON does not have
         raise RecordError(f"{display_path(path)} is torn: {error}", next_step=_SAVE_AGAIN) from None
     if not release.digest_of_answers:
@@ -203,7 +196,7 @@ def history(folder: Path) -> tuple[Acceptance, ...]:
     by_digest: dict[str, Acceptance] = {}
     for path in sorted((folder / HISTORY).glob("*.json")):
         try:
-            line = Acceptance.model_validate(_content(path))
+            line = Acceptance.model_validate(read_object(path, what="release", next_step=_SAVE_AGAIN))
         except ValidationError as error:
             raise RecordError(f"{display_path(path)} is no line of history", next_step=_SAVE_AGAIN) from error
         by_digest[line.digest] = line
@@ -224,32 +217,6 @@ def text_of(model: BaseModel) -> str:
 
 def _head(model: BaseModel) -> dict[str, Any]:
     return {"format": FORMAT, "schema": VERSION} if isinstance(model, Release) else {}
-
-
-def _content(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        RecordError: The file cannot be read, or holds something else.
-    """
-    try:
-        content = read_json(path)
-    except OSError as error:
-        raise RecordError(
-            f"{display_path(path)} cannot be read: {error.strerror or error}", next_step=_SAVE_AGAIN
-        ) from error
-    except ValueError as error:
-        raise RecordError(f"{display_path(path)} is torn: {error}", next_step=_SAVE_AGAIN) from error
-    if not isinstance(content, dict):
-        raise RecordError(f"{display_path(path)} is no release of eyerace-parity", next_step=_SAVE_AGAIN)
-    return content
-
-
-_IDS: Final = "ids.json"
-
-
-_MAX_BYTES: Final = 1 << 30
-"""Bytes of answers that are unpacked at most (1 GiB): a small archive could otherwise fill the memory."""
 
 
 def narrowed(array: Array) -> Array:

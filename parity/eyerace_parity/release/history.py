@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _MOST_NAMED = 8
 """Samples that a line names; the rest are counted."""
 
+_STEM = 6
+"""Hexadecimal digits of a digest in the label of a replaced release."""
+
 
 def f1_of(stored: Stored, variant: str, golden: GoldenFacts | None) -> float | None:
     """Return the macro-F1 of a released variant; ``None`` without labels, answers, or a sample of every class."""
@@ -106,10 +109,6 @@ def _size(stored: Stored, name: str) -> int:
         if piece.entry.is_of(Files) and piece.entry.variant == name:
             return int(getattr(piece.entry.document, "bytes", 0))
     return 0
-
-
-_STEM = 6
-"""Hexadecimal digits of a digest in the label of a replaced release."""
 
 
 def accepted_of(contract: Contract) -> tuple[AcceptedRelease, ...]:

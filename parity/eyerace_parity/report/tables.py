@@ -24,6 +24,22 @@ if TYPE_CHECKING:
 _UNSEEN_WIDTH: Final = 240
 """Columns in a pipe or a log, where nothing needs to be folded and paths are to be copied whole."""
 
+STYLES: Final = {
+    Status.HELD: "green",
+    Status.BROKEN: "bold red",
+    Status.UNPROVEN: "yellow",
+    Status.ERROR: "bold magenta",
+}
+
+NARROWEST_CELL: Final = 13
+"""Columns that a cell takes."""
+
+_WIDEST_TEXT: Final = 20
+
+_LABELS: Final = 26
+
+_SHORT_UNIT: Final = 4
+
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> None:
     """Print a table to standard output.
@@ -55,21 +71,6 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdow
     print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
-STYLES: Final = {
-    Status.HELD: "green",
-    Status.BROKEN: "bold red",
-    Status.UNPROVEN: "yellow",
-    Status.ERROR: "bold magenta",
-}
-
-
-NARROWEST_CELL: Final = 13
-"""Columns that a cell takes."""
-
-
-_WIDEST_TEXT: Final = 20
-
-
 def grid(first: str, names: Sequence[str], signs: StatusSigns) -> Table:
     """Make an empty table, with a column of labels called ``first`` before all others."""
     table = Table(
@@ -97,10 +98,6 @@ def cell(row: VerdictEntry | None, missing: bool, signs: StatusSigns) -> Text:  
     else:
         words = comparison(row, signs)
     return Text(f"{signs.status[row.status]} {signs.text(words)}".rstrip(), style=STYLES[row.status])
-
-
-_LABELS: Final = 26
-_SHORT_UNIT: Final = 4
 
 
 def target_tables(found: TargetGrid, *, width: int, signs: StatusSigns) -> Iterator[Table]:

@@ -47,6 +47,9 @@ _MAX_PROPERTY: Final = 1 << 20
 
 Content = bytes | mmap.mmap
 
+MAX_BYTES: Final = (1 << 31) - 1
+"""Bytes of the largest ONNX file: protobuf messages are limited to 2 GiB."""
+
 
 def external_locations(path: Path) -> tuple[str, ...]:
     """Return the locations of external data as the model states them, in order of appearance, each once.
@@ -162,10 +165,6 @@ def _varint(content: Content, position: int, end: int) -> tuple[int, int]:
         if shift >= _VARINT_BITS:
             break  # no varint is longer: reading on would take quadratic time
     return 0, end
-
-
-MAX_BYTES: Final = (1 << 31) - 1
-"""Bytes of the largest ONNX file: protobuf messages are limited to 2 GiB."""
 
 
 def artefact(contract: Contract, variant: str) -> Path:

@@ -92,13 +92,6 @@ def share_at_most(successes: int, trials: int, chance: float) -> float:
     return _crossing(lambda share: _at_least(successes + 1, trials, share) < 1.0 - chance)
 
 
-def share_at_least(successes: int, trials: int, chance: float) -> float:
-    """Return the lower Clopper-Pearson bound of a share at this error probability."""
-    if successes <= 0:
-        return 0.0
-    return _crossing(lambda share: _at_least(successes, trials, share) <= chance)
-
-
 def _at_least(successes: int, trials: int, share: float) -> float:
     """Return the binomial P(X ≥ ``successes``), summed term by term, for few trials."""
     terms = (

@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 HITS, LABELLED, DECIDED = range(3)
 """Rows of a tally: right decisions, labels and decisions of a class."""
 
+BINS: Final = 15
+"""Number of equal-width bins for the expected calibration error, as in Guo et al. (2017)."""
+
 
 @dataclass(frozen=True, slots=True)
 class BootstrapMeasure:
@@ -114,10 +117,6 @@ def mixture_f1(classes: int, share: float) -> BootstrapMeasure:
         return found
 
     return BootstrapMeasure(classes, value, parts=2)
-
-
-BINS: Final = 15
-"""Number of equal-width bins for the expected calibration error, as in Guo et al. (2017)."""
 
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.int64], bins: int = BINS) -> float:

@@ -27,6 +27,12 @@ Expected = Literal["held", "fails", "anything"]
 Predicted = Literal["loads", "refused", "unknown"]
 """What is known of it from the file alone."""
 
+ABSENCE_FORMAT: Final = "eyerace-parity absence"
+"""How it is told from a record."""
+
+ABSENCE_VERSION: Final = 1
+"""Version of its form."""
+
 
 class MatrixRuntime(Entry):
     """One row: a runtime, or the place of one that the contract declares.
@@ -217,14 +223,6 @@ def outcome_of(cells: Iterable[MatrixCell], runtimes: Iterable[MatrixRuntime]) -
     found = list(cells)
     sound = all(not runtime.fault for runtime in runtimes) and all(cell.agrees for cell in found)
     return "held" if sound and any(cell.observed == "held" for cell in found) else "broken"
-
-
-ABSENCE_FORMAT: Final = "eyerace-parity absence"
-"""How it is told from a record."""
-
-
-ABSENCE_VERSION: Final = 1
-"""Version of its form."""
 
 
 class MissingRecord(Entry):

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 Photographs = Callable[[int], Path | None]
 """Says of a sample where its photograph lies; ``None`` where there is none."""
 
+EDGE: Final = 96
+"""Longest edge of a thumbnail in pixels: of one that is only pointed at."""
+
+LARGE: Final = 160
+"""Longest edge of one that stands in the page."""
+
+_QUALITY: Final = 62
+
+_MOST_PIXELS: Final = 50_000_000
+
 
 def photographs_of(contract: Contract | None, digest: str) -> Photographs:
     """Find the photographs of a run.
@@ -42,16 +52,6 @@ def photographs_of(contract: Contract | None, digest: str) -> Photographs:
             if found.digest == digest:
                 return found.photograph
     return lambda _sample: None
-
-
-EDGE: Final = 96
-"""Longest edge of a thumbnail in pixels: of one that is only pointed at."""
-
-LARGE: Final = 160
-"""Longest edge of one that stands in the page."""
-
-_QUALITY: Final = 62
-_MOST_PIXELS: Final = 50_000_000
 
 
 class Thumbnails:
