@@ -19,7 +19,7 @@ from eyerace_parity.checks.fits import either, needs, undecided, unreferenced
 from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
 from eyerace_parity.checks.phrases import class_name, unknown
 from eyerace_parity.contract.base import Limits, Model, Share
-from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant
+from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
 from eyerace_parity.core.numbers import format_number
 from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
@@ -193,9 +193,7 @@ def _kind_of_loss(case: Case) -> str:
     variant = case.variant
     reference = case.contract.variants[case.reference or case.name]
     recipe = variant.recipe if isinstance(variant, OnnxVariant) else None
-    if isinstance(recipe, ExportRecipe) or (
-        recipe is None and reference.kind in TORCH_KINDS and variant.kind not in TORCH_KINDS
-    ):
+    if isinstance(recipe, ExportRecipe) or (recipe is None and reference.needs_torch and not variant.needs_torch):
         return "export loss"
     return "quantisation loss" if recipe is not None and recipe.source == case.reference else "loss"
 

@@ -13,7 +13,6 @@ from eyerace_parity.checks.comparison import Number, compares
 from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.limits import other_variant
 from eyerace_parity.checks.phrases import cannot_judge, unknown, unproven
-from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.numbers import format_count, format_number
 from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.core.text import join_names
@@ -40,7 +39,7 @@ def _ratio_needs(case: Case, limits: Arm64Limits) -> tuple[Need[Any], ...]:
 
 
 def _in_torch(case: Case, _limits: Arm64Limits) -> str:
-    if case.variant.kind in TORCH_KINDS:
+    if case.variant.needs_torch:
         return f"{case.name} is a torch variant, which no phone runs"
     return ""
 
@@ -49,7 +48,7 @@ def _unfit_ratio(case: Case, limits: Arm64Limits) -> str:
     demand = limits.instructions_ratio
     if demand and demand.versus in case.contract.variants:
         other = case.contract.variants[demand.versus]
-        if other.kind in TORCH_KINDS:
+        if other.needs_torch:
             return f"versus = {demand.versus!r} is a torch variant, whose instructions are not counted"
     return _in_torch(case, limits) or other_variant(case, demand)
 

@@ -14,7 +14,6 @@ from eyerace_parity.checks.guards import GOLDEN, absent_rows
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal, compare_to_limit
 from eyerace_parity.checks.ports import differences_of_ports, faults_of_answers, faults_of_ports, spelled
 from eyerace_parity.contract.base import Limits, Share
-from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import signal_in_words
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
@@ -55,7 +54,7 @@ def _is_onnx(case: Case, _limits: InterfaceLimits) -> bool:
 
 
 def _is_torch(case: Case) -> bool:
-    return case.variant.kind in TORCH_KINDS
+    return case.variant.needs_torch
 
 
 def _declares_ports(case: Case, _limits: InterfaceLimits) -> bool:

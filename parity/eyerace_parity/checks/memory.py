@@ -13,7 +13,6 @@ from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.checks.size import Bytes
 from eyerace_parity.contract.base import Limits, Positive
-from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
@@ -55,7 +54,7 @@ memory = Family("memory", MemoryLimits)
 
 
 def _unfit(case: Case, _limits: MemoryLimits) -> str:
-    if case.variant.kind in TORCH_KINDS:
+    if case.variant.needs_torch:
         return f"{case.name} is a torch variant, which no app loads from bytes"
     return ""
 

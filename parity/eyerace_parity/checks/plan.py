@@ -22,7 +22,6 @@ from eyerace_parity.checks.base import Case, Family, PlannedClause, Significance
 from eyerace_parity.checks.registry import families as all_families
 from eyerace_parity.contract.data import ArraySet
 from eyerace_parity.contract.locate import line_of, lines
-from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.measure.targets.equipment import check_target
@@ -194,7 +193,7 @@ def plan(contract: Contract, families: Sequence[Family[Any]] | None = None) -> t
     planned = tuple(
         PlannedClause(at, clause, limits[family.name])
         for case, limits in bearers
-        if not (contract.cell and case.variant.kind in TORCH_KINDS)
+        if not (contract.cell and case.variant.needs_torch)
         for family in families
         for at in family.cases(case)
         for clause in family.clauses

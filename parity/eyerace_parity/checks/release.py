@@ -30,7 +30,6 @@ from eyerace_parity.checks.flips import NEXT_STEP_FLIPS, Count, flip_needs, flip
 from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
 from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits
-from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.numbers import INFINITE, format_bytes, format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
@@ -114,7 +113,7 @@ def _unfit_per_class(case: Case, limits: ReleaseLimits) -> str:
 
 
 def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
-    return "a release keeps no torch module to run" if case.variant.kind in TORCH_KINDS else ""
+    return "a release keeps no torch module to run" if case.variant.needs_torch else ""
 
 
 # ---- quality ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import add_contract, contract_of, laboratory_of, settings_of
-from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import ContractError, MeasurementError
 from eyerace_parity.core.files import display_path
 
@@ -27,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415
 
     contract = contract_of(options)
-    names = [name for name, variant in contract.variants.items() if variant.kind in TORCH_KINDS]
+    names = [name for name, variant in contract.variants.items() if variant.needs_torch]
     if not names:
         raise ContractError(f"{contract.name} has no torch variant", next_step="only a torch variant needs recording")
     if importlib.util.find_spec("torch") is None:

@@ -12,7 +12,7 @@ from eyerace_parity.contract.data import ArraySet, Golden, ImageSet, Interface, 
 from eyerace_parity.contract.points import Section
 from eyerace_parity.contract.sections import FlipSettings, Hybrid, ReleaseSection, Statistics, agree_on_tiers
 from eyerace_parity.contract.targets import Targets, agree_on_targets
-from eyerace_parity.contract.variants import TORCH_KINDS, ExportRecipe, OnnxVariant, Session, Variant
+from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant, Session, Variant
 from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
@@ -297,12 +297,14 @@ def _recipe(contract: Contract, name: str, recipe: Recipe, faults: Contradiction
     if source is None:
         faults.unknown(at, recipe.source, contract.variants, "variant")
         return
-    if isinstance(recipe, ExportRecipe):
-        kinds, wanted = TORCH_KINDS, "a torch variant"
-    else:
-        kinds, wanted = frozenset({"onnx"}), "an ONNX variant"
-    if source.kind not in kinds or recipe.source == name:
-        fit = [other for other, variant in contract.variants.items() if variant.kind in kinds and other != name]
+    exports = isinstance(recipe, ExportRecipe)
+    wanted = "a torch variant" if exports else "an ONNX variant"
+    fit = [
+        other
+        for other, variant in contract.variants.items()
+        if other != name and (variant.needs_torch if exports else variant.kind == "onnx")
+    ]
+    if recipe.source not in fit:
         faults.add(
             at,
             f"{recipe.kind!r} starts from {wanted} other than its own, not from {recipe.source!r} "

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 from eyerace_parity.contract.base import Model, Name, Positive
-from eyerace_parity.contract.variants import TORCH_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,4 +83,4 @@ def agree_on_targets(targets: Targets, variants: Mapping[str, Variant], faults: 
 
 
 def _fits(variant: Variant) -> bool:
-    return variant.kind not in TORCH_KINDS
+    return not variant.needs_torch

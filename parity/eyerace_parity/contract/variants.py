@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
@@ -135,6 +135,7 @@ class VariantBase(Model):
     """Keys that all variants have.
 
     Attributes:
+        needs_torch: Whether torch runs it; ONNX Runtime runs all others.
         path: The artefact, relative to the contract.
         reference: The variant to compare with.
         tier: Where it is deployed, e.g. ``cloud`` or ``device``.
@@ -144,6 +145,7 @@ class VariantBase(Model):
             model, merged with the contract's shared limits.
     """
 
+    needs_torch: ClassVar[bool] = False
     path: BundlePath
     reference: Name | None = None
     tier: Name | None = None
@@ -167,6 +169,7 @@ class TorchVariant(VariantBase):
         arguments: Keyword arguments of the factory.
     """
 
+    needs_torch: ClassVar[bool] = True
     kind: Literal["torch"]
     factory: CallablePath
     arguments: dict[str, Any] = {}
@@ -175,12 +178,14 @@ class TorchVariant(VariantBase):
 class TorchScriptVariant(VariantBase):
     """A TorchScript archive."""
 
+    needs_torch: ClassVar[bool] = True
     kind: Literal["torchscript"]
 
 
 class TorchExportVariant(VariantBase):
     """A ``torch.export`` program (``.pt2``)."""
 
+    needs_torch: ClassVar[bool] = True
     kind: Literal["torch_export"]
 
 
@@ -205,6 +210,3 @@ Variant = Annotated[
     TorchVariant | TorchScriptVariant | TorchExportVariant | OnnxVariant | OrtVariant, Field(discriminator="kind")
 ]
 """A variant of any kind."""
-
-TORCH_KINDS = frozenset({"torch", "torchscript", "torch_export"})
-"""Kinds of variants that need torch to run."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.contract.callables import source_digest, source_files
 from eyerace_parity.contract.data import ImageSet
-from eyerace_parity.contract.variants import TORCH_KINDS, TorchVariant
+from eyerace_parity.contract.variants import TorchVariant
 from eyerace_parity.core import machine
 from eyerace_parity.core.digests import bytes_digest, file_digest, json_digest
 from eyerace_parity.core.errors import GoldenError, MeasurementError, ParityError
@@ -97,7 +97,7 @@ class MeasurementContext:
 
     def is_torch(self, variant: str) -> bool:
         """Whether a variant needs torch to run."""
-        return self.contract.variants[variant].kind in TORCH_KINDS
+        return self.contract.variants[variant].needs_torch
 
     def stands_in(self, variant: str) -> bool:
         """Whether recorded outputs are used instead of running the variant."""

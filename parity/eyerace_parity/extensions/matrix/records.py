@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.checks.compatibility import bundled_by
-from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.errors import MeasurementError, RecordError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import join_names
@@ -94,7 +93,7 @@ def artefacts_here(contract: Contract) -> dict[str, str]:
     """Digests of the files that ONNX Runtime executes, of those that are here."""
     found = {}
     for name, variant in contract.variants.items():
-        if variant.kind not in TORCH_KINDS:
+        if not variant.needs_torch:
             try:
                 found[name] = artefact_digest(contract, name)
             except MeasurementError:

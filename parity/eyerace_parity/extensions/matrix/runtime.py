@@ -11,7 +11,6 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.fits import needs
 from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
 from eyerace_parity.contract.base import Limits, Positive
-from eyerace_parity.contract.variants import TORCH_KINDS
 from eyerace_parity.core.numbers import format_number
 from eyerace_parity.evidence.costs import PeerTiming
 from eyerace_parity.stats.quantiles import decide_quantile
@@ -47,7 +46,7 @@ def _in_matrix(case: Case, _limits: RuntimeLimits) -> bool:
 
 
 def _unfit(case: Case, _limits: RuntimeLimits) -> str:
-    return f"{case.name} is a torch variant" if case.variant.kind in TORCH_KINDS else ""
+    return f"{case.name} is a torch variant" if case.variant.needs_torch else ""
 
 
 @runtime.demand("runtime_ratio", limit="runtime_ratio", needs=needs(PeerTiming), applies=_in_matrix, unfit=_unfit)

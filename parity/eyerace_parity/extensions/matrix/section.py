@@ -8,7 +8,6 @@ from pydantic import Field, StringConstraints
 
 from eyerace_parity.contract.base import Model, Name
 from eyerace_parity.contract.points import Section
-from eyerace_parity.contract.variants import TORCH_KINDS
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.base import Contradictions
@@ -70,7 +69,7 @@ def agree_on_versions(matrix: Matrix, contract: Contract, faults: Contradictions
     for number, version in enumerate(matrix.versions):
         if version in matrix.versions[:number]:
             faults.add(("matrix", "versions", str(number)), f"{version!r} is named twice")
-    judged = [name for name, variant in contract.variants.items() if variant.kind not in TORCH_KINDS]
+    judged = [name for name, variant in contract.variants.items() if not variant.needs_torch]
     for version, expected in matrix.expect.items():
         if version not in matrix.versions:
             faults.unknown(("matrix", "expect", version), version, matrix.versions, "version")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.contract.data import ImageSet, Preprocess
 from eyerace_parity.contract.variants import (
-    TORCH_KINDS,
     ExportRecipe,
     OnnxVariant,
     QuantiseDynamicRecipe,
@@ -263,7 +262,7 @@ def name_of(contract: Contract, role: Role) -> str | None:
     device = [name for name in onnx_names if contract.variants[name].tier == "device"] or quantised
     match role:
         case Role.TORCH:
-            found = [name for name, variant in contract.variants.items() if variant.kind in TORCH_KINDS]
+            found = [name for name, variant in contract.variants.items() if variant.needs_torch]
         case Role.DEVICE:
             found = device or onnx_names[1:]
         case Role.FLOAT:
