@@ -108,14 +108,14 @@ def bare_loop(bundle: Path) -> None:
     np.concatenate(scores)
 
 
-def evaluate(bundle: Path, jobs: int, assistant: IsolatedWorker) -> Outputs:
+def evaluate(bundle: Path, jobs: int, isolated: IsolatedWorker) -> Outputs:
     """The gate's own golden evaluation, with an empty cache."""
-    with laboratory(bundle, jobs, assistant) as lab:
+    with laboratory(bundle, jobs, isolated) as lab:
         return lab.obtain(Need(Outputs, "int8"))
 
 
 @contextmanager
-def laboratory(bundle: Path, jobs: int, assistant: IsolatedWorker) -> Iterator[Laboratory]:
+def laboratory(bundle: Path, jobs: int, isolated: IsolatedWorker) -> Iterator[Laboratory]:
     """A laboratory with an empty cache."""
     with tempfile.TemporaryDirectory() as store:
         lab = Laboratory(
@@ -124,44 +124,44 @@ def laboratory(bundle: Path, jobs: int, assistant: IsolatedWorker) -> Iterator[L
             EvidenceCache(Path(store)),
             jobs=jobs,
             progress=SilentProgress(),
-            assistant=assistant,
+            isolated=isolated,
         )
         yield lab
         lab.close()
 
 
 @contextmanager
-def assisted(bundle: Path, cores: int) -> Iterator[IsolatedWorker]:
+def isolated_worker_of(bundle: Path, cores: int) -> Iterator[IsolatedWorker]:
     """An isolated worker on a number of cores that is already running: a run starts it only once."""
-    assistant = IsolatedWorker()
-    with on_cores(cores), laboratory(bundle, cores, assistant) as lab:
+    isolated = IsolatedWorker()
+    with on_cores(cores), laboratory(bundle, cores, isolated) as lab:
         lab.obtain(Need(Repeats, "int8"))
     try:
-        yield assistant
+        yield isolated
     finally:
-        assistant.close()
+        isolated.close()
 
 
 def test_golden_evaluation_on_one_core(benchmark: BenchmarkFixture, claims: Claims, bundle: Path) -> None:
     """The gate's evaluation against the plain loop, on one core."""
-    with assisted(bundle, 1) as assistant, on_cores(1):
+    with isolated_worker_of(bundle, 1) as isolated, on_cores(1):
         claims.paired(
             "golden evaluation / bare loop, one core",
-            lambda: evaluate(bundle, 1, assistant),
+            lambda: evaluate(bundle, 1, isolated),
             lambda: bare_loop(bundle),
             rounds=3,
             at_most=1.05,
         )
-        benchmark.pedantic(evaluate, (bundle, 1, assistant), rounds=1)
+        benchmark.pedantic(evaluate, (bundle, 1, isolated), rounds=1)
 
 
 def test_golden_evaluation_on_two_cores(benchmark: BenchmarkFixture, claims: Claims, bundle: Path) -> None:
     """The gate's evaluation on two cores against the same on one."""
-    with assisted(bundle, 1) as one, assisted(bundle, 2) as two:
+    with isolated_worker_of(bundle, 1) as one, isolated_worker_of(bundle, 2) as two:
 
-        def on(cores: int, assistant: IsolatedWorker) -> None:
+        def on(cores: int, isolated: IsolatedWorker) -> None:
             with on_cores(cores):
-                evaluate(bundle, cores, assistant)
+                evaluate(bundle, cores, isolated)
 
         claims.paired("one core / two cores", lambda: on(2, two), lambda: on(1, one), rounds=3, at_least=1.8)
         benchmark.pedantic(on, (2, two), rounds=1)
@@ -219,9 +219,9 @@ def test_peak_memory(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Path
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from benchmarks.test_claims import assisted, evaluate\n"
-        "with assisted(Path(sys.argv[1]), 2) as assistant:\n"
-        "    evaluate(Path(sys.argv[1]), 2, assistant)\n"
+        "from benchmarks.test_claims import isolated_worker_of, evaluate\n"
+        "with isolated_worker_of(Path(sys.argv[1]), 2) as isolated:\n"
+        "    evaluate(Path(sys.argv[1]), 2, isolated)\n"
         "print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))\n"
     )
     folders = {count: cut(tmp_path / str(count), count) for count in (100, 400)}
@@ -234,5 +234,5 @@ def test_peak_memory(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Path
     # The peak of a process never falls, so each size runs in a process of its own.
     ratios = sorted(peak(400) / peak(100) for _ in range(3))
     claims.take("peak memory, 400 / 100 photographs", ratios[1], (ratios[0], ratios[-1]), at_most=1.05)
-    with assisted(folders[100], 2) as assistant:
-        benchmark.pedantic(evaluate, (folders[100], 2, assistant), rounds=1)
+    with isolated_worker_of(folders[100], 2) as isolated:
+        benchmark.pedantic(evaluate, (folders[100], 2, isolated), rounds=1)

@@ -41,7 +41,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
         root,
     )
     yield made
-    made.assistant.close()
+    made.isolated.close()
 
 
 def protected_files(yard: Yard, own: Path) -> dict[Path, tuple[int, int]]:

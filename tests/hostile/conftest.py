@@ -20,4 +20,4 @@ def yard(_built_bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     """The yard; nobody writes into it."""
     made = make_yard(_built_bundles["images"], _built_bundles["tensors"], tmp_path_factory.mktemp("yard"))
     yield made
-    made.assistant.close()
+    made.isolated.close()

@@ -1,4 +1,4 @@
-"""Models of every kind, executed as the gate executes them: by an assistant, and judged."""
+"""Models of every kind, executed as the gate executes them: by an isolated worker, and judged."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stated(yard: Yard, path: Path) -> Contract:
 
 @contextlib.contextmanager
 def measuring(contract: Contract, yard: Yard) -> Iterator[Laboratory]:
-    """A laboratory with an empty store and the yard's assistant."""
+    """A laboratory with an empty store and the yard's isolated."""
     with tempfile.TemporaryDirectory() as store:
         yield Laboratory(
             contract,
@@ -53,7 +53,7 @@ def measuring(contract: Contract, yard: Yard) -> Iterator[Laboratory]:
             EvidenceCache(Path(store)),
             jobs=1,
             progress=SilentProgress(),
-            assistant=yard.assistant,
+            isolated=yard.isolated,
         )
 
 

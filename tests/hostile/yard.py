@@ -56,7 +56,7 @@ class Yard:
         tensors: The unlabelled bundle.
         store: The evidence of ``images``.
         evidence: A piece of every kind that the store keeps, by key.
-        assistant: Who measures, as in the gate.
+        isolated: Who measures, as in the gate.
     """
 
     root: Path
@@ -64,7 +64,7 @@ class Yard:
     tensors: Path
     store: Path
     evidence: dict[str, Any]
-    assistant: IsolatedWorker
+    isolated: IsolatedWorker
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_a_contract_crosses_once(image_bundle: Path, isolated: IsolatedWorker, sent: list[dict[str, Any]]) -> None:
     """However many samples are prepared, and whatever is measured and made: requests name it by its digest."""
     context = bench(image_bundle)
-    lab = laboratory(image_bundle, assistant=isolated)
+    lab = laboratory(image_bundle, isolated=isolated)
     profile = lab.contract.preprocess_of("fp32")
     for index in range(5):
         assert isolated.feeds(lab._bench, index, profile)
@@ -220,7 +220,7 @@ def test_a_graph_is_read_in_the_isolated_worker(image_bundle: Path, isolated: Is
     """With the same facts as in this process, which parses nothing."""
     here = laboratory(image_bundle, store=image_bundle.parent / "here").obtain(Need(Graph, "int8"))
     monkeypatch.setattr("onnx.load_model_from_string", lambda *_: pytest.fail("parsed in this process"))
-    there = laboratory(image_bundle, assistant=isolated).obtain(Need(Graph, "int8"))
+    there = laboratory(image_bundle, isolated=isolated).obtain(Need(Graph, "int8"))
     assert there == here
     assert not there.failure
 
@@ -238,7 +238,7 @@ def test_only_a_death_of_its_own_is_kept_of_a_graph(
     try:
         with monkeypatch.context() as patch:
             patch.setattr(isolated_worker, "OPERATIONS", f"tests.isolation.operations:{how}")
-            lab = laboratory(image_bundle, assistant=isolated)
+            lab = laboratory(image_bundle, isolated=isolated)
             if fact:
                 assert "died of SIGSEGV" in lab.obtain(need).failure
             else:
@@ -247,6 +247,6 @@ def test_only_a_death_of_its_own_is_kept_of_a_graph(
                 assert caught.value.transient
                 assert ("with more memory" in caught.value.next_step) is (how == "killed")
         isolated.close()
-        assert bool(laboratory(image_bundle, assistant=isolated).obtain(need).failure) is fact
+        assert bool(laboratory(image_bundle, isolated=isolated).obtain(need).failure) is fact
     finally:
         isolated.close()

@@ -1,4 +1,4 @@
-"""The assistant: the same evidence as without one, and whatever takes it down is told and survived."""
+"""The isolated worker: the same evidence as without one, and whatever takes it down is told and survived."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def assistant() -> Iterator[IsolatedWorker]:
+def isolated() -> Iterator[IsolatedWorker]:
     """One that is ended after the test."""
     one = IsolatedWorker()
     yield one
@@ -61,18 +61,18 @@ def damage(bundle: Path, body: str) -> None:
 
 
 def needs(bundle: str) -> list[Need[Any]]:
-    """Everything that an assistant measures."""
+    """Everything that an isolated worker measures."""
     found: list[Need[Any]] = [Need(kind, name) for kind in (Outputs, Repeats) for name in ("torch", "fp32", "int8")]
     found.append(Need(Weights, "int8", versus="fp32"))
     return [*found, Need(PreparationTrials, "fp32", versus="torch")] if bundle == "image_bundle" else found
 
 
 @pytest.mark.parametrize("bundle", ["image_bundle", "tensor_bundle"])
-def test_the_evidence_is_the_same(bundle: str, request: pytest.FixtureRequest, assistant: IsolatedWorker) -> None:
+def test_the_evidence_is_the_same(bundle: str, request: pytest.FixtureRequest, isolated: IsolatedWorker) -> None:
     """Byte for byte, whoever measured it."""
     folder: Path = request.getfixturevalue(bundle)
     here = laboratory(folder, store=folder.parent / "here")
-    there = laboratory(folder, store=folder.parent / "there", assistant=assistant, jobs=2)
+    there = laboratory(folder, store=folder.parent / "there", isolated=isolated, jobs=2)
     for need in needs(bundle):
         assert encode(there.obtain(need)) == encode(here.obtain(need)), need
 
@@ -100,10 +100,10 @@ def test_a_contract_arrives_as_it_left(bundle: str, request: pytest.FixtureReque
     assert (found.file, found.digest, found.cell) == (contract.file, contract.digest, True)
 
 
-def test_a_death_is_told_with_its_samples_and_survived(image_bundle: Path, assistant: IsolatedWorker) -> None:
+def test_a_death_is_told_with_its_samples_and_survived(image_bundle: Path, isolated: IsolatedWorker) -> None:
     """The signal, what was measured, which samples were under way; the next variant is measured as ever."""
     damage(image_bundle, "if self.number == 5: os.kill(os.getpid(), signal.SIGSEGV)")
-    lab = laboratory(image_bundle, assistant=assistant)
+    lab = laboratory(image_bundle, isolated=isolated)
     with pytest.raises(WorkerDied) as told:
         lab.obtain(Need(Outputs, "torch"))
     assert told.value.signal == signal.SIGSEGV
@@ -115,15 +115,15 @@ def test_a_death_is_told_with_its_samples_and_survived(image_bundle: Path, assis
     assert lab.obtain(Need(Outputs, "int8")).expected == len(names)
 
 
-def test_a_kill_from_outside_accuses_no_sample(image_bundle: Path, assistant: IsolatedWorker) -> None:
+def test_a_kill_from_outside_accuses_no_sample(image_bundle: Path, isolated: IsolatedWorker) -> None:
     """A system that is short of memory kills what is large; what it worked on is told, and not blamed."""
     damage(image_bundle, "if self.number == 3: os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(WorkerDied, match=r"SIGKILL .*under way: ") as told:
-        laboratory(image_bundle, assistant=assistant).obtain(Need(Outputs, "torch"))
+        laboratory(image_bundle, isolated=isolated).obtain(Need(Outputs, "torch"))
     assert "more memory" in told.value.next_step
 
 
-def test_a_photograph_that_kills_its_decoder_is_named(image_bundle: Path, assistant: IsolatedWorker) -> None:
+def test_a_photograph_that_kills_its_decoder_is_named(image_bundle: Path, isolated: IsolatedWorker) -> None:
     """Native code that dies of one photograph; nothing of it happens in this process, whatever is measured."""
     names = bench(image_bundle).golden().ids
     path = image_bundle / "tiny_classifier.py"
@@ -148,7 +148,7 @@ images.ImageGolden._decoded = dying
 """,
         encoding="utf-8",
     )
-    lab = laboratory(image_bundle, assistant=assistant)
+    lab = laboratory(image_bundle, isolated=isolated)
     with pytest.raises(WorkerDied) as told:
         lab.obtain(Need(Outputs, "torch"))
     assert told.value.signal == signal.SIGBUS
@@ -158,12 +158,12 @@ images.ImageGolden._decoded = dying
 def test_one_that_falls_silent_is_ended(image_bundle: Path) -> None:
     """A hang in native code costs the wait, not the run."""
     damage(image_bundle, "time.sleep(600)")
-    assistant = IsolatedWorker(silence_seconds=4)
+    isolated = IsolatedWorker(silence_seconds=4)
     try:
         with pytest.raises(WorkerDied, match="no answer within 4 s while measuring outputs/torch/host"):
-            laboratory(image_bundle, assistant=assistant).obtain(Need(Outputs, "torch"))
+            laboratory(image_bundle, isolated=isolated).obtain(Need(Outputs, "torch"))
     finally:
-        assistant.close()
+        isolated.close()
 
 
 def test_progress_counts_as_a_sign_of_life(image_bundle: Path) -> None:
@@ -173,18 +173,18 @@ def test_progress_counts_as_a_sign_of_life(image_bundle: Path) -> None:
         (image_bundle / "contract.toml").read_text(encoding="utf-8").replace("[golden]\n", "[golden]\nbatch = 1\n"),
         encoding="utf-8",
     )
-    assistant = IsolatedWorker()
+    isolated = IsolatedWorker()
     try:
         heard = Heard()
-        lab = laboratory(image_bundle, assistant=assistant)
-        assistant.make(lab.contract, "fp32", SilentProgress())  # torch is imported, however busy the machine is
-        assert assistant._worker is not None
-        assistant._worker._answer_seconds = 5.0
+        lab = laboratory(image_bundle, isolated=isolated)
+        isolated.make(lab.contract, "fp32", SilentProgress())  # torch is imported, however busy the machine is
+        assert isolated._worker is not None
+        isolated._worker._answer_seconds = 5.0
         lab._bench.progress = heard
         assert lab.obtain(Need(Outputs, "torch")).expected == heard.steps  # about ten seconds of work
         assert heard.labels == ["torch: golden set"]
     finally:
-        assistant.close()
+        isolated.close()
 
 
 class Heard:
@@ -205,8 +205,8 @@ class Heard:
         self.steps += n
 
 
-def test_errors_keep_their_kind(image_bundle: Path, assistant: IsolatedWorker) -> None:
-    """A torn photograph and a torn checkpoint are what they are without an assistant."""
+def test_errors_keep_their_kind(image_bundle: Path, isolated: IsolatedWorker) -> None:
+    """A torn photograph and a torn checkpoint are what they are without an isolated worker."""
 
     def raised(lab: Laboratory, variant: str) -> MeasurementError:
         with pytest.raises(MeasurementError) as told:
@@ -216,15 +216,15 @@ def test_errors_keep_their_kind(image_bundle: Path, assistant: IsolatedWorker) -
     weights = image_bundle / "tiny.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:100])
-    here, there = (raised(laboratory(image_bundle, assistant=one), "torch") for one in (None, assistant))
+    here, there = (raised(laboratory(image_bundle, isolated=one), "torch") for one in (None, isolated))
     assert type(there) is type(here) is ArtefactError
     assert str(there) == str(here)
 
     weights.write_bytes(whole)
     photograph = next(path for path in sorted((image_bundle / "images").rglob("*")) if path.is_file())
     photograph.write_bytes(photograph.read_bytes()[:200])
-    assistant.close()  # the one that had opened the set would say that it changed
-    here, there = (raised(laboratory(image_bundle, assistant=one), "fp32") for one in (None, assistant))
+    isolated.close()  # the one that had opened the set would say that it changed
+    here, there = (raised(laboratory(image_bundle, isolated=one), "fp32") for one in (None, isolated))
     assert type(there) is type(here) is GoldenError
     assert str(there) == str(here)
 
@@ -237,7 +237,7 @@ def test_errors_keep_their_kind(image_bundle: Path, assistant: IsolatedWorker) -
     ],
 )
 def test_what_the_machine_refuses_is_told_as_without_one(
-    image_bundle: Path, assistant: IsolatedWorker, raised: str, told: str
+    image_bundle: Path, isolated: IsolatedWorker, raised: str, told: str
 ) -> None:
     """A machine that is full there is no fault of the model, and none of the program."""
     path = image_bundle / "tiny_classifier.py"
@@ -249,20 +249,20 @@ def test_what_the_machine_refuses_is_told_as_without_one(
     )
     path.write_text(path.read_text(encoding="utf-8") + "\n" + "\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(MeasurementError, match=told) as caught:
-        laboratory(image_bundle, assistant=assistant).obtain(Need(Outputs, "torch"))
+        laboratory(image_bundle, isolated=isolated).obtain(Need(Outputs, "torch"))
     assert caught.value.next_step
 
 
-def test_a_fault_of_ours_is_told_with_its_traceback(image_bundle: Path, assistant: IsolatedWorker) -> None:
+def test_a_fault_of_ours_is_told_with_its_traceback(image_bundle: Path, isolated: IsolatedWorker) -> None:
     """It must not pass for a fault of the model."""
     source = laboratory(image_bundle).obtain(Need(Outputs, "fp32")).provenance
     with pytest.raises(RuntimeError, match="AttributeError"):
-        assistant.measure(bench(image_bundle), Need(Execution, "fp32"), source)  # nothing that it can measure
+        isolated.measure(bench(image_bundle), Need(Execution, "fp32"), source)  # nothing that it can measure
 
 
-def test_a_golden_set_that_changes_meanwhile_is_refused(image_bundle: Path, assistant: IsolatedWorker) -> None:
+def test_a_golden_set_that_changes_meanwhile_is_refused(image_bundle: Path, isolated: IsolatedWorker) -> None:
     """Numbers of two sets must not meet in one record."""
-    lab = laboratory(image_bundle, assistant=assistant)
+    lab = laboratory(image_bundle, isolated=isolated)
     len(lab._bench.golden())
     labels = image_bundle / "labels.csv"
     lines = labels.read_text(encoding="utf-8").splitlines()
@@ -274,33 +274,31 @@ def test_a_golden_set_that_changes_meanwhile_is_refused(image_bundle: Path, assi
 
 
 def test_samples_are_prepared_and_timed_there_too(
-    image_bundle: Path, assistant: IsolatedWorker, monkeypatch: pytest.MonkeyPatch
+    image_bundle: Path, isolated: IsolatedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one photograph is decoded in this process, preparation timed or not."""
     monkeypatch.setattr("eyerace_parity.golden.images.open_image", lambda *_: pytest.fail("decoded in this process"))
-    lab = laboratory(image_bundle, assistant=assistant)
+    lab = laboratory(image_bundle, isolated=isolated)
     assert not lab.obtain(Need(Preflight, "int8")).failure
     timing = lab.obtain(Need(Timing, "int8"))
     assert timing.preprocess is not None
     assert all(ms > 0 for ms in timing.preprocess.wall_ms)
 
 
-def test_a_checkpoint_is_not_opened_here_before_it_survived_there(
-    image_bundle: Path, assistant: IsolatedWorker
-) -> None:
-    """Times of a torch variant are taken in this process: only once an assistant has run all of it."""
+def test_a_checkpoint_is_not_opened_here_before_it_survived_there(image_bundle: Path, isolated: IsolatedWorker) -> None:
+    """Times of a torch variant are taken in this process: only once an isolated worker has run all of it."""
     damage(image_bundle, "os.kill(os.getpid(), signal.SIGSEGV)")
     with pytest.raises(WorkerDied, match="SIGSEGV"):
-        laboratory(image_bundle, assistant=assistant).obtain(Need(Timing, "torch"))
+        laboratory(image_bundle, isolated=isolated).obtain(Need(Timing, "torch"))
 
 
 def test_what_a_factory_prints_is_handed_on(
-    image_bundle: Path, assistant: IsolatedWorker, capsys: pytest.CaptureFixture[str]
+    image_bundle: Path, isolated: IsolatedWorker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where a test that fails shows what it printed; control characters stay behind."""
     damage(image_bundle, "print('blots \\x1b[31mseen')")
-    laboratory(image_bundle, assistant=assistant).obtain(Need(Outputs, "torch"))
-    assistant.close()
+    laboratory(image_bundle, isolated=isolated).obtain(Need(Outputs, "torch"))
+    isolated.close()
     assert "blots ?[31mseen" in capsys.readouterr().err
 
 
@@ -308,12 +306,12 @@ WHILE_IT_IS_MADE = "if any(frame.name == 'content_of' for frame in traceback.ext
 """The module is traced, not only run."""
 
 
-def test_a_file_is_the_same_whoever_made_it(image_bundle: Path, assistant: IsolatedWorker) -> None:
+def test_a_file_is_the_same_whoever_made_it(image_bundle: Path, isolated: IsolatedWorker) -> None:
     """An export and a quantisation, byte for byte, and both are heard of."""
     contract = open_contract(image_bundle / "contract.toml")
     for name in ("fp32", "int8"):
         heard = Heard()
-        assert assistant.make(contract, name, heard) == content_of(contract, name, SilentProgress())
+        assert isolated.make(contract, name, heard) == content_of(contract, name, SilentProgress())
         assert heard.labels
 
 
@@ -335,12 +333,12 @@ def test_a_death_while_a_file_is_made_costs_its_clauses_and_no_run(image_bundle:
     assert run.left_behind() == []
 
 
-def test_what_a_recipe_cannot_do_is_said_as_ever(image_bundle: Path, assistant: IsolatedWorker) -> None:
+def test_what_a_recipe_cannot_do_is_said_as_ever(image_bundle: Path, isolated: IsolatedWorker) -> None:
     """The same error with the same next step, wherever the file was to be made."""
     damage(image_bundle, WHILE_IT_IS_MADE + "raise ValueError('no such thing')")
     contract = open_contract(image_bundle / "contract.toml")
     errors = []
-    for make in (content_of, assistant.make):
+    for make in (content_of, isolated.make):
         with pytest.raises((RecipeError, MeasurementError)) as told:
             make(contract, "fp32", SilentProgress())
         errors.append((type(told.value), told.value.reason, told.value.next_step))
@@ -348,12 +346,12 @@ def test_what_a_recipe_cannot_do_is_said_as_ever(image_bundle: Path, assistant: 
     assert "no such thing" in errors[0][1]
 
 
-def test_ended_twice_and_used_again(image_bundle: Path, assistant: IsolatedWorker) -> None:
+def test_ended_twice_and_used_again(image_bundle: Path, isolated: IsolatedWorker) -> None:
     """Closing does no harm, and whoever asks again gets another."""
-    assert laboratory(image_bundle, assistant=assistant).obtain(Need(Repeats, "fp32")).first
-    assistant.close()
-    assistant.close()
-    lab = laboratory(image_bundle, store=image_bundle.parent / "other", assistant=assistant)
+    assert laboratory(image_bundle, isolated=isolated).obtain(Need(Repeats, "fp32")).first
+    isolated.close()
+    isolated.close()
+    lab = laboratory(image_bundle, store=image_bundle.parent / "other", isolated=isolated)
     assert np.all(np.isfinite(lab.obtain(Need(Repeats, "fp32")).first["scores"]))
 
 

@@ -153,7 +153,7 @@ def test_a_new_kind_is_measured_kept_recorded_read_back_and_judged(
     needs = [Need(kind, "fp32") for kind in (package.Brightness, package.Means, package.Spread)]
     assert [str(need) for need in needs] == ["brightness/fp32/host", "means/fp32/host", "spread/fp32/host"]
 
-    lab = laboratory(image_bundle, assistant=isolated)
+    lab = laboratory(image_bundle, isolated=isolated)
     clause = planned(lab, *needs)
     verdict = judge(clause, lab)
     assert verdict.judgement.status is Status.HELD

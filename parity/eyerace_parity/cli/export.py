@@ -54,11 +54,11 @@ def _maker(settings: Settings) -> Iterator[Maker]:
     if settings.in_process:
         yield content_of
         return
-    assistant = IsolatedWorker()
+    isolated = IsolatedWorker()
     try:
-        yield assistant.make
+        yield isolated.make
     finally:
-        assistant.close()
+        isolated.close()
 
 
 def has_recipe(contract: Contract, name: str) -> bool:

@@ -77,19 +77,19 @@ def laboratory_of(contract: Contract, settings: Settings, progress: Progress) ->
     from eyerace_parity.measure.laboratory import Laboratory  # noqa: PLC0415
 
     settings = settings.under(contract)
-    assistant = None if settings.in_process else IsolatedWorker()
+    isolated = None if settings.in_process else IsolatedWorker()
     laboratory = Laboratory(
         contract,
         open_golden,
         EvidenceCache(settings.cache),
         jobs=settings.jobs,
         progress=progress,
-        assistant=assistant,
+        isolated=isolated,
         rehash=settings.rehash,
     )
     try:
         yield laboratory
     finally:
         laboratory.close()
-        if assistant is not None:
-            assistant.close()
+        if isolated is not None:
+            isolated.close()

@@ -132,7 +132,7 @@ class WorkerConnection:
             raise failures.unstarted(self.name, why, "check the command that starts it") from error
         streams = process.stdin, process.stdout, process.stderr
         for work, stream in zip((self._write, self._read, self._listen), streams, strict=True):
-            thread = threading.Thread(target=work, args=(stream,), name=f"guest-{work.__name__}", daemon=True)
+            thread = threading.Thread(target=work, args=(stream,), name=f"worker-{work.__name__}", daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:  # no memory for its stack, or too many threads

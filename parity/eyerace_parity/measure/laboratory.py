@@ -89,7 +89,7 @@ class Laboratory:
         peer_python: A Python, or the folder of its environment, with another ONNX Runtime to time against.
         equipment: Starts workers on targets; without it, only the host executes.
         everything: Whether targets run all golden samples instead of a selection.
-        assistant: The isolated worker, which runs crash-prone native code; without one, this process runs it.
+        isolated: The isolated worker, which runs crash-prone native code; without one, this process runs it.
         rehash: Whether to hash files again even if size, times and inode are unchanged.
     """
 
@@ -106,10 +106,10 @@ class Laboratory:
         peer_python: Path | None = None,
         equipment: TargetEquipment | None = None,
         everything: bool = False,
-        assistant: IsolatedWorker | None = None,
+        isolated: IsolatedWorker | None = None,
         rehash: bool = False,
     ) -> None:
-        opener = golden_opener if assistant is None else self._handed(golden_opener, assistant)
+        opener = golden_opener if isolated is None else self._handed(golden_opener, isolated)
         self._bench = MeasurementContext(
             contract, opener, store, max(1, jobs), progress, use_recorded, peer_python, rehash
         )
@@ -118,7 +118,7 @@ class Laboratory:
             equipment,
             answers=self.obtain,
             everything=everything,
-            abandon=(lambda: None) if assistant is None else assistant.abandon,
+            abandon=(lambda: None) if isolated is None else isolated.abandon,
         )
         provenances = Provenances(self._bench, self._elsewhere)
         self._providers: tuple[Provider, ...] = (
@@ -127,16 +127,16 @@ class Laboratory:
             OfGoldenSet(self._bench),
             OnTargets(self._elsewhere, provenances),
             Recorded(self._bench, provenances),
-            MeasuredHere(self._bench, provenances, self.obtain, assistant),
+            MeasuredHere(self._bench, provenances, self.obtain, isolated),
         )
         self._found: dict[Need[Any], Measured | Unmeasured] = {}
         self._lock = RLock()
 
-    def _handed(self, opener: Opener, assistant: IsolatedWorker) -> Opener:
+    def _handed(self, opener: Opener, isolated: IsolatedWorker) -> Opener:
         """Return an opener of golden sets whose samples the isolated worker prepares."""
         from eyerace_parity.measure.isolated_worker import ProxyGoldenSet  # noqa: PLC0415 - only if there is an isolated worker
 
-        return lambda contract: ProxyGoldenSet(opener(contract), self._bench, assistant)
+        return lambda contract: ProxyGoldenSet(opener(contract), self._bench, isolated)
 
     @property
     def contract(self) -> Contract:

@@ -53,7 +53,7 @@ def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensi
     told = getattr(config, "workerinput", {}).get(WORKER_KEY)
     typed = _typed(config)
     stage = TerminalDisplay(config, settings, worker=told is not None)
-    assistance = LazyIsolatedWorker(wanted=not settings.in_process)
+    isolated_worker = LazyIsolatedWorker(wanted=not settings.in_process)
     unbuilt: dict[str, dict[str, list[str]]] = {}
     if told is None:
         _refuse_folder(settings)
@@ -70,7 +70,7 @@ def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensi
         known, added = (tuple(Path(file) for file in said[key]) for key in ("known", "added"))
         found = Discovery(tuple(Path(file) for file in unbuilt), known, added, said["only_marked"])
     judged, known_ones = (
-        {file: open_subject(file, settings, stage, config, assistance) for file in files}
+        {file: open_subject(file, settings, stage, config, isolated_worker) for file in files}
         for files in (found.contracts, found.known)
     )
     refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])
@@ -88,7 +88,7 @@ def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensi
         found.added,
         found.only_marked,
         worker=told is not None,
-        assistance=assistance,
+        isolated_worker=isolated_worker,
         coverage=coverage,
         only_reports=runs_nothing(typed),
         extensions=extensions,

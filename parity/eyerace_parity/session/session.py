@@ -66,7 +66,7 @@ class GateSession:
         added: Those of ``judged`` that pytest's arguments do not lead to.
         only_marked: Whether tests that are not marked ``parity`` are left out.
         worker: Whether this is an xdist worker.
-        assistance: Who measures what could take this process down.
+        isolated_worker: Measures what could crash the process that measures.
         coverage: Which clauses are judged, and who left out the others.
         extensions: The extensions that take part.
         only_reports: Whether this command line asks for a report of pytest's, such as ``--collect-only``.
@@ -81,7 +81,7 @@ class GateSession:
     added: tuple[Path, ...]
     only_marked: bool
     worker: bool
-    assistance: LazyIsolatedWorker
+    isolated_worker: LazyIsolatedWorker
     coverage: Coverage
     only_reports: bool
     extensions: ActiveExtensions
@@ -106,7 +106,7 @@ class GateSession:
         """
         found = self.judged.get(file) or self.known.get(file)
         if found is None:
-            found = self.known[file] = open_subject(file, self.settings, self.stage, self.config, self.assistance)
+            found = self.known[file] = open_subject(file, self.settings, self.stage, self.config, self.isolated_worker)
         return found
 
     def judge(self, item: pytest.Item, subject: ContractSession, planned: PlannedClause) -> VerdictWithEvidence:
@@ -313,7 +313,7 @@ class GateSession:
         """Free everything."""
         for subject in (*self.judged.values(), *self.known.values()):
             subject.close()
-        self.assistance.close()
+        self.isolated_worker.close()
         self.stage.close()
         self.patience.end()
         deactivate(self.extensions)

@@ -54,7 +54,7 @@ class ContractSession:
         settings: Options of the run, as they stand for this contract.
         progress: Who hears of long work.
         jobs: How much may be measured side by side in this process.
-        assistance: Who measures what could take this process down.
+        isolated_worker: Measures what could crash the process that measures.
         baseline: The accepted release to compare with; or the name of one that is not there yet; or an empty text.
         unbuilt: Why a variant could not be built, by its name.
     """
@@ -63,7 +63,7 @@ class ContractSession:
     settings: Settings
     progress: Progress
     jobs: int
-    assistance: LazyIsolatedWorker
+    isolated_worker: LazyIsolatedWorker
     baseline: Stored | str = ""
     unbuilt: dict[str, RecipeError] = field(default_factory=dict)
     _expected: tuple[PlannedClause, ...] = field(default=(), init=False)
@@ -113,7 +113,7 @@ class ContractSession:
             baseline=source_of(self.baseline, contract, measurer(self._open)) if compare else None,
             equipment=emulation(contract, self.settings, self.progress),
             everything=self.settings.arm64 == "all",
-            assistant=self.assistance.get(),
+            isolated=self.isolated_worker.get(),
             rehash=self.settings.rehash,
         )
 
@@ -216,8 +216,8 @@ class ContractSession:
         """
         from eyerace_parity.recipes.build import build_variant, content_of  # noqa: PLC0415 - as above
 
-        assistant = self.assistance.get()
-        make = content_of if assistant is None else assistant.make
+        isolated = self.isolated_worker.get()
+        make = content_of if isolated is None else isolated.make
         try:
             return build_variant(self.contract, name, self.progress, make)
         except ParityError as error:
@@ -256,7 +256,7 @@ class ContractSession:
 
 
 def open_subject(
-    file: Path, settings: Settings, progress: Progress, config: pytest.Config, assistance: LazyIsolatedWorker
+    file: Path, settings: Settings, progress: Progress, config: pytest.Config, isolated_worker: LazyIsolatedWorker
 ) -> ContractSession:
     """Open a contract and plan it.
 
@@ -277,33 +277,33 @@ def open_subject(
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     baseline = stored_baseline(contract, planned, own, places(config))
     return ContractSession(
-        ContractFindings(contract, planned), own, progress, max(1, own.jobs // workers), assistance, baseline
+        ContractFindings(contract, planned), own, progress, max(1, own.jobs // workers), isolated_worker, baseline
     )
 
 
 @dataclass(slots=True)
 class LazyIsolatedWorker:
-    """Gives the assistant of a run.
+    """Gives the isolated worker of a run.
 
     Attributes:
         wanted: Whether there is to be one; else the run's own process measures.
     """
 
     wanted: bool
-    _assistant: IsolatedWorker | None = field(default=None, init=False)
+    _isolated: IsolatedWorker | None = field(default=None, init=False)
 
     def get(self) -> IsolatedWorker | None:
-        """The assistant, always the same; ``None`` where none is wanted."""
-        if self._assistant is None and self.wanted:
+        """The isolated worker, always the same; ``None`` where none is wanted."""
+        if self._isolated is None and self.wanted:
             from eyerace_parity.measure.isolated_worker import IsolatedWorker  # noqa: PLC0415 - a run that only collects needs none
 
-            self._assistant = IsolatedWorker()
-        return self._assistant
+            self._isolated = IsolatedWorker()
+        return self._isolated
 
     def close(self) -> None:
         """End its process, if it has one."""
-        if self._assistant is not None:
-            self._assistant.close()
+        if self._isolated is not None:
+            self._isolated.close()
 
 
 def emulation(contract: Contract, settings: Settings, progress: Progress) -> TargetEquipment | None:

@@ -69,8 +69,8 @@ from tests.laboratories import laboratory
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 bundle, mark = map(Path, sys.argv[1:])
-assistant = IsolatedWorker()
-lab = laboratory(bundle, equipment=Local(), jobs=2, assistant=assistant)
+isolated = IsolatedWorker()
+lab = laboratory(bundle, equipment=Local(), jobs=2, isolated=isolated)
 lab.obtain(Need(Outputs, "int8"))
 mark.touch()
 needs = [Need(Execution, "int8", target) for target in (OLD, X86)]
@@ -78,7 +78,7 @@ lab.expect(needs)
 try:
     lab.obtain(needs[0])
 except KeyboardInterrupt:
-    assistant.close()
+    isolated.close()
     sys.exit(77)
 """
 
