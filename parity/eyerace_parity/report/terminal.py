@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from rich.padding import Padding
 from rich.text import Text
 
-from eyerace_parity.core.numbers import FACTOR, format_percent, shown_unit
+from eyerace_parity.core.numbers import FACTOR, format_percent, pluralise, shown_unit
 from eyerace_parity.core.result import HOST
 from eyerace_parity.report.tables import NARROWEST_CELL, STYLES, TextConsole, cell, grid, target_tables
 from eyerace_parity.report.view.contract import PAST
@@ -160,12 +160,11 @@ def _in_lines(clause: str) -> list[str]:
 
 
 def _chances_line(chances: ChancesEntry, signs: StatusSigns) -> Text:
-    """How often such a verdict is wrong by chance, and which correction was used."""
-    number = f"{chances.clauses} clause{' rests' if chances.clauses == 1 else 's rest'} on samples"
+    """The error rates of the statistical clauses, and which correction was used."""
+    rates = f"false-pass rate ≤ {format_percent(chances.false_pass)}, together false-alarm rate ≤ "
     shared = "no correction" if chances.correction == "none" else f"correction: {chances.correction}"
     line = (
-        f"  {number}; by chance HELD is wrong at most {format_percent(chances.false_pass)} of the time, "
-        f"BROKEN at most {format_percent(chances.false_alarm)} ({shared})"
+        f"  {pluralise(chances.clauses, 'statistical clause')}: {rates}{format_percent(chances.false_alarm)} ({shared})"
     )
     return Text(signs.text(line), style="dim")
 

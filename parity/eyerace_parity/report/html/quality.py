@@ -34,7 +34,7 @@ def quality_pictures(data: PictureData) -> Iterator[Picture]:
 
 
 def confusion_picture(data: PictureData) -> Picture | None:
-    """What was taken for what, by both, and the difference."""
+    """Confusion matrices of both variants, and their difference."""
     pair, known = data.pair(), data.by_variant(Quality)
     if pair is None or pair[0] not in known or pair[1] not in known:
         return None
@@ -54,7 +54,7 @@ def confusion_picture(data: PictureData) -> Picture | None:
         f"Rows are labels, columns decisions. {moved} of {known[pair[0]].samples} samples stand in another cell on"
         " balance."
     )
-    return Picture("confusion", "What is taken for what", caption, tuple(panels))
+    return Picture("confusion", "Confusion matrix", caption, tuple(panels))
 
 
 def _matrix(counts: Counts, classes: tuple[str, ...], name: str, label: str, *, signed: bool) -> str:
