@@ -161,7 +161,7 @@ def _in_lines(clause: str) -> list[str]:
 
 def _chances_line(chances: ChancesEntry, signs: StatusSigns) -> Text:
     """The error rates of the statistical clauses, and which correction was used."""
-    rates = f"false-pass rate ≤ {format_percent(chances.false_pass)}, together false-alarm rate ≤ "
+    rates = f"false-pass rate ≤ {format_percent(chances.false_pass)}, joint false-alarm rate ≤ "
     shared = "no correction" if chances.correction == "none" else f"correction: {chances.correction}"
     line = (
         f"  {pluralise(chances.clauses, 'statistical clause')}: {rates}{format_percent(chances.false_alarm)} ({shared})"
