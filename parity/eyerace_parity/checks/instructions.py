@@ -39,8 +39,8 @@ def _ratio_needs(case: Case, limits: Arm64Limits) -> tuple[Need[Any], ...]:
 
 
 def _in_torch(case: Case, _limits: Arm64Limits) -> str:
-    if case.variant.needs_torch:
-        return f"{case.name} is a torch variant, which no phone runs"
+    if not case.variant.in_onnxruntime:
+        return f"{case.name} is a {case.variant.kind} variant, which no target runs"
     return ""
 
 
@@ -48,8 +48,8 @@ def _unfit_ratio(case: Case, limits: Arm64Limits) -> str:
     demand = limits.instructions_ratio
     if demand and demand.versus in case.contract.variants:
         other = case.contract.variants[demand.versus]
-        if other.needs_torch:
-            return f"versus = {demand.versus!r} is a torch variant, whose instructions are not counted"
+        if not other.in_onnxruntime:
+            return f"versus = {demand.versus!r} is a {other.kind} variant, whose instructions are not counted"
     return _in_torch(case, limits) or other_variant(case, demand)
 
 

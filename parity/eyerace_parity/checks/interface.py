@@ -53,16 +53,12 @@ def _is_onnx(case: Case, _limits: InterfaceLimits) -> bool:
     return case.variant.kind == "onnx"
 
 
-def _is_torch(case: Case) -> bool:
-    return case.variant.needs_torch
-
-
 def _declares_ports(case: Case, _limits: InterfaceLimits) -> bool:
-    return not _is_torch(case)
+    return case.variant.in_onnxruntime
 
 
 def _declared(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
-    if _is_torch(case):
+    if not case.variant.in_onnxruntime:
         return (GOLDEN, case.need(Outputs))
     return (case.need(Graph),) if case.variant.kind == "onnx" else (case.need(Preflight),)
 
@@ -131,7 +127,7 @@ def inputs(case: Case, findings: ClauseEvidence) -> Number:
 def outputs(case: Case, findings: ClauseEvidence) -> Number:
     """The outputs have the contract's names, types, extents and dynamic axes."""
     wanted = case.contract.interface.outputs
-    if not _is_torch(case):
+    if case.variant.in_onnxruntime:
         ports = _ports(case, findings)
         return _stated(wanted, ports[1], case)
     answered, golden = findings[case.need(Outputs)], findings[GOLDEN]
@@ -300,7 +296,9 @@ def external_data(case: Case, findings: ClauseEvidence) -> Number:
 
 
 @interface.clause(
-    "from_bytes", needs=needs(Preflight), applies=lambda c, _: not _is_torch(c) and c.contract.interface.single_file
+    "from_bytes",
+    needs=needs(Preflight),
+    applies=lambda c, _: c.variant.in_onnxruntime and c.contract.interface.single_file,
 )
 def from_bytes(case: Case, findings: ClauseEvidence) -> Judgement:
     """A session made from the file's bytes, in a process of its own, lives and answers."""

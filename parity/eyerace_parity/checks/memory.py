@@ -54,8 +54,8 @@ memory = Family("memory", MemoryLimits)
 
 
 def _unfit(case: Case, _limits: MemoryLimits) -> str:
-    if case.variant.needs_torch:
-        return f"{case.name} is a torch variant, which no app loads from bytes"
+    if not case.variant.in_onnxruntime:
+        return f"{case.name} is a {case.variant.kind} variant, which no app loads from bytes"
     return ""
 
 

@@ -83,4 +83,4 @@ def agree_on_targets(targets: Targets, variants: Mapping[str, Variant], faults: 
 
 
 def _fits(variant: Variant) -> bool:
-    return not variant.needs_torch
+    return variant.in_onnxruntime

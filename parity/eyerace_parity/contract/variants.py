@@ -135,7 +135,8 @@ class VariantBase(Model):
     """Keys that all variants have.
 
     Attributes:
-        needs_torch: Whether torch runs it; ONNX Runtime runs all others.
+        needs_torch: Whether torch runs it.
+        in_onnxruntime: Whether ONNX Runtime runs it; an extension may bring a kind that neither runs.
         path: The artefact, relative to the contract.
         reference: The variant to compare with.
         tier: Where it is deployed, e.g. ``cloud`` or ``device``.
@@ -146,6 +147,7 @@ class VariantBase(Model):
     """
 
     needs_torch: ClassVar[bool] = False
+    in_onnxruntime: ClassVar[bool] = False
     path: BundlePath
     reference: Name | None = None
     tier: Name | None = None
@@ -196,6 +198,7 @@ class OnnxVariant(VariantBase):
         recipe: How the file is built; ``None`` for a file that exists already.
     """
 
+    in_onnxruntime: ClassVar[bool] = True
     kind: Literal["onnx"]
     recipe: Recipe | None = None
 
@@ -203,6 +206,7 @@ class OnnxVariant(VariantBase):
 class OrtVariant(VariantBase):
     """A file in ONNX Runtime's own format (``.ort``)."""
 
+    in_onnxruntime: ClassVar[bool] = True
     kind: Literal["ort"]
 
 

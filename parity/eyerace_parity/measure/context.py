@@ -99,6 +99,10 @@ class MeasurementContext:
         """Whether a variant needs torch to run."""
         return self.contract.variants[variant].needs_torch
 
+    def in_onnxruntime(self, variant: str) -> bool:
+        """Whether ONNX Runtime runs a variant."""
+        return self.contract.variants[variant].in_onnxruntime
+
     def stands_in(self, variant: str) -> bool:
         """Whether recorded outputs are used instead of running the variant."""
         return self.is_torch(variant) and (self.recorded or not torch_runtime.installed())
@@ -220,7 +224,7 @@ class MeasurementContext:
         """Return the settings of a variant's session for a provenance."""
         session = onnx_runtime.session_of(self.contract, variant, threads=threads)
         settings = {"threads": str(session.intra_op_threads)}
-        if self.is_torch(variant):
+        if not self.in_onnxruntime(variant):
             # A torch module names no outputs: they get their names by the order in the contract.
             ports = {"inputs": self.contract.interface.inputs, "outputs": self.contract.interface.outputs}
             return settings | {side: json.dumps([port.name for port in named]) for side, named in ports.items()}

@@ -299,7 +299,7 @@ class MeasuredHere:
 
     def _require(self, variant: str, need: Need[Any]) -> None:
         """Require that an ONNX variant passes the preflight in its own process before the isolated worker runs it."""
-        if self._bench.is_torch(variant):
+        if not self._bench.in_onnxruntime(variant):
             return
         for word in KINDS.of(need.kind).requires:
             kind = KINDS.named(word).type

@@ -93,7 +93,7 @@ def artefacts_here(contract: Contract) -> dict[str, str]:
     """Digests of the files that ONNX Runtime executes, of those that are here."""
     found = {}
     for name, variant in contract.variants.items():
-        if not variant.needs_torch:
+        if variant.in_onnxruntime:
             try:
                 found[name] = artefact_digest(contract, name)
             except MeasurementError:

@@ -46,7 +46,7 @@ def _in_matrix(case: Case, _limits: RuntimeLimits) -> bool:
 
 
 def _unfit(case: Case, _limits: RuntimeLimits) -> str:
-    return f"{case.name} is a torch variant" if case.variant.needs_torch else ""
+    return "" if case.variant.in_onnxruntime else f"{case.name} is a {case.variant.kind} variant"
 
 
 @runtime.demand("runtime_ratio", limit="runtime_ratio", needs=needs(PeerTiming), applies=_in_matrix, unfit=_unfit)

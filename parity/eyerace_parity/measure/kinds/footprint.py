@@ -131,12 +131,13 @@ def model_to_load(context: MeasurementContext, variant: str) -> bytes | Path:
     """Read the model that a worker process is to load.
 
     Raises:
-        MeasurementError: The variant runs in torch.
+        MeasurementError: ONNX Runtime does not run the variant.
         ArtefactError: The file is missing or cannot be read.
     """
-    if context.is_torch(variant):
+    if not context.in_onnxruntime(variant):
+        kind = context.contract.variants[variant].kind
         raise MeasurementError(
-            f"{variant} runs in torch; loading, cold start and memory are measured of ONNX Runtime variants only",
+            f"{variant} is a {kind} variant; loading, cold start and memory are measured of ONNX Runtime variants only",
             next_step="state these limits for the ONNX variants",
         )
     return model_of(context.contract, variant)

@@ -69,7 +69,7 @@ def provenance(context: MeasurementContext, need: Need[Timing]) -> Provenance:
 
 
 def _placement(context: MeasurementContext, need: Need[Timing]) -> str:
-    if _needs_torch(context, need):
+    if _in_this_process(context, need):
         return _IN_PROCESS
     return _IN_WORKERS if need.versus and _spins(context, (need.variant, need.versus)) else _IN_WORKER
 
@@ -97,7 +97,7 @@ def measure(context: MeasurementContext, need: Need[Timing], source: Provenance)
     names = [need.variant, *([need.versus] if need.versus else [])]
     feeds = {name: batch_of(contract, name, golden, (0,)) for name in names}
     asked = _asked(context, need)
-    placed = _in_process if _needs_torch(context, need) else _in_worker
+    placed = _in_process if _in_this_process(context, need) else _in_worker
     load = machine.load_average()
     with context.progress.task(f"{' and '.join(names)}: times", None) as task:
         first, taken = placed(context, feeds, _Stop(asked, task, apart=placed is _in_worker))
@@ -143,8 +143,8 @@ class _Taken:
     disturbance: Disturbance | None
 
 
-def _needs_torch(context: MeasurementContext, need: Need[Timing]) -> bool:
-    return any(context.is_torch(name) for name in (need.variant, need.versus) if name)
+def _in_this_process(context: MeasurementContext, need: Need[Timing]) -> bool:
+    return any(not context.in_onnxruntime(name) for name in (need.variant, need.versus) if name)
 
 
 def _in_worker(context: MeasurementContext, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]:
