@@ -146,6 +146,12 @@ def after_output(model: onnx.ModelProto, make: Callable[[str, str], list[onnx.No
     model.graph.node.extend(make(inner, name))
 
 
+def apply_to_output(model: onnx.ModelProto, operator: str, *operands: NDArray[Any], **attributes: Any) -> None:
+    """Compute the first output with one more node from its former value and constants."""
+    names = [constant(model, f"/selftest/{operator}/{place}", operand) for place, operand in enumerate(operands)]
+    after_output(model, lambda good, given: [node(operator, [good, *names], [given], **attributes)])
+
+
 def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> onnx.NodeProto:
     """Make a node of the default domain, named after its first output."""
     from onnx import helper  # noqa: PLC0415 - only where a model is edited

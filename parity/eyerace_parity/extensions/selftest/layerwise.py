@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from eyerace_parity.checks.plan import plan
-from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.extensions.selftest.detection_limits import bisect
@@ -94,25 +92,8 @@ def _seen(examiner: Examiner, workshop: Workshop, role: Role, place: int, streng
 
 def _reduced_contract(workshop: Workshop) -> Contract:
     """The contract with a few of its samples, evenly spread."""
-    spec = workshop.contract.golden
-    if not isinstance(spec, ImageSet):
-        raise FaultNotApplicable("the golden set holds no photographs")
-    text = workshop.contract.path(spec.labels).read_text(encoding="utf-8-sig")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    step = max(1, len(rows) // SAMPLES)
-    selected = rows[::step][:SAMPLES]
-    images = workshop.folder / "few"
-    for row in selected:
-        target = images / row["file"]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((workshop.contract.path(spec.images) / row["file"]).read_bytes())
-    labels = workshop.folder / "few.csv"
-    with labels.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(selected)
-    golden = spec.model_copy(update={"labels": labels, "images": images, "digest": None})
-    return workshop.with_contract(golden=golden)
+    rows = workshop.label_rows()
+    return workshop.few_images(rows[:: max(1, len(rows) // SAMPLES)][:SAMPLES], shutil.copyfile)
 
 
 def _scaled(workshop: Workshop, role: Role, place: int, strength: float) -> Contract:

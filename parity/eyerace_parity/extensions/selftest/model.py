@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from eyerace_parity.core.result import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    import onnx
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.result import Verdict
     from eyerace_parity.extensions.selftest.workshop import Role, Workshop
 
-FAMILIES = ("preprocessing", "labels", "export", "weights", "quantisation", "runtime", "cost", "hybrid")
-"""Where faults come from, in the order of the table."""
+F = TypeVar("F", bound="Callable[[Workshop], Contract]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +159,60 @@ def quality_of(role: Role) -> tuple[Expected, ...]:
 def on(role: Role, *clauses: str, target: str = HOST) -> tuple[Expected, ...]:
     """Expect clauses of one variant."""
     return tuple(Expected(role, clause, target) for clause in clauses)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultFamily:
+    """The faults of one file of the catalogue, in its order. Its methods are decorators that add one.
+
+    Attributes:
+        name: Name of the family; the name of each fault begins with it.
+        faults: The faults.
+    """
+
+    name: str
+    faults: list[PlantedFault] = field(default_factory=list)
+
+    def plant(
+        self,
+        role: Role | None,
+        what: str,
+        summary: str,
+        cause: str,
+        *clauses: str,
+        expected: Sequence[Expected] = (),
+        witnesses: Sequence[Expected] = (),
+    ) -> Callable[[F], F]:
+        """Add a fault that the decorated function plants: it returns the contract of the damaged bundle.
+
+        Args:
+            role: The variant whose clauses must detect it; ``None`` if ``expected`` or ``witnesses`` names all of them.
+            what: Name of the fault within the family.
+            summary: The mistake in one line.
+            cause: Pattern that a reason, a cause or a detail of a broken clause must match.
+            clauses: Clauses of this variant that must break.
+            expected: Further clauses that must break: of another variant or on a target.
+            witnesses: Clauses of which one must break; by default, where no clause must, all that may detect that the
+                variant's answers differ from its reference's.
+        """
+        musts, others = tuple(expected), tuple(witnesses)
+        if role is not None:
+            musts += on(role, *clauses)
+            others = others or (() if musts else answers_of(role))
+
+        def add(plant: F) -> F:
+            self.faults.append(PlantedFault(f"{self.name}-{what}", summary, plant, musts, cause, others))
+            return plant
+
+        return add
+
+    def edit(
+        self, role: Role, what: str, summary: str, cause: str, *clauses: str
+    ) -> Callable[[Callable[[onnx.ModelProto], None]], Callable[[onnx.ModelProto], None]]:
+        """Add a fault that the decorated function makes in the ONNX file of the variant; see :meth:`plant`."""
+
+        def add(change: Callable[[onnx.ModelProto], None]) -> Callable[[onnx.ModelProto], None]:
+            self.plant(role, what, summary, cause, *clauses)(lambda workshop: workshop.edited(role, change))
+            return change
+
+        return add

@@ -75,8 +75,9 @@ class Workshop:
 
     def with_model(self, role: Role, model: onnx.ModelProto | bytes) -> Contract:
         """The contract with another ONNX file for a variant; its stamp is unchanged."""
-        content = model if isinstance(model, bytes) else model.SerializeToString()
-        return self.with_file(role, content, ".onnx")
+        path = self.folder / f"{self.name(role)}.onnx"
+        path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+        return self.with_variant(role, path=path)
 
     def edited(self, role: Role, edit: Callable[[onnx.ModelProto], None]) -> Contract:
         """The contract with an edited copy of a variant's ONNX file."""
@@ -84,11 +85,18 @@ class Workshop:
         edit(model)
         return self.with_model(role, model)
 
-    def with_file(self, role: Role, content: bytes, suffix: str) -> Contract:
-        """The contract with another artefact for a variant."""
-        path = self.folder / f"{self.name(role)}{suffix}"
-        path.write_bytes(content)
-        return self.with_variant(role, path=path)
+    def converted(self, role: Role, opset: int) -> Contract:
+        """The contract with a variant's ONNX file at another opset.
+
+        Raises:
+            FaultNotApplicable: onnx cannot convert it.
+        """
+        from onnx import version_converter  # noqa: PLC0415 - only where a model is edited
+
+        try:
+            return self.with_model(role, version_converter.convert_version(self.model(role), opset))
+        except Exception as error:  # the converter raises many classes
+            raise FaultNotApplicable(f"onnx cannot raise the file's opset: {error}") from error
 
     def remade(self, role: Role, **changes: Any) -> Contract:
         """The contract with an artefact of the stated recipe with changes, but the stamp of the unchanged recipe.
@@ -162,8 +170,8 @@ class Workshop:
         save_file(dict(tensors), path)
         return self.with_variant(Role.TORCH, path=path)
 
-    def exported_from(self, tensors: Mapping[str, Any]) -> bytes:
-        """Export a damaged checkpoint with the recipe of the float variant.
+    def exported_from(self, tensors: Mapping[str, Any]) -> Contract:
+        """The contract with a float variant exported from a damaged checkpoint, and the stamp of the good one.
 
         Raises:
             FaultNotApplicable: The float variant is not exported from the torch one, or torch is not installed.
@@ -180,7 +188,7 @@ class Workshop:
             )
         damaged = self.with_checkpoint(tensors)
         stamp = current_lineage(self.contract, self.name(Role.FLOAT))
-        return seal(export(damaged, self.name(Role.TORCH)), stamp)
+        return self.with_model(Role.FLOAT, seal(export(damaged, self.name(Role.TORCH)), stamp))
 
     # ---- the contract ------------------------------------------------------------------------------------------------
 
@@ -229,20 +237,34 @@ class Workshop:
             raise FaultNotApplicable("the golden set contains no photographs")
         return self.contract.golden
 
-    def relabelled(self, change: Callable[[list[str]], Sequence[str]]) -> Contract:
-        """The contract with other labels for its photographs, and no digest."""
-        spec = self.images()
-        text = self.contract.path(spec.labels).read_text(encoding="utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text)))
-        for row, label in zip(rows, change([row["label"] for row in rows]), strict=True):
-            row["label"] = label
+    def label_rows(self) -> list[dict[str, str]]:
+        """Rows of the table of labels.
+
+        Raises:
+            FaultNotApplicable: The golden set contains tensors.
+        """
+        text = self.contract.path(self.images().labels).read_text(encoding="utf-8-sig")
+        return list(csv.DictReader(io.StringIO(text)))
+
+    def with_rows(self, rows: Sequence[Mapping[str, str]], **changes: Any) -> Contract:
+        """The contract with another table of labels, and further changes of its golden set."""
         path = self.folder / "labels.csv"
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        # A bundle with wrong labels has the digest of the wrong labels, so the digest must not detect the fault.
-        return self.with_contract(golden=spec.model_copy(update={"labels": path, "digest": None}))
+        # A changed set has the digest of the changed set, so the digest must not detect the fault.
+        golden = self.images().model_copy(update={"labels": path, "digest": None, **changes})
+        return self.with_contract(golden=golden)
+
+    def few_images(self, rows: Sequence[Mapping[str, str]], copy: Callable[[Path, Path], object]) -> Contract:
+        """The contract with some of its photographs only; ``copy`` takes each to its new place."""
+        folder, source = self.folder / "few", self.contract.path(self.images().images)
+        for row in rows:
+            target = folder / row["file"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy(source / row["file"], target)
+        return self.with_rows(rows, images=folder)
 
     def _onnx(self, role: Role) -> Variant:
         variant = self.contract.variants[self.name(role)]

@@ -18,14 +18,9 @@ from eyerace_parity.extensions.selftest.faults import (
 if TYPE_CHECKING:
     from eyerace_parity.extensions.selftest.model import PlantedFault
 
-CATALOGUE: tuple[PlantedFault, ...] = (
-    *preprocessing.FAULTS,
-    *labels.FAULTS,
-    *export.FAULTS,
-    *weights.FAULTS,
-    *quantisation.FAULTS,
-    *runtime.FAULTS,
-    *cost.FAULTS,
-    *hybrid.FAULTS,
+CATALOGUE: tuple[PlantedFault, ...] = tuple(
+    fault
+    for family in (preprocessing, labels, export, weights, quantisation, runtime, cost, hybrid)
+    for fault in family.FAULTS.faults
 )
 """Every fault, in the order of the table."""

@@ -10,11 +10,13 @@ import numpy as np
 from eyerace_parity.contract.variants import Session
 from eyerace_parity.extensions.selftest.edits import after_output, before_input, constant, node
 from eyerace_parity.extensions.selftest.faults.quantisation import in_place_of_static
-from eyerace_parity.extensions.selftest.model import PlantedFault, on
+from eyerace_parity.extensions.selftest.model import FaultFamily
 from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role
 from eyerace_parity.isolation.worker import create_session, infer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import onnx
 
     from eyerace_parity.contract.model import Contract
@@ -33,6 +35,8 @@ _MAX_RUNS = 1024
 LEAK = 128 * 1024
 """Bytes that each run of a leaking file takes more than the previous one."""
 
+FAULTS = FaultFamily("cost")
+
 
 def _identity(outputs: int, inputs: int, side: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     kernel = np.zeros((outputs, inputs, side, side), np.float32)
@@ -47,60 +51,6 @@ def _planes(model: onnx.ModelProto) -> int:
     if len(shape) != channels_first or not shape[1]:
         raise FaultNotApplicable("the input is no [batch, channels, height, width]")
     return int(shape[1])
-
-
-def _further_layer(model: onnx.ModelProto) -> None:
-    """Insert convolutions that change nothing before all others."""
-    planes = _planes(model)
-    constant(model, "/selftest/widen", _identity(_WIDTH, planes, 1))
-    constant(model, "/selftest/same", _identity(_WIDTH, _WIDTH))
-    constant(model, "/selftest/narrow", _identity(planes, _WIDTH, 1))
-
-    def nodes(given: str, inner: str) -> list[onnx.NodeProto]:
-        wide, same = f"{inner}/wide", f"{inner}/same"
-        return [
-            node("Conv", [given, "/selftest/widen"], [wide]),
-            node("Conv", [wide, "/selftest/same"], [same], pads=[1, 1, 1, 1]),
-            node("Conv", [same, "/selftest/narrow"], [inner]),
-        ]
-
-    before_input(model, nodes)
-
-
-def _ballast(model: onnx.ModelProto) -> None:
-    random = np.random.default_rng(_SEED).integers(0, 256, 16 * _MEGABYTE, np.uint8)
-    constant(model, "/selftest/ballast", random)
-
-
-def _slow_start(model: onnx.ModelProto) -> None:
-    """Make the runtime multiply constants 3,000 times whenever it creates a session."""
-    constant(model, "/selftest/product0", np.zeros((_SIDE_OF_PRODUCTS, _SIDE_OF_PRODUCTS), np.float32))
-    names = [f"/selftest/product{number}" for number in range(_PRODUCTS + 1)]
-    nodes = [node("MatMul", [before, before], [after]) for before, after in pairwise(names)]
-    nodes.append(node("ReduceMax", [names[-1]], ["/selftest/most"], keepdims=0))
-    for place, each in enumerate(nodes):
-        model.graph.node.insert(place, each)
-    after_output(model, lambda good, given: [node("Add", [good, "/selftest/most"], [given])])
-
-
-def _memory(model: onnx.ModelProto) -> None:
-    """Hold a tensor of half a gigabyte while the model runs."""
-    planes = _planes(model)
-    shape = [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim]
-    many = max(1, (_MEGABYTE * 128) // (planes * shape[2] * shape[3]))
-    constant(model, "/selftest/tiles", np.array([1, many, 1, 1], np.int64))
-    constant(model, "/selftest/nothing", np.zeros((), np.float32))
-
-    def nodes(given: str, inner: str) -> list[onnx.NodeProto]:
-        tiled, mean, none = (f"{inner}/{what}" for what in ("tiled", "mean", "none"))
-        return [
-            node("Tile", [given, "/selftest/tiles"], [tiled]),
-            node("ReduceMax", [tiled], [mean], keepdims=1),
-            node("Mul", [mean, "/selftest/nothing"], [none]),
-            node("Add", [given, none], [inner]),
-        ]
-
-    before_input(model, nodes)
 
 
 def _turn_counter(model: onnx.ModelProto) -> list[onnx.NodeProto]:
@@ -131,6 +81,87 @@ def _turn_counter(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     ]
 
 
+@FAULTS.edit(Role.DEVICE, "further-layer", "one more layer, which changes no answer", r"times|ratio", "latency_ratio")
+def _further_layer(model: onnx.ModelProto) -> None:
+    """Insert convolutions that change nothing before all others."""
+    planes = _planes(model)
+    constant(model, "/selftest/widen", _identity(_WIDTH, planes, 1))
+    constant(model, "/selftest/same", _identity(_WIDTH, _WIDTH))
+    constant(model, "/selftest/narrow", _identity(planes, _WIDTH, 1))
+
+    def nodes(given: str, inner: str) -> list[onnx.NodeProto]:
+        wide, same = f"{inner}/wide", f"{inner}/same"
+        return [
+            node("Conv", [given, "/selftest/widen"], [wide]),
+            node("Conv", [wide, "/selftest/same"], [same], pads=[1, 1, 1, 1]),
+            node("Conv", [same, "/selftest/narrow"], [inner]),
+        ]
+
+    before_input(model, nodes)
+
+
+# quantize_dynamic with QInt8 took 83 ms an inference, fp32 8.6 ms, the static recipe 6.5 ms (onnxruntime 1.32,
+# x86-64, two threads, measured on EfficientNet-B0).
+FAULTS.plant(Role.DEVICE, "slower-recipe", "the recipe has no fast kernels", r"times|ratio", "latency_ratio")(
+    in_place_of_static
+)
+
+
+@FAULTS.edit(
+    Role.DEVICE,
+    "bigger-file",
+    "the file contains 16 MB of unused data",
+    r"MB",
+    "file_size",
+    "download_size",
+    "size_ratio",
+)
+def _ballast(model: onnx.ModelProto) -> None:
+    random = np.random.default_rng(_SEED).integers(0, 256, 16 * _MEGABYTE, np.uint8)
+    constant(model, "/selftest/ballast", random)
+
+
+@FAULTS.edit(Role.DEVICE, "slow-start", "creating a session takes seconds", r"ms|session", "cold_start_ms")
+def _slow_start(model: onnx.ModelProto) -> None:
+    """Make the runtime multiply constants 3,000 times whenever it creates a session."""
+    constant(model, "/selftest/product0", np.zeros((_SIDE_OF_PRODUCTS, _SIDE_OF_PRODUCTS), np.float32))
+    names = [f"/selftest/product{number}" for number in range(_PRODUCTS + 1)]
+    nodes = [node("MatMul", [before, before], [after]) for before, after in pairwise(names)]
+    nodes.append(node("ReduceMax", [names[-1]], ["/selftest/most"], keepdims=0))
+    for place, each in enumerate(nodes):
+        model.graph.node.insert(place, each)
+    after_output(model, lambda good, given: [node("Add", [good, "/selftest/most"], [given])])
+
+
+@FAULTS.edit(Role.DEVICE, "memory", "an inference uses half a gigabyte", r"memory", "peak_memory")
+def _memory(model: onnx.ModelProto) -> None:
+    """Hold a tensor of half a gigabyte while the model runs."""
+    planes = _planes(model)
+    shape = [axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim]
+    many = max(1, (_MEGABYTE * 128) // (planes * shape[2] * shape[3]))
+    constant(model, "/selftest/tiles", np.array([1, many, 1, 1], np.int64))
+    constant(model, "/selftest/nothing", np.zeros((), np.float32))
+
+    def nodes(given: str, inner: str) -> list[onnx.NodeProto]:
+        tiled, mean, none = (f"{inner}/{what}" for what in ("tiled", "mean", "none"))
+        return [
+            node("Tile", [given, "/selftest/tiles"], [tiled]),
+            node("ReduceMax", [tiled], [mean], keepdims=1),
+            node("Mul", [mean, "/selftest/nothing"], [none]),
+            node("Add", [given, none], [inner]),
+        ]
+
+    before_input(model, nodes)
+
+
+# See docs/memory.md for how a graph without state can leak.
+@FAULTS.edit(
+    Role.DEVICE,
+    "leak",
+    "each inference takes more memory than the one before",
+    r"more memory after .* a run",
+    "memory_leak",
+)
 def leak(model: onnx.ModelProto) -> None:
     """Take 128 KiB more in each run than in the previous one; the runtime's arena never gives it back."""
     counter = _turn_counter(model)
@@ -150,78 +181,13 @@ def leak(model: onnx.ModelProto) -> None:
     after_output(model, nodes)
 
 
+@FAULTS.plant(Role.DEVICE, "preprocessing", "photographs have the full size of the sensor", r"ms", "preprocess_p95")
 def _large_photographs(workshop: Workshop) -> Contract:
     """Use photographs of the sensor's size, on a few samples, because only their cost matters."""
     from PIL import Image  # noqa: PLC0415 - only here
 
-    spec = workshop.images()
-    rows = workshop.contract.path(spec.labels).read_text(encoding="utf-8-sig").splitlines()
-    header = rows[0].split(",")
-    names = [row.split(",")[header.index("file")] for row in rows[1 : _SAMPLES + 1]]
-    folder = workshop.folder / "images"
-    for name in names:
-        place = folder / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with Image.open(workshop.contract.path(spec.images) / name) as image:
-            image.convert("RGB").resize((_SIDE, _SIDE)).save(place)
-    labels = workshop.folder / "labels.csv"
-    labels.write_text("\n".join([*rows[: _SAMPLES + 1], ""]), encoding="utf-8")
-    changed = spec.model_copy(update={"labels": labels, "images": folder, "digest": None})
-    return workshop.with_contract(golden=changed)
+    def enlarge(source: Path, target: Path) -> None:
+        with Image.open(source) as image:
+            image.convert("RGB").resize((_SIDE, _SIDE)).save(target)
 
-
-FAULTS = (
-    PlantedFault(
-        "cost-further-layer",
-        "one more layer, which changes no answer",
-        lambda workshop: workshop.edited(Role.DEVICE, _further_layer),
-        on(Role.DEVICE, "latency_ratio"),
-        r"times|ratio",
-    ),
-    PlantedFault(
-        # quantize_dynamic with QInt8 took 83 ms an inference, fp32 8.6 ms, the static recipe 6.5 ms (onnxruntime 1.32,
-        # x86-64, two threads, measured on EfficientNet-B0).
-        "cost-slower-recipe",
-        "the recipe has no fast kernels",
-        in_place_of_static,
-        on(Role.DEVICE, "latency_ratio"),
-        r"times|ratio",
-    ),
-    PlantedFault(
-        "cost-bigger-file",
-        "the file contains 16 MB of unused data",
-        lambda workshop: workshop.edited(Role.DEVICE, _ballast),
-        on(Role.DEVICE, "file_size", "download_size", "size_ratio"),
-        r"MB",
-    ),
-    PlantedFault(
-        "cost-slow-start",
-        "creating a session takes seconds",
-        lambda workshop: workshop.edited(Role.DEVICE, _slow_start),
-        on(Role.DEVICE, "cold_start_ms"),
-        r"ms|session",
-    ),
-    PlantedFault(
-        "cost-memory",
-        "an inference uses half a gigabyte",
-        lambda workshop: workshop.edited(Role.DEVICE, _memory),
-        on(Role.DEVICE, "peak_memory"),
-        r"memory",
-    ),
-    PlantedFault(
-        # See docs/memory.md for how a graph without state can leak.
-        "cost-leak",
-        "each inference takes more memory than the one before",
-        lambda workshop: workshop.edited(Role.DEVICE, leak),
-        on(Role.DEVICE, "memory_leak"),
-        r"more memory after .* a run",
-    ),
-    PlantedFault(
-        "cost-preprocessing",
-        "photographs have the full size of the sensor",
-        _large_photographs,
-        on(Role.DEVICE, "preprocess_p95"),
-        r"ms",
-    ),
-)
-"""Faults of this family."""
+    return workshop.few_images(workshop.label_rows()[:_SAMPLES], enlarge)

@@ -9,7 +9,7 @@ import numpy as np
 from eyerace_parity.contract.data import Preprocess
 from eyerace_parity.contract.variants import QuantiseDynamicRecipe
 from eyerace_parity.extensions.selftest.edits import constant, initialiser, stored, write
-from eyerace_parity.extensions.selftest.model import PlantedFault, answers_of, on
+from eyerace_parity.extensions.selftest.model import FaultFamily, on
 from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.extensions.selftest.workshop import Workshop
 
-_SEEN = answers_of(Role.DEVICE)
 _NOISE_SIDE = 256
 _OFF = 24
 _FOUR_BITS = 16
 AVX2 = "x86/avx2"
 """The target without integer dot products, where products of eight-bit weights and activations saturate."""
+
+FAULTS = FaultFamily("quantisation")
 
 
 def noise_images(count: int, seed: int = 0) -> Iterator[Image.Image]:
@@ -46,12 +47,47 @@ def noise_images(count: int, seed: int = 0) -> Iterator[Image.Image]:
         yield Image.fromarray(generator.integers(112, 144, (_NOISE_SIDE, _NOISE_SIDE, 3), np.uint8))
 
 
+def _activation(model: onnx.ModelProto) -> onnx.NodeProto:
+    """The first QuantizeLinear with a stored scale and zero point."""
+    tensors = {tensor.name for tensor in model.graph.initializer}
+    found = [
+        node for node in model.graph.node if node.op_type == "QuantizeLinear" and {node.input[1]} <= tensors
+        and len(node.input) > 2  # noqa: PLR2004 - with a zero point
+    ]  # fmt: skip
+    if not found:
+        raise FaultNotApplicable("the file has no QuantizeLinear with a stored scale and zero point")
+    chosen: onnx.NodeProto = found[0]
+    return chosen
+
+
+# On EyeRace one scale a tensor costs 4 dB: 23.3 dB instead of 27.4 dB (docs/causes.md).
+@FAULTS.plant(
+    Role.DEVICE,
+    "per-tensor",
+    "weights share one scale a tensor instead of one a channel",
+    r"per.tensor|per.channel|one scale",
+)
 def _per_tensor(workshop: Workshop) -> Contract:
     if not workshop.static_recipe(Role.DEVICE).per_channel:
         raise FaultNotApplicable("the recipe quantises per tensor")
     return workshop.remade(Role.DEVICE, per_channel=False)
 
 
+@FAULTS.edit(Role.DEVICE, "zero-point", "a tensor is read back with another zero point", r"zero point")
+def _zero_point(model: onnx.ModelProto) -> None:
+    """Read one tensor back with another zero point than it was written with."""
+    quantise = _activation(model)
+    made = quantise.output[0]
+    from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
+
+    good = np.array(numpy_helper.to_array(initialiser(model, quantise.input[2])))
+    bad = constant(model, "/selftest/zero-point", ((good.astype(np.int64) + _OFF) % 256).astype(good.dtype))
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] == made:
+            node.input[2] = bad
+
+
+@FAULTS.plant(Role.DEVICE, "on-noise", "the calibration observed noise", r"calibrat|\brange")
 def _on_noise(workshop: Workshop) -> Contract:
     calibration = workshop.static_recipe(Role.DEVICE).calibration
     if calibration.images is None:
@@ -60,6 +96,7 @@ def _on_noise(workshop: Workshop) -> Contract:
     return workshop.remade(Role.DEVICE, calibration=drawn)
 
 
+@FAULTS.plant(Role.DEVICE, "unnormalised", "the calibration images were not normalised", r"calibrat|\brange|normalis")
 def _unnormalised(workshop: Workshop) -> Contract:
     recipe, spec = workshop.static_recipe(Role.DEVICE), workshop.images()
     if recipe.calibration.images is None:
@@ -74,6 +111,13 @@ def _unnormalised(workshop: Workshop) -> Contract:
 
 # u8 x s8 products saturate without VNNI. The same QDQ file reaches 45.2 dB on VNNI and 25.8 dB on AVX2 against fp32;
 # with reduce_range 47.2 dB on both (onnxruntime 1.22, measured).
+@FAULTS.plant(
+    Role.DEVICE,
+    "saturating",
+    "eight-bit weights saturate on processors without integer dot products",
+    r"noise|saturat",
+    expected=on(Role.DEVICE, "sqnr_db", target=AVX2),
+)
 def _saturating(workshop: Workshop) -> Contract:
     recipe = workshop.static_recipe(Role.DEVICE)
     if not recipe.reduce_range or (recipe.activation_type, recipe.weight_type) != ("uint8", "int8"):
@@ -81,59 +125,59 @@ def _saturating(workshop: Workshop) -> Contract:
     return workshop.remade(Role.DEVICE, reduce_range=False)
 
 
+@FAULTS.plant(
+    Role.DEVICE,
+    "nothing",
+    "nothing is quantised although the name says so",
+    r"0 % of the weights|0 % of the multiply",
+    "integer_weights",
+    "integer_macs",
+)
+def _nothing_quantised(workshop: Workshop) -> Contract:
+    return workshop.with_model(Role.DEVICE, workshop.model(Role.FLOAT))
+
+
+@FAULTS.plant(
+    Role.DEVICE, "sensitive-included", "layers that must stay in float are quantised, too", r"\bfloat\b|exclude"
+)
 def _sensitive_included(workshop: Workshop) -> Contract:
     if not workshop.static_recipe(Role.DEVICE).exclude:
         raise FaultNotApplicable("the recipe keeps no layer in float")
     return workshop.remade(Role.DEVICE, exclude=())
 
 
-def _nothing_quantised(workshop: Workshop) -> Contract:
-    return workshop.with_model(Role.DEVICE, workshop.model(Role.FLOAT))
-
-
+# ConvInteger with signed weights does not load on onnxruntime 1.15 to 1.23, which today's Flutter packages
+# bundle (measured).
+@FAULTS.plant(
+    Role.DEVICE,
+    "dynamic",
+    "the dynamic recipe was used instead of the static one",
+    r"ConvInteger|MatMulInteger|DynamicQuantize",
+    "oldest_runtime",
+    "flutter_runtime",
+)
 def in_place_of_static(workshop: Workshop) -> Contract:
     """Quantise dynamically instead of with the static recipe."""
     recipe = QuantiseDynamicRecipe(kind="quantize_dynamic", source=workshop.quantised_source(Role.DEVICE))
     return workshop.made(Role.DEVICE, recipe)
 
 
-def _activation(model: onnx.ModelProto, place: int) -> onnx.NodeProto:
-    """A QuantizeLinear of an activation that a DequantizeLinear follows."""
-    tensors = {tensor.name for tensor in model.graph.initializer}
-    found = [
-        node for node in model.graph.node if node.op_type == "QuantizeLinear" and {node.input[1]} <= tensors
-        and len(node.input) > 2  # noqa: PLR2004 - with a zero point
-    ]  # fmt: skip
-    if not found:
-        raise FaultNotApplicable("the file has no QuantizeLinear with a stored scale and zero point")
-    chosen: onnx.NodeProto = found[min(place, len(found) - 1)]
-    return chosen
-
-
-def _zero_point(model: onnx.ModelProto) -> None:
-    """Read one tensor back with another zero point than it was written with."""
-    quantise = _activation(model, 0)
-    made = quantise.output[0]
-    from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
-
-    good = np.array(numpy_helper.to_array(initialiser(model, quantise.input[2])))
-    bad = constant(model, "/selftest/zero-point", ((good.astype(np.int64) + _OFF) % 256).astype(good.dtype))
-    for node in model.graph.node:
-        if node.op_type == "DequantizeLinear" and node.input[0] == made:
-            node.input[2] = bad
-
-
+@FAULTS.edit(
+    Role.DEVICE, "clipped", "activations are clipped to a quarter of their range", r"\brange|calibrat|activation|clip"
+)
 def _clipped(model: onnx.ModelProto) -> None:
     """Reduce the range of every activation to a quarter."""
     from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
 
     names = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
-    _activation(model, 0)
+    _activation(model)
     for name in names:
         tensor = initialiser(model, name)
         write(tensor, np.array(numpy_helper.to_array(tensor)) / np.float32(4))
 
 
+# The file size does not change, so only answers and weights show it.
+@FAULTS.edit(Role.DEVICE, "four-bits", "weights use only four of their eight bits", r"\bbits\b|multiples of|levels")
 def _four_bits(model: onnx.ModelProto) -> None:
     for weight in stored(model):
         array = weight.array
@@ -143,6 +187,7 @@ def _four_bits(model: onnx.ModelProto) -> None:
         weight.put(np.clip(coarse, np.iinfo(array.dtype).min, np.iinfo(array.dtype).max))
 
 
+@FAULTS.edit(Role.DEVICE, "weight-scale", "one layer's scales are four times too large", r"\b[34](\.\d+)? times")
 def _scale_of_weights(model: onnx.ModelProto) -> None:
     """Multiply the scales of one layer's weights by four."""
     from onnx import numpy_helper  # noqa: PLC0415 - only where a model is edited
@@ -152,90 +197,3 @@ def _scale_of_weights(model: onnx.ModelProto) -> None:
         raise FaultNotApplicable("the weights have no stored scale")
     tensor = initialiser(model, weights[len(weights) // 3].scale)
     write(tensor, np.array(numpy_helper.to_array(tensor)) * np.float32(4))
-
-
-FAULTS = (
-    PlantedFault(
-        # On EyeRace one scale a tensor costs 4 dB: 23.3 dB instead of 27.4 dB (docs/causes.md).
-        "quantisation-per-tensor",
-        "weights share one scale a tensor instead of one a channel",
-        _per_tensor,
-        (),
-        r"per.tensor|per.channel|one scale",
-        _SEEN,
-    ),
-    PlantedFault(
-        "quantisation-zero-point",
-        "a tensor is read back with another zero point",
-        lambda workshop: workshop.edited(Role.DEVICE, _zero_point),
-        (),
-        r"zero point",
-        _SEEN,
-    ),
-    PlantedFault("quantisation-on-noise", "the calibration observed noise", _on_noise, (), r"calibrat|\brange", _SEEN),
-    PlantedFault(
-        "quantisation-unnormalised",
-        "the calibration images were not normalised",
-        _unnormalised,
-        (),
-        r"calibrat|\brange|normalis",
-        _SEEN,
-    ),
-    PlantedFault(
-        "quantisation-saturating",
-        "eight-bit weights saturate on processors without integer dot products",
-        _saturating,
-        on(Role.DEVICE, "sqnr_db", target=AVX2),
-        r"noise|saturat",
-    ),
-    PlantedFault(
-        "quantisation-nothing",
-        "nothing is quantised although the name says so",
-        _nothing_quantised,
-        on(Role.DEVICE, "integer_weights", "integer_macs"),
-        r"0 % of the weights|0 % of the multiply",
-    ),
-    PlantedFault(
-        "quantisation-sensitive-included",
-        "layers that must stay in float are quantised, too",
-        _sensitive_included,
-        (),
-        r"\bfloat\b|exclude",
-        _SEEN,
-    ),
-    PlantedFault(
-        # ConvInteger with signed weights does not load on onnxruntime 1.15 to 1.23, which today's Flutter packages
-        # bundle (measured).
-        "quantisation-dynamic",
-        "the dynamic recipe was used instead of the static one",
-        in_place_of_static,
-        on(Role.DEVICE, "oldest_runtime", "flutter_runtime"),
-        r"ConvInteger|MatMulInteger|DynamicQuantize",
-    ),
-    PlantedFault(
-        "quantisation-clipped",
-        "activations are clipped to a quarter of their range",
-        lambda workshop: workshop.edited(Role.DEVICE, _clipped),
-        (),
-        r"\brange|calibrat|activation|clip",
-        _SEEN,
-    ),
-    PlantedFault(
-        # The file size does not change, so only answers and weights show it.
-        "quantisation-four-bits",
-        "weights use only four of their eight bits",
-        lambda workshop: workshop.edited(Role.DEVICE, _four_bits),
-        (),
-        r"\bbits\b|multiples of|levels",
-        _SEEN,
-    ),
-    PlantedFault(
-        "quantisation-weight-scale",
-        "one layer's scales are four times too large",
-        lambda workshop: workshop.edited(Role.DEVICE, _scale_of_weights),
-        (),
-        r"\b[34](\.\d+)? times",
-        _SEEN,
-    ),
-)
-"""Faults of this family."""

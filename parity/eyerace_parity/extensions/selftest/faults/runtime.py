@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.compatibility.predict import predict
-from eyerace_parity.extensions.selftest.edits import after_output, node
-from eyerace_parity.extensions.selftest.model import PlantedFault, on
+from eyerace_parity.extensions.selftest.edits import after_output, apply_to_output, node
+from eyerace_parity.extensions.selftest.model import FaultFamily
 from eyerace_parity.extensions.selftest.workshop import FaultNotApplicable, Role
 from eyerace_parity.measure.onnx_graph.reader import graph_of
 
@@ -21,6 +21,8 @@ _NEW_OPSET = 23
 _UNKNOWN_RUNTIME = "1.4.0"
 """Older than every measured runtime."""
 
+FAULTS = FaultFamily("runtime")
+
 
 def _session(workshop: Workshop, **changes: Any) -> Contract:
     good = workshop.contract.session_of(workshop.name(Role.DEVICE))
@@ -30,28 +32,26 @@ def _session(workshop: Workshop, **changes: Any) -> Contract:
     return workshop.with_variant(Role.DEVICE, session=bad)
 
 
-def _unoptimised(workshop: Workshop) -> Contract:
-    return _session(workshop, optimisation="disabled")
+@FAULTS.plant(
+    Role.DEVICE,
+    "newer-opset",
+    "the file is written at an opset that the app's runtime does not know",
+    r"opset",
+    "opset",
+    "oldest_runtime",
+    "flutter_runtime",
+)
+def _newer_opset(workshop: Workshop) -> Contract:
+    return workshop.converted(Role.DEVICE, _NEW_OPSET)
 
 
-# Threads that spin are charged to the process: EyeRace's int8 with eight threads on two cores takes 4 to 7 times fp32's
-# time (measured, docs/latency.md).
-def _threads(workshop: Workshop) -> Contract:
-    """Use more threads than there are cores; the time limit is short, because such noisy times prove nothing sooner."""
-    damaged = _session(workshop, intra_op_threads=8, spinning=True)
-    name = workshop.name(Role.DEVICE)
-    limits = damaged.variants[name].limits
-    if "latency" not in limits:
-        raise FaultNotApplicable("the contract states no limits of latency")
-    short = {**limits, "latency": limits["latency"].model_copy(update={"max_seconds": 10.0})}
-    variants = {**damaged.variants, name: damaged.variants[name].model_copy(update={"limits": short})}
-    return damaged.model_copy(update={"variants": variants})
-
-
-def _provider(workshop: Workshop) -> Contract:
-    return _session(workshop, providers=("NnapiExecutionProvider",))
-
-
+@FAULTS.plant(
+    Role.DEVICE,
+    "older-app",
+    "a published app bundles an older runtime than the file needs",
+    r"onnxruntime [\d.]+ (takes up to|reads|knows no|has no kernel)|the table does not hold onnxruntime",
+    "oldest_runtime",
+)
 def _older_app(workshop: Workshop) -> Contract:
     """Pretend that an old app bundles the newest runtime that is not predicted to load the file."""
     name = workshop.name(Role.DEVICE)
@@ -64,26 +64,30 @@ def _older_app(workshop: Workshop) -> Contract:
     return workshop.with_variant(Role.DEVICE, limits={**limits, "compatibility": older})
 
 
-def _newer_opset(workshop: Workshop) -> Contract:
-    from onnx import version_converter  # noqa: PLC0415 - only here
-
-    model = workshop.model(Role.DEVICE)
-    try:
-        return workshop.with_model(Role.DEVICE, version_converter.convert_version(model, _NEW_OPSET))
-    except Exception as error:  # the converter raises many classes
-        raise FaultNotApplicable(f"onnx cannot raise the file's opset: {error}") from error
-
-
+@FAULTS.edit(
+    Role.DEVICE,
+    "foreign-operator",
+    "the file contains a private operator of the exporter",
+    r"com\.example",
+    "domains",
+    "from_bytes",
+    "oldest_runtime",
+)
 def _foreign_operator(model: onnx.ModelProto) -> None:
     from onnx import helper  # noqa: PLC0415 - only where a model is edited
 
     model.opset_import.append(helper.make_opsetid("com.example", 1))
-    after_output(
-        model,
-        lambda good, given: [helper.make_node("Sharpen", [good], [given], "/selftest/Sharpen", domain="com.example")],
-    )
+    apply_to_output(model, "Sharpen", domain="com.example")
 
 
+@FAULTS.edit(
+    Role.DEVICE,
+    "missing-kernel",
+    "an operator has an element type without a kernel in the runtime",
+    r"Sigmoid|bfloat16",
+    "from_bytes",
+    "oldest_runtime",
+)
 def _missing_kernel(model: onnx.ModelProto) -> None:
     """Use an operator with an element type for which no runtime has a CPU kernel."""
     from onnx import TensorProto  # noqa: PLC0415 - only where a model is edited
@@ -101,56 +105,29 @@ def _missing_kernel(model: onnx.ModelProto) -> None:
     after_output(model, nodes)
 
 
-FAULTS = (
-    PlantedFault(
-        "runtime-newer-opset",
-        "the file is written at an opset that the app's runtime does not know",
-        _newer_opset,
-        on(Role.DEVICE, "opset", "oldest_runtime", "flutter_runtime"),
-        r"opset",
-    ),
-    PlantedFault(
-        "runtime-older-app",
-        "a published app bundles an older runtime than the file needs",
-        _older_app,
-        on(Role.DEVICE, "oldest_runtime"),
-        r"onnxruntime [\d.]+ (takes up to|reads|knows no|has no kernel)|the table does not hold onnxruntime",
-    ),
-    PlantedFault(
-        "runtime-foreign-operator",
-        "the file contains a private operator of the exporter",
-        lambda workshop: workshop.edited(Role.DEVICE, _foreign_operator),
-        on(Role.DEVICE, "domains", "from_bytes", "oldest_runtime"),
-        r"com\.example",
-    ),
-    PlantedFault(
-        "runtime-missing-kernel",
-        "an operator has an element type without a kernel in the runtime",
-        lambda workshop: workshop.edited(Role.DEVICE, _missing_kernel),
-        on(Role.DEVICE, "from_bytes", "oldest_runtime"),
-        r"Sigmoid|bfloat16",
-    ),
-    PlantedFault(
-        # onnxruntime itself only warns about an unknown provider and runs on the CPU.
-        "runtime-provider",
-        "the session names a provider that does not exist",
-        _provider,
-        on(Role.DEVICE, "from_bytes"),
-        r"provider",
-    ),
-    PlantedFault(
-        "runtime-unoptimised",
-        "graph optimisation is switched off",
-        _unoptimised,
-        on(Role.DEVICE, "latency_ratio"),
-        r"times|ratio",
-    ),
-    PlantedFault(
-        "runtime-threads",
-        "eight threads spin on a phone's two fast cores",
-        _threads,
-        on(Role.DEVICE, "latency_ratio"),
-        r"[2-9] threads",
-    ),
+# onnxruntime itself only warns about an unknown provider and runs on the CPU.
+@FAULTS.plant(Role.DEVICE, "provider", "the session names a provider that does not exist", r"provider", "from_bytes")
+def _provider(workshop: Workshop) -> Contract:
+    return _session(workshop, providers=("NnapiExecutionProvider",))
+
+
+@FAULTS.plant(Role.DEVICE, "unoptimised", "graph optimisation is switched off", r"times|ratio", "latency_ratio")
+def _unoptimised(workshop: Workshop) -> Contract:
+    return _session(workshop, optimisation="disabled")
+
+
+# Threads that spin are charged to the process: EyeRace's int8 with eight threads on two cores takes 4 to 7 times fp32's
+# time (measured, docs/latency.md).
+@FAULTS.plant(
+    Role.DEVICE, "threads", "eight threads spin on a phone's two fast cores", r"[2-9] threads", "latency_ratio"
 )
-"""Faults of this family."""
+def _threads(workshop: Workshop) -> Contract:
+    """Use more threads than there are cores; the time limit is short, because such noisy times prove nothing sooner."""
+    damaged = _session(workshop, intra_op_threads=8, spinning=True)
+    name = workshop.name(Role.DEVICE)
+    limits = damaged.variants[name].limits
+    if "latency" not in limits:
+        raise FaultNotApplicable("the contract states no limits of latency")
+    short = {**limits, "latency": limits["latency"].model_copy(update={"max_seconds": 10.0})}
+    variants = {**damaged.variants, name: damaged.variants[name].model_copy(update={"limits": short})}
+    return damaged.model_copy(update={"variants": variants})
