@@ -35,6 +35,16 @@ def test_ones_own_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
     assert found == Emulator(tmp_path / "own" / name, (), "9.9.9 (Test)", "your own")
 
 
+def test_each_target_asks_but_the_program_answers_once(tmp_path: Path) -> None:
+    """A file that stays the same is run once in a process; another in its place is asked anew."""
+    body = f"echo asked >> {tmp_path / 'asked'}; echo 'qemu-aarch64 version 9.9.9 (Test)'"
+    folder = fake(tmp_path / "own", body=body).parent
+    versions = {find_qemu("aarch64", Home(tmp_path), folder).version for _ in range(3)}  # type: ignore[union-attr]
+    assert (versions, (tmp_path / "asked").read_text()) == ({"9.9.9 (Test)"}, "asked\n")
+    fake(tmp_path / "own", body="echo 'qemu-aarch64 version 10.0 (Test)'")
+    assert find_qemu("aarch64", Home(tmp_path), folder).version == "10.0 (Test)"  # type: ignore[union-attr]
+
+
 def test_the_machines_own_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is fetched where it is installed already."""
     binary = fake(tmp_path / "path")

@@ -92,7 +92,7 @@ def test_other_bytes_break_a_seal(file: Path, put_back: bool) -> None:  # noqa: 
 
 def test_bytes_are_hashed_again_whatever_the_marks_say(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a measurement unchanged size, times and inode stand for nothing."""
-    monkeypatch.setattr("eyerace_parity.measure.seals._marks", lambda _: (5, 0, 0, 0))
+    monkeypatch.setattr("eyerace_parity.measure.seals.file_marks", lambda _: (5, 0, 0, 0))
     seal = sealed(file)
     file.write_bytes(b"other")
     seal.require()  # they stand for the digest before one
@@ -102,7 +102,7 @@ def test_bytes_are_hashed_again_whatever_the_marks_say(file: Path, monkeypatch: 
 
 def test_rehash_trusts_no_marks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--eyerace-parity-rehash``: neither before a measurement."""
-    monkeypatch.setattr("eyerace_parity.measure.seals._marks", lambda _: (5, 0, 0, 0))
+    monkeypatch.setattr("eyerace_parity.measure.seals.file_marks", lambda _: (5, 0, 0, 0))
     seal = sealed(file, rehash=True)
     file.write_bytes(b"other")
     with pytest.raises(InputChanged):

@@ -22,6 +22,9 @@ _MOST_DIGITS: Final = 40
 _DEEPEST: Final = 100
 """Deepest nesting of lists and objects. Later code walks a document by recursion."""
 
+Marks = tuple[int, int, int, int]
+"""Size in bytes, modification time and change time in ns, and inode."""
+
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -68,6 +71,15 @@ def write_atomically(path: Path, *parts: str | bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def file_marks(path: Path) -> Marks | None:
+    """Marks by which a changed file is told without reading it; ``None`` if there is no such file."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - called for every clause; faster than pathlib
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:

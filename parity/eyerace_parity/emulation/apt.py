@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -168,6 +169,7 @@ def require_tools() -> None:
         )
 
 
+@cache
 def native_architecture() -> str:
     """The host's architecture as Debian names it."""
     done = subprocess.run(

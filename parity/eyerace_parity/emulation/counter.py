@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import MeasurementError, signal_in_words
+from eyerace_parity.core.files import file_marks
 from eyerace_parity.isolation.worker import BEGIN, COUNT, END, MAGIC_CALL, TELL
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ _FLAGS: Final = ("-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
 # Long enough to notice a missing or doubled count in any block, and still done in a fraction of a second.
 _ROUNDS: Final = 1000
 _SECONDS: Final = 60.0
+
+
+_versions: Final[dict[tuple[object, ...], str]] = {}
+"""What each QEMU reports of itself: each target of a run asks, and a file that stays the same is run once."""
 
 
 class CountingUnavailable(MeasurementError):  # noqa: N818 - an answer about this machine, not a fault
@@ -80,7 +85,10 @@ def build(qemu: Path | Sequence[str], folder: Path, *, env: Mapping[str, str] | 
     """
     command = (str(qemu),) if isinstance(qemu, Path) else tuple(qemu)
     proof = _CountingProof(command, env)
-    stem = f"icount-{_identity(proof.version(), command)}"
+    version = _versions.get(known := (command, env and tuple(env.items()), file_marks(Path(command[-1]))))
+    if version is None:
+        version = _versions[known] = proof.version()
+    stem = f"icount-{_identity(version, command)}"
     for existing in sorted(folder.glob(f"{stem}-v*.so")):
         return InstructionCounter(existing, int(existing.stem.rpartition("-v")[2]))
     compiler = _compiler()
@@ -96,7 +104,7 @@ def build(qemu: Path | Sequence[str], folder: Path, *, env: Mapping[str, str] | 
                 continue
             # Two processes may build at once: both write the same bytes, and replacing a file is atomic.
             return InstructionCounter(plugin.replace(folder / plugin.name), interface)
-    raise CountingUnavailable(_why(command, proof.version(), refusals), next_step=_NEXT)
+    raise CountingUnavailable(_why(command, version, refusals), next_step=_NEXT)
 
 
 _NEXT: Final = "name a dynamically linked qemu with plugins, 7.2 or newer, with --qemu; Debian's is static from 9.1 on"

@@ -6,15 +6,17 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import MeasurementError
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.files import display_path, file_marks
 from eyerace_parity.emulation.apt import Apt, native_architecture, unpack
 from eyerace_parity.emulation.home import content_name
 
 if TYPE_CHECKING:
+    from eyerace_parity.core.files import Marks
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.emulation.home import Home, Part
     from eyerace_parity.emulation.tiers import Architecture
@@ -124,6 +126,16 @@ def _of_part(part: Part, name: str) -> Emulator:
 
 
 def _emulator(binary: Path, libraries: tuple[Path, ...], origin: str) -> Emulator:
+    return Emulator(binary, libraries, _version_of(binary, libraries, file_marks(binary)), origin)
+
+
+@cache
+def _version_of(binary: Path, libraries: tuple[Path, ...], _marks: Marks | None) -> str:
+    """The version that an emulator reports. Each target of a run asks, so a file that stays the same runs once.
+
+    Raises:
+        MeasurementError: It does not run.
+    """
     # An installed QEMU needs the libraries that were unpacked beside it.
     variables = {**os.environ, _PATH_VARIABLE: _joined(libraries)} if libraries else None
     try:
@@ -144,7 +156,7 @@ def _emulator(binary: Path, libraries: tuple[Path, ...], origin: str) -> Emulato
             f"{display_path(binary)} does not run: {output or 'no output'}",
             next_step="name another with --qemu FOLDER",
         )
-    return Emulator(binary, libraries, output.partition("version")[2].strip(), origin)
+    return output.partition("version")[2].strip()
 
 
 def _joined(folders: tuple[Path, ...]) -> str:

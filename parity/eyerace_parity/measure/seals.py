@@ -8,19 +8,15 @@ file may have been replaced and restored; size, times and inode reveal that.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import InputChanged, MeasurementError
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.files import Marks, display_path, file_marks
 from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
-
-Marks = tuple[int, int, int, int]
-"""Size in bytes, modification time and change time in ns, and inode."""
 
 
 class Seal:
@@ -74,7 +70,7 @@ class Seal:
             raise self._changed(seen)
 
     def _seen(self) -> dict[Path, Marks | None]:
-        return {path: _marks(path) for path in self._paths}
+        return {path: file_marks(path) for path in self._paths}
 
     def _now(self) -> str:
         try:
@@ -85,11 +81,3 @@ class Seal:
     def _changed(self, seen: dict[Path, Marks | None]) -> InputChanged:
         changed = [path for path in self._paths if seen[path] != self._marks[path]]
         return InputChanged(f"{join_names(map(display_path, changed or self._paths))} changed while it was measured")
-
-
-def _marks(path: Path) -> Marks | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - called for every clause; faster than pathlib
-    except (OSError, ValueError):
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
