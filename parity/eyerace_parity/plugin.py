@@ -6,6 +6,8 @@ gate needs is imported once ``--eyerace-parity`` is given.
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +17,7 @@ from eyerace_parity.contract.options import OPTIONS
 from eyerace_parity.session import SWITCH, session_key
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from eyerace_parity.session.session import GateSession
@@ -54,15 +56,34 @@ def pytest_configure(config: pytest.Config) -> None:
     from eyerace_parity.core.errors import ParityError  # noqa: PLC0415 - nothing is imported without the switch
     from eyerace_parity.session.interrupts import held_back  # noqa: PLC0415
 
-    with held_back():
-        from eyerace_parity.session.opening import open_session  # noqa: PLC0415
+    with _uncollected():
+        with held_back():
+            from eyerace_parity.session.opening import open_session  # noqa: PLC0415
 
-    try:
-        session = open_session(config)
-    except ParityError as error:
-        raise pytest.UsageError(f"eyerace-parity: {error}") from None
+        try:
+            session = open_session(config)
+        except ParityError as error:
+            raise pytest.UsageError(f"eyerace-parity: {error}") from None
     config.stash[session_key] = session
     config.pluginmanager.register(Hooks(session), "eyerace-parity-session")
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from what is imported in the block, and lives as long as the process.
+
+    It would walk over all of it each time that the heap grows by a quarter, and pytest calls it three times at the end
+    of a run: a sixth of the time of a run whose evidence is all cached.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+        if not gc.get_freeze_count():  # of a second run in this process, what the first left over would stay for ever
+            gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
