@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from eyerace_parity.stats import measures
-from eyerace_parity.stats.bootstrap import Bounds, Clusters, bound, cluster, enough_draws, worst_cost
+from eyerace_parity.stats.bootstrap import Bounds, Clusters, _product, bound, cluster, enough_draws, worst_cost
 
 ACCURACY = measures.accuracy(2)
 DRAWS = 20_000
@@ -122,3 +122,11 @@ def test_one_sample_of_one_class_proves_nothing():
     )  # fmt: skip
     assert found.lower == pytest.approx(0.05, abs=0.01)
     assert found.upper == 1.0
+
+
+def test_a_product_in_blocks_is_the_product(monkeypatch):
+    """Blocks of rows give the same matrix, the last and shorter one included."""
+    monkeypatch.setattr("eyerace_parity.stats.bootstrap._ALONE", 60)
+    random = np.random.default_rng(3)
+    many, few = random.random((23, 4)), random.random((4, 3))
+    assert _product(many, few) == pytest.approx(many @ few, rel=1e-14)

@@ -231,14 +231,17 @@ class _ResampledSets:
             Tallies without that cluster, float64 [draws, cells], and its weight in each set, float64 [draws].
         """
         if stratum not in self.made:
-            scale = self.weights @ _members(self.place)
+            scale = _product(self.weights, _members(self.place))
             scale[:, stratum] += self.further
             # Each stratum keeps its number of clusters, so a draw is as large as the set.
             scale = self.whole / scale
-            tallies = (self.weights * scale[:, self.place]) @ self.flat
+            tallies = _product(self.weights * scale[:, self.place], self.flat)
             self.made[stratum] = (tallies, self.further * scale[:, stratum])
         return self.made[stratum]
 
+
+_ALONE: Final = 1 << 18
+"""Multiplications up to which OpenBLAS works alone (its thresholds of 0.3.3 to 0.3.31: 65,536 times 4)."""
 
 _remembered: Final[OrderedDict[tuple[object, ...], _ResampledSets]] = OrderedDict()
 """The last draws. Macro-F1 and the F1 of each class use the same draws, and drawing takes most of the time."""
@@ -265,6 +268,19 @@ def _resampled(clusters: Clusters, draws: int, seed: int, times: float) -> Itera
             if len(_remembered) > _KEPT_SETS:
                 _remembered.popitem(last=False)
         yield sets
+
+
+def _product(many: Floats, few: Floats) -> Floats:
+    """Multiply a matrix of many rows, float64 [rows, n], by a small one, float64 [n, cells].
+
+    In blocks of rows, because OpenBLAS hands a larger product to threads, which then spin for milliseconds: on a busy
+    machine that takes ten times as long as the product itself.
+    """
+    found = np.empty((len(many), few.shape[1]))
+    step = max(1, _ALONE // few.size)
+    for start in range(0, len(many), step):
+        np.matmul(many[start : start + step], few, out=found[start : start + step])
+    return found
 
 
 def _members(place: Indices) -> Floats:
