@@ -58,12 +58,16 @@ def fingerprint() -> str:
 
 @cache
 def installed_version(distribution: str) -> str:
-    """Return the version of an installed distribution. Cached: ``importlib.metadata`` parses its metadata each time.
+    """Return the version of an installed distribution.
+
+    ``importlib.metadata.version`` parses all of its metadata, which may contain a whole README: milliseconds each.
 
     Raises:
         importlib.metadata.PackageNotFoundError: The distribution is not installed.
     """
-    return metadata.version(distribution)
+    found = metadata.distribution(distribution)
+    line = re.search(r"^Version:(.*)$", found.read_text("METADATA") or "", re.MULTILINE)
+    return found.version if line is None else line[1].strip()
 
 
 def load_average() -> float | None:

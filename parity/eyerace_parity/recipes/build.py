@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from filelock import FileLock, Timeout
-
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
 from eyerace_parity.core.errors import MeasurementError, RecipeError
 from eyerace_parity.core.files import display_path, write_atomically
@@ -126,6 +124,8 @@ def _build_locked(contract: Contract, name: str, progress: Progress, make: Maker
 
 def _lock_folder(contract: Contract, name: str, progress: Progress) -> BaseFileLock:
     """Take the lock of an artefact's folder; wait as long as another run holds it."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - slow to import, and most runs build nothing
+
     path = _path(contract, name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity import __version__
 from eyerace_parity.checks.plan import demand_line, error_rates
 from eyerace_parity.core.digests import json_digest
-from eyerace_parity.core.machine import fingerprint
+from eyerace_parity.core.machine import fingerprint, installed_version
 from eyerace_parity.extending.loading import active
 from eyerace_parity.record.document import (
     ChancesEntry,
@@ -231,7 +231,7 @@ def environment() -> Environment:
     packages = {}
     for package in PACKAGES:
         try:
-            packages[package] = metadata.version(package)
+            packages[package] = installed_version(package)
         except metadata.PackageNotFoundError:
             continue
     return Environment(

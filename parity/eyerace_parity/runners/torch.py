@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.contract.variants import TorchExportVariant, TorchScriptVariant, TorchVariant
 from eyerace_parity.core.errors import ArtefactError, MeasurementError, ParityError
+from eyerace_parity.core.machine import installed_version
 from eyerace_parity.runners.artefact_files import artefact
 from eyerace_parity.runners.base import Runner
 
@@ -39,7 +40,7 @@ _SHOWN_KEYS = 4
 def installed() -> bool:
     """Whether torch is installed, without importing it."""
     try:
-        metadata.version("torch")
+        installed_version("torch")
     except metadata.PackageNotFoundError:
         return False
     return True
@@ -47,7 +48,7 @@ def installed() -> bool:
 
 def runtime() -> str:
     """Return ``torch VERSION`` of this Python, without importing it."""
-    return f"torch {metadata.version('torch')}" if installed() else "torch (not installed)"
+    return f"torch {installed_version('torch')}" if installed() else "torch (not installed)"
 
 
 def load_module(contract: Contract, variant: str) -> Any:

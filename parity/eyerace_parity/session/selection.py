@@ -220,7 +220,9 @@ class Coverage:
             stopped_at=str((stepwise.get("last_failed") if isinstance(stepwise, dict) else stepwise) or ""),
         )
         self._left_out[DESELECTED] |= self.asked.left_out(collected)
-        self._left_out[BY_ADDOPTS] |= self.effective.left_out(collected)
+        self._left_out[BY_ADDOPTS] |= (
+            self._left_out[DESELECTED] if self.effective == self.asked else self.effective.left_out(collected)
+        )
 
     def why(self, identity: Identity) -> str:
         """Say who left out a clause that was not selected."""
