@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.core.digests import file_digest, json_digest, rows_digest, text_digest
+from eyerace_parity.core import digests
+from eyerace_parity.core.digests import file_digest, json_digest, known_digest, rows_digest, text_digest
 
 ROWS = st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), max_size=4)
 
@@ -38,3 +39,25 @@ def test_json_is_digested_in_one_form_only():
     assert json_digest({"a": 1, "b": [2]}) == json_digest({"b": [2], "a": 1})
     with pytest.raises(ValueError, match="JSON"):
         json_digest({"a": float("nan")})
+
+
+def test_a_large_file_is_hashed_once_while_its_marks_stay_the_same(tmp_path, monkeypatch):
+    """Not a file that was written just before: it could change again under the same times."""
+    hashed = []
+
+    def counted(file, name):
+        hashed.append(file)
+        return real(file, name)
+
+    real = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    monkeypatch.setattr(digests, "_AT_ONCE", 4)
+    path = tmp_path / "weights"
+    path.write_bytes(b"the first")
+    first = file_digest(path)
+    assert (known_digest(path), len(hashed)) == (first, 2)
+    monkeypatch.setattr(digests, "_SETTLED_NS", 0)
+    file_digest(path)
+    assert (known_digest(path), known_digest(path), len(hashed)) == (first, first, 3)
+    path.write_bytes(b"another 1")
+    assert known_digest(path) == file_digest(path) != first

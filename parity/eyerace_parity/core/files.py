@@ -76,9 +76,13 @@ def write_atomically(path: Path, *parts: str | bytes) -> None:
 def file_marks(path: Path) -> Marks | None:
     """Marks by which a changed file is told without reading it; ``None`` if there is no such file."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - called for every clause; faster than pathlib
+        return marks_of(os.stat(path))  # noqa: PTH116 - called for every clause; faster than pathlib
     except (OSError, ValueError):
         return None
+
+
+def marks_of(found: os.stat_result) -> Marks:
+    """Take the marks from what the system says of a file."""
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 

@@ -243,8 +243,13 @@ class MeasurementContext:
         return {name: installed_version(name) for name in libraries}
 
 
-def artefact_digest(contract: Contract, variant: str) -> str:
+def artefact_digest(contract: Contract, variant: str, digest_of: Callable[[Path], str] = file_digest) -> str:
     """Return the digest of everything that makes a variant, or :data:`MISSING`.
+
+    Args:
+        contract: The contract.
+        variant: Name of the variant.
+        digest_of: Digests its artefact: :func:`~eyerace_parity.core.digests.known_digest` where nothing is proven.
 
     Raises:
         MeasurementError: A file cannot be read, or the factory's source cannot be found.
@@ -254,11 +259,11 @@ def artefact_digest(contract: Contract, variant: str) -> str:
     try:
         if not path.is_file():
             return MISSING
-        digest = file_digest(path)
+        digest = digest_of(path)
         if isinstance(stated, TorchVariant):
             source = source_digest(contract.root, stated.factory)
             return json_digest({"file": digest, "factory": stated.factory, "source": source, "with": stated.arguments})
-        beside = external_locations(path) if stated.kind == "onnx" else ()
+        beside = _locations(path, digest) if stated.kind == "onnx" else ()
         if not beside:
             return digest
         return json_digest({"file": digest, "beside": {place: _beside(contract, path, place) for place in beside}})
@@ -267,6 +272,12 @@ def artefact_digest(contract: Contract, variant: str) -> str:
         raise MeasurementError(reason, next_step="check the file's permissions") from error
     except ParityError as error:
         raise MeasurementError(error.reason, next_step=error.next_step) from error
+
+
+@lru_cache(maxsize=64)
+def _locations(path: Path, _digest: str) -> tuple[str, ...]:
+    """Locations of external data: equal bytes have the same, and looking for them takes as long as hashing."""
+    return external_locations(path)
 
 
 def artefact_files(contract: Contract, variant: str) -> list[Path]:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.contract.callables import source_digest
 from eyerace_parity.contract.data import ImageSet
 from eyerace_parity.contract.variants import OnnxVariant, QuantiseStaticRecipe, TorchVariant
-from eyerace_parity.core.digests import file_digest, json_digest
+from eyerace_parity.core.digests import json_digest, known_digest
 from eyerace_parity.core.errors import ArtefactError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.machine import installed_version
@@ -138,7 +138,7 @@ def _tools(names: tuple[str, ...]) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     try:
-        return file_digest(path)
+        return known_digest(path)
     except OSError as error:
         raise ArtefactError(
             f"{display_path(path)}, a source of the artefact, cannot be read: {error.strerror}",

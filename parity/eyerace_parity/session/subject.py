@@ -164,8 +164,10 @@ class ContractSession:
         Returns:
             A line for each such file.
         """
-        from eyerace_parity.measure.context import artefact_digest  # noqa: PLC0415 - a run that only collects needs none
+        from eyerace_parity.core.digests import file_digest, known_digest  # noqa: PLC0415 - a run that only collects needs none
+        from eyerace_parity.measure.context import artefact_digest  # noqa: PLC0415
 
+        digest_of = file_digest if self.settings.rehash else known_digest
         now: dict[str, str] = {}
         for found in tuple(self.ledger.findings.values()):
             for entry in found.evidence.values():
@@ -174,7 +176,7 @@ class ContractSession:
                     continue
                 if name not in now:
                     try:
-                        now[name] = artefact_digest(self.contract, name)
+                        now[name] = artefact_digest(self.contract, name, digest_of)
                     except MeasurementError:
                         now[name] = ""
                 if now[name] != source.artefact:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.core.digests import file_digest
+from eyerace_parity.core.digests import known_digest
 from eyerace_parity.evidence.artefacts import Lineage
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.measure.measurer import Measurer
@@ -36,7 +36,7 @@ def read_lineage(contract: Contract, variant: str) -> Lineage:
     path = contract.path(contract.variants[variant].path)
     stamped = read_stamp(path)
     return Lineage(
-        provenance=Provenance(variant=variant, artefact=file_digest(path)),
+        provenance=Provenance(variant=variant, artefact=known_digest(path)),
         stamped=stamped,
         current=current_lineage(contract, variant),
     )
