@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Model(BaseModel):
     """Base of all contract models. Unknown keys are errors, so that a misspelt limit is not ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Limits(Model):

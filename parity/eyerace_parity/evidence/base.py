@@ -19,7 +19,7 @@ E = TypeVar("E")
 class Fact(BaseModel):
     """Base of evidence that consists of numbers and texts, without arrays."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", defer_build=True)
 
 
 class Provenance(Fact):

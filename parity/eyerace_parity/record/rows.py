@@ -12,7 +12,10 @@ from eyerace_parity.core.result import HOST, Identity, Relation, Status, Verdict
 class Entry(BaseModel):
     """Base of everything in a record."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+    # Validators are built when a model is first used: most runs use half of them.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, defer_build=True
+    )
 
 
 class RecordRow(Entry):
