@@ -403,3 +403,21 @@ def test_a_failure_of_the_file_is_kept(image_bundle: Path) -> None:
     again = laboratory(image_bundle).obtain(Need(Preflight, "fp32"))
     assert again.failure
     assert again.provenance.cached
+
+
+def test_evidence_that_is_not_kept_needs_no_second_hash(file: Path) -> None:
+    """Its files are still told by size, times and inode; ``rehash`` hashes all the same."""
+    hashed: list[Path] = []
+
+    def digest() -> str:
+        hashed.append(file)
+        return file_digest(file)
+
+    seal, careful = Seal(lambda: [file], digest), Seal(lambda: [file], digest, rehash=True)
+    seal.prove(quick=True)
+    assert len(hashed) == 2
+    careful.prove(quick=True)
+    assert len(hashed) == 3
+    file.write_bytes(b"other content")
+    with pytest.raises(InputChanged):
+        seal.prove(quick=True)

@@ -32,9 +32,10 @@ def file_digest(path: Path | str) -> str:
         OSError: The file cannot be read.
     """
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a path object costs as much as a small file
-        began, marks = time.time_ns(), marks_of(found := os.fstat(file.fileno()))
+        found = os.fstat(file.fileno())
         if found.st_size <= _AT_ONCE:
             return bytes_digest(file.read())
+        began, marks = time.time_ns(), marks_of(found)
         digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         if began - found.st_ctime_ns > _SETTLED_NS and marks_of(os.fstat(file.fileno())) == marks:
             _known[os.fspath(path)] = (marks, digest)

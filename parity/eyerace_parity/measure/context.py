@@ -153,8 +153,10 @@ class MeasurementContext:
             seal.require(quick=quick)
 
     @contextmanager
-    def sealed(self, source: Provenance) -> Iterator[None]:
+    def sealed(self, source: Provenance, *, quick: bool = False) -> Iterator[None]:
         """Guard a measurement: require before and after it that the files of a provenance are unchanged.
+
+        ``quick`` is for evidence that is not cached: files with unchanged size, times and inode are not hashed again.
 
         Golden samples need no seal: each is hashed when it is read. A failure while a file changed is reported as that
         change.
@@ -166,13 +168,13 @@ class MeasurementContext:
         try:
             yield
         except (MeasurementError, OSError):
-            self._prove(source)
+            self._prove(source, quick=quick)
             raise
-        self._prove(source)
+        self._prove(source, quick=quick)
 
-    def _prove(self, source: Provenance) -> None:
+    def _prove(self, source: Provenance, *, quick: bool) -> None:
         for seal in self._beneath(source):
-            seal.prove()
+            seal.prove(quick=quick)
 
     def _beneath(self, source: Provenance) -> Iterator[Seal]:
         """Return the seals whose digests the provenance names."""

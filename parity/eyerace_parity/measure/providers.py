@@ -281,7 +281,10 @@ class MeasuredHere:
             self._require(variant, need)
         # Kinds that are neither cached nor measured alone only read files: they need no lock, whose import is slow.
         quick = not declared.keep and not declared.alone
-        with nullcontext() if quick else self._bench.store.turn(alone=declared.alone), self._bench.sealed(source):
+        with (
+            nullcontext() if quick else self._bench.store.turn(alone=declared.alone),
+            self._bench.sealed(source, quick=quick),
+        ):
             evidence = self._measure(need, source)
         return content_key(need.kind, evidence.provenance), evidence
 
