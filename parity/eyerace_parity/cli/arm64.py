@@ -63,25 +63,25 @@ def _add(parser: argparse.ArgumentParser, *names: str) -> None:
 def _install(options: argparse.Namespace, settings: Settings) -> int:
     from eyerace_parity.emulation.tiers import KNOWN  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.emulation.toolkit import obtain  # noqa: PLC0415
-    from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415
+    from eyerace_parity.report.progress import command_progress  # noqa: PLC0415
 
     sources, own = sources_of(settings), _own_runtime()
     runtime = _wanted(options.runtime, own)
     refused: list[MeasurementError] = []
-    with rich_progress(settings.progress) as progress:
-        for tier in KNOWN.values():
-            if tier.architecture == "x86_64" and runtime != own:
-                continue  # it runs this Python, which has no other
-            try:
-                toolkit = obtain(tier, runtime, sources, offline=settings.offline, progress=progress)
-            except MeasurementError as error:
-                if tier.architecture == "aarch64":
-                    raise  # the others of its kind would fail alike
-                refused.append(error)
-                say(f"{tier.name}: {error}")
-                continue
-            counts = toolkit.counting_refused or "instructions are counted"
-            say(f"{tier.name}: ready, {_described(tier, toolkit.identity['emulator'], runtime)}; {counts}")
+    progress = command_progress(settings.progress)
+    for tier in KNOWN.values():
+        if tier.architecture == "x86_64" and runtime != own:
+            continue  # it runs this Python, which has no other
+        try:
+            toolkit = obtain(tier, runtime, sources, offline=settings.offline, progress=progress)
+        except MeasurementError as error:
+            if tier.architecture == "aarch64":
+                raise  # the others of its kind would fail alike
+            refused.append(error)
+            say(f"{tier.name}: {error}")
+            continue
+        counts = toolkit.counting_refused or "instructions are counted"
+        say(f"{tier.name}: ready, {_described(tier, toolkit.identity['emulator'], runtime)}; {counts}")
     say(_total(settings.arm64_home))
     return 1 if refused else 0
 
@@ -143,10 +143,9 @@ def _versions(part: Part) -> str:
 
 def _clean(_options: argparse.Namespace, settings: Settings) -> int:
     from eyerace_parity.emulation.home import Home  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415
+    from eyerace_parity.report.progress import command_progress  # noqa: PLC0415
 
-    with rich_progress(settings.progress) as progress:
-        freed = Home(settings.arm64_home).clean(progress)
+    freed = Home(settings.arm64_home).clean(command_progress(settings.progress))
     say(f"{_megabytes(freed)} freed in {display_path(settings.arm64_home)}")
     return 0
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eyerace_parity.checks.registry import describe_clauses
+from eyerace_parity.report.tables import print_table
+
 if TYPE_CHECKING:
     import argparse
 
@@ -15,9 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one row a clause, from the registry itself."""
-    from eyerace_parity.checks.registry import describe_clauses  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.report.tables import print_table  # noqa: PLC0415
-
     rows = [(told.check, told.clause, told.key, told.type, told.default, told.summary) for told in describe_clauses()]
     header = ("check", "clause", "limit in the contract", "type", "default", "what holds")
     print_table(header, rows, markdown=options.markdown)

@@ -12,11 +12,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.cli.export import has_recipe
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.contract.options import default_contract
 from eyerace_parity.contract.settings import usable_cores
 from eyerace_parity.core.errors import ParityError
 from eyerace_parity.core.files import display_path
+from eyerace_parity.core.machine import fingerprint
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.report.tables import print_table
 
 if TYPE_CHECKING:
     import argparse
@@ -59,8 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look at everything, print it, and end with 1 if the contract cannot be judged here."""
-    from eyerace_parity.report.tables import print_table  # noqa: PLC0415 - only once it is needed
-
     findings = [*machine(), *libraries(), *storage(settings_of(options).cache)]
     if options.contract is not None or default_contract(Path()) is not None:
         findings += bundle(contract_of(options))
@@ -70,8 +73,6 @@ def run(options: argparse.Namespace) -> int:
 
 def machine() -> Iterator[HealthItem]:
     """The processor, and what it hides."""
-    from eyerace_parity.core.machine import fingerprint  # noqa: PLC0415 - reads the processor
-
     yield HealthItem("python", State.READY, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     processor = fingerprint()
     if "vnni" in processor or not processor.startswith("x86"):
@@ -122,10 +123,6 @@ def storage(cache: Path) -> Iterator[HealthItem]:
 
 def bundle(contract: Contract) -> Iterator[HealthItem]:
     """The contract, its golden set and its artefacts."""
-    from eyerace_parity.checks.plan import plan  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.cli.export import has_recipe  # noqa: PLC0415
-    from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
-
     yield HealthItem("contract", State.READY, f"{display_path(contract.file)}: {len(plan(contract))} clauses")
     try:
         golden = open_golden(contract)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import join_names
+from eyerace_parity.measure.isolated_worker import IsolatedWorker
+from eyerace_parity.recipes.build import build_variant, content_of
+from eyerace_parity.report.progress import command_progress
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.contract.settings import Settings
-    from eyerace_parity.recipes.build import Maker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,13 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build, in an order in which each source comes before what is made from it."""
-    from eyerace_parity.recipes.build import build_variant  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415
-
     contract, settings = contract_of(options), settings_of(options)
     wanted = options.variants or [name for name, variant in contract.variants.items() if has_recipe(contract, name)]
     _refuse_strangers(contract, wanted)
-    with rich_progress(settings.progress) as progress, _maker(settings) as make:
+    progress = command_progress(settings.progress)
+    # In a process that may die, unless a debugger is to see it.
+    with nullcontext() if settings.in_process else closing(IsolatedWorker()) as isolated:
+        make = content_of if isolated is None else isolated.make
         for name in in_build_order(contract, wanted):
             path = contract.path(contract.variants[name].path)
             if path.is_file() and not options.rebuild:
@@ -43,22 +43,6 @@ def run(options: argparse.Namespace) -> int:
             built = build_variant(contract, name, progress, make)
             print(f"{name}: {display_path(built)}, {built.stat().st_size / 1e6:.2f} MB")
     return 0
-
-
-@contextmanager
-def _maker(settings: Settings) -> Iterator[Maker]:
-    """Who makes: a process that may die, unless a debugger is to see it."""
-    from eyerace_parity.measure.isolated_worker import IsolatedWorker  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.recipes.build import content_of  # noqa: PLC0415
-
-    if settings.in_process:
-        yield content_of
-        return
-    isolated = IsolatedWorker()
-    try:
-        yield isolated.make
-    finally:
-        isolated.close()
 
 
 def has_recipe(contract: Contract, name: str) -> bool:

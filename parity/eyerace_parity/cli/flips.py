@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say
 from eyerace_parity.core.errors import ContractError, RecordError
-from eyerace_parity.core.files import display_path
+from eyerace_parity.core.files import display_path, write_atomically
+from eyerace_parity.core.numbers import pluralise
 from eyerace_parity.core.text import join_names
+from eyerace_parity.evidence.flips import AcceptedFlip, FlipLedger
+from eyerace_parity.measure.kinds.known_flips import read, today
+from eyerace_parity.record.accepted_flips import accepted_in, against_of, ledgers_of, stale_entries
+from eyerace_parity.record.files import read_record
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.flips import AcceptedFlip, Flip
+    from eyerace_parity.evidence.flips import Flip
     from eyerace_parity.record.document import Record
 
 _RECORD: Final = Path("build/parity/record.json")
@@ -46,8 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List or accept flips."""
-    from eyerace_parity.record.files import read_record  # noqa: PLC0415 - only once it is needed
-
     contract, record = contract_of(options), read_record(options.record)
     found = list(_chosen(options, contract, record))
     if options.action == "accept":
@@ -57,9 +60,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(contract: Contract, record: Record, found: list[tuple[str, str, Flip]]) -> int:
     """Show flips, what is known of each, and what is known and has gone."""
-    from eyerace_parity.core.numbers import pluralise  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.record.accepted_flips import accepted_in, stale_entries  # noqa: PLC0415
-
     known = {(entry.variant, entry.against, entry.id): entry for entry in accepted_in(record, contract.name)}
     for variant, against, row in found:
         capture = "".join(f"; {column} {cell}" for column, cell in row.capture.items())
@@ -80,9 +80,6 @@ def _show(contract: Contract, record: Record, found: list[tuple[str, str, Flip]]
 
 def _chosen(options: argparse.Namespace, contract: Contract, record: Record) -> Iterator[tuple[str, str, Flip]]:
     """Flips of a record that the options choose: variant, what it is compared to, and the flip."""
-    from eyerace_parity.evidence.flips import FlipLedger  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.record.accepted_flips import against_of, ledgers_of  # noqa: PLC0415
-
     ledgers = ledgers_of(record, contract.name)
     if not ledgers:
         raise RecordError(f"{display_path(options.record)} holds no flips of {contract.name}", next_step=_RUN)
@@ -94,9 +91,6 @@ def _chosen(options: argparse.Namespace, contract: Contract, record: Record) -> 
 
 
 def _accept(options: argparse.Namespace, contract: Contract, found: list[tuple[str, str, Flip]]) -> int:
-    from eyerace_parity.core.files import write_atomically  # noqa: PLC0415
-    from eyerace_parity.evidence.flips import AcceptedFlip  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.measure.kinds.known_flips import read, today  # noqa: PLC0415
 
     if options.expires.isoformat() < today():
         raise ContractError(f"--expires: {options.expires} has passed", next_step="name a day to come")

@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eyerace_parity.checks.registry import open_contract
+from eyerace_parity.cli.starter import StarterBundle, read_model, write_smoke_set
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.files import display_path, write_atomically
 
@@ -29,9 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read the model, write the contract, and prove that it can be read again."""
-    from eyerace_parity.checks.registry import open_contract  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.cli.starter import StarterBundle, read_model, write_smoke_set  # noqa: PLC0415
-
     target: Path = options.output
     if target.exists() and not options.force:
         raise ContractError(

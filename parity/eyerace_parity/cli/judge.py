@@ -9,7 +9,10 @@ from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.cli.report import exit_code, show
 from eyerace_parity.core.errors import RecordError
 from eyerace_parity.core.files import display_path
+from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.record.files import read_record, write_record
+from eyerace_parity.record.rejudge import judge_again
+from eyerace_parity.record.summaries import with_summaries
 
 if TYPE_CHECKING:
     import argparse
@@ -26,10 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the record's evidence by the contract as it is now."""
-    from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.record.rejudge import judge_again  # noqa: PLC0415
-    from eyerace_parity.record.summaries import with_summaries  # noqa: PLC0415
-
     if options.output is not None and options.output.resolve() == options.record.resolve():
         reason = f"{display_path(options.output)} would be written over the record that is judged"
         raise RecordError(reason, next_step="name another place with --output")

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.options import DEFAULT_CONTRACTS, OPTIONS, default_contract
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError
+from eyerace_parity.report.view.words import signs_for
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.settings import Settings
-    from eyerace_parity.core.progress import Progress
-    from eyerace_parity.measure.laboratory import Laboratory
 
 
 def add_contract(parser: argparse.ArgumentParser, *others: str) -> None:
@@ -46,8 +44,6 @@ def contract_of(options: argparse.Namespace) -> Contract:
     Raises:
         ContractError: There is none, or it is wrong.
     """
-    from eyerace_parity.checks.registry import open_contract  # noqa: PLC0415 - only once it is needed
-
     path = options.contract or default_contract(Path())
     if path is None:
         raise ContractError(
@@ -62,34 +58,5 @@ def contract_of(options: argparse.Namespace) -> Contract:
 
 def say(line: str, stream: TextIO | None = None) -> None:
     """Print a line in signs that the terminal can take; on standard output if no other stream is given."""
-    from eyerace_parity.report.view.words import signs_for  # noqa: PLC0415 - only once it is needed
-
     stream = stream or sys.stdout
     print(signs_for(stream.encoding).text(line), file=stream)
-
-
-@contextmanager
-def laboratory_of(contract: Contract, settings: Settings, progress: Progress) -> Iterator[Laboratory]:
-    """Open the laboratory that measures for a command, over the same store as the gate's."""
-    from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
-    from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415
-    from eyerace_parity.measure.isolated_worker import IsolatedWorker  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.measure.laboratory import Laboratory  # noqa: PLC0415
-
-    settings = settings.under(contract)
-    isolated = None if settings.in_process else IsolatedWorker()
-    laboratory = Laboratory(
-        contract,
-        open_golden,
-        EvidenceCache(settings.cache),
-        jobs=settings.jobs,
-        progress=progress,
-        isolated=isolated,
-        rehash=settings.rehash,
-    )
-    try:
-        yield laboratory
-    finally:
-        laboratory.close()
-        if isolated is not None:
-            isolated.close()

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
-from eyerace_parity.cli.options import add_contract, contract_of, laboratory_of, settings_of
+from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.core.errors import ContractError, MeasurementError
 from eyerace_parity.core.files import display_path
+from eyerace_parity.evidence.answers import Outputs
+from eyerace_parity.evidence.base import Need
+from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.measure.isolated_worker import IsolatedWorker
+from eyerace_parity.measure.laboratory import Laboratory
+from eyerace_parity.measure.recorded import write
+from eyerace_parity.report.progress import command_progress
 
 if TYPE_CHECKING:
     import argparse
@@ -20,11 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run every torch variant on the golden set, and write what it answered into the bundle."""
-    from eyerace_parity.evidence.answers import Outputs  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.evidence.base import Need  # noqa: PLC0415
-    from eyerace_parity.measure.recorded import write  # noqa: PLC0415
-    from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415
-
     contract = contract_of(options)
     names = [name for name, variant in contract.variants.items() if variant.needs_torch]
     if not names:
@@ -35,8 +39,21 @@ def run(options: argparse.Namespace) -> int:
             "torch is not installed, so there is nothing to record from",
             next_step="pip install 'eyerace-parity[torch]', or record on a machine that has it",
         )
-    settings = settings_of(options)
-    with rich_progress(settings.progress) as progress, laboratory_of(contract, settings, progress) as laboratory:
+    settings = settings_of(options).under(contract)
+    with (
+        nullcontext() if settings.in_process else closing(IsolatedWorker()) as isolated,
+        closing(
+            Laboratory(
+                contract,
+                open_golden,
+                EvidenceCache(settings.cache),
+                jobs=settings.jobs,
+                progress=command_progress(settings.progress),
+                isolated=isolated,
+                rehash=settings.rehash,
+            )
+        ) as laboratory,
+    ):
         for name in names:
             outputs = laboratory.obtain(Need(Outputs, name))
             path = write(contract, outputs)

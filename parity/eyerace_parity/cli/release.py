@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.files import display_path
+from eyerace_parity.core.numbers import format_bytes
+from eyerace_parity.measure.cache import EvidenceCache
+from eyerace_parity.record.files import read_record
+from eyerace_parity.release import files
+from eyerace_parity.release.history import changes
+from eyerace_parity.release.save import acceptance, keep_artefacts, make
 
 if TYPE_CHECKING:
     import argparse
@@ -46,10 +52,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _save(options: argparse.Namespace) -> int:
-    from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.record.files import read_record  # noqa: PLC0415
-    from eyerace_parity.release import files  # noqa: PLC0415
-    from eyerace_parity.release.save import acceptance, keep_artefacts, make  # noqa: PLC0415
 
     files.check_name(options.name, "NAME")
     contract = contract_of(options)
@@ -76,7 +78,6 @@ def _save(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from eyerace_parity.release import files  # noqa: PLC0415 - only once it is needed
 
     contract = contract_of(options)
     for name in files.names(contract):
@@ -91,8 +92,6 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from eyerace_parity.release import files  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.release.history import changes  # noqa: PLC0415
 
     contract = contract_of(options)
     stored = _find(contract, options.name)
@@ -108,7 +107,6 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _find(contract: Contract, name: str) -> Stored:
-    from eyerace_parity.release import files  # noqa: PLC0415 - only once it is needed
 
     folder = files.find(contract, name, Path.cwd())
     if folder is None:
@@ -131,6 +129,5 @@ def _samples(stored: Stored) -> str:
 
 
 def _bytes(size: int) -> str:
-    from eyerace_parity.core.numbers import format_bytes  # noqa: PLC0415 - only once it is needed
 
     return format_bytes(size)

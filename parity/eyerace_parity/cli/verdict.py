@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eyerace_parity.checks.plan import plan
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.cli.options import say
 from eyerace_parity.core.files import display_path
 from eyerace_parity.record.files import read_record
+from eyerace_parity.report.view.run import run_view
 
 if TYPE_CHECKING:
     import argparse
@@ -26,9 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the verdict, and what speaks against it; 0 only where nothing does."""
-    from eyerace_parity.checks.registry import open_contract  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.report.view.run import run_view  # noqa: PLC0415
-
     record = read_record(options.record)
     # As the file says: overrides from the environment may have been what made the run green.
     faults = list(objections(record, open_contract(options.contract, ()), full=options.full))
@@ -47,8 +47,6 @@ def objections(record: Record, contract: Contract, *, full: bool) -> Iterator[st
         contract: The contract, without overrides.
         full: Whether clauses that were not judged speak against it.
     """
-    from eyerace_parity.checks.plan import plan  # noqa: PLC0415 - only once it is needed
-
     entry = next((entry for entry in record.contracts if entry.name == contract.name), None)
     if entry is None:
         yield f"it is of another contract: {', '.join(entry.name for entry in record.contracts)}, not {contract.name}"

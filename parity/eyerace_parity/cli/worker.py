@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 
 from eyerace_parity.core.errors import ContractError
+from eyerace_parity.isolation.conformance import SECONDS, check
+from eyerace_parity.isolation.conformance_cases import CASES
+from eyerace_parity.report.tables import print_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +31,6 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ContractError: There is no command, or it cannot be started.
     """
-    from eyerace_parity.isolation.conformance import SECONDS, check  # noqa: PLC0415 - only once it is needed
-    from eyerace_parity.isolation.conformance_cases import CASES  # noqa: PLC0415
-    from eyerace_parity.report.tables import print_table  # noqa: PLC0415
-
     command = options.worker[1:] if options.worker[:1] == ["--"] else options.worker
     if not command:
         raise ContractError(

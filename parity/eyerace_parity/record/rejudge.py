@@ -127,17 +127,9 @@ def _replaced(record: Record, entry: ContractEntry, verdicts: Sequence[VerdictEn
     rows = []
     for contract in record.contracts:
         rows += list(verdicts) if contract.name == entry.name else list(record.verdicts_of(contract.name))
-    return Record(
-        tool=record.tool,
-        started=record.started,
-        seconds=record.seconds,
-        interrupted=record.interrupted,
-        command=record.command,
-        folder=record.folder,
-        environment=record.environment,
-        settings=record.settings,
-        contracts=tuple(entry if contract.name == entry.name else contract for contract in record.contracts),
-        verdicts=tuple(rows),
-        unjudged=tuple(row for row in record.unjudged if row.contract != entry.name),
-        evidence=record.evidence,
-    )
+    changes = {
+        "contracts": tuple(entry if contract.name == entry.name else contract for contract in record.contracts),
+        "verdicts": tuple(rows),
+        "unjudged": tuple(row for row in record.unjudged if row.contract != entry.name),
+    }
+    return Record(**dict(record) | changes)  # a copy would not be checked to add up

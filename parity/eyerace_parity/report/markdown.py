@@ -37,8 +37,8 @@ def render(run: RunView, *, most: int = MOST_BYTES) -> str:
         most: Longest text in bytes; what does not fit is left out from the end, and that is said.
     """
     parts = [part for contract in run.contracts for part in _contract(contract)]
-    if run.interrupted:
-        parts.append(f"**The run ended early:** {markdown(run.interrupted)}\n")
+    if run.record.interrupted:
+        parts.append(f"**The run ended early:** {markdown(run.record.interrupted)}\n")
     parts.append(_provenance(run))
     return _fitting(parts, most)
 
@@ -92,10 +92,11 @@ def _found(row: VerdictEntry) -> str:
 
 
 def _provenance(run: RunView) -> str:
-    where = run.environment
+    record = run.record
+    where = record.environment
     packages = ", ".join(f"{name} {version}" for name, version in where.packages.items())
     told = f"{where.system}, {where.architecture} ({where.machine}), Python {where.python}; {packages}"
-    return f"<sub>eyerace-parity {markdown(run.tool)}, {markdown(run.started)}; {markdown(told)}</sub>\n"
+    return f"<sub>eyerace-parity {markdown(record.tool)}, {markdown(record.started)}; {markdown(told)}</sub>\n"
 
 
 def _fitting(parts: Sequence[str], most: int) -> str:

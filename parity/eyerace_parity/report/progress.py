@@ -108,7 +108,6 @@ def progress_on(file: TextIO, when: When = "auto") -> Progress:
     return SilentProgress()
 
 
-@contextmanager
-def rich_progress(when: When = "auto") -> Iterator[Progress]:
-    """Progress of a command, on standard error: its output may be a pipe."""
-    yield progress_on(sys.stderr, when)
+def command_progress(when: When = "auto") -> Progress:
+    """Choose how a command shows progress: on standard error, because its output may be a pipe."""
+    return progress_on(sys.stderr, when)

@@ -53,11 +53,6 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdow
         for row in (header, ["---"] * len(header), *rows):
             print("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |")
         return
-    from rich import box  # noqa: PLC0415 - rich is slow to import, and only commands draw
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     table = Table(*header, box=box.SIMPLE, show_edge=False, pad_edge=False)
     for row in rows:
         # Text, not markup: a cell holds file names, and brackets in them mean nothing.

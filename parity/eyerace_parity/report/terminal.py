@@ -71,8 +71,8 @@ def draw(run: RunView, *, width: int, colour: bool, encoding: str | None) -> str
         for line in contract.added:
             console.print(Text(signs.text(line)))
         console.print()
-    if run.interrupted:
-        console.print(Text(signs.text(f"The run ended early: {run.interrupted}"), style="yellow"))
+    if run.record.interrupted:
+        console.print(Text(signs.text(f"The run ended early: {run.record.interrupted}"), style="yellow"))
     return console.text
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.settings import Settings
-    from eyerace_parity.evidence.base import Need
-    from eyerace_parity.evidence.costs import Timing
     from eyerace_parity.evidence.source import Baseline
     from eyerace_parity.measure.laboratory import Laboratory
 
@@ -75,18 +73,15 @@ def compares(planned: Sequence[PlannedClause]) -> bool:
 
 
 def source_of(
-    stored: files.Stored | str, contract: Contract, measure: Callable[[Contract, Need[Timing]], Timing]
+    stored: files.Stored | str, contract: Contract, laboratory: Callable[[Contract], Laboratory]
 ) -> Baseline | None:
-    """The release as a source of evidence; ``None`` where none is named."""
+    """The release as a source of evidence; ``None`` where none is named.
+
+    Args:
+        stored: The release, or its name.
+        contract: The candidate's contract.
+        laboratory: Opens what measures for a contract that names the release's artefact beside the candidate.
+    """
     if isinstance(stored, str):
         return MissingBaseline(stored) if stored else None
-    return ReleaseBaseline(stored, contract, measure)
-
-
-def measurer(laboratory: Callable[[Contract], Laboratory]) -> Callable[[Contract, Need[Timing]], Timing]:
-    """Measure for a contract that names the release's artefact beside the candidate."""
-
-    def measure(contract: Contract, need: Need[Timing]) -> Timing:
-        return laboratory(contract).obtain(need)
-
-    return measure
+    return ReleaseBaseline(stored, contract, lambda both, need: laboratory(both).obtain(need))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TextIO
 
 from eyerace_parity.core.files import display_path
+from eyerace_parity.core.numbers import pluralise
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.core.text import join_names
 from eyerace_parity.report import github
@@ -89,10 +90,9 @@ class TerminalDisplay:
         ]
         for subject in subjects:
             contract = subject.contract
-            clauses = f"{len(subject.planned)} clause" + ("s" if len(subject.planned) != 1 else "")
             lines.append(
                 f"eyerace-parity: {display_path(contract.file)} ({contract.name}, {contract.digest[:19]}): "
-                f"{join_names(contract.variants)}; {clauses}"
+                f"{join_names(contract.variants)}; {pluralise(len(subject.planned), 'clause')}"
             )
             lines += [f"eyerace-parity: {note}" for note in contract.notes]
             if release := in_words(subject.baseline):

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from eyerace_parity.core.numbers import pluralise
+from eyerace_parity.core.text import join_names
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
@@ -56,10 +59,13 @@ def exit_of(status: int, ran: Ran) -> tuple[int, str]:
         return status, ""
     failed = int(pytest.ExitCode.TESTS_FAILED)
     if ran.fallen:
-        return failed, f"not held, whatever pytest reports: {_some(ran.fallen)}"
+        return failed, f"not held, whatever pytest reports: {join_names(ran.fallen, most=_NAMED)}"
     if ran.missing:
-        told = (f"{_count(len(names), 'clause')} {why} ({_some(names)})" for why, names in ran.missing.items())
-        return failed, f"not judged, and not deselected by this command line: {'; '.join(told)}"
+        missing = (
+            f"{pluralise(len(names), 'clause')} {why} ({join_names(names, most=_NAMED)})"
+            for why, names in ran.missing.items()
+        )
+        return failed, f"not judged, and not deselected by this command line: {'; '.join(missing)}"
     if not ran.judged and not ran.marked:
         return int(pytest.ExitCode.NO_TESTS_COLLECTED), "neither a clause nor a test marked 'parity' ran"
     if not ran.judged:
@@ -70,12 +76,3 @@ def exit_of(status: int, ran: Ran) -> tuple[int, str]:
 def runs_nothing(options: argparse.Namespace) -> bool:
     """Whether options ask for a report of pytest's, for which no test runs."""
     return any(getattr(options, name, False) for name in _REPORTS)
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("s" if number != 1 else "")

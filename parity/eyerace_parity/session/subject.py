@@ -21,7 +21,7 @@ from eyerace_parity.core.text import join_names
 from eyerace_parity.extending.loading import active
 from eyerace_parity.judging import judge
 from eyerace_parity.record.compose import ContractFindings, finding
-from eyerace_parity.session.baseline import places, stored_baseline
+from eyerace_parity.session.baseline import places, source_of, stored_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,7 +100,6 @@ class ContractSession:
         """Open a laboratory, with ``compare`` one that also gives evidence of the accepted release."""
         from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
         from eyerace_parity.measure.laboratory import Laboratory  # noqa: PLC0415 - as above
-        from eyerace_parity.session.baseline import measurer, source_of  # noqa: PLC0415
 
         return Laboratory(
             contract,
@@ -110,7 +109,7 @@ class ContractSession:
             progress=self.progress,
             use_recorded=self.settings.recorded,
             peer_python=self.settings.peer,
-            baseline=source_of(self.baseline, contract, measurer(self._open)) if compare else None,
+            baseline=source_of(self.baseline, contract, self._open) if compare else None,
             equipment=emulation(contract, self.settings, self.progress),
             everything=self.settings.arm64 == "all",
             isolated=self.isolated_worker.get(),

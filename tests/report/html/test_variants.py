@@ -113,7 +113,7 @@ def test_runtimes_that_lack_a_kernel_are_told_with_the_reason() -> None:
     found = runtimes(material(evidence(prediction)), "1.32.0")
     assert found is not None
     (line,) = found.lines
-    told = dict(zip(found.versions, (cell.outcome for cell in line.cells), strict=True))
+    told = dict(zip(found.versions, (cell.outcome for cell, _ in line.cells), strict=True))
     assert told["1.23"] == "refused"
     assert told["1.24"] == "loads"
     assert "ConvInteger" in line.blocking

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
@@ -75,18 +76,17 @@ def _watched(fault: PlantedFault) -> str:
 
 
 def _plant(options: argparse.Namespace, contract: Contract, settings: Settings, faults: Sequence[PlantedFault]) -> int:
-    from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.report.progress import command_progress  # noqa: PLC0415 - only once it is needed
 
     clock = time.monotonic()
-    with rich_progress(settings.progress) as progress:
-        examiner = _examiner(options, contract, settings, progress)
+    progress = command_progress(settings.progress)
+    with closing(_examiner(options, contract, settings, progress)) as examiner:
         outcomes = []
         with progress.task("faults", len(faults)) as task:
             for fault in faults:
                 outcomes.append(examiner.examine(fault))
                 task.advance()
         sentences = [] if options.no_limits or options.chosen else _limits(examiner)
-        examiner.close()
     if outcomes:
         _show(outcomes, markdown=options.markdown)
         if not options.chosen:
@@ -153,11 +153,11 @@ def _verdict(outcomes: Sequence[FaultResult], seconds: float) -> int:
 def _repeat(options: argparse.Namespace, contract: Contract, settings: Settings) -> int:
     """Repeat the untouched gate."""
     from eyerace_parity.extensions.selftest.conditions import Repeater  # noqa: PLC0415
-    from eyerace_parity.report.progress import rich_progress  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.report.progress import command_progress  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.report.tables import print_table  # noqa: PLC0415
 
     repeater, repeats = Repeater(contract, settings.cache, targets=options.targets), []
-    with rich_progress(settings.progress) as progress, progress.task("repeats", options.clean) as task:
+    with command_progress(settings.progress).task("repeats", options.clean) as task:
         for number in range(options.clean):
             repeats.append(repeater.repeat(number))
             task.advance()

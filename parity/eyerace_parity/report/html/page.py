@@ -15,7 +15,7 @@ from eyerace_parity.report.html.frame import icon, part, template
 from eyerace_parity.report.html.history import history_picture
 from eyerace_parity.report.html.material import EDGE, LARGE, Thumbnails
 from eyerace_parity.report.html.quality import quality_pictures
-from eyerace_parity.report.html.scatter import shown_samples
+from eyerace_parity.report.view.samples import shown_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,11 +72,12 @@ def render(run: RunView, photographs: Sequence[Photographs] = (), *, jobs: int =
 
 def _chapter(view: ContractView, photographs: Photographs, *, jobs: int) -> Chapter:
     """Draw one contract for the page."""
-    names = {row.index: row.id for row in shown_samples(view.pictures)}
+    shown = shown_samples(view.pictures)
+    names = {row.index: row.id for row in (shown.rows if shown is not None else ())}
     edges = dict.fromkeys(names, EDGE)
     cards = [card for flips in view.flips for card in (*flips.cards, *flips.folded) if card.sample >= 0]
-    names |= {card.sample: card.flip.id for card in cards} | {one.sample: one.name for one in view.moved}
-    edges |= {card.sample: LARGE for card in cards} | {one.sample: LARGE for one in view.moved}
+    names |= {card.sample: card.flip.id for card in cards} | {one.index: one.id for one in view.moved}
+    edges |= {card.sample: LARGE for card in cards} | {one.index: LARGE for one in view.moved}
     thumbnails = Thumbnails(photographs, edges, jobs=jobs)
     pictures = tuple(_pictures(view.pictures))  # while photographs are decoded
     album = thumbnails.finished()

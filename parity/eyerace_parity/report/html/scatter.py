@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
 
-from eyerace_parity.evidence.quality import DecisionSamples
 from eyerace_parity.report.html.charts import (
     BLUE,
     GREEN,
@@ -20,6 +19,7 @@ from eyerace_parity.report.html.charts import (
     photograph,
     rows,
 )
+from eyerace_parity.report.view.samples import shown_samples
 
 if TYPE_CHECKING:
     from eyerace_parity.evidence.quality import DecidedSample
@@ -36,8 +36,7 @@ _KINDS: Final = {
 
 def scores_picture(data: PictureData) -> Picture | None:
     """Candidate's against reference's probability of the class that the reference decided for; a dot an image."""
-    pair = data.pair()
-    shown = data.by_pair(DecisionSamples).get(pair) if pair is not None else None
+    pair, shown = data.pair(), shown_samples(data)
     if pair is None or shown is None or not shown.rows:
         return None
     name, reference = pair
@@ -82,13 +81,6 @@ def scores_picture(data: PictureData) -> Picture | None:
         f"Scores of {name} against {reference}. {caption}",
     )
     return Picture("scores", f"{reference} against {name}, image by image", caption, (("", svg),), key)
-
-
-def shown_samples(data: PictureData) -> tuple[DecidedSample, ...]:
-    """The samples whose dots are drawn, and whose photographs the page carries."""
-    pair = data.pair()
-    shown = data.by_pair(DecisionSamples).get(pair) if pair is not None else None
-    return () if shown is None else shown.rows
 
 
 def _told(row: DecidedSample, name: str, reference: str) -> str:

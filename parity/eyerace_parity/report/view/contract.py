@@ -11,7 +11,7 @@ from eyerace_parity.core.text import join_names
 from eyerace_parity.record.reproduce import reproduce_commands
 from eyerace_parity.report.view.parts import added_lines
 from eyerace_parity.report.view.pictures import PictureData
-from eyerace_parity.report.view.samples import flips_of, moved_of
+from eyerace_parity.report.view.samples import flips_of, shown_samples
 from eyerace_parity.report.view.targets import target_grids
 from eyerace_parity.report.view.variants import runtimes, variant_summary
 from eyerace_parity.report.view.words import VerdictLine, outcome_sign, verdict_row
@@ -19,10 +19,11 @@ from eyerace_parity.report.view.words import VerdictLine, outcome_sign, verdict_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from eyerace_parity.evidence.quality import DecidedSample
     from eyerace_parity.record.document import ContractEntry, ContractOutcome, Record, VariantEntry
     from eyerace_parity.record.rows import Unjudged, VerdictEntry
     from eyerace_parity.release.history import AcceptedRelease
-    from eyerace_parity.report.view.samples import FlipCards, ScoreShift
+    from eyerace_parity.report.view.samples import FlipCards
     from eyerace_parity.report.view.targets import TargetGrid
     from eyerace_parity.report.view.variants import Runtimes, VariantSummary
 
@@ -107,7 +108,7 @@ class ContractView:
         variants: The variants side by side; ``None`` where nothing is known of them.
         runtimes: Variants by versions of ONNX Runtime; ``None`` where no file could be read.
         flips: Samples decided differently, by pair.
-        moved: Samples whose probabilities moved the most without a flip, the furthest first.
+        moved: Samples that both decide alike although their probabilities moved, the furthest first.
         pictures: What charts are drawn from.
         reproduce: The commands that do it again.
         files: What was judged.
@@ -126,7 +127,7 @@ class ContractView:
     variants: VariantSummary | None
     runtimes: Runtimes | None
     flips: tuple[FlipCards, ...]
-    moved: tuple[ScoreShift, ...]
+    moved: tuple[DecidedSample, ...]
     pictures: PictureData
     reproduce: tuple[str, ...]
     files: tuple[VariantFile, ...]
@@ -162,7 +163,7 @@ def contract_view(record: Record, entry: ContractEntry, accepted: Sequence[Accep
         variants=variant_summary(pictures),
         runtimes=runtimes(pictures, record.environment.packages.get("onnxruntime", "")),
         flips=tuple(flips_of(pictures)),
-        moved=tuple(moved_of(pictures)),
+        moved=shown.moved if (shown := shown_samples(pictures)) is not None else (),
         pictures=pictures,
         reproduce=reproduce_commands(record, entry),
         files=tuple(_files(pictures)),

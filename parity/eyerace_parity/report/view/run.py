@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eyerace_parity.report.view.contract import ContractView, contract_view
@@ -10,7 +10,7 @@ from eyerace_parity.report.view.contract import ContractView, contract_view
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eyerace_parity.record.document import Environment, EvidenceEntry, Record, Setting
+    from eyerace_parity.record.document import Record
     from eyerace_parity.release.history import AcceptedRelease
 
 
@@ -22,25 +22,13 @@ class RunView:
         headline: The verdicts on all contracts in one line, each with its sign.
         outcome: The worst of the contracts' outcomes.
         contracts: The contracts, in order.
-        interrupted: Why the run ended early; empty for a run that came to its end.
-        tool: Version of the plugin that wrote the record.
-        started: When the run began, ISO 8601.
-        seconds: How long it took.
-        environment: Where it took place.
-        settings: Options that differ from their defaults, with where they were said.
-        evidence: All evidence.
+        record: The record, for what is shown as it stands there: when and where the run took place, and its options.
     """
 
     headline: str
     outcome: str
     contracts: tuple[ContractView, ...]
-    interrupted: str
-    tool: str
-    started: str
-    seconds: float
-    environment: Environment
-    settings: tuple[Setting, ...] = ()
-    evidence: tuple[EvidenceEntry, ...] = field(default=())
+    record: Record
 
 
 def run_view(record: Record, accepted: Mapping[str, Sequence[AcceptedRelease]] | None = None) -> RunView:
@@ -57,11 +45,5 @@ def run_view(record: Record, accepted: Mapping[str, Sequence[AcceptedRelease]] |
         headline="; ".join(f"{contract.sign} {contract.headline}" for contract in contracts),
         outcome=next((o for o in ("broken", "error", "unproven", "unjudged") if o in outcomes), "held"),
         contracts=contracts,
-        interrupted=record.interrupted,
-        tool=record.tool,
-        started=record.started,
-        seconds=record.seconds,
-        environment=record.environment,
-        settings=record.settings,
-        evidence=tuple(record.evidence.values()),
+        record=record,
     )

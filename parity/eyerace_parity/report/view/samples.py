@@ -64,27 +64,6 @@ class FlipCards:
     folded: tuple[FlipCard, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreShift:
-    """A sample that both decide alike, but with other probabilities.
-
-    Attributes:
-        sample: Its place in the golden set.
-        name: Its name.
-        label: Its class, or an empty string.
-        decision: What both decide.
-        ours: Probability of that in the judged variant.
-        theirs: The same in its reference.
-    """
-
-    sample: int
-    name: str
-    label: str
-    decision: str
-    ours: float
-    theirs: float
-
-
 def flips_of(data: PictureData) -> Iterator[FlipCards]:
     """Every ledger that a clause asked for; where none did, that of the pair that a reader asks about."""
     ledgers = [
@@ -125,9 +104,7 @@ def _card(flip: Flip, sample: int, name: str, other: str, sure: Mapping[tuple[st
     return FlipCard(flip, sample, _KINDS[flip.kind], _KIND_SIGNS.get(flip.kind, ""), sides)
 
 
-def moved_of(data: PictureData) -> Iterator[ScoreShift]:
-    """The samples that both decide alike although their probabilities moved, the furthest first."""
+def shown_samples(data: PictureData) -> DecisionSamples | None:
+    """What is shown of the samples of the pair that a reader asks about."""
     pair = data.pair()
-    shown = data.by_pair(DecisionSamples).get(pair) if pair is not None else None
-    for row in shown.moved if shown is not None else ():
-        yield ScoreShift(row.index, row.id, row.label, row.decision, row.p, row.other_p)
+    return data.by_pair(DecisionSamples).get(pair) if pair is not None else None

@@ -14,10 +14,12 @@ from eyerace_parity.evidence.quality import LoadPrediction, Quality, TimeQuantil
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from eyerace_parity.evidence.quality import RuntimePrediction
     from eyerace_parity.record.document import VariantEntry
     from eyerace_parity.report.view.pictures import PictureData
 
 _MEDIAN: Final = 0.5
+_SIGNED: Final = {"loads": "held", "unknown": "unproven"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +110,17 @@ def signed(value: float, form: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class RuntimeCell:
-    """What is predicted of one file in one runtime.
-
-    Attributes:
-        outcome: ``loads``, ``refused`` or ``unknown``.
-        demanded: Whether the contract wants the file to load there.
-        status: How to sign it: only what is demanded and refused is ``broken``.
-    """
-
-    outcome: str
-    demanded: bool
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
 class RuntimeLine:
     """A variant's row.
 
     Attributes:
         variant: The variant.
-        cells: One a runtime.
+        cells: What is predicted for each runtime, and how to sign it: only what is demanded and refused is ``broken``.
         blocking: What keeps it from the newest runtime that refuses it; empty where none does.
     """
 
     variant: VariantEntry
-    cells: tuple[RuntimeCell, ...]
+    cells: tuple[tuple[RuntimePrediction, str], ...]
     blocking: str
 
 
@@ -167,7 +154,7 @@ def runtimes(data: PictureData, here: str) -> Runtimes | None:
     lines = []
     for variant in data.entry.variants:
         if (found := known.get(variant.name)) is not None:
-            cells = tuple(_cell(one.outcome, demanded=one.demanded) for one in found.runtimes)
+            cells = tuple((one, _SIGNED.get(one.outcome, "broken" if one.demanded else "")) for one in found.runtimes)
             blocking = next((one for one in reversed(found.runtimes) if one.outcome != "loads"), None)
             lines.append(RuntimeLine(variant, cells, "; ".join(blocking.reasons) if blocking is not None else ""))
     table = next(iter(known.values())).runtimes
@@ -175,11 +162,6 @@ def runtimes(data: PictureData, here: str) -> Runtimes | None:
     bundles = tuple((one.version, ", ".join(one.packages)) for one in table if one.packages)
     own = _minor(here)
     return Runtimes(versions, own if own in versions else "", tuple(lines), bundles)
-
-
-def _cell(outcome: str, *, demanded: bool) -> RuntimeCell:
-    status = {"loads": "held", "unknown": "unproven"}.get(outcome, "broken" if demanded else "")
-    return RuntimeCell(outcome, demanded, status)
 
 
 def _minor(version: str) -> str:
