@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.progress import SilentProgress
-from eyerace_parity.extensions.selftest.detection_limits import DOSES, bisect, limits_of
+from eyerace_parity.extensions.selftest.detection_limits import DEGRADATIONS, bisect, limits_of
 from eyerace_parity.extensions.selftest.examiner import Examiner
 from eyerace_parity.extensions.selftest.layerwise import layer_limit
 from eyerace_parity.extensions.selftest.workshop import Role
@@ -53,9 +53,10 @@ def test_a_wider_tolerance_sees_less(bundle: Path, tmp_path: Path) -> None:
     """The limit of noise moves with the tolerance; that of size is what the contract leaves."""
     wide = make_image_bundle(tmp_path / "wide", build=True)
     change(wide, "max_abs = 1e-4\ntop1_agreement = 1.0", "max_abs = 1e-2")
-    doses = [dose for dose in DOSES if dose.name in {"noise", "file size"}]
+    degradations = [each for each in DEGRADATIONS if each.name in {"noise", "file size"}]
     narrow, other = (
-        {limit.dose.name: limit for limit in limits_of(examiner(place), doses, ("fp32",))} for place in (bundle, wide)
+        {limit.degradation.name: limit for limit in limits_of(examiner(place), degradations, ("fp32",))}
+        for place in (bundle, wide)
     )
     strengths = [found["noise"].strength for found in (narrow, other)]
     assert strengths[0] is not None

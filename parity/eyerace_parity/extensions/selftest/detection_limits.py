@@ -55,24 +55,27 @@ class Degradation:
     Attributes:
         name: Its name.
         kind: The kind of evidence that it degrades.
-        families: Families of checks that are judged; empty for all that need the evidence.
         least: The smallest strength tried.
         most: The largest.
         worsen: Maps evidence, strength, random generator and golden facts to degraded evidence.
         describe: Describes a strength in words.
+        family: The family of checks that is judged; empty for all that need the evidence.
         target: Whether it is judged on targets instead of the host.
-        random: Whether chance is in it, so that one trial is not enough.
     """
 
     name: str
     kind: type[Any]
-    families: frozenset[str]
     least: float
     most: float
     worsen: Callable[[Any, float, np.random.Generator, GoldenFacts], Any]
     describe: Callable[[float], str]
+    family: str = ""
     target: bool = False
-    random: bool = True
+
+    @property
+    def random(self) -> bool:
+        """Whether chance is in it, so that one trial is not enough."""
+        return self.worsen in {_wrong, _noisy, _slower}
 
     def touches(self, need: Need[Any], variant: str) -> bool:
         """Whether evidence is worse of a variant that has this fault, be it computed from evidence that is."""
@@ -86,13 +89,13 @@ class DetectionLimit:
     """The smallest strength that one variant's clauses detect.
 
     Attributes:
-        dose: The fault.
+        degradation: The fault.
         variant: The variant.
         strength: The smallest strength detected in at least 95 % of trials; ``None`` if even the largest is missed.
         seen_by: Clauses that break at that strength.
     """
 
-    dose: Degradation
+    degradation: Degradation
     variant: str
     strength: float | None
     seen_by: tuple[str, ...] = ()
@@ -101,10 +104,10 @@ class DetectionLimit:
     def sentence(self) -> str:
         """The limit in words."""
         if self.strength is None:
-            return f"{self.variant}: not even {self.dose.describe(self.dose.most)}"
+            return f"{self.variant}: not even {self.degradation.describe(self.degradation.most)}"
         names = join_names(self.seen_by, most=4)
-        least = "from less than" if self.strength <= self.dose.least else "from"
-        return f"{self.variant}: {least} {self.dose.describe(self.strength)} ({names})"
+        least = "from less than" if self.strength <= self.degradation.least else "from"
+        return f"{self.variant}: {least} {self.degradation.describe(self.strength)} ({names})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class DegradedSource:
     """A source that degrades the evidence of one variant."""
 
     source: Laboratory
-    dose: Degradation
+    degradation: Degradation
     variant: str
     strength: float
     random: np.random.Generator
@@ -129,31 +132,35 @@ class DegradedSource:
         return self.source.key(need)
 
     def _obtain(self, need: Need[Any]) -> Any:
-        if not self.dose.touches(need, self.variant):
+        if not self.degradation.touches(need, self.variant):
             return self.source.obtain(need)
         if KINDS.of(need.kind).runs is Runs.DERIVED:
             return derivation_of(need.kind).derive(self.source.contract, need, self, {})
         golden = self.source.obtain(Need(GoldenFacts))
-        return self.dose.worsen(self.source.obtain(need), self.strength, self.random, golden)
+        return self.degradation.worsen(self.source.obtain(need), self.strength, self.random, golden)
 
 
-def limits_of(examiner: Examiner, doses: Sequence[Degradation], variants: Sequence[str]) -> list[DetectionLimit]:
+def limits_of(examiner: Examiner, degradations: Sequence[Degradation], variants: Sequence[str]) -> list[DetectionLimit]:
     """Find the detection limits of some variants.
 
     Args:
         examiner: Judges the good bundle.
-        doses: The faults.
+        degradations: The faults.
         variants: Names of the variants.
 
     Returns:
         One limit for each fault and variant whose evidence some clause of the contract reads.
     """
     found = []
-    pairs = [(dose, variant, _clauses(examiner, dose, variant)) for variant in variants for dose in doses]
+    pairs = [
+        (degradation, variant, _clauses(examiner, degradation, variant))
+        for variant in variants
+        for degradation in degradations
+    ]
     pairs = [pair for pair in pairs if pair[2]]
     with examiner.progress.task("detection limits", len(pairs)) as task:
-        for dose, variant, clauses in pairs:
-            found.append(_limit(examiner, dose, variant, clauses))
+        for degradation, variant, clauses in pairs:
+            found.append(_limit(examiner, degradation, variant, clauses))
             task.advance()
     return found
 
@@ -173,12 +180,14 @@ def bisect(seen: Callable[[float], bool], least: float, most: float) -> float | 
     return high
 
 
-def _limit(examiner: Examiner, dose: Degradation, variant: str, clauses: Sequence[PlannedClause]) -> DetectionLimit:
-    trials = TRIALS if dose.random else 1
+def _limit(
+    examiner: Examiner, degradation: Degradation, variant: str, clauses: Sequence[PlannedClause]
+) -> DetectionLimit:
+    trials = TRIALS if degradation.random else 1
 
     def worsened(strength: float, trial: int) -> DegradedSource:
-        random = np.random.default_rng([trial, len(dose.name)])
-        return DegradedSource(examiner.laboratory, dose, variant, strength, random)
+        random = np.random.default_rng([trial, len(degradation.name)])
+        return DegradedSource(examiner.laboratory, degradation, variant, strength, random)
 
     def seen(strength: float) -> bool:
         unseen = 0
@@ -189,28 +198,26 @@ def _limit(examiner: Examiner, dose: Degradation, variant: str, clauses: Sequenc
                 return False
         return True
 
-    strength = bisect(seen, dose.least, dose.most)
+    strength = bisect(seen, degradation.least, degradation.most)
     if strength is None:
-        return DetectionLimit(dose, variant, None)
+        return DetectionLimit(degradation, variant, None)
     source = worsened(strength, 0)
     red = [each.clause.name for each in clauses if not judge(each, source, explain=False).status.passes]
-    return DetectionLimit(dose, variant, strength, tuple(red))
+    return DetectionLimit(degradation, variant, strength, tuple(red))
 
 
-def _clauses(examiner: Examiner, dose: Degradation, variant: str) -> list[PlannedClause]:
+def _clauses(examiner: Examiner, degradation: Degradation, variant: str) -> list[PlannedClause]:
     """Clauses of a variant that hold and read the evidence that a fault degrades."""
     found = []
     for planned in examiner.planned:
-        own = planned.case.name == variant and (planned.case.target != HOST) == dose.target
-        if not own or (dose.families and planned.clause.check not in dose.families):
-            continue
-        own_needs = [need for need in planned.needs if need.variant == variant and not need.baseline]
-        if any(dose.touches(need, variant) for need in own_needs):
+        own = planned.case.name == variant and (planned.case.target != HOST) == degradation.target
+        needs = [need for need in planned.needs if need.variant == variant and not need.baseline]
+        judged = own and degradation.family in {"", planned.clause.check}
+        if judged and any(degradation.touches(need, variant) for need in needs):
             found.append(planned)
     held = [planned for planned in found if examiner.clean(planned).status.passes]
-    return sorted(
-        held, key=lambda planned: planned.clause.rests is not SignificanceSource.ON_NO_SAMPLE
-    )  # the cheap ones first
+    # The cheap ones first.
+    return sorted(held, key=lambda planned: planned.clause.rests is not SignificanceSource.ON_NO_SAMPLE)
 
 
 # ---- degradations ----------------------------------------------------------------------------------------------------
@@ -290,62 +297,20 @@ def _percent(what: str) -> Callable[[float], str]:
     return lambda share: f"{100 * share:.2g} % {what}" if share < 1 else f"{100 * share:.0f} % {what}"
 
 
-DOSES: Final = (
-    Degradation(
-        "F1 drop",
-        Outputs,
-        frozenset({"quality"}),
-        1e-3,
-        0.6,
-        _wrong,
-        lambda share: f"an F1 drop of {100 * share:.2g} points",
-    ),
-    Degradation(
-        "wrong decisions",
-        Outputs,
-        frozenset(),
-        1e-3,
-        0.6,
-        _wrong,
-        lambda share: f"{100 * share:.2g} % more wrong decisions",
-    ),
-    Degradation("noise", Outputs, frozenset(), 1e-7, 10, _noisy, _percent("noise on the answers")),
-    Degradation("scale", Outputs, frozenset(), 1e-7, 100, _scaled, _percent("more on all scores")),
-    Degradation("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("more bytes in the file"), random=False),
-    Degradation("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("more time for an inference")),
-    Degradation(
-        "memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory"), random=False
-    ),
-    Degradation(
-        "cold start",
-        Footprint,
-        frozenset({"memory"}),
-        1e-2,
-        1000,
-        _colder,
-        _percent("more time to start"),
-        random=False,
-    ),
-    Degradation(
-        "leak",
-        Soak,
-        frozenset({"memory"}),
-        1e-2,
-        1e6,
-        _leaking,
-        lambda size: f"{size:.2g} kB that every run keeps",
-        random=False,
-    ),
-    Degradation(
-        "instructions",
-        InstructionCounts,
-        frozenset(),
-        1e-3,
-        10,
-        _longer,
-        _percent("more instructions"),
-        target=True,
-        random=False,
-    ),
+def _points(share: float) -> str:
+    return f"an F1 drop of {100 * share:.2g} points"
+
+
+DEGRADATIONS: Final = (
+    Degradation("F1 drop", Outputs, 1e-3, 0.6, _wrong, _points, "quality"),
+    Degradation("wrong decisions", Outputs, 1e-3, 0.6, _wrong, _percent("more wrong decisions")),
+    Degradation("noise", Outputs, 1e-7, 10, _noisy, _percent("noise on the answers")),
+    Degradation("scale", Outputs, 1e-7, 100, _scaled, _percent("more on all scores")),
+    Degradation("file size", Files, 1e-3, 100, _bigger, _percent("more bytes in the file")),
+    Degradation("inference", Timing, 1e-2, 1000, _slower, _percent("more time for an inference")),
+    Degradation("memory", Footprint, 1e-2, 1000, _heavier, _percent("more memory"), "memory"),
+    Degradation("cold start", Footprint, 1e-2, 1000, _colder, _percent("more time to start"), "memory"),
+    Degradation("leak", Soak, 1e-2, 1e6, _leaking, lambda size: f"{size:.2g} kB that every run keeps", "memory"),
+    Degradation("instructions", InstructionCounts, 1e-3, 10, _longer, _percent("more instructions"), target=True),
 )
 """Faults that are simulated by degrading evidence."""

@@ -100,12 +100,12 @@ def _plant(options: argparse.Namespace, contract: Contract, settings: Settings, 
 
 def _limits(examiner: Examiner) -> list[str]:
     """Find the detection limits of what was exported."""
-    from eyerace_parity.extensions.selftest.detection_limits import DOSES, limits_of  # noqa: PLC0415 - only once it is needed
+    from eyerace_parity.extensions.selftest.detection_limits import DEGRADATIONS, limits_of  # noqa: PLC0415 - only once it is needed
     from eyerace_parity.extensions.selftest.layerwise import layer_limit  # noqa: PLC0415
     from eyerace_parity.extensions.selftest.workshop import Role, name_of  # noqa: PLC0415
 
     names = dict.fromkeys(filter(None, (name_of(examiner.contract, role) for role in (Role.FLOAT, Role.DEVICE))))
-    found = [limit.sentence for limit in limits_of(examiner, DOSES, tuple(names))]
+    found = [limit.sentence for limit in limits_of(examiner, DEGRADATIONS, tuple(names))]
     layers = (layer_limit(examiner, role) for role in (Role.FLOAT, Role.DEVICE))
     return found + [limit.sentence for limit in layers if limit is not None]
 
