@@ -239,6 +239,6 @@ def test_the_models_are_sound() -> None:
 
 def test_a_command_that_cannot_be_started_is_named() -> None:
     """By what the system says of it."""
-    with pytest.raises(ContractError, match="no-such-command cannot be started: No such file"):
+    with pytest.raises(ContractError, match="the worker cannot be started: no-such-command: No such file"):
         check(("no-such-command",), CASES)
     assert conformance.SECONDS > 0

@@ -8,12 +8,11 @@ the kit needs no onnx package.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import queue
 import struct
 import subprocess
-import tempfile
-import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,9 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from eyerace_parity.core.errors import ContractError, signal_in_words
+from eyerace_parity.core.errors import ContractError, MeasurementError, signal_in_words
 from eyerace_parity.isolation import worker
-from eyerace_parity.isolation.processes import end_group, new_group
+from eyerace_parity.isolation.connection import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,9 +47,6 @@ SETTINGS: Final = {
 
 _LAST_WORDS: Final = 120
 """Characters of an answer or of a line of output that a message quotes."""
-
-_PATIENCE: Final = 2.0
-"""Seconds to wait for a reading thread after its process has ended."""
 
 
 class NotConforming(Exception):  # noqa: N818 - a finding about the worker
@@ -103,7 +99,7 @@ def _varint(value: int) -> bytes:
 # ---- the worker under test ------------------------------------------------------------------------------------------
 
 
-class WorkerUnderTest:
+class WorkerUnderTest(WorkerProcess):
     """A worker under test: sends frames or any other bytes to its process, and reads frames from it.
 
     Args:
@@ -112,67 +108,29 @@ class WorkerUnderTest:
     """
 
     def __init__(self, command: Sequence[str], seconds: float) -> None:
-        self._command = tuple(command)
+        super().__init__(command, name="the worker", folder=Path.cwd())
         self._seconds = seconds
-        self._answers: queue.SimpleQueue[worker.Answer | Exception] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._said = b""
 
     def __enter__(self) -> Self:
-        self.folder = Path(self._made().name)
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - the user's own command
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                **new_group(),
-            )
-        except OSError as error:
-            self._folder.cleanup()
-            reason = f"{self._command[0]} cannot be started: {error.strerror or error}"
-            raise ContractError(
-                reason, next_step="give the command that starts the worker, with its arguments"
-            ) from error
-        streams = self._process.stdout, self._process.stderr
-        for work, stream in zip((self._read, self._listen), streams, strict=True):
-            self._threads.append(threading.Thread(target=work, args=(stream,), daemon=True))
-            self._threads[-1].start()
+            self._start()
+        except MeasurementError as error:
+            step = "give the command that starts the worker, with its arguments"
+            raise ContractError(error.reason, next_step=step) from error
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-        end_group(self._process)
-        # A thread whose pipe a stray child has inherited does not end; it is a daemon and is left behind.
-        for thread, stream in zip(self._threads, (self._process.stdout, self._process.stderr), strict=True):
-            thread.join(_PATIENCE)
-            if stream is not None and not thread.is_alive():
-                stream.close()
-        self._folder.cleanup()
+    def send(self, content: bytes) -> None:
+        """Write bytes from another thread: a worker that does not read must not block the kit."""
 
-    def _made(self) -> tempfile.TemporaryDirectory[str]:
-        self._folder = tempfile.TemporaryDirectory(prefix="eyerace-parity-", ignore_cleanup_errors=True)
-        return self._folder
+        def write(stream: IO[bytes]) -> None:
+            stream.write(content)
+            stream.flush()
 
-    def send(self, content: bytes) -> threading.Thread:
-        """Write bytes from a new thread, and return it: a worker that does not read must not block the kit."""
-        stream = self._process.stdin
-        assert stream is not None  # noqa: S101 - it was asked for
+        self._requests.put(write)
 
-        def write() -> None:
-            with contextlib.suppress(OSError, ValueError):  # the worker has ended; the missing answer reports that
-                stream.write(content)
-                stream.flush()
-
-        thread = threading.Thread(target=write, daemon=True)
-        thread.start()
-        return thread
-
-    def close(self) -> None:
-        """Close the worker's standard input, as a host does when it ends."""
-        with contextlib.suppress(OSError, ValueError):
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+    def hang_up(self) -> None:
+        """Close the worker's standard input after what was sent, as a host does when it ends."""
+        self._requests.put(None)
 
     def answer(self) -> worker.Answer:
         """Return the next answer; progress reports are skipped.
@@ -184,11 +142,11 @@ class WorkerUnderTest:
             try:
                 answer = self._answers.get(timeout=self._seconds)
             except queue.Empty:
-                raise NoAnswer(f"no answer within {self._seconds:g} s{self._words()}") from None
+                raise NoAnswer(f"no answer within {self._seconds:g} s{self._last_words()}") from None
             if isinstance(answer, worker.Closed):
                 raise NoAnswer(f"it closed its output instead of answering; {self._ending()}")
             if isinstance(answer, Exception):
-                raise NoAnswer(f"it answered with {answer}{self._words()}")
+                raise NoAnswer(f"it answered with {answer}{self._last_words()}")
             if "progress" not in answer[0]:
                 return answer
 
@@ -223,46 +181,31 @@ class WorkerUnderTest:
 
     def leaves(self, *codes: int) -> None:
         """Require that the worker ends by itself, with one of ``codes``; with any exit code if none is given."""
-        try:
-            code = self._process.wait(self._seconds)
-        except subprocess.TimeoutExpired:
-            raise NotConforming(f"it did not leave within {self._seconds:g} s") from None
+        code = self._exit_code()
+        if code is None:
+            raise NotConforming(f"it did not leave within {self._seconds:g} s")
         if code < 0 or (codes and code not in codes):
             wanted = f" instead of {' or '.join(map(str, codes))}" if codes else ""
             raise NotConforming(f"{self._ending()}{wanted}")
 
-    def _ending(self) -> str:
+    def _exit_code(self) -> int | None:
+        """Exit code of the process; ``None`` if it goes on running."""
+        assert self._process is not None  # noqa: S101 - it was started
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(self._seconds)
-        code = self._process.returncode
+            return self._process.wait(self._seconds)
+        return None
+
+    def _ending(self) -> str:
+        code = self._exit_code()
         if code is None:
             return "it went on running"
         how = f"it died of {signal_in_words(-code)}" if code < 0 else f"it left with exit code {code}"
-        return how + self._words()
-
-    def _words(self) -> str:
-        lines = [line for line in self._said.decode("utf-8", errors="replace").splitlines() if line.strip()]
-        return f'; its last words: "{lines[-1].strip()[:_LAST_WORDS]}"' if lines else ""
-
-    def _read(self, stream: IO[bytes]) -> None:
-        while True:
-            try:
-                self._answers.put(worker.read_frame(stream))
-            except (worker.Closed, worker.FrameError, OSError, ValueError, MemoryError) as ending:
-                self._answers.put(ending)
-                return
-
-    def _listen(self, stream: IO[bytes]) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while line := stream.readline(4096):
-                self._said = line
+        return how + self._last_words()
 
 
 def frame(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
     """Return the bytes of one valid frame."""
-    from io import BytesIO  # noqa: PLC0415 - used nowhere else
-
-    stream = BytesIO()
+    stream = io.BytesIO()
     worker.write_frame(stream, header, arrays)
     return stream.getvalue()
 

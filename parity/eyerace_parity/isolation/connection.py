@@ -46,70 +46,29 @@ _SIGNAL_NOTES: Final = ("qemu: uncaught target signal",)
 """Lines that are no last words: QEMU prints them before it dies of the signal, which the exit code already names."""
 
 
-class WorkerConnection:
-    """A worker process and the connection to it.
-
-    Use it as a context manager. It serves one request at a time: calls from several threads wait for one another.
+class WorkerProcess:
+    """A process that reads and writes frames on its standard streams.
 
     Args:
         command: The command; it must speak the frames of :mod:`eyerace_parity.isolation.worker`.
         name: Name of the process in messages.
-        processor: Name of its processor in messages, after "this".
-        accuse: What to blame when a signal of its own native code ends it.
         env: The whole environment; this process's environment by default.
         folder: Its working directory; an empty temporary folder by default.
-        start_seconds: Longest wait for the first answer.
-        answer_seconds: Longest wait for any later answer, or for the next progress report before it.
     """
 
     def __init__(
-        self,
-        command: Sequence[str],
-        *,
-        name: str = "the worker process",
-        processor: str = "processor",
-        accuse: Accusation = FILE,
-        env: Mapping[str, str] | None = None,
-        folder: Path | None = None,
-        start_seconds: float = START_SECONDS,
-        answer_seconds: float = ANSWER_SECONDS,
+        self, command: Sequence[str], *, name: str, env: Mapping[str, str] | None = None, folder: Path | None = None
     ) -> None:
         self.name = name
-        self._accuse = replace(accuse, processor=processor)
         self._command = tuple(command)
         self._env = None if env is None else dict(env)
         self._stands = folder
-        self._start_seconds = start_seconds
-        self._answer_seconds = answer_seconds
         self._process: subprocess.Popen[bytes] | None = None
-        self._turn = threading.Lock()
-        self._requests: queue.SimpleQueue[tuple[dict[str, Any], Mapping[str, Array]] | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Callable[[IO[bytes]], None] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[dict[str, Any], dict[str, Array]] | Exception] = queue.SimpleQueue()
         self._said: deque[str] = deque(maxlen=_TAIL_LINES)
         self._threads: list[threading.Thread] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-
-    # ---- life --------------------------------------------------------------------------------------------------------
-
-    def greet(self) -> dict[str, Any]:
-        """Start the process and send ``hello``.
-
-        Returns:
-            Header of its answer: protocol version and, for a runtime worker, its versions.
-
-        Raises:
-            MeasurementError: The command cannot be run, or speaks another protocol.
-            WorkerDied: The process ended before it answered, or did not answer in time.
-        """
-        try:
-            self._start()
-            answer, _ = self.ask("hello", step="starting", seconds=self._start_seconds)
-            if answer.get("protocol") != worker.PROTOCOL:
-                raise self._foreign(f"protocol version {answer.get('protocol')!r}", "starting")  # noqa: TRY301
-        except BaseException:
-            self.close()
-            raise
-        return answer
 
     def _start(self) -> None:
         stands = self._stands
@@ -159,16 +118,97 @@ class WorkerConnection:
             self._folder.cleanup()
             self._folder = None
 
-    def __enter__(self) -> Self:
-        self.greet()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
-    # ---- the conversation --------------------------------------------------------------------------------------------
+    def _last_words(self) -> str:
+        for thread in self._threads[-1:]:  # the last lines may still be in the pipe
+            thread.join(_POLL_SECONDS)
+        words = next((line for line in reversed(self._said) if line and not line.startswith(_SIGNAL_NOTES)), "")
+        return f'; its last words: "{words}"' if words else ""
+
+    # Threads: each owns one stream, so that none can stall another.
+
+    def _write(self, stream: IO[bytes]) -> None:
+        # Closing flushes once more, which also fails when the worker is gone. The reading thread reports the end.
+        with contextlib.suppress(OSError, ValueError), stream:
+            while (request := self._requests.get()) is not None:
+                request(stream)
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream:
+            while True:
+                try:
+                    self._answers.put(worker.read_frame(stream))
+                except (worker.Closed, worker.FrameError, OSError, ValueError, MemoryError) as ending:
+                    self._answers.put(ending)
+                    return
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        with stream:
+            while line := stream.readline(4096):
+                self._said.append(line.decode("utf-8", errors="replace").strip()[:200])
+
+
+class WorkerConnection(WorkerProcess):
+    """A worker process and the connection to it.
+
+    Use it as a context manager. It serves one request at a time: calls from several threads wait for one another.
+
+    Args:
+        command: See :class:`WorkerProcess`.
+        name: See :class:`WorkerProcess`.
+        processor: Name of its processor in messages, after "this".
+        accuse: What to blame when a signal of its own native code ends it.
+        env: See :class:`WorkerProcess`.
+        folder: See :class:`WorkerProcess`.
+        start_seconds: Longest wait for the first answer.
+        answer_seconds: Longest wait for any later answer, or for the next progress report before it.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        name: str = "the worker process",
+        processor: str = "processor",
+        accuse: Accusation = FILE,
+        env: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        start_seconds: float = START_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        super().__init__(command, name=name, env=env, folder=folder)
+        self._accuse = replace(accuse, processor=processor)
+        self._start_seconds = start_seconds
+        self._answer_seconds = answer_seconds
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self.greet()
+        return self
+
+    def greet(self) -> dict[str, Any]:
+        """Start the process and send ``hello``.
+
+        Returns:
+            Header of its answer: protocol version and, for a runtime worker, its versions.
+
+        Raises:
+            MeasurementError: The command cannot be run, or speaks another protocol.
+            WorkerDied: The process ended before it answered, or did not answer in time.
+        """
+        try:
+            self._start()
+            answer, _ = self.ask("hello", step="starting", seconds=self._start_seconds)
+            if answer.get("protocol") != worker.PROTOCOL:
+                raise self._foreign(f"protocol version {answer.get('protocol')!r}", "starting")  # noqa: TRY301
+        except BaseException:
+            self.close()
+            raise
+        return answer
 
     def ask(
         self,
@@ -202,7 +242,8 @@ class WorkerConnection:
         with self._turn:
             if self._process is None:
                 raise failures.gone(self.name, step)
-            self._requests.put(({**(header or {}), "op": operation}, arrays or {}))
+            request = {**(header or {}), "op": operation}
+            self._requests.put(lambda stream: worker.write_frame(stream, request, arrays or {}))
             try:
                 answer = self._await(self._answer_seconds if seconds is None else seconds, step, hear)
             except BaseException:  # a timeout or Ctrl-C: a late answer would be taken for that of the next request
@@ -249,31 +290,3 @@ class WorkerConnection:
 
     def _foreign(self, what: str, step: str) -> MeasurementError:
         return failures.foreign(self.name, step, what, self._last_words())
-
-    def _last_words(self) -> str:
-        for thread in self._threads[-1:]:  # the last lines may still be in the pipe
-            thread.join(_POLL_SECONDS)
-        words = next((line for line in reversed(self._said) if line and not line.startswith(_SIGNAL_NOTES)), "")
-        return f'; its last words: "{words}"' if words else ""
-
-    # ---- threads: each owns one stream, so that none can stall another -----------------------------------------------
-
-    def _write(self, stream: IO[bytes]) -> None:
-        # Closing flushes once more, which also fails when the worker is gone. The reading thread reports the end.
-        with contextlib.suppress(OSError, ValueError), stream:
-            while (request := self._requests.get()) is not None:
-                worker.write_frame(stream, *request)
-
-    def _read(self, stream: IO[bytes]) -> None:
-        with stream:
-            while True:
-                try:
-                    self._answers.put(worker.read_frame(stream))
-                except (worker.Closed, worker.FrameError, OSError, ValueError, MemoryError) as ending:
-                    self._answers.put(ending)
-                    return
-
-    def _listen(self, stream: IO[bytes]) -> None:
-        with stream:
-            while line := stream.readline(4096):
-                self._said.append(line.decode("utf-8", errors="replace").strip()[:200])
