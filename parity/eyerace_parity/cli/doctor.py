@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyerace_parity.checks.plan import plan
-from eyerace_parity.cli.export import has_recipe
 from eyerace_parity.cli.options import add_contract, contract_of, settings_of
 from eyerace_parity.contract.options import default_contract
 from eyerace_parity.contract.settings import usable_cores
@@ -30,6 +29,16 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
 
 LEAST_FREE_DISK = 1 << 30
+
+_OPTIONAL = (
+    (
+        "torch",
+        "torch",
+        "torch variants are judged by recorded outputs only; export needs it: pip install 'eyerace-parity[torch]'",
+    ),
+    ("pytest-xdist", "xdist", "-n is not available; nothing else is lost"),
+)
+"""Packages that are not needed: distribution, module, and what is lost without it."""
 
 
 class State(StrEnum):
@@ -74,38 +83,26 @@ def run(options: argparse.Namespace) -> int:
 def machine() -> Iterator[HealthItem]:
     """The processor, and what it hides."""
     yield HealthItem("python", State.READY, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    processor = fingerprint()
-    if "vnni" in processor or not processor.startswith("x86"):
-        remedy = "hides the saturation of 8-bit weights that x86 without VNNI has" if "vnni" in processor else ""
-        yield HealthItem("processor", State.READY, processor, remedy)
-    else:
-        yield HealthItem(
-            "processor", State.READY, processor, "no VNNI: 8-bit weights saturate here, as on old x86 hosts"
-        )
+    processor, remedy = fingerprint(), ""
+    if "vnni" in processor:
+        remedy = "hides the saturation of 8-bit weights that x86 without VNNI has"
+    elif processor.startswith("x86"):
+        remedy = "no VNNI: 8-bit weights saturate here, as on old x86 hosts"
+    yield HealthItem("processor", State.READY, processor, remedy)
     cores = usable_cores()
-    state = State.READY if cores > 1 else State.LIMITED
-    yield HealthItem(
-        "cores", state, str(cores), "" if cores > 1 else "latency clauses share the core with everything else"
-    )
+    remedy = "" if cores > 1 else "latency clauses share the core with everything else"
+    yield HealthItem("cores", State.LIMITED if remedy else State.READY, str(cores), remedy)
 
 
 def libraries() -> Iterator[HealthItem]:
     """The runtimes, and what misses without each."""
     for name in ("onnxruntime", "onnx", "numpy", "pillow", "pytest"):
         yield HealthItem(name, State.READY, importlib.metadata.version(name))
-    if importlib.util.find_spec("torch") is None:
-        yield HealthItem(
-            "torch",
-            State.LIMITED,
-            "not installed",
-            "torch variants are judged by recorded outputs only; export needs it: pip install 'eyerace-parity[torch]'",
-        )
-    else:
-        yield HealthItem("torch", State.READY, importlib.metadata.version("torch"))
-    if importlib.util.find_spec("xdist") is None:
-        yield HealthItem("pytest-xdist", State.LIMITED, "not installed", "-n is not available; nothing else is lost")
-    else:
-        yield HealthItem("pytest-xdist", State.READY, importlib.metadata.version("pytest-xdist"))
+    for name, module, remedy in _OPTIONAL:
+        if importlib.util.find_spec(module) is None:
+            yield HealthItem(name, State.LIMITED, "not installed", remedy)
+        else:
+            yield HealthItem(name, State.READY, importlib.metadata.version(name))
 
 
 def storage(cache: Path) -> Iterator[HealthItem]:
@@ -134,14 +131,11 @@ def bundle(contract: Contract) -> Iterator[HealthItem]:
     for name, variant in contract.variants.items():
         path = contract.path(variant.path)
         if path.is_file():
-            yield HealthItem(f"variant {name}", State.READY, _size(path))
-        elif has_recipe(contract, name):
+            size = f"{display_path(path)}, {path.stat().st_size / 1e6:.2f} MB"
+            yield HealthItem(f"variant {name}", State.READY, size)
+        elif contract.recipe_of(name):
             yield HealthItem(
                 f"variant {name}", State.LIMITED, "not built", f"eyerace-parity export {name}, or the next run"
             )
         else:
             yield HealthItem(f"variant {name}", State.MISSING, f"{display_path(path)} is not there", "bring the file")
-
-
-def _size(path: Path) -> str:
-    return f"{display_path(path)}, {path.stat().st_size / 1e6:.2f} MB"

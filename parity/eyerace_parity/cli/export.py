@@ -11,6 +11,7 @@ from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import join_names
 from eyerace_parity.measure.isolated_worker import IsolatedWorker
 from eyerace_parity.recipes.build import build_variant, content_of
+from eyerace_parity.recipes.lineage import chain_of
 from eyerace_parity.report.progress import command_progress
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Build, in an order in which each source comes before what is made from it."""
     contract, settings = contract_of(options), settings_of(options)
-    wanted = options.variants or [name for name, variant in contract.variants.items() if has_recipe(contract, name)]
+    wanted = options.variants or [name for name in contract.variants if contract.recipe_of(name)]
     _refuse_strangers(contract, wanted)
     progress = command_progress(settings.progress)
     # In a process that may die, unless a debugger is to see it.
     with nullcontext() if settings.in_process else closing(IsolatedWorker()) as isolated:
         make = content_of if isolated is None else isolated.make
-        for name in in_build_order(contract, wanted):
+        for name in sorted(wanted, key=lambda name: len(chain_of(contract, name))):
             path = contract.path(contract.variants[name].path)
             if path.is_file() and not options.rebuild:
                 print(f"{name}: {display_path(path)} is there; --rebuild makes it again")
@@ -45,26 +46,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def has_recipe(contract: Contract, name: str) -> bool:
-    """Whether a contract says how a variant is made."""
-    return getattr(contract.variants[name], "recipe", None) is not None
-
-
-def in_build_order(contract: Contract, wanted: list[str]) -> list[str]:
-    """Sort variants so that a source comes before what is made from it."""
-
-    def depth(name: str) -> int:
-        recipe = getattr(contract.variants[name], "recipe", None)
-        return 0 if recipe is None else 1 + depth(recipe.source)
-
-    return sorted(wanted, key=depth)
-
-
 def _refuse_strangers(contract: Contract, wanted: list[str]) -> None:
     for name in wanted:
         if name not in contract.variants:
             raise ContractError(f"there is no variant {name!r}", next_step=f"variants: {join_names(contract.variants)}")
-        if not has_recipe(contract, name):
+        if contract.recipe_of(name) is None:
             raise ContractError(
                 f"variant {name!r} has no recipe", next_step=f"add [variants.{name}.recipe], or bring the file yourself"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.core.errors import ContractError
@@ -99,7 +99,7 @@ class StarterBundle:
         return "\n".join(part for part in parts if part)
 
     def _place(self, path: Path) -> str:
-        return json.dumps(os.path.relpath(path.absolute(), self.root.absolute()).replace(os.sep, "/"))
+        return os.path.relpath(path.absolute(), self.root.absolute()).replace(os.sep, "/")
 
     def _classes(self) -> list[str]:
         if self.labels is None:
@@ -131,24 +131,11 @@ class StarterBundle:
 
     def _interface(self) -> str:
         model = self.model
-        lines = [
-            "[interface]",
-            f"opset = {model.opset}",
-            f"max_ir_version = {model.ir_version}",
-            f"single_file = {str(model.single_file).lower()}",
-        ]
-        if model.domains:
-            lines.append(f"domains = {json.dumps(model.domains)}")
-        for kind, ports in (("inputs", model.inputs), ("outputs", model.outputs)):
-            for port in ports:
-                lines += [
-                    "",
-                    f"[[interface.{kind}]]",
-                    f"name = {json.dumps(port.name)}",
-                    f"dtype = {json.dumps(port.dtype)}",
-                    f"shape = {json.dumps(port.shape)}",
-                ]
-        return "\n".join([*lines, ""])
+        domains = {"domains": model.domains} if model.domains else {}
+        limits = {"opset": model.opset, "max_ir_version": model.ir_version, "single_file": model.single_file}
+        sides = (("inputs", model.inputs), ("outputs", model.outputs))
+        ports = [_table(f"[interface.{side}]", **asdict(port)) for side, found in sides for port in found]
+        return "\n".join([_table("interface", **limits, **domains), *ports])
 
     def _golden(self) -> str:
         if self.labels is None:
@@ -157,13 +144,9 @@ class StarterBundle:
                 f'[golden]\nkind = "tensors"\nfiles = ["{SMOKE_FILE}"]\n'
             )
         images = self.images or self.labels.parent
-        lines = [
-            "[golden]",
-            'kind = "images"',
-            f"labels = {self._place(self.labels)}",
-            f"images = {self._place(images)}",
-        ]
-        lines += ['preprocess = "app"', "", "# CHECK: exactly as the app prepares a photograph.", "[preprocess.app]"]
+        places = {"labels": self._place(self.labels), "images": self._place(images)}
+        lines = [_table("golden", kind="images", **places, preprocess="app")]
+        lines += ["# CHECK: exactly as the app prepares a photograph.", "[preprocess.app]"]
         shape = self.model.inputs[0].shape
         match shape:
             case (_, 1 | 3 as channels, int(height), int(width)):
@@ -182,30 +165,33 @@ class StarterBundle:
     def _torch(self) -> str:
         if self.factory is None or self.weights is None:
             return ""
-        return (
-            "[variants.torch]\n"
-            'kind = "torch"\n'
-            f"factory = {json.dumps(self.factory)}\n"
-            f"path = {self._place(self.weights)}\n"
-        )
+        return _table("variants.torch", kind="torch", factory=self.factory, path=self._place(self.weights))
 
     def _fp32(self) -> str:
         budget = max(1, round(self.model.path.stat().st_size * 1.1 / 1000))
-        lines = ["[variants.fp32]", 'kind = "onnx"', f"path = {self._place(self.model.path)}"]
+        reference = {} if self.factory is None else {"reference": "torch"}
+        tables = [_table("variants.fp32", kind="onnx", path=self._place(self.model.path), **reference)]
         if self.factory is not None:
-            lines += ['reference = "torch"', "", "[variants.fp32.limits.closeness]", "max_abs = 1e-3"]
-        lines += ["", "[variants.fp32.limits.size]", f'file_size = "{budget} kB"  # today\'s size and a tenth', ""]
-        return "\n".join(lines)
+            tables.append("[variants.fp32.limits.closeness]\nmax_abs = 1e-3\n")
+        tables.append(f'[variants.fp32.limits.size]\nfile_size = "{budget} kB"  # today\'s size and a tenth\n')
+        return "\n".join(tables)
 
     def _candidate(self) -> str:
         if self.candidate is None:
             return ""
-        lines = ["[variants.int8]", 'kind = "onnx"', f"path = {self._place(self.candidate)}", 'reference = "fp32"']
-        lines += ["", "[variants.int8.limits.closeness]", "sqnr_db = 15.0  # CHECK: what the app can bear"]
-        if self.labels is not None:
-            lines += ["", "[variants.int8.limits.quality]", "f1_drop = 0.02  # CHECK: what the app can bear"]
-        lines += ["", "[variants.int8.limits.size]", 'size_ratio = { versus = "fp32", at_most = 0.5 }', ""]
-        return "\n".join(lines)
+        limits = "[variants.int8.limits."
+        tables = [
+            _table("variants.int8", kind="onnx", path=self._place(self.candidate), reference="fp32"),
+            f"{limits}closeness]\nsqnr_db = 15.0  # CHECK: what the app can bear\n",
+            *([] if self.labels is None else [f"{limits}quality]\nf1_drop = 0.02  # CHECK: what the app can bear\n"]),
+            f'{limits}size]\nsize_ratio = {{ versus = "fp32", at_most = 0.5 }}\n',
+        ]
+        return "\n".join(tables)
+
+
+def _table(heading: str, /, **values: Any) -> str:
+    """A table of TOML; JSON spells texts, numbers, truth values and lists alike."""
+    return "\n".join([f"[{heading}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items()), ""])
 
 
 def write_smoke_set(bundle: StarterBundle) -> Path:

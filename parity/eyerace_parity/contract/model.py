@@ -158,6 +158,10 @@ class Contract(Model):
         """Place a path of the contract."""
         return self.root / relative
 
+    def recipe_of(self, variant: str) -> Recipe | None:
+        """Return how a variant's file is made; ``None`` for one that exists already."""
+        return getattr(self.variants[variant], "recipe", None)
+
     def session_of(self, variant: str) -> Session:
         """Session settings of a variant: its own, else the contract's."""
         return self.variants[variant].session or self.session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
+from eyerace_parity.contract.variants import ExportRecipe
 from eyerace_parity.core.errors import MeasurementError, RecipeError
 from eyerace_parity.core.files import display_path, write_atomically
 from eyerace_parity.core.text import join_names
@@ -33,11 +33,11 @@ def missing_artefacts(contract: Contract) -> tuple[str, ...]:
 
     A stale file counts as present: it is judged, never rebuilt silently.
     """
-    buildable = [name for name in contract.variants if _recipe(contract, name)]
+    buildable = [name for name in contract.variants if contract.recipe_of(name)]
     missing: dict[str, None] = {}
     for name in buildable:
         for step in _chain(contract, name):
-            if _recipe(contract, step) and not _path(contract, step).is_file():
+            if contract.recipe_of(step) and not _path(contract, step).is_file():
                 missing[step] = None
     return tuple(missing)
 
@@ -54,7 +54,7 @@ def content_of(contract: Contract, name: str, progress: Progress) -> bytes:
     from eyerace_parity.recipes.onnx_file import seal  # noqa: PLC0415
     from eyerace_parity.recipes.quantise import quantise  # noqa: PLC0415
 
-    recipe = _recipe(contract, name)
+    recipe = contract.recipe_of(name)
     assert recipe is not None  # noqa: S101 - the caller has checked
     # Before the build: if a source changes during it, the stamp shows that the artefact is of the older source.
     stamp = _stamp(contract, name, recipe)
@@ -85,7 +85,7 @@ def build_variant(contract: Contract, variant: str, progress: Progress, make: Ma
     chain = _chain(contract, variant)
     for name in chain:
         path = _path(contract, name)
-        if _recipe(contract, name) is None:
+        if contract.recipe_of(name) is None:
             if name == variant:
                 raise RecipeError(
                     f"variant {name!r} has no recipe", next_step=f"add [variants.{name}.recipe], or copy the file there"
@@ -154,7 +154,7 @@ def _write(path: Path, content: bytes) -> None:
 def _stamp(contract: Contract, name: str, recipe: Recipe) -> dict[str, str]:
     """The lineage of an artefact. If its source is stale, the checkpoint is the one that the source was made from."""
     lineage = current_lineage(contract, name)
-    if _recipe(contract, recipe.source) is not None:
+    if contract.recipe_of(recipe.source) is not None:
         lineage["checkpoint"] = read_stamp(_path(contract, recipe.source)).get("checkpoint", "unknown")
     return lineage
 
@@ -171,17 +171,12 @@ def _chain(contract: Contract, name: str) -> tuple[str, ...]:
             raise RecipeError(
                 f"there is no variant {chain[-1]!r}", next_step=f"the contract has {join_names(contract.variants)}"
             )
-        recipe = _recipe(contract, chain[-1])
+        recipe = contract.recipe_of(chain[-1])
         if recipe is None:
             return tuple(reversed(chain))
         if recipe.source in chain:
             raise RecipeError(f"{name!r} is made from itself: {' from '.join([*chain, recipe.source])}")
         chain.append(recipe.source)
-
-
-def _recipe(contract: Contract, name: str) -> Recipe | None:
-    variant = contract.variants[name]
-    return variant.recipe if isinstance(variant, OnnxVariant) else None
 
 
 def _path(contract: Contract, name: str) -> Path:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.contract.callables import source_digest
 from eyerace_parity.contract.data import ImageSet
-from eyerace_parity.contract.variants import OnnxVariant, QuantiseStaticRecipe, TorchVariant
+from eyerace_parity.contract.variants import QuantiseStaticRecipe, TorchVariant
 from eyerace_parity.core.digests import json_digest, known_digest
 from eyerace_parity.core.errors import ArtefactError
 from eyerace_parity.core.files import display_path
@@ -53,25 +53,24 @@ def current_lineage(contract: Contract, variant: str) -> dict[str, str]:
         ArtefactError: A source file is missing.
         ContractError: A callable that the recipe names cannot be found.
     """
-    stated = contract.variants[variant]
-    if not isinstance(stated, OnnxVariant) or stated.recipe is None:
+    recipe = contract.recipe_of(variant)
+    if recipe is None:
         return {}
-    recipe = stated.recipe
     source = contract.variants[recipe.source]
     return {
         "source": source_of(contract, recipe.source),
-        "checkpoint": _digest(contract.path(contract.variants[root_of(contract, recipe.source)].path)),
+        "checkpoint": _digest(contract.path(contract.variants[chain_of(contract, recipe.source)[0]].path)),
         "recipe": _recipe(contract, recipe),
         **_tools(("torch", "onnx") if source.kind != "onnx" else ("onnx", "onnxruntime")),
     }
 
 
-def root_of(contract: Contract, variant: str) -> str:
-    """Follow the recipes back to the variant without a source."""
-    stated = contract.variants[variant]
-    if isinstance(stated, OnnxVariant) and stated.recipe is not None:
-        return root_of(contract, stated.recipe.source)
-    return variant
+def chain_of(contract: Contract, variant: str) -> tuple[str, ...]:
+    """List a variant and all that it is made from, sources first. A circle is cut open: building it reports it."""
+    chain = [variant]
+    while (recipe := contract.recipe_of(chain[-1])) is not None and recipe.source not in chain:
+        chain.append(recipe.source)
+    return tuple(reversed(chain))
 
 
 def source_of(contract: Contract, variant: str) -> str:

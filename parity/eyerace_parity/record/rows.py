@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
@@ -75,7 +76,7 @@ class VerdictEntry(RecordRow):
         """Write a verdict down."""
         what = verdict.judgement
         return cls(
-            **_columns(verdict.identity),
+            **asdict(verdict.identity),
             status=what.status,
             value=_exact(what.value),
             relation=what.relation,
@@ -102,7 +103,7 @@ class Unjudged(RecordRow):
     @classmethod
     def of(cls, identity: Identity, why: str) -> Self:
         """Write down that a clause was not judged."""
-        return cls(**_columns(identity), why=why)
+        return cls(**asdict(identity), why=why)
 
 
 def _exact(value: float | str | None) -> float | str | None:
@@ -110,13 +111,3 @@ def _exact(value: float | str | None) -> float | str | None:
     if value is None or isinstance(value, str):
         return value if value is None else str(value)
     return int(value) if isinstance(value, int) else float(value)
-
-
-def _columns(identity: Identity) -> dict[str, str]:
-    return {
-        "contract": identity.contract,
-        "variant": identity.variant,
-        "check": identity.check,
-        "clause": identity.clause,
-        "target": identity.target,
-    }

@@ -10,6 +10,7 @@ The field numbers are those of ``onnx.proto``. Protobuf never reassigns a field 
 from __future__ import annotations
 
 import mmap
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import ArtefactError
@@ -175,17 +176,24 @@ def artefact(contract: Contract, variant: str) -> Path:
     """
     path = contract.path(contract.variants[variant].path)
     name = f"{variant}: {contract.variants[variant].path.as_posix()}"
-    try:
+    with readable(name):
         if not path.exists():
             raise ArtefactError(f"{name} does not exist", next_step=_how_to_make(contract, variant))
         if not path.is_file():
             raise ArtefactError(f"{name} is not a file", next_step="name the model file itself in the contract")
         if not path.stat().st_size:
             raise ArtefactError(f"{name} is empty", next_step=_how_to_make(contract, variant))
+    return path
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turn a system error in the block into the error of a file that cannot be read."""
+    try:
+        yield
     except OSError as error:
         reason = f"{name} cannot be read: {error.strerror or error}"
         raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
-    return path
 
 
 def contents(contract: Contract, variant: str) -> bytes:
@@ -196,18 +204,15 @@ def contents(contract: Contract, variant: str) -> bytes:
     """
     path = artefact(contract, variant)
     name = f"{variant}: {contract.variants[variant].path.as_posix()}"
-    try:
+    with readable(name):
         size = path.stat().st_size
         if size > MAX_BYTES:
             reason = f"{name} has {size} bytes; a model that is loaded from bytes can have {MAX_BYTES} at most"
             raise ArtefactError(reason, next_step="export a smaller model, or one with external data")
         return path.read_bytes()
-    except OSError as error:
-        reason = f"{name} cannot be read: {error.strerror or error}"
-        raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
 
 
 def _how_to_make(contract: Contract, variant: str) -> str:
-    if getattr(contract.variants[variant], "recipe", None) is not None:
+    if contract.recipe_of(variant) is not None:
         return f"build it with `eyerace-parity export {contract.file.name} {variant}`"
     return f"put the file there, or correct variants.{variant}.path in {contract.file.name}"

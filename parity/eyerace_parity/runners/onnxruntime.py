@@ -9,7 +9,14 @@ from eyerace_parity.core.errors import ArtefactError, MeasurementError
 from eyerace_parity.core.machine import installed_version
 from eyerace_parity.evidence.artefacts import PortFact
 from eyerace_parity.isolation import worker
-from eyerace_parity.runners.artefact_files import artefact, contents, external_locations, lies_inside, locations_in
+from eyerace_parity.runners.artefact_files import (
+    artefact,
+    contents,
+    external_locations,
+    lies_inside,
+    locations_in,
+    readable,
+)
 from eyerace_parity.runners.base import Runner
 
 if TYPE_CHECKING:
@@ -63,11 +70,8 @@ def model_of(contract: Contract, variant: str) -> bytes | Path:
 
 def _refuse_outside(contract: Contract, variant: str, path: Path) -> None:
     """Refuse external data outside the bundle: older runtimes open any path that a file names."""
-    try:
+    with readable(f"{variant}: {path.name}"):
         outside = [place for place in external_locations(path) if lies_inside(contract.root, path, place) is None]
-    except OSError as error:
-        reason = f"{variant}: {path.name} cannot be read: {error.strerror or error}"
-        raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
     if outside:
         raise ArtefactError(
             f"{variant}: its external data {', '.join(map(repr, outside))} lie outside the bundle, and are not opened",
@@ -79,12 +83,8 @@ def _require_ort(contract: Contract, variant: str) -> None:
     """Refuse another format under ``kind = "ort"``: this runtime loads it, a minimal build for ``.ort`` does not."""
     path = artefact(contract, variant)
     name = f"{variant}: {contract.variants[variant].path.as_posix()}"
-    try:
-        with path.open("rb") as file:
-            head = file.read(_ORT_MARK.stop)
-    except OSError as error:
-        reason = f"{name} cannot be read: {error.strerror or error}"
-        raise ArtefactError(reason, next_step="check the file's permissions", transient=True) from error
+    with readable(name), path.open("rb") as file:
+        head = file.read(_ORT_MARK.stop)
     if head[_ORT_MARK] != b"ORTM":
         raise ArtefactError(
             f"{name} is not in ONNX Runtime's own format",
@@ -177,7 +177,7 @@ def refusal(contract: Contract, variant: str, sentence: str) -> ArtefactError:
         variant: Name of the variant.
         sentence: The runtime's message.
     """
-    recipe = getattr(contract.variants[variant], "recipe", None)
+    recipe = contract.recipe_of(variant)
     if "protobuf" in sentence.casefold() or "model verification" in sentence or "No graph was found" in sentence:
         step = "the file is torn or no ONNX model: " + ("delete it and export again" if recipe else "fetch it again")
     elif "NOT_IMPLEMENTED" in sentence:

@@ -198,11 +198,13 @@ class ContractSession:
             Variants whose file is missing; with ``--eyerace-parity-rebuild`` also those that are stale.
         """
         from eyerace_parity.recipes.build import missing_artefacts  # noqa: PLC0415 - a run that only collects needs none
+        from eyerace_parity.recipes.lineage import chain_of  # noqa: PLC0415
 
         missing = missing_artefacts(self.contract)
         found: dict[str, None] = {}
-        for name in self._with_sources(self.contract.variants if variants is None else variants):
-            recipe = getattr(self.contract.variants[name], "recipe", None)
+        wanted = self.contract.variants if variants is None else variants
+        for name in (name for each in wanted for name in chain_of(self.contract, each)):
+            recipe = self.contract.recipe_of(name)
             if name in missing or (
                 self.settings.rebuild and recipe is not None and (recipe.source in found or self._is_stale(name))
             ):
@@ -231,16 +233,6 @@ class ContractSession:
         if self._laboratory is not None:
             self._laboratory.close()
             self._laboratory = None
-
-    def _with_sources(self, names: Iterable[str]) -> Iterable[str]:
-        """Variants with all that they are made from, sources first."""
-        for name in names:
-            chain = [name]
-            while (recipe := getattr(self.contract.variants[chain[-1]], "recipe", None)) is not None:
-                if recipe.source in chain:
-                    break  # a circle; building it says so
-                chain.append(recipe.source)
-            yield from reversed(chain)
 
     def _is_stale(self, name: str) -> bool:
         """Whether a file says that it was made from something else than what is there now."""

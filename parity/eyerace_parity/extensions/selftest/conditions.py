@@ -183,16 +183,8 @@ def _process(command: Sequence[str], folder: Path, environment: dict[str, str]) 
 # ---- conditions ------------------------------------------------------------------------------------------------------
 
 
-def _plain(contract: Contract, folder: Path, _number: int) -> PytestRun:
-    return PytestRun(contract.file, folder)
-
-
-def _arguments(*arguments: str) -> Callable[[Contract, Path, int], PytestRun]:
-    return lambda contract, folder, _number: PytestRun(contract.file, folder, arguments)
-
-
-def _environment(**values: str) -> Callable[[Contract, Path, int], PytestRun]:
-    return lambda contract, folder, _number: PytestRun(contract.file, folder, environment=tuple(values.items()))
+def _arguments(*arguments: str, **environment: str) -> Callable[[Contract, Path, int], PytestRun]:
+    return lambda contract, folder, _number: PytestRun(contract.file, folder, arguments, tuple(environment.items()))
 
 
 def _any_order(contract: Contract, folder: Path, number: int) -> PytestRun:
@@ -231,16 +223,16 @@ def _read_only(contract: Contract, folder: Path, _number: int) -> PytestRun:
 
 
 CONDITIONS: Final = (
-    Condition("as it is", _plain),
+    Condition("as it is", _arguments()),
     Condition("a random order", _any_order),
     Condition("two workers of xdist", _workers),
     Condition("four samples a batch", _arguments("--eyerace-parity-set", "golden.batch=4")),
     Condition("two threads", _arguments("--eyerace-parity-set", "session.intra_op_threads=2")),
     Condition("one job", _arguments("--eyerace-parity-jobs", "1")),
     Condition("other work on the machine", _busy),
-    Condition("the locale C", _environment(LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")),
-    Condition("another time zone", _environment(TZ="Pacific/Kiritimati")),
-    Condition("another hash seed", _environment(PYTHONHASHSEED="1")),
+    Condition("the locale C", _arguments(LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")),
+    Condition("another time zone", _arguments(TZ="Pacific/Kiritimati")),
+    Condition("another hash seed", _arguments(PYTHONHASHSEED="1")),
     Condition("a folder with blanks and non-ASCII letters", _other_folder),
     Condition("a read-only bundle", _read_only),
     Condition("an empty cache", _empty_cache),

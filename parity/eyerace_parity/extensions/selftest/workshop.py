@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from eyerace_parity.contract.data import ImageSet, Preprocess
 from eyerace_parity.contract.variants import (
     ExportRecipe,
-    OnnxVariant,
     QuantiseDynamicRecipe,
     QuantiseStaticRecipe,
     TorchVariant,
@@ -129,7 +128,7 @@ class Workshop:
         Raises:
             FaultNotApplicable: It has another recipe, or none.
         """
-        recipe = recipe_of(self._onnx(role))
+        recipe = self._recipe(role)
         if not isinstance(recipe, QuantiseStaticRecipe):
             raise FaultNotApplicable(f"{self.name(role)} is not made by static quantisation")
         # The other methods keep histograms of every tensor; minmax on 16 samples takes seconds.
@@ -142,7 +141,7 @@ class Workshop:
         Raises:
             FaultNotApplicable: It is not made from another variant.
         """
-        recipe = recipe_of(self._onnx(role))
+        recipe = self._recipe(role)
         if not isinstance(recipe, QuantiseStaticRecipe | QuantiseDynamicRecipe):
             raise FaultNotApplicable(f"{self.name(role)} is not made by quantising another variant")
         return recipe.source
@@ -182,7 +181,7 @@ class Workshop:
         from eyerace_parity.recipes.lineage import current_lineage  # noqa: PLC0415
         from eyerace_parity.recipes.onnx_file import seal  # noqa: PLC0415
 
-        if not isinstance(recipe_of(self._onnx(Role.FLOAT)), ExportRecipe) or find_spec("torch") is None:
+        if not isinstance(self._recipe(Role.FLOAT), ExportRecipe) or find_spec("torch") is None:
             raise FaultNotApplicable(
                 "the float variant is not exported here: it has no recipe, or torch is not installed"
             )
@@ -266,6 +265,10 @@ class Workshop:
             copy(source / row["file"], target)
         return self.with_rows(rows, images=folder)
 
+    def _recipe(self, role: Role) -> Recipe | None:
+        self._onnx(role)
+        return self.contract.recipe_of(self.name(role))
+
     def _onnx(self, role: Role) -> Variant:
         variant = self.contract.variants[self.name(role)]
         if variant.kind != "onnx":
@@ -279,7 +282,7 @@ def name_of(contract: Contract, role: Role) -> str | None:
     quantised = [
         name
         for name in onnx_names
-        if isinstance(recipe_of(contract.variants[name]), QuantiseStaticRecipe | QuantiseDynamicRecipe)
+        if isinstance(contract.recipe_of(name), QuantiseStaticRecipe | QuantiseDynamicRecipe)
     ]
     device = [name for name in onnx_names if contract.variants[name].tier == "device"] or quantised
     match role:
@@ -290,11 +293,6 @@ def name_of(contract: Contract, role: Role) -> str | None:
         case Role.FLOAT:
             found = [name for name in onnx_names if name not in {*device, *quantised}]
     return found[0] if found else None
-
-
-def recipe_of(variant: Variant) -> Recipe | None:
-    """The recipe of a variant, or ``None``."""
-    return variant.recipe if isinstance(variant, OnnxVariant) else None
 
 
 class Role(StrEnum):

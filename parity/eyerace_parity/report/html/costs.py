@@ -60,7 +60,7 @@ def latency_picture(data: PictureData) -> Picture | None:
         if proven is None or name in seen or entry.baseline or not (times := _times(timing.runs, proven.clock)):
             continue
         seen.add(name)
-        budgets = _budgets(data, name)
+        budgets = data.limits(name, *_QUANTILES)
         budgeted |= bool(budgets)
         words = [word for word in _QUANTILES if word in budgets] or list(_QUANTILES)
         others = _times(timing.versus_runs, proven.clock) if timing.versus_runs is not None else []
@@ -103,13 +103,6 @@ def _times(series: Series, clock: str) -> list[float]:
     """Times in ms, nothing where they are no times."""
     times = series.cpu_ms if clock == "cpu" else series.wall_ms
     return list(times) if times and bool(np.isfinite(times).all()) else []
-
-
-def _budgets(data: PictureData, variant: str) -> dict[str, float]:
-    """Budget in ms by quantile."""
-    found = data.verdicts
-    mine = [row for row in found if row.variant == variant and row.check == "latency" and row.clause in _QUANTILES]
-    return {row.clause: float(row.limit) for row in mine if isinstance(row.limit, int | float)}
 
 
 def _mark(word: str, series: str, found: TimeQuantiles, budget: float | None) -> dict[str, Any]:
@@ -311,11 +304,7 @@ def _growth(data: PictureData, variant: str, target: str) -> float | None:
 
 def _limit(data: PictureData, variant: str, target: str, then: int | None) -> float | None:
     """The most that any clause allows: a budget, or the accepted release's number and what it may grow by."""
-    allowed: list[float] = []
-    for row in data.verdicts:
-        if (row.variant, row.target) == (variant, target) and isinstance(row.limit, int | float):
-            if row.clause == "instructions":
-                allowed.append(float(row.limit))
-            elif row.clause == "instructions_growth" and then:
-                allowed.append(then * (1 + row.limit))
-    return min(allowed, default=None)
+    found = data.limits(variant, "instructions", "instructions_growth", target=target)
+    growth = found.pop("instructions_growth", None)
+    grown = [then * (1 + growth)] if then and growth is not None else []
+    return min([*found.values(), *grown], default=None)

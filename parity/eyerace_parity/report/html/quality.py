@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
 
-from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.quality import Mixture, OutputNoise, Quality, Slices
 from eyerace_parity.report.html.charts import BLUE, INK, VERMILION, WIDTH, Key, Legend, Picture, draw, percent, rows
 from eyerace_parity.report.html.scatter import scores_picture
@@ -198,7 +197,7 @@ def noise_picture(data: PictureData) -> Picture | None:
     known = data.by_pair(OutputNoise)
     for variant in data.entry.variants:
         found = known.get((variant.name, variant.reference or ""))
-        least = _least_db(data, variant.name)
+        least = data.limits(variant.name, "sqnr_db").get("sqnr_db")
         for one in found.levels if found is not None else ():
             output, level = one.output, round(one.sqnr_db, 2)
             if math.isfinite(level):
@@ -230,17 +229,6 @@ def noise_picture(data: PictureData) -> Picture | None:
     caption = "; ".join(str(value["told"]) for value in values)
     key = (Key("demanded", INK, "tick"),) if limited else ()
     return Picture("noise", "Noise by output", f"{caption}.", (("", draw(chart, "noise", caption)),), key)
-
-
-def _least_db(data: PictureData, variant: str) -> float | None:
-    """The noise ratio that a clause demands of a variant on the host."""
-    found = [
-        float(row.limit)
-        for row in data.verdicts
-        if (row.variant, row.check, row.clause, row.target) == (variant, "closeness", "sqnr_db", HOST)
-        and isinstance(row.limit, int | float)
-    ]
-    return found[0] if found else None
 
 
 def mixture_picture(data: PictureData) -> Picture | None:

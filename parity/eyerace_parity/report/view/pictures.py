@@ -77,6 +77,13 @@ class PictureData:
             if not piece.baseline and piece.target == HOST
         }
 
+    def limits(self, variant: str, *clauses: str, target: str = HOST) -> dict[str, float]:
+        """The numbers that clauses demand of a variant, by clause."""
+        mine = [
+            row for row in self.verdicts if (row.variant, row.target) == (variant, target) and row.clause in clauses
+        ]
+        return {row.clause: float(row.limit) for row in mine if isinstance(row.limit, int | float)}
+
     def pair(self) -> tuple[str, str] | None:
         """The judged variant and its reference that a reader asks about: the one furthest from where training ended.
 
