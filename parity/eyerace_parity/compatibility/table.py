@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.compatibility.versions import Version, VersionRange
+from eyerace_parity.core.lazy import LazyMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
 DATA: Final = "runtimes.json"
 SCHEMA: Final = 1
@@ -161,28 +161,13 @@ def read_table(document: Mapping[str, Any]) -> SupportTable:
         RuntimeSupport(Version.parse(name), entry["release"], entry["ir_version"], entry["domains"])
         for name, entry in document["runtimes"].items()
     )
-    return SupportTable(runtimes, _Forms(document["operators"], sets))
+    written = document["operators"]
 
+    def forms(operator: str) -> tuple[Form, ...]:
+        return tuple(_form(operator, int(since), entry, sets) for since, entry in written[operator].items())
 
-class _Forms(Mapping[str, tuple[Form, ...]]):
-    """Forms by operator, parsed on first access: a file uses a few of hundreds of operators."""
-
-    def __init__(self, written: Mapping[str, Mapping[str, Any]], sets: Mapping[str, frozenset[str]]) -> None:
-        self._written = written
-        self._sets = sets
-        self._read: dict[str, tuple[Form, ...]] = {}
-
-    def __getitem__(self, operator: str) -> tuple[Form, ...]:
-        if operator not in self._read:
-            history = self._written[operator].items()
-            self._read[operator] = tuple(_form(operator, int(since), entry, self._sets) for since, entry in history)
-        return self._read[operator]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._written)
-
-    def __len__(self) -> int:
-        return len(self._written)
+    # Parsed on first access: a file uses a few of hundreds of operators.
+    return SupportTable(runtimes, LazyMapping(written.keys(), forms))
 
 
 def _form(operator: str, since: int, entry: Mapping[str, Any], sets: Mapping[str, frozenset[str]]) -> Form:

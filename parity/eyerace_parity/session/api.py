@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eyerace_parity.checks.plan import plan
-from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.options import OPTIONS
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError
@@ -16,9 +14,8 @@ from eyerace_parity.core.machine import disable_telemetry
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.core.text import did_you_mean, join_names
 from eyerace_parity.extending.loading import activated
-from eyerace_parity.record.compose import ContractFindings, compose
-from eyerace_parity.session.baseline import stored_baseline
-from eyerace_parity.session.subject import ContractSession, LazyIsolatedWorker
+from eyerace_parity.record.compose import compose
+from eyerace_parity.session.subject import LazyIsolatedWorker, open_subject
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.settings import Settings
@@ -70,22 +67,17 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 def _judged(file: Path, settings: Settings, progress: Progress) -> Record:
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    contract = open_contract(file, settings.overrides())
-    own = settings.under(contract)
-    planned = plan(contract)
-    worker = LazyIsolatedWorker(wanted=not own.in_process)
-    baseline = stored_baseline(contract, planned, own, (Path.cwd(),))
-    findings = ContractFindings(contract, planned)
-    session = ContractSession(findings, own, progress, own.jobs, worker, baseline)
+    worker = LazyIsolatedWorker(wanted=not settings.in_process)
+    session = open_subject(file, settings, progress, worker, folders=(Path.cwd(),))
     try:
         for name in session.to_build():
             session.build(name)
-        session.expect(planned)
-        for each in planned:
+        session.expect(session.planned)
+        for each in session.planned:
             session.judge(each)
         session.withdraw()
         return compose(
-            [findings],
+            [session.ledger],
             root=Path.cwd(),
             started=started,
             seconds=time.monotonic() - clock,

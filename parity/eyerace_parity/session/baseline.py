@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.files import display_path
@@ -11,19 +10,13 @@ from eyerace_parity.release.source import MissingBaseline, ReleaseBaseline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import pytest
+    from pathlib import Path
 
     from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.settings import Settings
     from eyerace_parity.evidence.source import Baseline
     from eyerace_parity.measure.laboratory import Laboratory
-
-
-def places(config: pytest.Config) -> tuple[Path, ...]:
-    """Folders that a release on the command line may be relative to."""
-    return tuple(dict.fromkeys((Path(config.invocation_params.dir), Path(config.rootpath))))
 
 
 def stored_baseline(

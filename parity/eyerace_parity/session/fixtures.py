@@ -5,7 +5,6 @@ A test that uses them belongs to the gate: mark it ``parity``. Without ``--eyera
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from eyerace_parity.session import SWITCH, session_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from eyerace_parity.contract.model import Contract
@@ -41,14 +40,15 @@ def parity_golden(_parity_subject: ContractSession) -> GoldenSet:
 @pytest.fixture
 def parity_variants(_parity_subject: ContractSession) -> Iterator[Mapping[str, Runner]]:
     """Loaded variants by name; each is loaded when it is first asked for, and closed after the test."""
-    from eyerace_parity.runners.registry import open_runner  # noqa: PLC0415 - as above
+    from eyerace_parity.core.lazy import LazyMapping  # noqa: PLC0415 - as above
+    from eyerace_parity.runners.registry import open_runner  # noqa: PLC0415
 
     def load(name: str) -> Runner:
         return open_runner(_parity_subject.contract, name).__enter__()
 
-    runners = _Lazy(load, tuple(_parity_subject.contract.variants))
+    runners = LazyMapping(tuple(_parity_subject.contract.variants), load)
     yield runners
-    for runner in runners.made():
+    for runner in runners.made.values():
         runner.close()
 
 
@@ -58,13 +58,14 @@ def parity_outputs(_parity_subject: ContractSession) -> Mapping[str, Mapping[str
 
     Gathered once and kept, as for the clauses.
     """
-    from eyerace_parity.evidence.answers import Outputs  # noqa: PLC0415 - as above
+    from eyerace_parity.core.lazy import LazyMapping  # noqa: PLC0415 - as above
+    from eyerace_parity.evidence.answers import Outputs  # noqa: PLC0415
     from eyerace_parity.evidence.base import Need  # noqa: PLC0415
 
     def gather(name: str) -> Mapping[str, Array]:
         return _parity_subject.obtain(Need(Outputs, name)).arrays
 
-    return _Lazy(gather, tuple(_parity_subject.contract.variants))
+    return LazyMapping(tuple(_parity_subject.contract.variants), gather)
 
 
 @pytest.fixture
@@ -129,29 +130,3 @@ def _parity_subject(request: pytest.FixtureRequest, _parity_gate: GateSession) -
 def _marked_contract(*, contract: str | Path | None = None) -> str | Path | None:
     """Read the marker's arguments; Python itself refuses an unknown one."""
     return contract
-
-
-class _Lazy(Mapping[str, Any]):
-    """A mapping whose values are made when they are first asked for."""
-
-    def __init__(self, make: Callable[[str], Any], names: tuple[str, ...]) -> None:
-        self._make = make
-        self._names = names
-        self._made: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._names:
-            raise KeyError(name)
-        if name not in self._made:
-            self._made[name] = self._make(name)
-        return self._made[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def made(self) -> tuple[Any, ...]:
-        """The values that were asked for."""
-        return tuple(self._made.values())

@@ -19,7 +19,7 @@ from eyerace_parity.session.display import TerminalDisplay
 from eyerace_parity.session.ending import refuse_acceptance, refuse_idle
 from eyerace_parity.session.exits import runs_nothing
 from eyerace_parity.session.selection import Coverage, ItemSelection
-from eyerace_parity.session.session import WORKER_KEY, GateSession
+from eyerace_parity.session.session import WORKER_KEY, GateSession, shared_of
 from eyerace_parity.session.subject import LazyIsolatedWorker, open_subject
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensi
         known, added = (tuple(Path(file) for file in said[key]) for key in ("known", "added"))
         found = Discovery(tuple(Path(file) for file in unbuilt), known, added, said["only_marked"])
     judged, known_ones = (
-        {file: open_subject(file, settings, stage, config, isolated_worker) for file in files}
+        {file: open_subject(file, settings, stage, isolated_worker, **shared_of(config)) for file in files}
         for files in (found.contracts, found.known)
     )
     refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])

@@ -12,7 +12,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -106,7 +106,9 @@ class GateSession:
         """
         found = self.judged.get(file) or self.known.get(file)
         if found is None:
-            found = self.known[file] = open_subject(file, self.settings, self.stage, self.config, self.isolated_worker)
+            found = self.known[file] = open_subject(
+                file, self.settings, self.stage, self.isolated_worker, **shared_of(self.config)
+            )
         return found
 
     def judge(self, item: pytest.Item, subject: ContractSession, planned: PlannedClause) -> VerdictWithEvidence:
@@ -363,6 +365,12 @@ class GateSession:
                 clock = time.monotonic()
                 result = subject.build(name)
                 self.stage.built(subject, name, result, time.monotonic() - clock)
+
+
+def shared_of(config: pytest.Config) -> dict[str, Any]:
+    """Folders that a release on the command line may be relative to, and how many workers share the granted jobs."""
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    return {"folders": (config.invocation_params.dir, config.rootpath), "workers": workers}
 
 
 def _distributed(config: pytest.Config) -> bool:

@@ -21,13 +21,11 @@ from eyerace_parity.core.text import join_names
 from eyerace_parity.extending.loading import active
 from eyerace_parity.judging import judge
 from eyerace_parity.record.compose import ContractFindings, finding
-from eyerace_parity.session.baseline import places, source_of, stored_baseline
+from eyerace_parity.session.baseline import source_of, stored_baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-
-    import pytest
 
     from eyerace_parity.checks.base import PlannedClause
     from eyerace_parity.contract.model import Contract
@@ -249,9 +247,23 @@ class ContractSession:
 
 
 def open_subject(
-    file: Path, settings: Settings, progress: Progress, config: pytest.Config, isolated_worker: LazyIsolatedWorker
+    file: Path,
+    settings: Settings,
+    progress: Progress,
+    isolated_worker: LazyIsolatedWorker,
+    *,
+    folders: Sequence[Path],
+    workers: int = 1,
 ) -> ContractSession:
     """Open a contract and plan it.
+
+    Args:
+        file: The contract.
+        settings: Options of the run.
+        progress: Who hears of long work.
+        isolated_worker: Measures what could crash the process that measures.
+        folders: What a release that the options name may be relative to.
+        workers: How many processes share the granted jobs.
 
     Raises:
         ContractError: It is wrong, or demands nothing.
@@ -266,9 +278,7 @@ def open_subject(
             next_step="state limits; `eyerace-parity clauses` lists all that there are",
         )
     own = settings.under(contract)
-    # Under xdist the workers share what was granted.
-    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    baseline = stored_baseline(contract, planned, own, places(config))
+    baseline = stored_baseline(contract, planned, own, folders)
     return ContractSession(
         ContractFindings(contract, planned), own, progress, max(1, own.jobs // workers), isolated_worker, baseline
     )
