@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one row a clause, from the registry itself."""
-    rows = [(told.check, told.clause, told.key, told.type, told.default, told.summary) for told in describe_clauses()]
+    rows = [(one.check, one.clause, one.key, one.type, one.default, one.summary) for one in describe_clauses()]
     header = ("check", "clause", "limit in the contract", "type", "default", "what holds")
     print_table(header, rows, markdown=options.markdown)
     return 0

@@ -71,8 +71,8 @@ def _show(contract: Contract, record: Record, found: list[tuple[str, str, Flip]]
             f"{variant} against {against}: {row.id}: {label}: {row.other} → {row.decision} ({row.kind}),"
             f" by {row.margin:.4g} where it was {before}{capture}{accepted}"
         )
-    told = next(entry for entry in record.contracts if entry.name == contract.name)
-    for line in stale_entries(record, told):
+    judged = next(entry for entry in record.contracts if entry.name == contract.name)
+    for line in stale_entries(record, judged):
         say(line)
     say(pluralise(len(found), "flip"))
     return 0

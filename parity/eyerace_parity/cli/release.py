@@ -95,7 +95,7 @@ def _show(options: argparse.Namespace) -> int:
 
     contract = contract_of(options)
     stored = _find(contract, options.name)
-    say("\n".join(_told(stored)))
+    say("\n".join(_describe(stored)))
     for line in files.history(stored.folder):
         scores = ", ".join(f"{name} F1 {value:.4f}" for name, value in line.f1.items())
         say(f"accepted {line.digest[:19]}{f' after {line.follows[:19]}' if line.follows else ''}: {scores or '-'}")
@@ -114,7 +114,7 @@ def _find(contract: Contract, name: str) -> Stored:
     return files.read(folder)
 
 
-def _told(stored: Stored) -> Iterator[str]:
+def _describe(stored: Stored) -> Iterator[str]:
     release = stored.release
     yield f"{release.name}: {release.digest}, {_samples(stored)}, contract {release.contract}"
     yield f"golden set: {release.golden or 'not used'}"

@@ -74,7 +74,7 @@ def write_atomically(path: Path, *parts: str | bytes) -> None:
 
 
 def file_marks(path: Path) -> Marks | None:
-    """Marks by which a changed file is told without reading it; ``None`` if there is no such file."""
+    """Marks that reveal a changed file without reading it; ``None`` if there is no such file."""
     try:
         return marks_of(os.stat(path))  # noqa: PTH116 - called for every clause; faster than pathlib
     except (OSError, ValueError):

@@ -94,7 +94,7 @@ class ActiveExtensions:
             try:
                 values = tuple(implementation.function())
             except Exception as error:
-                raise _broken(owner.name, owner.package, f"its hook {hook} failed: {_told(error)}") from error
+                raise _broken(owner.name, owner.package, f"its hook {hook} failed: {_describe(error)}") from error
             for value in values:
                 yield owner, value
 
@@ -202,7 +202,7 @@ def _package(point: metadata.EntryPoint) -> str:
     return point.dist.name if point.dist is not None else point.value
 
 
-def _told(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
@@ -222,9 +222,9 @@ def _import_own(name: str) -> LoadedExtension | None:
     except ModuleNotFoundError as error:
         if error.name == place:
             return None
-        raise _broken(name, "", _told(error)) from error
+        raise _broken(name, "", _describe(error)) from error
     except Exception as error:
-        raise _broken(name, "", _told(error)) from error
+        raise _broken(name, "", _describe(error)) from error
     return LoadedExtension(_declared(module, name, ""), module)
 
 
@@ -232,8 +232,8 @@ def _import_foreign(point: metadata.EntryPoint) -> LoadedExtension:
     package = _package(point)
     try:
         module = importlib.import_module(point.value)
-    except Exception as error:  # its code is not ours: whatever it raises is told with its name
-        raise _broken(point.name, package, f"{point.value} cannot be imported: {_told(error)}") from error
+    except Exception as error:  # its code is not ours: whatever it raises is reported with its name
+        raise _broken(point.name, package, f"{point.value} cannot be imported: {_describe(error)}") from error
     version = point.dist.version if point.dist is not None else ""
     return LoadedExtension(_declared(module, point.name, package), module, package, version)
 

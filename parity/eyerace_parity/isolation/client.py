@@ -36,8 +36,8 @@ SLOTS: Final = 1024
 """Slots in the in-flight file, one a thread: an upper bound of samples evaluated at the same time."""
 
 _PROGRAM: Final = (
-    "import sys, json; told = json.loads(sys.argv[1]); sys.path[:] = told['path']; "
-    "from eyerace_parity.isolation.server import main; main(told['operations'], told['in_flight'])"
+    "import sys, json; given = json.loads(sys.argv[1]); sys.path[:] = given['path']; "
+    "from eyerace_parity.isolation.server import main; main(given['operations'], given['in_flight'])"
 )
 """Program of the subprocess. It copies ``sys.path``, which pytest may have changed, to import the same modules."""
 

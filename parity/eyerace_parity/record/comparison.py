@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _RANK: Final = {Status.HELD: 0, Status.UNPROVEN: 1, Status.ERROR: 2, Status.BROKEN: 3}
 
 _TELLING: Final = 0.02
-"""Share of its former value by which a number that stays within its limit must move to be told."""
+"""Share of its former value by which a number that stays within its limit must move to be reported."""
 
 
 class ChangeKind(StrEnum):
@@ -78,8 +78,8 @@ class Comparison:
     def changed(self) -> tuple[ClauseChange, ...]:
         """What is not the same, the worst first."""
         order = list(ChangeKind)
-        told = [step for step in self.steps if step.change is not ChangeKind.SAME]
-        return tuple(sorted(told, key=lambda step: order.index(step.change)))
+        changed = [step for step in self.steps if step.change is not ChangeKind.SAME]
+        return tuple(sorted(changed, key=lambda step: order.index(step.change)))
 
 
 def compare(before: Record, after: Record, names: tuple[str, str]) -> Comparison:
@@ -122,7 +122,7 @@ def _change(before: VerdictEntry | None, after: VerdictEntry | None) -> ChangeKi
 
 
 def _moved(before: VerdictEntry, after: VerdictEntry) -> bool:
-    """Whether number or limit of a clause differ enough to be told."""
+    """Whether number or limit of a clause differ enough to be reported."""
     if before.limit != after.limit or before.relation is not after.relation:
         return True
     first, second = before.value, after.value
@@ -132,7 +132,7 @@ def _moved(before: VerdictEntry, after: VerdictEntry) -> bool:
 
 
 def _surroundings(before: Record, after: Record, *, alone: bool) -> Iterator[tuple[str, str, str]]:
-    def told(record: Record) -> dict[str, str]:
+    def facts_of(record: Record) -> dict[str, str]:
         where = record.environment
         facts = {
             "eyerace-parity": record.tool,
@@ -155,13 +155,10 @@ def _surroundings(before: Record, after: Record, *, alone: bool) -> Iterator[tup
                 facts["golden set"] = source.golden[:19]
         return facts
 
-    first, second = told(before), told(after)
+    first, second = facts_of(before), facts_of(after)
     for key in dict.fromkeys([*first, *second]):
         if first.get(key) != second.get(key):
             yield key, first.get(key, "–"), second.get(key, "–")  # noqa: RUF001 - nothing there
-
-
-# ---- shown -----------------------------------------------------------------------------------------------------------
 
 
 def worse(found: Comparison) -> bool:

@@ -169,7 +169,7 @@ def compose(
         command=tuple(command),
         folder=folder,
         environment=environment(),
-        settings=_told(settings) if settings is not None else (),
+        settings=_stated(settings) if settings is not None else (),
         contracts=tuple(contracts),
         verdicts=tuple(verdicts),
         unjudged=tuple(unjudged),
@@ -252,7 +252,7 @@ def relative(file: Path, root: Path) -> str:
         return file.name
 
 
-def _told(settings: Settings) -> tuple[Setting, ...]:
+def _stated(settings: Settings) -> tuple[Setting, ...]:
     said = settings.described().items()
     return tuple(Setting(key=key, value=value, origin=origin) for key, (value, origin) in said if origin != "default")
 

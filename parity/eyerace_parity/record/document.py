@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FORMAT: Final = "eyerace-parity record"
-"""How a record is told from any other JSON file."""
+"""Identifies a record among JSON files."""
 
 VERSION: Final = 1
 """Version of the record's form. A reader refuses a newer one and says so."""

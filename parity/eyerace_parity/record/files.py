@@ -123,8 +123,8 @@ def read_document(path: Path, kind: type[E], *, mark: str, version: int, what: s
         where = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         more = f" ({error.error_count()} faults in all)" if error.error_count() > 1 else ""
-        told = f"{where}: {message}" if where else message
-        raise RecordError(f"{place} is not a sound {what}: {told}{more}", next_step=next_step) from None
+        fault = f"{where}: {message}" if where else message
+        raise RecordError(f"{place} is not a sound {what}: {fault}{more}", next_step=next_step) from None
 
 
 def read_object(path: Path, *, what: str, next_step: str) -> dict[str, Any]:

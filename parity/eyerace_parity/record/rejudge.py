@@ -66,9 +66,9 @@ class RecordedRun:
         body = self._store.read(entry.kind, key)
         if body is None and need.kind is Outputs and entry.provenance is not None:
             # Recorded outputs that stood in for a variant are no part of the store.
-            told = entry.provenance.settings.get("recorded_digest", "")
+            digest = entry.provenance.settings.get("recorded_digest", "")
             with contextlib.suppress(MeasurementError):
-                return cast("E", recorded.read(self._contract, need.variant, entry.provenance, digest=told))
+                return cast("E", recorded.read(self._contract, need.variant, entry.provenance, digest=digest))
         if body is None:
             raise MeasurementError(f"the evidence store no longer has {need}", next_step=_RUN)
         try:

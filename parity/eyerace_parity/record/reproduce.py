@@ -21,7 +21,7 @@ _RECORD: Final = "build/parity/record.json"
 
 
 def command_of(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """The words of a command line that does as this process was told.
+    """The words of a command line that does what this process was asked to do.
 
     Args:
         arguments: What pytest was given.
@@ -56,11 +56,11 @@ def reproduce_commands(record: Record, entry: ContractEntry) -> tuple[str, ...]:
 
 def _said_in_environment(record: Record, entry: ContractEntry) -> Iterator[str]:
     """What variables of the environment said, as options: another shell need not know how to set one."""
-    told = {setting.key: setting for setting in record.settings if setting.origin.startswith(_ENVIRONMENT)}
+    stated = {setting.key: setting for setting in record.settings if setting.origin.startswith(_ENVIRONMENT)}
     for option in OPTIONS:
-        if option.name not in told or option.name == "set":
+        if option.name not in stated or option.name == "set":
             continue
-        value = str(told[option.name].value)
+        value = str(stated[option.name].value)
         if option.kind is OptionKind.FLAG:
             yield from [option.flag()] if value == str(True) else []
         else:

@@ -63,8 +63,8 @@ def render(found: Comparison) -> str:
 def headline(found: Comparison) -> str:
     """Say in one line what changed."""
     counts = {change: sum(step.change is change for step in found.steps) for change in ChangeKind}
-    told = ", ".join(f"{number} {change.value}" for change, number in counts.items() if number)
-    return f"{found.before} → {found.after}: {told or 'neither holds a verdict'}"
+    changed = ", ".join(f"{number} {change.value}" for change, number in counts.items() if number)
+    return f"{found.before} → {found.after}: {changed or 'neither holds a verdict'}"
 
 
 def shown_verdict(row: VerdictEntry | None, signs: StatusSigns) -> Text:

@@ -95,8 +95,8 @@ def _provenance(run: RunView) -> str:
     record = run.record
     where = record.environment
     packages = ", ".join(f"{name} {version}" for name, version in where.packages.items())
-    told = f"{where.system}, {where.architecture} ({where.machine}), Python {where.python}; {packages}"
-    return f"<sub>eyerace-parity {markdown(record.tool)}, {markdown(record.started)}; {markdown(told)}</sub>\n"
+    place = f"{where.system}, {where.architecture} ({where.machine}), Python {where.python}; {packages}"
+    return f"<sub>eyerace-parity {markdown(record.tool)}, {markdown(record.started)}; {markdown(place)}</sub>\n"
 
 
 def _fitting(parts: Sequence[str], most: int) -> str:

@@ -84,7 +84,7 @@ def cell(row: VerdictEntry | None, missing: bool, signs: StatusSigns) -> Text:  
     if row is None:
         return Text(signs.unjudged if missing else "", style="dim")
     if isinstance(row.value, str):
-        # A text is what was found; what it should have been is told below the table, where there is room.
+        # A text is what was found; what it should have been stands below the table, where there is room.
         words = row.value if len(row.value) <= _WIDEST_TEXT else ""
     elif row.value is None:
         words = row.status.value if row.status is not Status.HELD else ""

@@ -1,6 +1,6 @@
 """The end of a run on a terminal: one table, the verdict in one line, and for each broken clause why and what next.
 
-Drawn from the view of the run alone. It is as wide as it is told to be, and says with signs what it says with colour.
+Drawn from the view of the run alone. It has the given width, and shows by signs what it shows by colour.
 """
 
 from __future__ import annotations
@@ -142,10 +142,10 @@ def _label(key: tuple[str, str, str], found: Sequence[VerdictEntry], signs: Stat
     label = Text("\n".join(signs.text(line) for line in ("  " + lines[0], *("    " + line for line in lines[1:]))))
     if target != HOST:
         label.append(f" [{signs.text(target)}]", style="cyan")
-    told = clause.endswith(f"_{unit.lower()}")  # `sqnr_db` needs no dB beside it
-    if not told and (unit.startswith(FACTOR) or 0 < len(unit) <= _SHORT_UNIT):
-        apart = "\n    " if narrow and len(f"{lines[-1]} {unit}") > _NAME else " "
-        label.append(f"{apart}{signs.text(unit)}", style="dim")
+    named = clause.endswith(f"_{unit.lower()}")  # `sqnr_db` needs no dB beside it
+    if not named and (unit.startswith(FACTOR) or 0 < len(unit) <= _SHORT_UNIT):
+        gap = "\n    " if narrow and len(f"{lines[-1]} {unit}") > _NAME else " "
+        label.append(f"{gap}{signs.text(unit)}", style="dim")
     return label
 
 
@@ -171,7 +171,7 @@ def _chances_line(chances: ChancesEntry, signs: StatusSigns) -> Text:
 
 def _failures(failures: Sequence[FailureGroup], signs: StatusSigns) -> Iterator[Padding]:
     """Why and what next: one paragraph a reason."""
-    told: set[tuple[str, str, tuple[str, ...]]] = set()
+    shown: set[tuple[str, str, tuple[str, ...]]] = set()
     for failure in failures:
         first = failure.first
         place = "" if first.target == HOST else f" [{first.target}]"
@@ -180,11 +180,11 @@ def _failures(failures: Sequence[FailureGroup], signs: StatusSigns) -> Iterator[
         text.append(signs.text(f"{failure.whose(_MOST_NAMED)}{place}"), style="bold")
         text.append(signs.text(f" {PAST[first.status]}: {first.reason}"))
         cause = (first.variant, first.target, first.causes)
-        for sentence in ("as above",) if cause in told else first.causes:
+        for sentence in ("as above",) if cause in shown else first.causes:
             text.append("\nlikely cause: ", style="bold")
             text.append(signs.text(sentence))
         if first.causes:
-            told.add(cause)
+            shown.add(cause)
         if first.next:
             text.append("\nnext: ", style="bold")
             text.append(signs.text(first.next))

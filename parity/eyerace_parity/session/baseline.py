@@ -61,7 +61,7 @@ def compares(planned: Sequence[PlannedClause]) -> bool:
     """Whether anything is demanded of how a candidate stands to a release."""
     try:
         return any(need.baseline for each in planned for need in each.needs)
-    except Exception:  # noqa: BLE001 - a check at fault is told when it is judged
+    except Exception:  # noqa: BLE001 - judging reports a faulty check
         return True
 
 

@@ -1,4 +1,4 @@
-"""What is done with a record when the run is over: it is kept, drawn, told to a CI job, accepted as a release."""
+"""What is done with a record when the run is over: written, drawn, reported to a CI job, accepted as a release."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class Ending:
         if not self.settings.no_record or self.settings.html is not None:
             self._derive()
         troubles = dict.fromkeys(filter(None, (subject.trouble for subject in self.subjects)))
-        self.notes += [f"eyerace-parity: measurements could not be kept for the next run: {told}" for told in troubles]
+        self.notes += [
+            f"eyerace-parity: measurements could not be kept for the next run: {reason}" for reason in troubles
+        ]
         self.notes += [
             f"eyerace-parity: {line}" for each in self.record.contracts for line in stale_entries(self.record, each)
         ]

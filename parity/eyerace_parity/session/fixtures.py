@@ -90,9 +90,9 @@ def assert_held(
         if not chosen:
             pytest.fail(f"the contract {_parity_subject.contract.name} demands nothing that is called {asked!r}")
         rows = [_parity_gate.judge(request.node, _parity_subject, planned).verdict for planned in chosen]
-        told = [_parity_gate.account(row) for row in rows if not row.status.passes]
-        if told:
-            pytest.fail("\n".join(told), pytrace=False)
+        failed = [_parity_gate.account(row) for row in rows if not row.status.passes]
+        if failed:
+            pytest.fail("\n".join(failed), pytrace=False)
 
     return check
 

@@ -1,6 +1,6 @@
-"""Ctrl-C, once it was heard: the record is written first, and whoever presses again is told so.
+"""Ctrl-C: the record is written first, and a second Ctrl-C gets a message that says so.
 
-A second interrupt would otherwise land in the middle of that, end pytest with a traceback and cost the record.
+A second interrupt would otherwise end pytest with a traceback while the record is written, and the record is lost.
 """
 
 from __future__ import annotations

@@ -115,9 +115,9 @@ class ClauseItem(pytest.Item):
         """
         row = self.gate.judge(self, self.gate.subject(self.path), self.planned).verdict
         # As JSON has them: reports cross to xdist's controller as builtins, and an enumeration is none.
-        told = row.model_dump(mode="json", include=set(_PROPERTIES))
+        columns = row.model_dump(mode="json", include=set(_PROPERTIES))
         self.user_properties += [
-            (f"eyerace_parity.{key}", told[key]) for key in _PROPERTIES if told[key] not in {None, ""}
+            (f"eyerace_parity.{key}", columns[key]) for key in _PROPERTIES if columns[key] not in {None, ""}
         ]
         self.user_properties += [("eyerace_parity.cause", cause) for cause in row.causes]
         if not row.status.passes:

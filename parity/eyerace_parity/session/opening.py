@@ -50,12 +50,12 @@ def open_session(config: pytest.Config) -> GateSession:
 
 def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensions) -> GateSession:
     """Open the contracts of a run, now that it is known who takes part."""
-    told = getattr(config, "workerinput", {}).get(WORKER_KEY)
+    instructions = getattr(config, "workerinput", {}).get(WORKER_KEY)
     typed = _typed(config)
-    stage = TerminalDisplay(config, settings, worker=told is not None)
+    stage = TerminalDisplay(config, settings, worker=instructions is not None)
     isolated_worker = LazyIsolatedWorker(wanted=not settings.in_process)
     unbuilt: dict[str, dict[str, list[str]]] = {}
-    if told is None:
+    if instructions is None:
         _refuse_folder(settings)
         refuse_acceptance(settings, config)
         found = discover(config, settings)
@@ -64,11 +64,11 @@ def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensi
             ItemSelection.of(typed, typed.file_or_dir or (), here), ItemSelection.of(config.option, config.args, here)
         )
     else:
-        said = json.loads(told)
-        unbuilt = said["contracts"]
-        coverage = Coverage(*(ItemSelection.from_json(each) for each in said["selections"]))
-        known, added = (tuple(Path(file) for file in said[key]) for key in ("known", "added"))
-        found = Discovery(tuple(Path(file) for file in unbuilt), known, added, said["only_marked"])
+        received = json.loads(instructions)
+        unbuilt = received["contracts"]
+        coverage = Coverage(*(ItemSelection.from_json(each) for each in received["selections"]))
+        known, added = (tuple(Path(file) for file in received[key]) for key in ("known", "added"))
+        found = Discovery(tuple(Path(file) for file in unbuilt), known, added, received["only_marked"])
     judged, known_ones = (
         {file: open_subject(file, settings, stage, isolated_worker, **shared_of(config)) for file in files}
         for files in (found.contracts, found.known)
@@ -87,7 +87,7 @@ def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensi
         known_ones,
         found.added,
         found.only_marked,
-        worker=told is not None,
+        worker=instructions is not None,
         isolated_worker=isolated_worker,
         coverage=coverage,
         only_reports=runs_nothing(typed),

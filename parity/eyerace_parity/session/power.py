@@ -47,8 +47,8 @@ def in_words(contract: Contract, planned: Sequence[PlannedClause]) -> str:
         f"if {100 * stated.assumed_flips:g} % of the decisions flip)"
     )
     powers = {f"{name} = {margin:g}": _power(contract, seen, margin, of_class) for name, margin, of_class in margins}
-    told = join_names([f"{name}: {_percent(power)}" for name, power in powers.items()])
-    line = f"{line}; power of the contract's margins: {told}"
+    stated_powers = join_names([f"{name}: {_percent(power)}" for name, power in powers.items()])
+    line = f"{line}; power of the contract's margins: {stated_powers}"
     blind = [name for name, power in powers.items() if power < POWER]
     return f"{line}; too small to count on: {join_names(blind)}" if blind else line
 

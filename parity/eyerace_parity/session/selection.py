@@ -228,14 +228,14 @@ class Coverage:
         """Say who left out a clause that was not selected."""
         return next((why for why, left_out in self._left_out.items() if identity in left_out), BY_OTHERS)
 
-    def told(self) -> dict[str, list[list[str]]]:
-        """What a worker tells the controller, in types that JSON has."""
-        told = {"": self.selected, **self._left_out}
-        return {key: [list(asdict(identity).values()) for identity in found] for key, found in told.items()}
+    def to_json(self) -> dict[str, list[list[str]]]:
+        """What a worker sends to the controller, in types that JSON has."""
+        by_reason = {"": self.selected, **self._left_out}
+        return {key: [list(asdict(identity).values()) for identity in found] for key, found in by_reason.items()}
 
-    def hear(self, told: Mapping[str, Sequence[Sequence[str]]]) -> None:
-        """Take note of what a worker told."""
-        for key, found in told.items():
+    def add_from(self, received: Mapping[str, Sequence[Sequence[str]]]) -> None:
+        """Add what a worker sent."""
+        for key, found in received.items():
             (self._left_out[key] if key else self.selected).update(Identity(*names) for names in found)
 
 

@@ -235,8 +235,9 @@ class GateSession:
     def finish(self, session: pytest.Session) -> None:
         """Write the record, or, in a worker, tell the controller what was selected and what did not hold."""
         if self.worker:
-            told = {"coverage": self.coverage.told(), "fallen": sorted(self._fallen), "marked_ran": self._marked_ran}
-            self.config.workeroutput[WORKER_KEY] = json.dumps(told)  # type: ignore[attr-defined]
+            coverage, fallen = self.coverage.to_json(), sorted(self._fallen)
+            message = {"coverage": coverage, "fallen": fallen, "marked_ran": self._marked_ran}
+            self.config.workeroutput[WORKER_KEY] = json.dumps(message)  # type: ignore[attr-defined]
             return
         if runs_nothing(self.config.option):
             self._explain(session)
@@ -300,8 +301,8 @@ class GateSession:
 
     def _typed_in(self) -> str:
         """The folder in which pytest was called, from the root of the run; empty for the root itself."""
-        told = relative(self.config.invocation_params.dir, self.config.rootpath)
-        return "" if told == "." else told
+        folder = relative(self.config.invocation_params.dir, self.config.rootpath)
+        return "" if folder == "." else folder
 
     def show(self, terminal: pytest.TerminalReporter) -> None:
         """Show the record on the terminal."""
@@ -328,22 +329,22 @@ class GateSession:
             str(file): {name: [error.reason, error.next_step] for name, error in subject.unbuilt.items()}
             for file, subject in self.judged.items()
         }
-        told = {
+        message = {
             "contracts": unbuilt,
             "known": [str(file) for file in self.known],
             "added": [str(file) for file in self.added],
             "only_marked": self.only_marked,
             "selections": [asdict(self.coverage.asked), asdict(self.coverage.effective)],
         }
-        return json.dumps(told)
+        return json.dumps(message)
 
-    def hear(self, told: str | None) -> None:
-        """Take note of what a worker had selected, and of what did not hold there."""
-        if told is not None:
-            said = json.loads(told)
-            self.coverage.hear(said["coverage"])
-            self._fallen |= set(said["fallen"])
-            self._marked_ran |= said["marked_ran"]
+    def hear(self, message: str | None) -> None:
+        """Take note of what a worker selected, and of what did not hold there."""
+        if message is not None:
+            received = json.loads(message)
+            self.coverage.add_from(received["coverage"])
+            self._fallen |= set(received["fallen"])
+            self._marked_ran |= received["marked_ran"]
 
     # ---------------------------------------------------------------------------------------------------------------
 

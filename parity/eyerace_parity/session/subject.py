@@ -183,8 +183,8 @@ class ContractSession:
 
     def _withdrawn(self, found: VerdictWithEvidence, variant: str) -> VerdictEntry:
         place = display_path(self.contract.path(self.contract.variants[variant].path))
-        told = {"reason": f"{place} changed before the run ended", "next": CHANGED_NEXT, "causes": (), "details": ()}
-        return found.verdict.model_copy(update={"status": Status.ERROR, "value": None, **told})
+        changes = {"reason": f"{place} changed before the run ended", "next": CHANGED_NEXT, "causes": (), "details": ()}
+        return found.verdict.model_copy(update={"status": Status.ERROR, "value": None, **changes})
 
     def to_build(self, variants: Iterable[str] | None = None) -> tuple[str, ...]:
         """Name what is to be built before anything is measured, sources first.

@@ -68,4 +68,4 @@ def test_a_card_tells_both_decisions_and_how_sure_they_are() -> None:
     (card,) = cards(flipped(1)).cards
     assert [(who, what) for who, what, _ in card.sides] == [("fp32", "x"), ("int8", "y")]
     assert all(sure is not None and 0.7 < sure < 0.8 for _, _, sure in card.sides)
-    assert (card.sign, card.told) == ("✗", "right → wrong")
+    assert (card.sign, card.change) == ("✗", "right → wrong")

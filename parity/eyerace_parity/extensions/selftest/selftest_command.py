@@ -138,15 +138,15 @@ def _verdict(outcomes: Sequence[FaultResult], seconds: float) -> int:
     from collections import Counter  # noqa: PLC0415 - only once it is needed
 
     count = Counter(outcome.answer for outcome in outcomes)
-    told = ", ".join(f"{number} {answer}" for answer, number in count.items())
+    counts = ", ".join(f"{number} {answer}" for answer, number in count.items())
     failed = [outcome.fault.name for outcome in outcomes if not outcome.answer.passes]
     if not outcomes:
         return 0
     if not any(outcome.answer == "caught" for outcome in outcomes) and not failed:
-        say(f"\nselftest: NOTHING PROVEN; no fault could be judged ({told})")
+        say(f"\nselftest: NOTHING PROVEN; no fault could be judged ({counts})")
         return 1
     word = "NOT ALL SEEN" if failed else "ALL SEEN"
-    say(f"\nselftest: {word}; {told}; {seconds:.0f} s")
+    say(f"\nselftest: {word}; {counts}; {seconds:.0f} s")
     return 1 if failed else 0
 
 

@@ -25,7 +25,7 @@ _BINS: Final = 40
 _LAYERS: Final = 14
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _OTHERS: Final = "all others"
-_ROOM: Final = 1.6  # a budget so many times beyond the slowest run is told in words, not in an empty drawing
+_ROOM: Final = 1.6  # a budget so many times beyond the slowest run is stated in words, not in an empty drawing
 
 
 def cost_pictures(data: PictureData) -> Iterator[Picture]:
@@ -50,7 +50,7 @@ def latency_picture(data: PictureData) -> Picture | None:
     The variant that it was timed in turns with stands beside it, to the same scale.
     """
     panels: list[tuple[str, str]] = []
-    told: list[str] = []
+    sentences: list[str] = []
     seen = set()
     budgeted = False
     known = {(piece.variant, piece.target, piece.versus): found for piece, found in data.documents(TimeQuantiles)}
@@ -69,8 +69,8 @@ def latency_picture(data: PictureData) -> Picture | None:
             if not runs:
                 continue
             marks = [_mark(word, who, proven, limits.get(word)) for word in words]
-            sentence = f"{who}: {len(runs)} runs, {'; '.join(str(mark['told']) for mark in marks)}"
-            told.append(sentence)
+            sentence = f"{who}: {len(runs)} runs, {'; '.join(str(mark['text']) for mark in marks)}"
+            sentences.append(sentence)
             colour = _colour(data, who)
             scale = (min([*times, *others]), most)
             beyond = [
@@ -84,11 +84,11 @@ def latency_picture(data: PictureData) -> Picture | None:
             panels.append((heading, drawing))
         kind = "Process CPU time" if proven.clock == "cpu" else "Wall time"
         threads = "1 thread" if timing.threads == 1 else f"{timing.threads} threads"
-        told[-1] += f". {kind}, {threads}"
+        sentences[-1] += f". {kind}, {threads}"
     if not panels:
         return None
     how = "Below the runs: each quantile and the interval that they prove it to lie in, each end alone."
-    caption = f"{'. '.join(told)}. {how}"
+    caption = f"{'. '.join(sentences)}. {how}"
     key = (Key("budget", INK, "tick"),) if budgeted else ()
     return Picture("latency", "Time of an inference", caption, tuple(panels), key)
 
@@ -114,10 +114,10 @@ def _mark(word: str, series: str, found: TimeQuantiles, budget: float | None) ->
     )
     at, low, high = one.value, one.low, one.high
     ends = f"{'?' if low is None else f'{low:.2f}'} to {'?' if high is None else f'{high:.2f}'}"
-    told = f"{word} {at:.2f} ms, proven {ends}" + (f", budget {budget:g} ms" if budget is not None else "")
+    text = f"{word} {at:.2f} ms, proven {ends}" + (f", budget {budget:g} ms" if budget is not None else "")
     return {
         "name": word, "at": at, "low": at if low is None else low, "high": at if high is None else high,
-        "budget": budget, "told": told,
+        "budget": budget, "text": text,
     }  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def _histogram(
             "from": round(float(a), 4),
             "to": round(float(b), 4),
             "runs": int(n),
-            "told": f"{n} runs of {a:.2f} to {b:.2f} ms",
+            "text": f"{n} runs of {a:.2f} to {b:.2f} ms",
         }
         for n, a, b in zip(counts, edges[:-1], edges[1:], strict=True)
         if n
@@ -157,7 +157,7 @@ def _histogram(
             x=alt.X("from:Q", bin="binned", title=None, axis=alt.Axis(labels=False, ticks=False), scale=scale),
             x2="to:Q",
             y=alt.Y("runs:Q", title="runs", axis=alt.Axis(tickCount=4)),
-            description="told:N",
+            description="text:N",
         )
     )
     above = above.properties(width=WIDTH, height=100)
@@ -165,7 +165,7 @@ def _histogram(
     base = alt.Chart(rows(lines)).encode(y=alt.Y("name:N", title=None, sort=list(_QUANTILES)))
     x = alt.X("low:Q", title="ms", scale=scale)
     below = alt.layer(
-        base.mark_rule(color=colour, strokeWidth=5, opacity=0.45).encode(x=x, x2="high:Q", description="told:N"),
+        base.mark_rule(color=colour, strokeWidth=5, opacity=0.45).encode(x=x, x2="high:Q", description="text:N"),
         base.mark_point(filled=True, size=60, color=colour, opacity=1, aria=False).encode(x=alt.X("at:Q", scale=scale)),
         base.mark_tick(color=INK, thickness=2, size=18, aria=False).encode(x=alt.X("line:Q", scale=scale)),
     ).properties(width=WIDTH, height=alt.Step(22))
@@ -193,14 +193,14 @@ def layers_picture(data: PictureData) -> Picture | None:
         whole = sum(layer.bytes for layer in graphs[one].layers) + graphs[one].layers_rest
         found = [(layer, sizes[one][layer]) for layer in layers if layer in sizes[one]]
         for layer, weight in found:
-            told = (
+            text = (
                 f"{layer} in {one}: {format_quantity(weight.bytes, 'bytes')}, {weight.operator} {weight.dtype}".rstrip()
             )
-            values.append({"layer": labels[layer], "variant": one, "bytes": weight.bytes, "told": told})
+            values.append({"layer": labels[layer], "variant": one, "bytes": weight.bytes, "text": text})
         rest = whole - sum(weight.bytes for _, weight in found)
         if rest:
-            told = f"all others in {one}: {format_quantity(rest, 'bytes')}"
-            values.append({"layer": _OTHERS, "variant": one, "bytes": rest, "told": told})
+            text = f"all others in {one}: {format_quantity(rest, 'bytes')}"
+            values.append({"layer": _OTHERS, "variant": one, "bytes": rest, "text": text})
     order = [*labels.values(), _OTHERS]
     legend = Legend.among(names[::-1], data.ranked())
     chart = (
@@ -211,7 +211,7 @@ def layers_picture(data: PictureData) -> Picture | None:
             y=alt.Y("layer:N", title=None, sort=order, axis=alt.Axis(labelLimit=150, labelOverlap=False)),
             yOffset=alt.YOffset("variant:N", sort=names[::-1]),
             color=legend.colour("variant"),
-            description="told:N",
+            description="text:N",
         )
         .properties(width=WIDTH - 100, height=alt.Step(10 if len(names) > 1 else 16))
     )
@@ -244,11 +244,11 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
     short: dict[str, str] = {}
     for name in names:
         parts = [part for part in name.split("/") if part]
-        told = [part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(f"{part}.")]
-        short[name] = "/".join(told[:-1] if len(told) > 1 else told) or name
+        kept = [part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(f"{part}.")]
+        short[name] = "/".join(kept[:-1] if len(kept) > 1 else kept) or name
     # What two layers would share says nothing of either.
     taken = Counter(short.values())
-    return {name: told if taken[told] == 1 and told != _OTHERS else name for name, told in short.items()}
+    return {name: label if taken[label] == 1 and label != _OTHERS else name for name, label in short.items()}
 
 
 # ---- instructions ----------------------------------------------------------------------------------------------------
@@ -264,13 +264,13 @@ def instructions_picture(data: PictureData) -> Picture | None:
             continue
         now, then = max(counted.steady), before.get((entry.variant, entry.target))
         limit = _limit(data, entry.variant, entry.target, then)
-        told = f"{entry.variant} on {entry.target}: {format_quantity(now, 'instructions')}"
+        text = f"{entry.variant} on {entry.target}: {format_quantity(now, 'instructions')}"
         growth = _growth(data, entry.variant, entry.target)
-        told += f", the accepted release {format_quantity(then, 'instructions')}" if then else ""
-        told += f" ({growth:+.2%})" if then and growth is not None else ""
-        told += f", at most {format_quantity(limit, 'instructions')}" if limit else ""
+        text += f", the accepted release {format_quantity(then, 'instructions')}" if then else ""
+        text += f" ({growth:+.2%})" if then and growth is not None else ""
+        text += f", at most {format_quantity(limit, 'instructions')}" if limit else ""
         values.append(
-            {"variant": entry.variant, "target": entry.target, "n": now, "then": then, "limit": limit, "told": told}
+            {"variant": entry.variant, "target": entry.target, "n": now, "then": then, "limit": limit, "text": text}
         )
     if not values:
         return None
@@ -282,7 +282,7 @@ def instructions_picture(data: PictureData) -> Picture | None:
         )
         x = alt.X("n:Q", title="instructions of an inference", axis=alt.Axis(format="~s", tickCount=5))
         chart = alt.layer(
-            base.mark_bar(color=colour, height=14).encode(x=x, description="told:N"),
+            base.mark_bar(color=colour, height=14).encode(x=x, description="text:N"),
             base.mark_tick(color=INK, thickness=2, size=22, aria=False).encode(x="limit:Q"),
             base.mark_point(filled=True, shape="diamond", size=80, color=PURPLE, opacity=1, aria=False).encode(
                 x="then:Q"
@@ -291,7 +291,7 @@ def instructions_picture(data: PictureData) -> Picture | None:
         panels.append((variant, draw(chart, f"instructions-{len(panels)}", f"Instructions of {variant} by target")))
     key = [Key("limit", INK, "tick")] if any(value["limit"] for value in values) else []
     key += [Key("accepted release", PURPLE, "diamond")] if before else []
-    caption = f"{'; '.join(str(value['told']) for value in values)}. These are counts, not times."
+    caption = f"{'; '.join(str(value['text']) for value in values)}. These are counts, not times."
     return Picture("instructions", "Instructions by target", caption, tuple(panels), tuple(key))
 
 

@@ -57,9 +57,9 @@ def _this(data: PictureData) -> AcceptedRelease:
 
 
 def _drawn_variants(steps: Sequence[AcceptedRelease], known: Sequence[str]) -> tuple[str, ...]:
-    """The variants of which anything is told, in their order; one that the contract has no more is left out."""
-    told = {name for step in steps for name in (*step.f1, *step.bytes)}
-    return tuple(name for name in known if name in told)
+    """The variants with any number, in their order; one that the contract no longer has is left out."""
+    numbered = {name for step in steps for name in (*step.f1, *step.bytes)}
+    return tuple(name for name in known if name in numbered)
 
 
 def _drawn(steps: Sequence[AcceptedRelease], title: str, key: str, known: Sequence[str]) -> str | None:
@@ -70,8 +70,8 @@ def _drawn(steps: Sequence[AcceptedRelease], title: str, key: str, known: Sequen
             if variant not in known:
                 continue
             shown = format_quantity(value, "bytes") if key == "bytes" else f"{value:.4f}"
-            told = f"{step.name}, {variant}: {shown}"
-            values.append({"release": step.name, "variant": variant, "value": value, "told": told})
+            text = f"{step.name}, {variant}: {shown}"
+            values.append({"release": step.name, "variant": variant, "value": value, "text": text})
     if len({value["release"] for value in values}) < 2:  # noqa: PLR2004 - one is no history
         return None
     legend = Legend.among(_drawn_variants(steps, known), known)
@@ -85,7 +85,7 @@ def _drawn(steps: Sequence[AcceptedRelease], title: str, key: str, known: Sequen
     )
     lines = base.mark_line(aria=False).encode(strokeDash=legend.dash("variant"))
     points = base.mark_point(filled=True, size=60, opacity=1).encode(
-        shape=legend.shape("variant"), description="told:N"
+        shape=legend.shape("variant"), description="text:N"
     )
     chart = (lines + points).properties(width=WIDTH - 30, height=130)
     return draw(chart, f"history-{key}", f"{title} over the accepted releases")

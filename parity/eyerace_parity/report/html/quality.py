@@ -66,7 +66,7 @@ def _matrix(counts: Counts, classes: tuple[str, ...], name: str, label: str, *, 
             "depth": _depth(counts, row, column, signed=signed),
             "side": "less" if counts[row][column] < 0 else "more",
             "shown": _shown(counts[row][column], signed=signed),
-            "told": f"{classes[row]} taken for {classes[column]}: {counts[row][column]}",
+            "text": f"{classes[row]} taken for {classes[column]}: {counts[row][column]}",
         }
         for row in range(len(classes))
         for column in range(len(classes))
@@ -82,7 +82,7 @@ def _matrix(counts: Counts, classes: tuple[str, ...], name: str, label: str, *, 
         **place,
         color=alt.Color("side:N", legend=None, scale=alt.Scale(domain=["more", "less"], range=[more, less])),
         fillOpacity=alt.FillOpacity("depth:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.03, 0.6])),
-        description="told:N",
+        description="text:N",
     )
     numbers = base.mark_text(aria=False).encode(**place, text="shown:N")
     edge = max(32, min(56, 260 // max(len(classes), 1)))
@@ -114,11 +114,11 @@ def classes_picture(data: PictureData) -> Picture | None:
         for one in known[name].by_class:
             if one.value is not None:
                 bounds = "" if one.low is None else f", from {one.low:.3f} to {one.high:.3f}"
-                told = f"{one.name} in {name}: F1 {one.value:.3f}{bounds}"
-                told += "" if one.demanded is None else f", at least {one.demanded:g} is demanded"
+                text = f"{one.name} in {name}: F1 {one.value:.3f}{bounds}"
+                text += "" if one.demanded is None else f", at least {one.demanded:g} is demanded"
                 low, high = (one.value, one.value) if one.low is None else (one.low, one.high)
                 value = {"class": one.name, "variant": name, "f1": one.value, "low": low, "high": high}
-                values.append(value | {"floor": one.demanded, "told": told})
+                values.append(value | {"floor": one.demanded, "text": text})
     if not values:
         return None
     legend = Legend.among(pair[::-1], data.ranked())
@@ -128,7 +128,7 @@ def classes_picture(data: PictureData) -> Picture | None:
     )
     axis = alt.X("low:Q", title="F1", scale=alt.Scale(zero=False, padding=8))
     layers = [
-        base.mark_rule(strokeWidth=2).encode(x=axis, x2="high:Q", color=legend.colour("variant"), description="told:N"),
+        base.mark_rule(strokeWidth=2).encode(x=axis, x2="high:Q", color=legend.colour("variant"), description="text:N"),
         base.mark_point(filled=True, size=70, opacity=1, aria=False).encode(
             x="f1:Q", color=legend.colour("variant"), shape=legend.shape("variant")
         ),
@@ -171,10 +171,10 @@ def _by_capture(data: PictureData, pair: tuple[str, str], known: Mapping[str, Sl
         for one in known[name].slices:
             if one.column != column:
                 continue
-            told = f"{name}: F1 {one.f1:.3f} where {column} is about {one.middle:.3g}, {one.samples} images"
-            told += "" if one.low is None else f", proven {one.low:.3f} to {one.high:.3f}"
+            text = f"{name}: F1 {one.f1:.3f} where {column} is about {one.middle:.3g}, {one.samples} images"
+            text += "" if one.low is None else f", proven {one.low:.3f} to {one.high:.3f}"
             value = {"x": one.middle, "f1": one.f1, "low": one.low, "high": one.high}
-            values.append(value | {"variant": name, "told": told})
+            values.append(value | {"variant": name, "text": text})
     legend = _legend(data, pair)
     base = alt.Chart(rows(values)).encode(
         x=alt.X("x:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5)),
@@ -185,7 +185,7 @@ def _by_capture(data: PictureData, pair: tuple[str, str], known: Mapping[str, Sl
     bounds = bounded.mark_rule(opacity=0.35, strokeWidth=2, aria=False).encode(y="low:Q", y2="high:Q")
     lines = base.mark_line(aria=False).encode(strokeDash=legend.dash("variant"))
     points = base.mark_point(filled=True, size=60, opacity=1).encode(
-        shape=legend.shape("variant"), description="told:N"
+        shape=legend.shape("variant"), description="text:N"
     )
     chart = (bounds + lines + points).properties(width=_NARROW, height=130)
     return draw(chart, f"capture-{column}", f"F1 by {column}")
@@ -201,10 +201,10 @@ def noise_picture(data: PictureData) -> Picture | None:
         for one in found.levels if found is not None else ():
             output, level = one.output, round(one.sqnr_db, 2)
             if math.isfinite(level):
-                told = f"{output}, {variant.name} against {variant.reference}: {level:.1f} dB"
-                told += "" if least is None else f", at least {least:g} demanded"
+                text = f"{output}, {variant.name} against {variant.reference}: {level:.1f} dB"
+                text += "" if least is None else f", at least {least:g} demanded"
                 values.append(
-                    {"output": output, "pair": f"{variant.name} to {variant.reference}", "db": level, "told": told}
+                    {"output": output, "pair": f"{variant.name} to {variant.reference}", "db": level, "text": text}
                     | {"least": least, "variant": variant.name}
                 )
     if not values:
@@ -218,7 +218,7 @@ def noise_picture(data: PictureData) -> Picture | None:
     )
     layers = [
         base.mark_bar(height=14).encode(
-            x=alt.X("db:Q", title="SQNR in dB: more is closer"), color=legend.colour("variant"), description="told:N"
+            x=alt.X("db:Q", title="SQNR in dB: more is closer"), color=legend.colour("variant"), description="text:N"
         )
     ]
     limited = any(value["least"] is not None for value in values)
@@ -226,7 +226,7 @@ def noise_picture(data: PictureData) -> Picture | None:
         demanded = base.transform_filter("datum.least != null")
         layers.append(demanded.mark_tick(color=INK, thickness=2, size=22, aria=False).encode(x="least:Q"))
     chart = alt.layer(*layers).properties(width=WIDTH - (90 if several else 30), height=alt.Step(28))
-    caption = "; ".join(str(value["told"]) for value in values)
+    caption = "; ".join(str(value["text"]) for value in values)
     key = (Key("demanded", INK, "tick"),) if limited else ()
     return Picture("noise", "Noise by output", f"{caption}.", (("", draw(chart, "noise", caption)),), key)
 
@@ -238,7 +238,7 @@ def mixture_picture(data: PictureData) -> Picture | None:
         return None
     demanded, expected = _demanded_of_mixture(data), found.expected
     values = [
-        {"share": one.share, "f1": one.f1, "told": f"offline {100 * one.share:.0f} %: F1 {one.f1:.4f}"}
+        {"share": one.share, "f1": one.f1, "text": f"offline {100 * one.share:.0f} %: F1 {one.f1:.4f}"}
         for one in found.curve
     ]
     here = [{"share": expected.share, "f1": expected.f1}]
@@ -247,7 +247,7 @@ def mixture_picture(data: PictureData) -> Picture | None:
     layers = [
         alt.Chart(rows(values)).mark_line(color=BLUE, aria=False).encode(x=x, y=y),
         alt.Chart(rows(values)).mark_point(filled=True, size=14, color=BLUE, opacity=1).encode(
-            x=x, y=y, description="told:N"
+            x=x, y=y, description="text:N"
         ),
         alt.Chart(rows(here)).mark_point(filled=True, size=110, color=VERMILION, shape="diamond", opacity=1).encode(
             x=x, y=y, description=alt.value("what the contract expects")

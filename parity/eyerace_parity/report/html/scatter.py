@@ -47,7 +47,7 @@ def scores_picture(data: PictureData) -> Picture | None:
             "y": round(row.p_of_other, 4),
             "kind": _KINDS[row.kind].label,
             "to": photograph(row.index),
-            "told": _told(row, name, reference),
+            "text": _describe(row, name, reference),
         }
         for row in sorted(shown.rows, key=lambda row: row.kind != "same")
     ]
@@ -62,7 +62,7 @@ def scores_picture(data: PictureData) -> Picture | None:
             color=alt.Color("kind:N", legend=None, scale=alt.Scale(domain=present, range=[k.colour for k in key])),
             shape=alt.Shape("kind:N", legend=None, scale=alt.Scale(domain=present, range=[k.shape for k in key])),
             href="to:N",
-            description="told:N",
+            description="text:N",
         )
     )
     ends = rows([{"x": value, "y": value} for value in _ends(values)])
@@ -83,7 +83,7 @@ def scores_picture(data: PictureData) -> Picture | None:
     return Picture("scores", f"{reference} against {name}, image by image", caption, (("", svg),), key)
 
 
-def _told(row: DecidedSample, name: str, reference: str) -> str:
+def _describe(row: DecidedSample, name: str, reference: str) -> str:
     """What a dot says: the image, its label, what each decides and how surely."""
     words = [f"{row.id} is {row.label}" if row.label else row.id]
     words += [f"{reference}: {row.other} {row.other_p:.2f}", f"{name}: {row.decision} {row.p:.2f}"]

@@ -33,14 +33,14 @@ class FlipCard:
     Attributes:
         flip: The flip.
         sample: Place of the sample in the golden set, or -1.
-        told: Who was right, in words.
-        sign: The same as a sign; empty where nobody can say.
+        change: Which side was right, in words.
+        sign: The same as a sign; empty without labels.
         sides: What decided, its decision, and how surely, from 0 to 1, where that is known.
     """
 
     flip: Flip
     sample: int
-    told: str
+    change: str
     sign: str
     sides: tuple[tuple[str, str, float | None], ...]
 

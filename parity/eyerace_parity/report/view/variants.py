@@ -27,7 +27,7 @@ class VariantSummary:
     """A table of variants.
 
     Attributes:
-        columns: What is told of each, without what is known of none.
+        columns: What is shown of each variant, without columns that are empty for all.
         lines: The variants with a cell a column; empty where nothing is known.
     """
 
@@ -36,54 +36,54 @@ class VariantSummary:
 
 
 def variant_summary(data: PictureData) -> VariantSummary | None:
-    """Tell of each variant what can be told; ``None`` where that is nothing."""
-    tellers: dict[str, Callable[[PictureData], Mapping[str, str]]] = {
+    """Compare the variants; ``None`` if nothing is known of any."""
+    columns: dict[str, Callable[[PictureData], Mapping[str, str]]] = {
         "macro-F1": _quality,
         "decided differently": _changes,
         "size": _sizes,
         "time, median": _times,
         "oldest runtime": _loads,
     }
-    told = {column: found for column, tell in tellers.items() if (found := tell(data))}
-    if not told:
+    cells = {column: found for column, describe in columns.items() if (found := describe(data))}
+    if not cells:
         return None
     lines = [
-        (variant, tuple(found.get(variant.name, "") for found in told.values())) for variant in data.entry.variants
+        (variant, tuple(found.get(variant.name, "") for found in cells.values())) for variant in data.entry.variants
     ]
-    return VariantSummary(tuple(told), tuple(line for line in lines if any(line[1])))
+    return VariantSummary(tuple(cells), tuple(line for line in lines if any(line[1])))
 
 
 def _quality(data: PictureData) -> Mapping[str, str]:
     """Macro-F1, and by how much it differs from the reference's."""
     known = {name: fact.macro_f1 for name, fact in data.by_variant(Quality).items() if fact.macro_f1 is not None}
-    told = {name: f"{value:.4f}" for name, value in known.items()}
+    cells = {name: f"{value:.4f}" for name, value in known.items()}
     for variant in data.entry.variants:
-        if variant.name in told and variant.reference in known:
-            told[variant.name] += f" ({signed(known[variant.name] - known[variant.reference], '.4f')})"
-    return told
+        if variant.name in cells and variant.reference in known:
+            cells[variant.name] += f" ({signed(known[variant.name] - known[variant.reference], '.4f')})"
+    return cells
 
 
 def _changes(data: PictureData) -> Mapping[str, str]:
     """Samples that are decided otherwise than by the reference, and how many of them wrongly now."""
-    told: dict[str, str] = {}
+    cells: dict[str, str] = {}
     labelled = data.by_variant(Quality)
     for variant in data.entry.variants:
         ledger = data.by_pair(FlipLedger).get((variant.name, variant.reference or ""))
         if ledger is not None and not ledger.failure:
-            told[variant.name] = f"{ledger.total} of {ledger.samples}"
+            cells[variant.name] = f"{ledger.total} of {ledger.samples}"
             if variant.name in labelled:
-                told[variant.name] += f", {ledger.harmed} to wrong"
-    return told
+                cells[variant.name] += f", {ledger.harmed} to wrong"
+    return cells
 
 
 def _sizes(data: PictureData) -> Mapping[str, str]:
     known = {name: files.bytes for name, files in data.by_variant(Files).items()}
-    told = {name: format_quantity(value, "bytes", digits=3) for name, value in known.items()}
+    cells = {name: format_quantity(value, "bytes", digits=3) for name, value in known.items()}
     for variant in data.entry.variants:
         before = known.get(variant.reference or "")
         if variant.name in known and before:
-            told[variant.name] += f" (× {known[variant.name] / before:.2f})"  # noqa: RUF001 - a factor
-    return told
+            cells[variant.name] += f" (× {known[variant.name] / before:.2f})"  # noqa: RUF001 - a factor
+    return cells
 
 
 def _times(data: PictureData) -> Mapping[str, str]:

@@ -89,7 +89,7 @@ def comparison(row: VerdictEntry, signs: StatusSigns) -> str:
 def compared(row: VerdictEntry, signs: StatusSigns) -> tuple[str, str]:
     """Write value and limit apart, e.g. ``0.921`` and ``≥ 0.875``, each empty where there is none to tell.
 
-    A number gets as many digits as it takes to be told from its limit.
+    A number gets as many digits as it takes to differ from its limit.
     """
     stands = signs.fails if row.status is Status.BROKEN else signs.stands
     sign = stands[row.relation]
