@@ -51,7 +51,7 @@ def test_the_oldest_runtime_is_the_measured_one(name: str, oldest: str, subject:
     """As measured by loading each file in every version from 1.16 to 1.32."""
     found = predict(facts(FILES[name]()))
     assert str(found.oldest) == oldest
-    reasons = found.hindrance.reasons if found.hindrance else ()
+    reasons = found.blocking.reasons if found.blocking else ()
     assert [reason.subject for reason in reasons] == ([subject] if subject else [])
 
 

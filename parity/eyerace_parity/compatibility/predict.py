@@ -83,7 +83,7 @@ class Prediction:
         return oldest
 
     @property
-    def hindrance(self) -> Forecast | None:
+    def blocking(self) -> Forecast | None:
         """The newest runtime that is not predicted to load the file; its reasons keep the file from older ones."""
         return next((f for f in reversed(self.forecasts) if f.outcome is not LoadOutcome.LOADS), None)
 

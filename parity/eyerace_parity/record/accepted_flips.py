@@ -1,4 +1,4 @@
-"""What a record says of known flips, and of those that have gone: no fault of the model, but of the file."""
+"""Accepted flips of a record, and stale entries of the accepted-flips file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_NAMED = 10
 
 
 def ledgers_of(record: Record, contract: str) -> tuple[EvidenceEntry, ...]:
-    """The ledgers of flips that a contract's verdicts rest on."""
+    """The flip ledgers that a contract's verdicts use."""
     return tuple(entry for entry in _evidence(record, contract) if isinstance(entry.document, FlipLedger))
 
 
@@ -28,17 +28,17 @@ def accepted_in(record: Record, contract: str) -> tuple[AcceptedFlip, ...]:
 
 
 def against_of(entry: EvidenceEntry) -> str:
-    """What the variant of a ledger is compared to, as the file of accepted flips calls it."""
+    """Name of a ledger's reference as in the accepted-flips file."""
     return BASELINE if entry.baseline else entry.versus
 
 
 def stale_entries(record: Record, contract: ContractEntry) -> list[str]:
-    """Tell which accepted flips are no flips any more, a line for each two variants that were compared."""
+    """Report accepted flips that no longer occur: one line for each compared pair."""
     accepted, lines = accepted_in(record, contract.name), []
     for entry in ledgers_of(record, contract.name):
         ledger = entry.document
         if not isinstance(ledger, FlipLedger) or ledger.failure or len(ledger.rows) < ledger.total:
-            continue  # a ledger that is cut short cannot tell what has gone
+            continue  # a truncated ledger does not show which flips are gone
         still = {row.id for row in ledger.rows}
         stated = [each for each in accepted if (each.variant, each.against) == (entry.variant, against_of(entry))]
         if left := [each.id for each in stated if each.id not in still]:

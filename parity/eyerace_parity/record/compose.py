@@ -1,4 +1,4 @@
-"""From what a run found to its record."""
+"""Composes the record of a run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PACKAGES: Final = ("numpy", "onnx", "onnxruntime", "torch", "safetensors", "pillow", "scipy", "pydantic", "pytest")
 """Packages whose version can change a number or how it is judged."""
 
-# What a contract says of limits and of the run. All else decides what is measured.
+# Parts of a contract that do not affect measurements: limits, descriptions, and how it is run.
 _INSUBSTANTIAL: Final[Mapping[str, Any]] = {
     "name": True,
     "description": True,
@@ -58,7 +58,7 @@ _INSUBSTANTIAL: Final[Mapping[str, Any]] = {
 
 
 class VerdictWithEvidence(Entry):
-    """One verdict with the evidence that it rests on: what travels from where it was judged to the record.
+    """One verdict with its evidence, as it is sent from the process that judged it.
 
     Attributes:
         verdict: The verdict.
@@ -70,12 +70,12 @@ class VerdictWithEvidence(Entry):
 
 
 def finding(planned: PlannedClause, verdict: Verdict, source: Source) -> VerdictWithEvidence:
-    """Write a verdict down with its evidence.
+    """Serialise a verdict with its evidence.
 
     Args:
         planned: What was judged.
         verdict: What came of it.
-        source: Where the evidence came from; what it has obtained is at hand.
+        source: The source of the evidence, which holds what it has obtained.
     """
     had = zip(verdict.needs, verdict.evidence, strict=True)
     evidence = {key: EvidenceEntry.of(need, source.obtain(need)) for need, key in had}
@@ -84,7 +84,7 @@ def finding(planned: PlannedClause, verdict: Verdict, source: Source) -> Verdict
 
 @dataclass(slots=True)
 class ContractFindings:
-    """What has been found of one contract so far.
+    """The verdicts of one contract so far.
 
     Attributes:
         contract: The contract.
@@ -98,7 +98,7 @@ class ContractFindings:
     findings: dict[Identity, VerdictWithEvidence] = field(default_factory=dict)
 
     def enter(self, found: VerdictWithEvidence) -> None:
-        """Keep a finding."""
+        """Add a finding."""
         known = self.findings.get(found.verdict.identity)
         # Two workers may judge the same clause, and times differ: the one that fails must not depend on who is later.
         if known is None or known.verdict.status.passes or not found.verdict.status.passes:

@@ -1,4 +1,4 @@
-"""The contract of a finished run, if its file still says what was measured."""
+"""Opens the contract of a finished run if it still describes what was measured."""
 
 from __future__ import annotations
 

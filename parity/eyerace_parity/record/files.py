@@ -1,4 +1,4 @@
-"""Records on disk: written whole or not at all, and read with a clear word when they are not what they should be."""
+"""Records on disk: written atomically, and read with clear errors."""
 
 from __future__ import annotations
 

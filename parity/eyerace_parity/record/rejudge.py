@@ -1,4 +1,4 @@
-"""A finished run under changed limits: its record and the evidence store answer, nothing is measured.
+"""Judges a finished run again under changed limits, from its record and the evidence cache; nothing is measured.
 
 Only limits may differ. As soon as anything else in the contract differs that a measurement depends on (a path, the
 golden set, a preprocessing profile, a session setting), the old evidence says nothing about it and is refused.

@@ -1,4 +1,4 @@
-"""The commands that do a run again, as a shell reads them."""
+"""Shell commands that reproduce a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def command_of(arguments: Sequence[str], environ: Mapping[str, str] | None = Non
 
 
 def reproduce_commands(record: Record, entry: ContractEntry) -> tuple[str, ...]:
-    """The commands that lead to a contract's verdicts once more, from the root of the run.
+    """Return the commands that reproduce a contract's verdicts, from the root of the run.
 
     Args:
         record: The record.
@@ -55,7 +55,7 @@ def reproduce_commands(record: Record, entry: ContractEntry) -> tuple[str, ...]:
 
 
 def _said_in_environment(record: Record, entry: ContractEntry) -> Iterator[str]:
-    """What variables of the environment said, as options: another shell need not know how to set one."""
+    """Environment variables as options, so that the commands work in any shell."""
     stated = {setting.key: setting for setting in record.settings if setting.origin.startswith(_ENVIRONMENT)}
     for option in OPTIONS:
         if option.name not in stated or option.name == "set":

@@ -1,4 +1,4 @@
-"""What the user sees of a run inside pytest: the header, progress that disturbs no line of pytest's, and the end."""
+"""The terminal output of a run inside pytest: header, progress and summary."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _VERDICT_ONLY: Final = -2
 
 @dataclass(slots=True)
 class TerminalDisplay:
-    """The terminal of a run. It is the progress of all work in it (:class:`eyerace_parity.core.progress.Progress`).
+    """The terminal of a run, and the receiver of its progress (:class:`eyerace_parity.core.progress.Progress`).
 
     Attributes:
         config: The run's configuration.
@@ -55,9 +55,9 @@ class TerminalDisplay:
     _screen: TextIO | None = field(default=None, init=False)
 
     def open(self) -> None:
-        """Set up progress: bars on a terminal, nothing anywhere else. Called while nothing captures output.
+        """Set up progress: bars on a terminal, nothing otherwise. Call it while nothing captures output.
 
-        The bars draw on a descriptor of their own, so that what a test prints stays captured while they move.
+        The bars have a file descriptor of their own, so that a test's output stays captured while they move.
         """
         wanted = self.settings.progress
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -77,11 +77,11 @@ class TerminalDisplay:
         return self._progress.task(label, total)
 
     def header(self, subjects: Sequence[ContractSession], unjudged: Sequence[Path] = ()) -> list[str]:
-        """Say what will be judged and which values are not the defaults.
+        """Return header lines: what will be judged, and which options are not defaults.
 
         Args:
             subjects: The contracts that are judged.
-            unjudged: Where none is, those that would have been, had no paths been named.
+            unjudged: If there are none, those that would be judged if no paths were named.
         """
         lines = [
             f"eyerace-parity: {display_path(file)} is not judged, because other paths were named; name it too "
@@ -116,7 +116,7 @@ class TerminalDisplay:
         return lines
 
     def built(self, subject: ContractSession, name: str, result: Path | RecipeError, seconds: float) -> None:
-        """Say what became of an artefact that had to be built."""
+        """Report the build of an artefact."""
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
         if terminal is None:
             return
@@ -129,11 +129,11 @@ class TerminalDisplay:
 
     @property
     def signs(self) -> StatusSigns:
-        """Signs that the terminal can take. A worker writes to none: what it says is encoded where it is shown."""
+        """Signs that the terminal can encode. A worker writes to no terminal; its text is encoded where it is shown."""
         return RICH if self.worker else signs_for(self._encoding())
 
     def show(self, terminal: pytest.TerminalReporter, record: Record, notes: Sequence[str]) -> None:
-        """Show the record at the end of the run; with ``-qq`` the verdict only."""
+        """Show the record at the end of the run; with ``-qq`` only the verdict."""
         from eyerace_parity.report.terminal import draw, verdict_line  # noqa: PLC0415 - a run that only collects draws nothing
         from eyerace_parity.report.view.run import run_view  # noqa: PLC0415
 
@@ -155,7 +155,7 @@ class TerminalDisplay:
                 terminal.write_line(command)
 
     def close(self) -> None:
-        """Let go of the screen."""
+        """Close the descriptor of the bars."""
         if self._screen is not None:
             self._screen.close()
             self._screen = None
@@ -166,7 +166,7 @@ class TerminalDisplay:
         return getattr(stream, "encoding", None) or "ascii"
 
     def _seen(self) -> bool:
-        """Whether somebody looks at a terminal that can redraw a line."""
+        """Whether the output is a terminal that can redraw a line."""
         stream = sys.__stdout__
         dumb = os.environ.get("TERM", "") in {"dumb", "unknown"} or bool(os.environ.get("CI"))
         return stream is not None and stream.isatty() and not dumb and self.config.getoption("verbose") >= 0
@@ -174,14 +174,14 @@ class TerminalDisplay:
 
 @dataclass(slots=True)
 class _Undisturbed:
-    """Bars that begin on a line of their own: pytest may have left one unfinished."""
+    """Starts bars on a new line: pytest may have left a line unfinished."""
 
     bars: RichProgress
     config: pytest.Config
     terminal: pytest.TerminalReporter
 
     def task(self, label: str, total: int | None) -> AbstractContextManager[Task]:
-        """Open a task below whatever pytest has written."""
+        """Open a task below pytest's output."""
         if not self.bars.live:
             capture = self.config.pluginmanager.get_plugin("capturemanager")
             with nullcontext() if capture is None else capture.global_and_fixture_disabled():

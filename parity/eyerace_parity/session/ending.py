@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Ending:
-    """The end of one run.
+    """The actions at the end of a run.
 
     Attributes:
         record: What was found.
@@ -37,7 +37,7 @@ class Ending:
         subjects: The contracts that were judged.
         root: Folder that the record's files are relative to.
         notes: Lines for the end of the terminal.
-        failed: Whether something that was asked for could not be done, which makes the run red.
+        failed: Whether a requested action failed; the run then fails.
     """
 
     record: Record
@@ -48,7 +48,7 @@ class Ending:
     failed: bool = field(default=False, init=False)
 
     def bring_about(self) -> None:
-        """Do all that was asked for; what cannot be done keeps nothing else from being done."""
+        """Do everything that was requested. A failed action does not prevent the others."""
         if not self.settings.no_record or self.settings.html is not None:
             self._derive()
         troubles = dict.fromkeys(filter(None, (subject.trouble for subject in self.subjects)))
@@ -78,7 +78,7 @@ class Ending:
             self.failed |= red
 
     def _derive(self) -> None:
-        """Add to the record what reports show of the evidence that clauses asked for."""
+        """Add derived evidence for reports to the record."""
         from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - a collecting run derives nothing
         from eyerace_parity.record.summaries import with_summaries  # noqa: PLC0415
 
@@ -106,11 +106,11 @@ class Ending:
 
 
 _NO: Final = {"", "0", "false", "no", "off"}
-"""What the variable ``CI`` says on a machine that is none."""
+"""Values of the variable ``CI`` that mean no."""
 
 
 def refuse_acceptance(settings: Settings, config: pytest.Config) -> None:
-    """Refuse to accept a release where nobody looks at it, or where no single process sees the whole run.
+    """Refuse to accept a release in CI, or in a run that is distributed or partial.
 
     Raises:
         ContractError: It is refused.
@@ -136,7 +136,7 @@ def refuse_acceptance(settings: Settings, config: pytest.Config) -> None:
 
 
 def refuse_idle(settings: Settings, subjects: Sequence[ContractSession]) -> None:
-    """Refuse a release that nothing is compared with: a green run must not pass for one that compared.
+    """Refuse a baseline that no clause uses: the passing run would look like a comparison.
 
     Raises:
         ContractError: No contract of the run demands anything of it.
@@ -149,7 +149,7 @@ def refuse_idle(settings: Settings, subjects: Sequence[ContractSession]) -> None
 
 
 def accept(subject: ContractSession, record: Record, laboratory: Laboratory) -> list[str]:
-    """Accept what a run found as a release, and tell what that changes.
+    """Accept the results of a run as a release, and describe what changes.
 
     The verdicts of the run stay what they are: it compared with what was accepted before.
 

@@ -1,7 +1,7 @@
-"""With which code a run ends. It follows from what was judged, and not from what pytest's reports say of it.
+"""The exit code of a run. It follows from the verdicts, not from pytest's reports.
 
-Another plugin may call a broken clause an expected failure, skip it, or keep its item from running; pytest then ends in
-0. docs/exit-codes.md lists the ways and what each gives.
+Another plugin may mark a broken clause as an expected failure, skip it, or keep its item from running; pytest then ends
+with 0. docs/exit-codes.md lists these cases.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _REPORTS: Final = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow")
-"""Options with which pytest reports something, and runs no test."""
+"""Options with which pytest reports something and runs no test."""
 
 _NAMED: Final = 3
-"""Clauses that a reason names; it counts the others."""
+"""Clauses that a reason names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What the exit code follows from.
+    """Everything that decides the exit code.
 
     Attributes:
-        fallen: Verdicts other than held, in words.
-        missing: Clauses without a verdict that this command line did not leave out, by the reason.
-        judged: Number of clauses with a verdict, of the contracts that the run judges.
-        marked: Whether a test that is marked ``parity`` ran.
-        unkept: Whether something that was asked for could not be done, such as writing the record.
+        fallen: Verdicts other than held, as text.
+        missing: Clauses without a verdict that this command line did not deselect, by reason.
+        judged: Number of clauses with a verdict.
+        marked: Whether a test marked ``parity`` ran.
+        unkept: Whether a requested action failed, such as writing the record.
     """
 
     fallen: Sequence[str]
@@ -45,14 +45,14 @@ class Ran:
 
 
 def exit_of(status: int, ran: Ran) -> tuple[int, str]:
-    """Find the exit code.
+    """Return the exit code.
 
     Args:
-        status: The one that pytest found.
+        status: pytest's own exit code.
         ran: What was judged.
 
     Returns:
-        The exit code, and why it is not the one that pytest found; an empty text where nothing is to be said.
+        The exit code, and why it differs from pytest's; an empty text if there is nothing to say.
     """
     green = status == pytest.ExitCode.OK
     if not green and status != pytest.ExitCode.NO_TESTS_COLLECTED:
@@ -74,5 +74,5 @@ def exit_of(status: int, ran: Ran) -> tuple[int, str]:
 
 
 def runs_nothing(options: argparse.Namespace) -> bool:
-    """Whether options ask for a report of pytest's, for which no test runs."""
+    """Whether the options request a report for which no test runs."""
     return any(getattr(options, name, False) for name in _REPORTS)

@@ -1,6 +1,6 @@
 """Fixtures for a user's own tests beside the contract's clauses.
 
-A test that uses them belongs to the gate: mark it ``parity``. Without ``--eyerace-parity`` it is skipped.
+Mark a test that uses them ``parity``. Without ``--eyerace-parity`` it is skipped.
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ _AT_ONCE = 2
 
 
 def _may_be_heard() -> bool:
-    """Whether Ctrl-C means here what it usually does: in a background job, say, it is ignored, and stays so."""
+    """Whether Ctrl-C raises KeyboardInterrupt here. In a background job it is ignored, and stays ignored."""
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     return usual and threading.current_thread() is threading.main_thread()
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Hold Ctrl-C back until the block ends: one that cuts an import off comes out as an error of what was imported."""
+    """Delay Ctrl-C until the block ends. During an import it would appear as an error of the imported module."""
     if not _may_be_heard():
         yield
         return
@@ -49,7 +49,7 @@ class InterruptGuard:
         self._further = 0
 
     def begin(self) -> None:
-        """Hold further interrupts back; elsewhere than in the main thread nobody may."""
+        """Hold further interrupts back. Only the main thread may do this."""
         if self._before is None and _may_be_heard():
             self._before = signal.signal(signal.SIGINT, self._hear)
 

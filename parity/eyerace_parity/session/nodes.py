@@ -35,20 +35,20 @@ _PROPERTIES: Final = (
     "limit",
     "unit",
 )
-"""What JUnit and other readers of reports get of a verdict, flat: none of it must be read out of a test's name."""
+"""Properties of a verdict in JUnit and other reports, so that nobody has to parse test names."""
 
 
 class Gate(Protocol):
-    """What items ask of the run that they are part of."""
+    """What items need from the run."""
 
     def subject(self, path: Path) -> ContractSession:
-        """The contract at a path, with all that it demands."""
+        """The session of the contract at a path."""
 
     def judge(self, item: ClauseItem, subject: ContractSession, planned: PlannedClause) -> VerdictWithEvidence:
         """Judge a clause for an item."""
 
     def account(self, row: VerdictEntry) -> str:
-        """Tell a verdict in full."""
+        """Return the full text of a verdict."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class NotHeld(Exception):  # noqa: N818 - a verdict, not an error
     """A clause did not hold.
 
     Attributes:
-        account: The verdict in full.
+        account: The full text of the verdict.
     """
 
     account: str
@@ -66,13 +66,13 @@ class NotHeld(Exception):  # noqa: N818 - a verdict, not an error
 
 
 class ContractFile(pytest.File):
-    """A contract: one collector a variant."""
+    """A contract: one collector for each variant."""
 
     obj = None
     gate: Gate
 
     def collect(self) -> Iterator[VariantCollector]:
-        """Collect the variants that anything is demanded of."""
+        """Collect the variants that have clauses."""
         subject = self.gate.subject(self.path)
         for name in subject.contract.variants:
             planned = tuple(planned for planned in subject.planned if planned.case.name == name)
@@ -83,14 +83,14 @@ class ContractFile(pytest.File):
 
 
 class VariantCollector(pytest.Collector):
-    """A form of the model: one item a clause."""
+    """A variant: one item for each clause."""
 
     obj = None
     gate: Gate
     planned: tuple[PlannedClause, ...]
 
     def collect(self) -> Iterator[ClauseItem]:
-        """Collect what is demanded of the variant."""
+        """Collect the clauses of the variant."""
         for planned in self.planned:
             item: ClauseItem = ClauseItem.from_parent(self, name=clause_name(planned))
             item.gate, item.planned = self.gate, planned
@@ -124,13 +124,13 @@ class ClauseItem(pytest.Item):
             raise NotHeld(self.gate.account(row))
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
-        """Tell a verdict as plain text: other forms lose their words under xdist and in annotations."""
+        """Return a verdict as plain text: other forms are lost under xdist and in annotations."""
         if isinstance(excinfo.value, NotHeld):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        """Lead annotations to the line of the contract that demands it."""
+        """Point annotations to the contract's line that states the clause."""
         line = demand_line(self.planned)
         return self.path, None if line is None else line - 1, str(self.planned.identity)
 

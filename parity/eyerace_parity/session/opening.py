@@ -1,4 +1,4 @@
-"""Opening a run: options settled, contracts found and planned, and refused before anything is measured."""
+"""Opens a run: resolves options, finds and plans contracts, and rejects mistakes before anything is measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def open_session(config: pytest.Config) -> GateSession:
-    """Open what a run is about.
+    """Open the session of a run.
 
     Raises:
         ContractError: An option or a contract is wrong, or there is none.
@@ -49,10 +49,10 @@ def open_session(config: pytest.Config) -> GateSession:
 
 
 def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensions) -> GateSession:
-    """Open the contracts of a run, now that it is known who takes part."""
+    """Open the contracts of a run, with its extensions active."""
     instructions = getattr(config, "workerinput", {}).get(WORKER_KEY)
     typed = _typed(config)
-    stage = TerminalDisplay(config, settings, worker=instructions is not None)
+    display = TerminalDisplay(config, settings, worker=instructions is not None)
     isolated_worker = LazyIsolatedWorker(wanted=not settings.in_process)
     unbuilt: dict[str, dict[str, list[str]]] = {}
     if instructions is None:
@@ -70,7 +70,7 @@ def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensi
         known, added = (tuple(Path(file) for file in received[key]) for key in ("known", "added"))
         found = Discovery(tuple(Path(file) for file in unbuilt), known, added, received["only_marked"])
     judged, known_ones = (
-        {file: open_subject(file, settings, stage, isolated_worker, **shared_of(config)) for file in files}
+        {file: open_subject(file, settings, display, isolated_worker, **shared_of(config)) for file in files}
         for files in (found.contracts, found.known)
     )
     refuse_namesakes([(subject.contract.name, file) for file, subject in judged.items()])
@@ -82,7 +82,7 @@ def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensi
     return GateSession(
         config,
         settings,
-        stage,
+        display,
         judged,
         known_ones,
         found.added,
@@ -96,7 +96,7 @@ def _opened(config: pytest.Config, settings: Settings, extensions: ActiveExtensi
 
 
 def _typed(config: pytest.Config) -> argparse.Namespace:
-    """The options of this command line alone: pytest mixes those of ``addopts`` into its own."""
+    """The options of the command line alone: pytest merges ``addopts`` into its own."""
     return config._parser.parse_known_args([os.fspath(word) for word in config.invocation_params.args])  # noqa: SLF001
 
 

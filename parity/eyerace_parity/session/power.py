@@ -1,4 +1,4 @@
-"""What the golden set can see at all, said at collection: an hour later is too late to learn it."""
+"""Reports at collection which drop the golden set can resolve, before hours of measuring."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CLASS_DROPS: Final = frozenset({"f1_drop_per_class"})
 
 
 def in_words(contract: Contract, planned: Sequence[PlannedClause]) -> str:
-    """Say which drop the golden set resolves, the power of the contract's margins, and which are too small for it.
+    """Describe which drop the golden set resolves, and the power of the contract's margins.
 
     Args:
         contract: The contract.
@@ -76,7 +76,7 @@ def _power(contract: Contract, seen: SetResolution, margin: float, of_class: str
 
 
 def _percent(power: float) -> str:
-    """A chance in per cent; never called certain."""
+    """Format a probability in per cent, never as 100 %."""
     return "> 99 %" if power > _SURE else f"{100 * power:.0f} %"
 
 

@@ -1,7 +1,7 @@
-"""Which clauses a run set out to judge, and who left out the others.
+"""Which clauses a run selected, and what deselected the others.
 
-Clauses may go unjudged in a green run only where this command line selected others. What ``addopts`` (of an ini file or
-of ``PYTEST_ADDOPTS``), a conftest or a plugin leaves out is found here, so that the run can end red for it.
+A passing run may leave clauses unjudged only if its own command line deselected them. What ``addopts`` (of an ini file
+or ``PYTEST_ADDOPTS``), a conftest or a plugin deselects is detected here, and the run fails.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from eyerace_parity.session.subject import ContractSession
 
 DESELECTED: Final = "deselected"
-"""Why a clause was not judged that this command line left out."""
+"""Reason for a clause that the command line deselected."""
 
 BY_ADDOPTS: Final = "left out by addopts"
-"""Why a clause was not judged that only an ini file or ``PYTEST_ADDOPTS`` left out."""
+"""Reason for a clause that only an ini file or ``PYTEST_ADDOPTS`` deselected."""
 
 BY_OTHERS: Final = "left out by a conftest or a plugin"
-"""Why a clause was not judged that no option left out."""
+"""Reason for a clause that no option deselected."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemSelection:
-    """What some options of pytest select.
+    """Selection by pytest options.
 
     Attributes:
         keyword: ``-k``.
@@ -50,7 +50,7 @@ class ItemSelection:
         last_failed: ``--lf``.
         none_if_none_failed: ``--lfnf=none``.
         stepwise: ``--sw``, ``--sw-skip`` or ``--sw-reset``.
-        arguments: Paths and ids: a path in full, and the id below it or an empty text.
+        arguments: Absolute path, and the node id below it or an empty text.
     """
 
     keyword: str = ""
@@ -63,7 +63,7 @@ class ItemSelection:
 
     @classmethod
     def of(cls, options: argparse.Namespace, arguments: Iterable[str], folder: Path) -> ItemSelection:
-        """Read options; a plugin that was switched off (``-p no:…``) brings none.
+        """Read options. A disabled plugin (``-p no:…``) has none.
 
         Args:
             options: As parsed.
@@ -90,7 +90,7 @@ class ItemSelection:
         return cls(**values)
 
     def left_out(self, collected: Collected) -> set[Identity]:
-        """The clauses that these options leave out, of all that the contracts demand."""
+        """Return the clauses that these options deselect."""
         kept = [clause for clause in collected.clauses if self._names(clause) and self._failed(clause, collected)]
         items = [clause.item for clause in kept if clause.item is not None]
         # They read options, report to a hook, and ask whether marks are strict, which pytest itself has done before.
@@ -112,13 +112,13 @@ class ItemSelection:
         return {clause.identity for clause in collected.clauses} - passed
 
     def _names(self, clause: Clause) -> bool:
-        """Whether the ids that were given reach a clause; a contract of which none was given is reached."""
+        """Whether the given ids include a clause; without ids for its contract they do."""
         below = [tail for path, tail in self.arguments if path == str(clause.file)]
         whole = any(not tail and clause.file.is_relative_to(path) for path, tail in self.arguments)
         return not below or whole or any(f"{clause.path}::".startswith(f"{tail}::") for tail in below)
 
     def _failed(self, clause: Clause, collected: Collected) -> bool:
-        """Whether ``--lf`` leaves a clause in: where nothing failed, it leaves in all."""
+        """Whether ``--lf`` keeps a clause; if nothing failed, it keeps all."""
         if not self.last_failed:
             return True
         if not collected.failed:
@@ -128,10 +128,10 @@ class ItemSelection:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A clause of a contract that is judged, as pytest names it.
+    """A clause of a judged contract with its pytest ids.
 
     Attributes:
-        identity: Whose verdict it is.
+        identity: Identity of its verdict.
         file: The contract.
         path: Its id below the contract, e.g. ``int8::f1``.
         nodeid: Its whole id.
@@ -147,7 +147,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was collected, and what pytest remembers of the last run.
+    """The collected items, and pytest's memory of the last run.
 
     Attributes:
         clauses: All clauses of the contracts that are judged.
@@ -164,7 +164,7 @@ class Collected:
     stopped_at: str
 
     def stepped_over(self, item: pytest.Item) -> bool:
-        """Whether ``--sw`` leaves an item out: it begins with the one at which it stopped last time."""
+        """Whether ``--sw`` skips an item: it starts at the item where it stopped last time."""
         if self.stopped_at not in self.chosen:
             return False
         return self.order.get(item.nodeid, len(self.order)) < self.order.get(self.stopped_at, -1)
@@ -172,7 +172,7 @@ class Collected:
 
 @dataclass(slots=True)
 class Coverage:
-    """Which clauses are judged in a run, and who left out the others.
+    """Which clauses are judged in a run, and what deselected the others.
 
     Attributes:
         asked: What this command line selects.
@@ -189,7 +189,7 @@ class Coverage:
     _order: list[pytest.Item] = field(default_factory=list, init=False)
 
     def see(self, item: pytest.Item) -> None:
-        """Remember an item, before anybody can leave it out."""
+        """Remember an item before anything can deselect it."""
         self._seen.append(item)
 
     def note_order(self, items: Sequence[pytest.Item]) -> None:
@@ -199,7 +199,7 @@ class Coverage:
     def note_selected(
         self, items: Sequence[pytest.Item], judged: Mapping[Path, ContractSession], config: pytest.Config
     ) -> None:
-        """Note which clauses are left after everybody has left out theirs, and who left out what."""
+        """Record which clauses are selected, and what deselected the others."""
         self.selected |= {item.planned.identity for item in items if isinstance(item, ClauseItem)}
         cache = getattr(config, "cache", None)
         failed = cache.get("cache/lastfailed", {}) if cache else {}
@@ -225,7 +225,7 @@ class Coverage:
         )
 
     def why(self, identity: Identity) -> str:
-        """Say who left out a clause that was not selected."""
+        """Return what deselected a clause."""
         return next((why for why, left_out in self._left_out.items() if identity in left_out), BY_OTHERS)
 
     def to_json(self) -> dict[str, list[list[str]]]:

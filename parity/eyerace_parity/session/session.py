@@ -1,4 +1,4 @@
-"""One run of the gate inside pytest: what it judges, and what becomes of the verdicts.
+"""One run of the gate inside pytest: the contracts it judges, their verdicts and its exit code.
 
 The hooks in :mod:`eyerace_parity.plugin` hand over to a :class:`GateSession`. Under xdist the controller opens the
 contracts, builds what is missing and keeps the record; each worker judges with a laboratory of its own and sends every
@@ -60,22 +60,22 @@ class GateSession:
     Attributes:
         config: pytest's configuration.
         settings: Options of the run.
-        stage: What the user sees.
-        judged: The contracts that the run is about, by file.
-        known: Further contracts, which fixtures may speak of.
-        added: Those of ``judged`` that pytest's arguments do not lead to.
+        display: The terminal of the run.
+        judged: The contracts that the run judges, by file.
+        known: Further contracts, for fixtures.
+        added: Contracts in ``judged`` that pytest's arguments do not collect.
         only_marked: Whether tests that are not marked ``parity`` are left out.
         worker: Whether this is an xdist worker.
         isolated_worker: Measures what could crash the process that measures.
-        coverage: Which clauses are judged, and who left out the others.
+        coverage: Which clauses are judged, and what deselected the others.
         extensions: The extensions that take part.
-        only_reports: Whether this command line asks for a report of pytest's, such as ``--collect-only``.
+        only_reports: Whether the command line asks only for a report, such as ``--collect-only``.
         patience: Holds back interrupts after the first one.
     """
 
     config: pytest.Config
     settings: Settings
-    stage: TerminalDisplay
+    display: TerminalDisplay
     judged: dict[Path, ContractSession]
     known: dict[Path, ContractSession]
     added: tuple[Path, ...]
@@ -107,44 +107,44 @@ class GateSession:
         found = self.judged.get(file) or self.known.get(file)
         if found is None:
             found = self.known[file] = open_subject(
-                file, self.settings, self.stage, self.isolated_worker, **shared_of(self.config)
+                file, self.settings, self.display, self.isolated_worker, **shared_of(self.config)
             )
         return found
 
     def judge(self, item: pytest.Item, subject: ContractSession, planned: PlannedClause) -> VerdictWithEvidence:
-        """Judge a clause in the course of an item, with whose report the finding travels."""
+        """Judge a clause for an item; the finding is sent with the item's report."""
         found = subject.judge(planned)
         self._heed(found)
         item.stash.setdefault(_findings, []).append(found)
         return found
 
     def _heed(self, found: VerdictWithEvidence) -> None:
-        """Remember a verdict other than held, of whatever contract: nothing that follows may make the run green."""
+        """Remember a verdict other than held: the run must then fail, whatever else happens."""
         row = found.verdict
         if not row.status.passes:
             self._fallen.add(f"{row.contract}: {row.identity} {row.status}")
 
     def account(self, row: VerdictEntry) -> str:
-        """Tell a verdict in full."""
-        return account(row, self.stage.signs)
+        """Return the full text of a verdict."""
+        return account(row, self.display.signs)
 
     # The run, hook by hook ----------------------------------------------------------------------------------------
 
     def header(self) -> list[str]:
         """Lines for pytest's header."""
-        lines = self.stage.header(tuple(self.judged.values()), tuple(self.known) if not self.judged else ())
+        lines = self.display.header(tuple(self.judged.values()), tuple(self.known) if not self.judged else ())
         if foreign := self.extensions.foreign():
             lines.append(f"eyerace-parity: extensions: {join_names(map(str, foreign))}")
         return lines
 
     def start(self) -> None:
-        """Open the stage. Where xdist's workers are about to start, build now: only so can they learn what failed."""
-        self.stage.open()
+        """Open the display. Before xdist's workers start, build what is missing: they must know what failed."""
+        self.display.open()
         if _distributed(self.config) and not runs_nothing(self.config.option):
             self._build(None)
 
     def collect(self, path: Path, parent: pytest.Collector) -> ContractFile | None:
-        """Collect a file, on pytest's way, if it is a contract that is not added anyhow."""
+        """Collect a file if it is a judged contract that :meth:`add` does not collect."""
         return self._collector(path, parent) if path in self.judged and path not in self.added else None
 
     def _collector(self, path: Path, parent: pytest.Collector) -> ContractFile:
@@ -153,10 +153,10 @@ class GateSession:
         return collector
 
     def add(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Collect the contracts that no argument leads to, before all else.
+        """Collect the contracts that pytest's arguments do not collect, before all other items.
 
-        They are not added to pytest's arguments: it may take one of two arguments for a part of the other, and leave
-        out a contract in a folder that it does not walk into.
+        They are not added to pytest's arguments: pytest may treat one argument as a part of another, and it skips
+        contracts in folders that it does not recurse into.
         """
         found: list[pytest.Item] = []
         for file in self.added:
@@ -164,13 +164,13 @@ class GateSession:
         items[:0] = found
 
     def choose(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """Keep each clause once, and only what belongs to the gate where no paths were named.
+        """Keep each clause once; if no paths were named, keep only items of the gate.
 
         Args:
             items: What was collected; changed in place.
 
         Returns:
-            What was left out, for pytest to count.
+            The removed items, for pytest to count.
         """
         seen: set[tuple[Path, Identity]] = set()
         kept, removed = [], []
@@ -190,14 +190,14 @@ class GateSession:
         return removed
 
     def note_selected(self, items: Sequence[pytest.Item]) -> None:
-        """Note which clauses are left after everybody has deselected."""
+        """Record which clauses are left after all deselection."""
         clauses = [item for item in items if isinstance(item, ClauseItem)]
         self.coverage.note_selected(items, self.judged, self.config)
         for file, subject in self.judged.items():
             subject.expect(item.planned for item in clauses if item.path == file)
 
     def before_items(self, session: pytest.Session) -> None:
-        """Build what the chosen items need and is missing, now that it is known that they will run."""
+        """Build missing artefacts that the selected items need, now that they are certain to run."""
         aborted = session.testsfailed and not self.config.getoption("continue_on_collection_errors")
         if self.worker or _distributed(self.config) or runs_nothing(self.config.option) or aborted:
             return
@@ -207,7 +207,7 @@ class GateSession:
         self._build(None if others else chosen)
 
     def turn(self) -> AbstractContextManager[None]:
-        """A turn on the machine for an item: only workers have others beside them that may be taking times."""
+        """The machine lock for an item. Only xdist workers need it, because other workers may be timing."""
         if not self.worker:
             return nullcontext()
         from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - a run of one process needs none for this
@@ -271,18 +271,18 @@ class GateSession:
         self._failed = ending.failed
 
     def settle(self, session: pytest.Session) -> None:
-        """Set the exit code from what was judged, whatever was made of pytest's own reports."""
+        """Set the exit code from the verdicts, whatever pytest's reports say."""
         if not self.worker:
             session.exitstatus = self._exit(int(session.exitstatus))[0]
 
     def _explain(self, session: pytest.Session) -> None:
-        """Say why the run ends in another code than pytest's reports lead to."""
+        """Add a note if the exit code differs from pytest's."""
         code, reason = self._exit(int(session.exitstatus))
         if reason:
             self._notes.append(f"eyerace-parity: exit {code}: {reason}")
 
     def _exit(self, status: int) -> tuple[int, str]:
-        """The exit code, and why it is not the one that pytest's reports lead to."""
+        """The exit code, and why it differs from pytest's."""
         if self.only_reports:
             return status, ""
         missing: dict[str, list[str]] = {}
@@ -300,31 +300,31 @@ class GateSession:
         return exit_of(status, ran)
 
     def _typed_in(self) -> str:
-        """The folder in which pytest was called, from the root of the run; empty for the root itself."""
+        """The folder in which pytest was called, relative to the root of the run; empty for the root."""
         folder = relative(self.config.invocation_params.dir, self.config.rootpath)
         return "" if folder == "." else folder
 
     def show(self, terminal: pytest.TerminalReporter) -> None:
         """Show the record on the terminal."""
         if self._record is not None:
-            self.stage.show(terminal, self._record, self._notes)
+            self.display.show(terminal, self._record, self._notes)
             return
         for note in self._notes:
             terminal.write_line(note)
 
     def close(self) -> None:
-        """Free everything."""
+        """Free all resources."""
         for subject in (*self.judged.values(), *self.known.values()):
             subject.close()
         self.isolated_worker.close()
-        self.stage.close()
+        self.display.close()
         self.patience.end()
         deactivate(self.extensions)
 
     # xdist --------------------------------------------------------------------------------------------------------
 
     def instructions(self) -> str:
-        """What a worker must know: the contracts, whether others are left out, and what could not be built."""
+        """Instructions for an xdist worker: contracts, selection, and what could not be built."""
         unbuilt = {
             str(file): {name: [error.reason, error.next_step] for name, error in subject.unbuilt.items()}
             for file, subject in self.judged.items()
@@ -339,7 +339,7 @@ class GateSession:
         return json.dumps(message)
 
     def hear(self, message: str | None) -> None:
-        """Take note of what a worker selected, and of what did not hold there."""
+        """Read a worker's message: what it selected, and what did not hold."""
         if message is not None:
             received = json.loads(message)
             self.coverage.add_from(received["coverage"])
@@ -365,7 +365,7 @@ class GateSession:
             for name in subject.to_build(wanted):
                 clock = time.monotonic()
                 result = subject.build(name)
-                self.stage.built(subject, name, result, time.monotonic() - clock)
+                self.display.built(subject, name, result, time.monotonic() - clock)
 
 
 def shared_of(config: pytest.Config) -> dict[str, Any]:
@@ -375,7 +375,7 @@ def shared_of(config: pytest.Config) -> dict[str, Any]:
 
 
 def _distributed(config: pytest.Config) -> bool:
-    """Whether this process hands its items to xdist's workers."""
+    """Whether this process distributes its items to xdist workers."""
     return config.pluginmanager.hasplugin("dsession")
 
 

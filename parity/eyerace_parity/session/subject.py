@@ -45,15 +45,15 @@ E = TypeVar("E")
 
 @dataclass(slots=True)
 class ContractSession:
-    """A contract under judgement, and the source of its own evidence (:class:`eyerace_parity.evidence.source.Source`).
+    """A contract that is judged, and the source of its own evidence (:class:`eyerace_parity.evidence.source.Source`).
 
     Attributes:
-        ledger: The contract, its plan, and what has been found.
+        ledger: The contract, its plan and its verdicts so far.
         settings: Options of the run, as they stand for this contract.
-        progress: Who hears of long work.
-        jobs: How much may be measured side by side in this process.
+        progress: Receives the progress of long work.
+        jobs: Number of measurements in parallel in this process.
         isolated_worker: Measures what could crash the process that measures.
-        baseline: The accepted release to compare with; or the name of one that is not there yet; or an empty text.
+        baseline: The accepted release to compare with; the name of one that does not exist yet; or an empty text.
         unbuilt: Why a variant could not be built, by its name.
     """
 
@@ -80,14 +80,14 @@ class ContractSession:
 
     @property
     def laboratory(self) -> Laboratory:
-        """What measures; opened when it is first needed."""
+        """Obtains evidence; opened when it is first needed."""
         if self._laboratory is None:
             self._laboratory = self._open(self.contract, compare=True)
         return self._laboratory
 
     @property
     def store(self) -> EvidenceCache:
-        """Where measurements are kept."""
+        """The evidence cache."""
         if self._store is None:
             from eyerace_parity.measure.cache import EvidenceCache  # noqa: PLC0415 - a run that only collects needs none
 
@@ -95,7 +95,7 @@ class ContractSession:
         return self._store
 
     def _open(self, contract: Contract, *, compare: bool = False) -> Laboratory:
-        """Open a laboratory, with ``compare`` one that also gives evidence of the accepted release."""
+        """Open a laboratory; with ``compare`` it also supplies evidence of the accepted release."""
         from eyerace_parity.golden.dataset import open_golden  # noqa: PLC0415
         from eyerace_parity.measure.laboratory import Laboratory  # noqa: PLC0415 - as above
 
@@ -116,11 +116,11 @@ class ContractSession:
 
     @property
     def trouble(self) -> str:
-        """Why measurements could not be kept for the next run, or an empty string."""
+        """Why evidence could not be cached for the next run, or an empty string."""
         return "" if self._store is None else self._store.trouble
 
     def expect(self, planned: Iterable[PlannedClause]) -> None:
-        """Hear which clauses will be judged, so that what is best measured together is."""
+        """Announce the clauses that will be judged, so that their evidence can be measured together."""
         self._expected = tuple(planned)
 
     def obtain(self, need: Need[E]) -> E:
@@ -138,25 +138,25 @@ class ContractSession:
         return self.laboratory.obtain(need)
 
     def key(self, need: Need[Any]) -> str:
-        """Name a piece of evidence as it stands in the record."""
+        """Return the key of a piece of evidence in the record."""
         return self.laboratory.key(need)
 
     def judge(self, planned: PlannedClause) -> VerdictWithEvidence:
-        """Judge a clause, once: whoever asks again gets the same finding."""
+        """Judge a clause once; later calls return the same finding."""
         known = self.ledger.findings.get(planned.identity)
         if known is not None:
             return known
         verdict = judge(planned, self)
         try:
             found = finding(planned, verdict, self)
-        except MeasurementError as error:  # a file changed between the verdict and its being written down
+        except MeasurementError as error:  # a file changed after the verdict
             judgement = Judgement(Status.ERROR, reason=error.reason, next_step=error.next_step)
             found = finding(planned, replace(verdict, judgement=judgement, evidence=(), needs=()), self)
         self.ledger.enter(found)
         return found
 
     def withdraw(self) -> tuple[str, ...]:
-        """Take back verdicts on files that are others by the end of the run: nobody can ship what they speak of.
+        """Withdraw verdicts on files that have changed by the end of the run: the judged files no longer exist.
 
         Returns:
             A line for each such file.
@@ -187,7 +187,7 @@ class ContractSession:
         return found.verdict.model_copy(update={"status": Status.ERROR, "value": None, **changes})
 
     def to_build(self, variants: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Name what is to be built before anything is measured, sources first.
+        """Return the variants to build before anything is measured, sources first.
 
         Args:
             variants: Only what these variants need; everything by default.
@@ -210,7 +210,7 @@ class ContractSession:
         return tuple(found)
 
     def build(self, name: str) -> Path | RecipeError:
-        """Build a variant. One that cannot be built costs its clauses their verdicts, not the run.
+        """Build a variant. If it cannot be built, its clauses end in ``error`` and the run goes on.
 
         Returns:
             Its file, or why there is none.
@@ -227,13 +227,13 @@ class ContractSession:
             return self.unbuilt[name]
 
     def close(self) -> None:
-        """Free what the laboratory holds."""
+        """Close the laboratory."""
         if self._laboratory is not None:
             self._laboratory.close()
             self._laboratory = None
 
     def _is_stale(self, name: str) -> bool:
-        """Whether a file says that it was made from something else than what is there now."""
+        """Whether the stamp of a file names other sources than the present ones."""
         from eyerace_parity.recipes.lineage import current_lineage, read_stamp  # noqa: PLC0415 - only where it is asked for
 
         def judged(lineage: dict[str, str]) -> dict[str, str]:
@@ -286,17 +286,17 @@ def open_subject(
 
 @dataclass(slots=True)
 class LazyIsolatedWorker:
-    """Gives the isolated worker of a run.
+    """Creates the isolated worker of a run when it is first needed.
 
     Attributes:
-        wanted: Whether there is to be one; else the run's own process measures.
+        wanted: Whether to use one; otherwise the run's own process measures.
     """
 
     wanted: bool
     _isolated: IsolatedWorker | None = field(default=None, init=False)
 
     def get(self) -> IsolatedWorker | None:
-        """The isolated worker, always the same; ``None`` where none is wanted."""
+        """The isolated worker, always the same; ``None`` if none is wanted."""
         if self._isolated is None and self.wanted:
             from eyerace_parity.measure.isolated_worker import IsolatedWorker  # noqa: PLC0415 - a run that only collects needs none
 
@@ -310,7 +310,7 @@ class LazyIsolatedWorker:
 
 
 def emulation(contract: Contract, settings: Settings, progress: Progress) -> TargetEquipment | None:
-    """What equips the targets of a contract; ``None`` where it names none, so that nothing is imported for them."""
+    """The equipment of a contract's targets; ``None`` if it names none, so that nothing is imported for them."""
     if not contract.targets.run:
         return None
     from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415 - only where a contract names targets
@@ -322,7 +322,7 @@ def emulation(contract: Contract, settings: Settings, progress: Progress) -> Tar
 
 
 def in_words(contract: Contract, settings: Settings, progress: Progress) -> str:
-    """Say where a contract is executed, and what would first be installed for it; an empty text where it is nowhere."""
+    """Describe on which targets a contract runs and what will be installed first; empty without targets."""
     equipment = emulation(contract, settings, progress)
     if equipment is None:
         return ""
@@ -337,7 +337,7 @@ def in_words(contract: Contract, settings: Settings, progress: Progress) -> str:
 
 
 def wanted(planned: Iterable[PlannedClause], unbuilt: Iterable[str]) -> Iterator[Need[Any]]:
-    """What some clauses will ask for, but for what could not be built."""
+    """Evidence that some clauses need, except of variants that could not be built."""
     for each in planned:
         try:
             needs = each.needs

@@ -179,7 +179,7 @@ def test_what_a_bundle_has_not_cannot_be_damaged(tmp_path: Path) -> None:
     bundle = make_tensor_bundle(tmp_path / "bundle", build=True)
     found = examine(bundle, "preprocessing-bgr", "cost-bigger-file", "export-opset")
     bgr, opset, size = found  # as they stand in the catalogue
-    assert bgr.answer is Detection.UNFIT
+    assert bgr.answer is Detection.NOT_APPLICABLE
     assert "prepared already" in bgr.cause
     assert size.answer is Detection.UNCOVERED
     assert "file_size" in size.cause

@@ -151,7 +151,7 @@ class Examiner:
                 damaged = fault.plant(Workshop(self.contract, Path(folder), self.progress))
                 outcome = self._judge(fault, damaged)
             except FaultNotApplicable as error:
-                outcome = FaultResult(fault, Detection.UNFIT, cause=str(error))
+                outcome = FaultResult(fault, Detection.NOT_APPLICABLE, cause=str(error))
             except ParityError as error:
                 outcome = FaultResult(fault, Detection.FAILED, cause=str(error))
             except Exception as error:  # noqa: BLE001 - an edit may fail on an unusual model; the other faults must still run

@@ -84,7 +84,7 @@ class Detection(StrEnum):
     """All clauses that should detect it held."""
     UNCOVERED = "uncovered"
     """No clause of the contract could detect it."""
-    UNFIT = "unfit"
+    NOT_APPLICABLE = "unfit"
     """The bundle has no part that it damages."""
     LEFT_OUT = "left out"
     """Only a target could detect it, and no target was run."""
@@ -94,7 +94,7 @@ class Detection(StrEnum):
     @property
     def passes(self) -> bool:
         """Whether the self-test passes with this result."""
-        return self in {Detection.CAUGHT, Detection.UNCOVERED, Detection.UNFIT, Detection.LEFT_OUT}
+        return self in {Detection.CAUGHT, Detection.UNCOVERED, Detection.NOT_APPLICABLE, Detection.LEFT_OUT}
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ _PHOTOGRAPH: Final = "https://photograph.invalid/"
 _FAINT: Final = "#80808055"
 _SIZED: Final = re.compile(r'<svg [^>]*?width="([\d.]+)" height="[\d.]+"')
 _MADE_UNIQUE: Final = re.compile(r'(id="|url\(#|href="#)(clip|gradient)')
-_UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
 _UNIQUE: Final = re.compile(r'(id="|url\(#|href="#)([A-Za-z0-9_-]+-(?:clip|gradient))')
 
 
@@ -171,7 +171,7 @@ def draw(chart: alt.TopLevelMixin, name: str, label: str) -> str:
     svg: str = vl_convert.vegalite_to_svg(spec)
     svg = svg.replace(_PHOTOGRAPH, "#photograph-").replace("xlink:href", "href")
     # Several drawings stand in one page, and each would call its clips alike.
-    plain = _UNFIT.sub("-", name)  # it may hold a column's title, which is the file's to choose
+    plain = _NOT_IN_NAMES.sub("-", name)  # it may hold a column's title, which is the file's to choose
     svg = _MADE_UNIQUE.sub(rf"\g<1>{plain}-\g<2>", svg)
     title = _attribute(label)
 

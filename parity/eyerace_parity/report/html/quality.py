@@ -156,7 +156,7 @@ def capture_picture(data: PictureData) -> Picture | None:
     caption = (
         "Macro-F1 of the images in each fifth, from the least to the greatest value of a column; a point stands at the"
         " middle image of its fifth, its line is where the F1 may truly lie, each end alone proven to"
-        f" {100 * known[pair[0]].confidence:g} %. A fifth without a class is reckoned without it."
+        f" {100 * known[pair[0]].confidence:g} %. The F1 of a fifth without a class leaves that class out."
     )
     return Picture("capture", "F1 by capture quality", caption, tuple(panels), _legend(data, pair).key())
 

@@ -1,4 +1,4 @@
-"""The variants side by side, before any clause: how much worse is the phone's file, and what does it save."""
+"""The variants side by side: what the phone's file loses in quality and saves in cost."""
 
 from __future__ import annotations
 

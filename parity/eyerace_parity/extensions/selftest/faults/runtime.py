@@ -58,7 +58,7 @@ def _older_app(workshop: Workshop) -> Contract:
     limits = workshop.contract.variants[name].limits
     if getattr(limits.get("compatibility"), "min_onnxruntime", None) is None:
         return workshop.contract  # a contract without a demand on runtimes cannot detect it
-    lacking = predict(graph_of(workshop.contract, name)).hindrance
+    lacking = predict(graph_of(workshop.contract, name)).blocking
     version = _UNKNOWN_RUNTIME if lacking is None else str(lacking.version)
     older = limits["compatibility"].model_copy(update={"min_onnxruntime": version})
     return workshop.with_variant(Role.DEVICE, limits={**limits, "compatibility": older})
