@@ -134,10 +134,11 @@ def model_to_load(context: MeasurementContext, variant: str) -> bytes | Path:
         MeasurementError: ONNX Runtime does not run the variant.
         ArtefactError: The file is missing or cannot be read.
     """
-    if not context.in_onnxruntime(variant):
-        kind = context.contract.variants[variant].kind
+    stated = context.contract.variants[variant]
+    if not stated.in_onnxruntime:
         raise MeasurementError(
-            f"{variant} is a {kind} variant; loading, cold start and memory are measured of ONNX Runtime variants only",
+            f"{variant} is a {stated.kind} variant; loading, cold start and memory are measured of ONNX Runtime"
+            " variants only",
             next_step="state these limits for the ONNX variants",
         )
     return model_of(context.contract, variant)

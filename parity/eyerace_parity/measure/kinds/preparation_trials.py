@@ -44,7 +44,7 @@ def provenance(context: MeasurementContext, need: Need[PreparationTrials]) -> Pr
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
     if need.versus:
         settings |= {"versus": need.versus, "versus_artefact": context.artefact(need.versus)}
-        if context.stands_in(need.versus):
+        if context.uses_recorded(need.versus):
             settings |= {"versus_recorded": context.recorded_outputs(need.versus)}
     # The contract's other preprocessing profiles are tried as well.
     settings |= {f"profile.{name}": profile_digest(profile) for name, profile in context.contract.preprocess.items()}
@@ -111,7 +111,7 @@ def _chosen(context: MeasurementContext) -> tuple[int, ...]:
 
 def _answers(context: MeasurementContext, variant: str, samples: tuple[int, ...], recorded_digest: str) -> Array:
     """What the reference answers to the samples, or what the file of this digest recorded of it."""
-    if context.stands_in(variant):
+    if context.uses_recorded(variant):
         source = outputs.provenance(context, Need(Outputs, variant))
         kept = recorded.read(context.contract, variant, source, digest=recorded_digest)
         return kept.arrays[context.contract.scores_output][list(samples)]
