@@ -22,8 +22,7 @@ FAMILY = textwrap.dedent('''
     from pydantic import Field
 
     from eyerace_parity.checks.base import Family
-    from eyerace_parity.checks.comparison import Number, compares
-    from eyerace_parity.checks.fits import needs
+    from eyerace_parity.checks.comparison import Number, compares, needs
     from eyerace_parity.contract.base import Limits, Positive
     from eyerace_parity.core.result import Relation
     from eyerace_parity.evidence.artefacts import Files

@@ -12,8 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Refusal
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import needs, undecided, unlabelled, unreferenced
+from eyerace_parity.checks.comparison import Number, compares, needs, undecided, unlabelled, unreferenced
 from eyerace_parity.checks.guards import (
     GOLDEN,
     chosen,

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import either, needs, undecided, unreferenced
-from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
+from eyerace_parity.checks.comparison import Number, compares, either, needs, undecided, unreferenced
+from eyerace_parity.checks.guards import GOLDEN, element, furthest, require_scores, require_usable
 from eyerace_parity.checks.phrases import class_name, unknown
 from eyerace_parity.contract.base import Limits, Model, Share
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
@@ -166,18 +166,11 @@ def _in_words(value: float, measure: _Distance) -> str:
 def _worst(golden: GoldenFacts, name: str, ours: Array, theirs: Array, measure: _Distance) -> list[str]:
     """Name the worst samples, each with its worst element and both answers there."""
     spread = measure.spread(ours, theirs)
-    rows = spread.reshape(len(spread), -1)
-    order = np.argsort(-rows.max(axis=1), kind="stable")[:_MOST_NAMED]
-    lines = []
-    for row in order:
-        place = np.unravel_index(int(np.argmax(rows[row])), spread.shape[1:])
-        at = (int(row), *(int(i) for i in place))
-        if spread[at] > 0:
-            lines.append(
-                f"{golden.ids[int(row)]}: {element(name, at[1:])} is {format_number(float(ours[at]))},"
-                f" reference {format_number(float(theirs[at]))}, apart by {format_number(float(spread[at]))}"
-            )
-    return lines
+    return [
+        f"{golden.ids[at[0]]}: {element(name, at[1:])} is {format_number(float(ours[at]))},"
+        f" reference {format_number(float(theirs[at]))}, apart by {format_number(float(spread[at]))}"
+        for at in furthest(spread, _MOST_NAMED)
+    ]
 
 
 def _chain(case: Case) -> list[str]:
@@ -269,14 +262,16 @@ for each in _DISTANCES:
     )(each.judge)
 
 
-@compares(
+_of_scores = partial(
+    compares,
     closeness,
-    "top1_agreement",
-    Relation.AT_LEAST,
     needs=needs(GoldenFacts, Outputs, reference=Outputs),
     unfit=either(undecided, _unfit),
     passing=_PASSING,
 )
+
+
+@_of_scores("top1_agreement", Relation.AT_LEAST)
 def top1_agreement(case: Case, findings: ClauseEvidence) -> Number:
     """Both decide for the same class."""
     golden, candidate, reference = _pair(case, findings, require_scores)
@@ -294,15 +289,7 @@ def top1_agreement(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@compares(
-    closeness,
-    "mean_kl",
-    Relation.AT_MOST,
-    unit="nats",
-    needs=needs(GoldenFacts, Outputs, reference=Outputs),
-    unfit=either(undecided, _unfit),
-    passing=_PASSING,
-)
+@_of_scores("mean_kl", Relation.AT_MOST, unit="nats")
 def mean_kl(case: Case, findings: ClauseEvidence) -> Number:
     """The distribution of the scores stays near the reference's."""
     golden, candidate, reference = _pair(case, findings, require_scores)
@@ -310,10 +297,9 @@ def mean_kl(case: Case, findings: ClauseEvidence) -> Number:
     logarithms = differences.log_softmax if logits else differences.log_probabilities
     apart = differences.kl_divergences(logarithms(reference.arrays[name]), logarithms(candidate.arrays[name]))
     value = float(apart.mean())
-    order = [int(i) for i in np.argsort(-apart, kind="stable")[:_MOST_NAMED] if apart[i] > 0]
     return Number(
         value,
         f"the mean divergence of {name} is {format_number(value)} nats, {_lineage(case)}",
-        [f"{golden.ids[i]}: {format_number(float(apart[i]))} nats" for i in order],
+        [f"{golden.ids[at]}: {format_number(float(apart[at]))} nats" for (at,) in furthest(apart, _MOST_NAMED)],
         next_step=_next_step(case),
     )

@@ -16,12 +16,14 @@ samples, and what these prove is decided by :mod:`eyerace_parity.stats.decisions
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.checks.base import SignificanceSource, summary_of
+from eyerace_parity.checks.guards import GOLDEN
 from eyerace_parity.checks.phrases import compare_to_limit, decided, first_ids, sentence_for, unknown
 from eyerace_parity.core.numbers import passing_limit
 from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.stats.decisions import decide_drop, decide_floor
 from eyerace_parity.stats.measures import class_f1
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from eyerace_parity.checks.base import Case, ClauseEvidence, ClauseOptions, Family, L
+    from eyerace_parity.contract.base import Limits
+    from eyerace_parity.evidence.base import Need
     from eyerace_parity.stats.decisions import Decision, Labelled, Statistic
 
     NumberOf = Callable[[Case, ClauseEvidence], "Number"]
@@ -194,8 +198,7 @@ def decides_per_class(
     name: str,
     relation: Relation,
     *,
-    limit: str,
-    to: Callable[[Case], Mapping[str, float] | None],
+    limit: str | None = None,
     undefined: str = "mend the metric",
     **options: Unpack[ClauseOptions[L]],
 ) -> Callable[[ClassesOf], ClassesOf]:
@@ -205,13 +208,26 @@ def decides_per_class(
         family: The family that the clause joins.
         name: Name of the clause.
         relation: ``AT_LEAST`` for floors, ``AT_MOST`` for drops.
-        limit: Field of the limits that states the demand.
-        to: The limit of each class that has one.
+        limit: Field of the limits that states the demand, one number for all classes or a table; by default the one
+            that is called as the clause is.
         undefined: What to do where an F1 is no number.
         options: See :class:`.ClauseOptions`.
     """
     decide = decide_floor if relation is Relation.AT_LEAST else decide_drop
-    options["rests"] = SignificanceSource.ON_STATISTICS
+    field, unfit = limit or name, options.get("unfit", lambda _case, _limits: "")
+
+    def by_class(case: Case) -> Mapping[str, float] | None:
+        demand = getattr(family.limits_of(case), field)
+        return dict.fromkeys(case.contract.classes, demand) if isinstance(demand, float | int) else demand
+
+    def unfit_classes(case: Case, limits: L) -> str:
+        demand, classes = getattr(limits, field), case.contract.classes
+        if demand == {}:
+            return f"{field} names no class"
+        stranger = next((each for each in demand if each not in classes), None) if isinstance(demand, dict) else None
+        return unfit(case, limits) if stranger is None else unknown(f"{field}.{stranger}", classes, stranger, "class")
+
+    options["rests"], options["unfit"] = SignificanceSource.ON_STATISTICS, unfit_classes
 
     def register(samples_of: ClassesOf) -> ClassesOf:
         def judge(case: Case, limits: Mapping[str, float], evidence: ClauseEvidence) -> Judgement:
@@ -233,23 +249,56 @@ def decides_per_class(
                 undefined=undefined,
             )
 
-        family.demand(name, limit=limit, to=to, summary=summary_of(samples_of), **options)(judge)
+        family.demand(name, limit=field, to=by_class, summary=summary_of(samples_of), **options)(judge)
         return samples_of
 
     return register
 
 
-def unfit_classes(case: Case, key: str, demand: object) -> str:
-    """Why a table of limits by class can never be judged of a case, or an empty string."""
-    if isinstance(demand, dict):
-        if not demand:
-            return f"{key} names no class"
-        for name in demand:
-            if name not in case.contract.classes:
-                return unknown(f"{key}.{name}", case.contract.classes, name, "class")
+# ---- what clauses read, and why they may never be judged ------------------------------------------------------------
+
+
+def needs(
+    *kinds: type, reference: type | None = None, baseline: type | None = None
+) -> Callable[[Case, Limits], tuple[Need[Any], ...]]:
+    """What a clause reads.
+
+    Args:
+        kinds: Of the judged variant; ``GoldenFacts`` are the golden set's own.
+        reference: Of its reference.
+        baseline: Of the accepted release.
+    """
+
+    def read(case: Case, _limits: Limits) -> tuple[Need[Any], ...]:
+        found: list[Need[Any]] = [GOLDEN if kind is GoldenFacts else case.need(kind) for kind in kinds]
+        if reference is not None:
+            found.append(case.need(reference, case.reference))
+        if baseline is not None:
+            found.append(case.need(baseline, baseline=True))
+        return tuple(found)
+
+    return read
+
+
+def either(*reasons: Callable[[Case, L], str]) -> Callable[[Case, L], str]:
+    """The first of several reasons why a clause can never be judged."""
+    return lambda case, limits: next((found for reason in reasons if (found := reason(case, limits))), "")
+
+
+def unlabelled(case: Case, _limits: Limits) -> str:
+    """Why nothing can be said of right and wrong."""
+    if not case.contract.classes:
+        return "the contract names no classes"
+    return "" if case.labelled else "the golden set has no labels"
+
+
+def undecided(case: Case, _limits: Limits) -> str:
+    """Why nothing decides for a class."""
+    if not case.contract.classes and case.contract.golden.scores is None:
+        return "the contract names neither classes nor golden.scores, so no output decides"
     return ""
 
 
-def by_class(case: Case, demand: float | dict[str, float] | None) -> dict[str, float] | None:
-    """The limit of each class that has one, of a number for all or a table."""
-    return dict.fromkeys(case.contract.classes, demand) if isinstance(demand, float | int) else demand
+def unreferenced(purpose: str) -> Callable[[Case, Limits], str]:
+    """Why a variant cannot be compared with its reference."""
+    return lambda case, _limits: "" if case.reference else f"{case.name} has no reference {purpose}"

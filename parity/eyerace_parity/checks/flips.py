@@ -6,13 +6,14 @@ has been looked at can be accepted in a committed file, with a reason and a last
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import either, undecided, unreferenced
+from eyerace_parity.checks.comparison import Number, compares, either, undecided, unreferenced
 from eyerace_parity.checks.guards import GOLDEN, require_scores
 from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits
@@ -81,20 +82,17 @@ def flip_number(case: Case, findings: ClauseEvidence, other: str, *, harmful: bo
         harmful: Whether only right→wrong counts.
         baseline: Whether ``other`` is that of the accepted release.
     """
-    golden, candidate, reference = (findings[need] for need in flip_needs(case, other, baseline=baseline)[:3])
+    golden, candidate, reference, ledger, known = (
+        findings[need] for need in flip_needs(case, other, baseline=baseline)
+    )
     require_scores(case, candidate, golden, reference)
-    ledger = findings[case.need(FlipLedger, versus=other, baseline=baseline)]
-    known = findings[KNOWN]
     if ledger.failure:
         raise cannot_judge(f"decisions cannot be compared: {ledger.failure}", "measure both variants again")
     if known.failure:
         raise cannot_judge(known.failure, "correct the file, or take the entry out")
     whom = f"the release's {other}" if baseline else other
-    stated = [
-        entry
-        for entry in known.entries
-        if entry.variant == case.name and entry.against == (BASELINE if baseline else other)
-    ]
+    against = BASELINE if baseline else other
+    stated = [entry for entry in known.entries if entry.variant == case.name and entry.against == against]
     sorted_out = _sort(ledger, stated, known.today, harmful=harmful)
     total = ledger.harmed if harmful else ledger.total
     fresh = total - len(sorted_out.accepted)
@@ -107,14 +105,14 @@ def flip_number(case: Case, findings: ClauseEvidence, other: str, *, harmful: bo
     )
 
 
+@dataclass(slots=True)
 class _Sorted:
     """The listed flips, by what is said of them."""
 
-    def __init__(self) -> None:
-        self.fresh: list[Flip] = []
-        self.accepted: list[Flip] = []
-        self.expired: list[tuple[Flip, AcceptedFlip]] = []
-        self.vanished: list[AcceptedFlip] = []
+    fresh: list[Flip] = field(default_factory=list)
+    accepted: list[Flip] = field(default_factory=list)
+    expired: list[tuple[Flip, AcceptedFlip]] = field(default_factory=list)
+    vanished: list[AcceptedFlip] = field(default_factory=list)
 
 
 def _sort(ledger: FlipLedger, stated: list[AcceptedFlip], today: str, *, harmful: bool) -> _Sorted:
@@ -165,33 +163,23 @@ def _in_words(row: Flip) -> str:
     )
 
 
-def _needs(case: Case, _limits: FlipLimits) -> tuple[Need[Any], ...]:
-    return flip_needs(case, case.reference or "")
-
-
-@compares(
+_flips = partial(
+    compares,
     flips,
-    "decision_flips",
-    Relation.AT_MOST,
+    relation=Relation.AT_MOST,
     unit="flips",
-    needs=_needs,
-    unfit=either(undecided, _unreferenced),
+    needs=lambda case, _limits: flip_needs(case, case.reference or ""),
     next_step=NEXT_STEP_FLIPS,
 )
+
+
+@_flips("decision_flips", unfit=either(undecided, _unreferenced))
 def decision_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed are decided otherwise than by the reference."""
     return flip_number(case, findings, case.reference or "", harmful=False)
 
 
-@compares(
-    flips,
-    "harmful_flips",
-    Relation.AT_MOST,
-    unit="flips",
-    needs=_needs,
-    unfit=either(undecided, unjudged, _unreferenced),
-    next_step=NEXT_STEP_FLIPS,
-)
+@_flips("harmful_flips", unfit=either(undecided, unjudged, _unreferenced))
 def harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed turn from right in the reference to wrong."""
     return flip_number(case, findings, case.reference or "", harmful=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import OnnxVariant

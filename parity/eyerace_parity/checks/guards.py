@@ -19,6 +19,7 @@ from eyerace_parity.core.result import Judgement, Status
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import SCORES_NDIM, Execution, GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Need
+from eyerace_parity.stats.decisions import Labelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,7 +67,9 @@ def absent_rows(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefe
         return OutputDefect(
             "the golden set is empty", "add golden samples: nothing is held by an empty set", in_variant=False
         )
-    if len(golden.ids) != outputs.expected or _foreign(outputs, golden):
+    run_on = outputs.provenance.golden
+    foreign = bool(run_on and golden.digest) and run_on != golden.digest
+    if len(golden.ids) != outputs.expected or foreign:
         return OutputDefect(
             f"{name} was run on {pluralise(outputs.expected, 'sample')} of another golden set"
             f" than the {len(golden.ids)} at hand",
@@ -77,11 +80,13 @@ def absent_rows(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefe
     missing = [output for output in wanted if output not in outputs.arrays]
     extra = [output for output in outputs.arrays if output not in wanted]
     if missing or extra:
-        told = [f"does not answer {join_names(missing)}"] * bool(missing) + [
-            f"also answers {join_names(extra)}"
-        ] * bool(extra)
+        found = [
+            f"{what} {join_names(names)}"
+            for what, names in (("does not answer", missing), ("also answers", extra))
+            if names
+        ]
         return OutputDefect(
-            f"{name} {' and '.join(told)}; the contract names {join_names(wanted)}",
+            f"{name} {' and '.join(found)}; the contract names {join_names(wanted)}",
             "export exactly the outputs that the contract names, or name them in [[interface.outputs]]",
         )
     for output, array in outputs.arrays.items():
@@ -92,11 +97,6 @@ def absent_rows(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefe
                 "check that the first axis of every output counts the samples of the batch",
             )
     return None
-
-
-def _foreign(outputs: Outputs, golden: GoldenFacts) -> bool:
-    told = outputs.provenance.golden
-    return bool(told and golden.digest) and told != golden.digest
 
 
 def hollow(outputs: Outputs) -> OutputDefect | None:
@@ -160,26 +160,49 @@ def require_usable(case: Case, outputs: Outputs, golden: GoldenFacts, reference:
         return
     require_whole(case, reference, golden, accused=False)
     for output, array in outputs.arrays.items():
-        other = reference.arrays[output]
-        if array.shape != other.shape:
-            raise broken(
-                reason=f"{output} has the shape {list(array.shape[1:])} a sample in {case.name},"
-                f" but {list(other.shape[1:])} in {case.reference}",
-                next_step="export both variants from the same network",
-            )
+        require_same_shape(output, (array, case.name), (reference.arrays[output], str(case.reference)))
+
+
+def require_same_shape(output: str, ours: tuple[Array, str], theirs: tuple[Array, str]) -> None:
+    """Refuse two answers, each with the words for whose it is, that have other shapes.
+
+    Raises:
+        Refusal: They have.
+    """
+    shapes = [list(array.shape[1:]) for array, _ in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        raise broken(
+            reason=f"{output} has the shape {shapes[0]} a sample in {ours[1]}, but {shapes[1]} in {theirs[1]}",
+            next_step="export both from the same network, and fix the shape in the exported graph",
+        )
 
 
 def require_scores(case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None) -> None:
     """Refuse outputs whose scores decide for no class."""
     require_usable(case, outputs, golden, reference)
-    name = case.contract.scores_output
-    shape, classes = outputs.arrays[name].shape, case.contract.classes
-    if len(shape) != SCORES_NDIM or (classes and shape[1] != len(classes)):
-        wanted = f"one score for each of {len(classes)} classes" if classes else "one row of scores"
-        raise broken(
-            reason=f"{name} has the shape {list(shape[1:])} a sample, but must be {wanted}",
-            next_step="name the right output in golden.scores, or the right classes in classes",
+    require_decisive(case, outputs.arrays[case.contract.scores_output])
+
+
+def labelled_scores(case: Case, findings: ClauseEvidence, other: Need[Outputs] | None = None) -> Labelled:
+    """Bring labels and scores together.
+
+    Args:
+        case: Who is judged.
+        findings: Holds the golden set's facts and the outputs.
+        other: The outputs that it is compared to, if any.
+    """
+    golden, outputs = findings[GOLDEN], findings[case.need(Outputs)]
+    compared = None if other is None else findings[other]
+    require_scores(case, outputs, golden, compared)
+    labels = golden.labels
+    if labels is None or len(labels) != outputs.expected or golden.classes != case.contract.classes:
+        raise cannot_judge(
+            "the golden set's labels do not fit its samples and the contract's classes", "measure the golden set again"
         )
+    if labels.min() < 0 or labels.max() >= len(golden.classes):
+        raise cannot_judge("a label lies outside the contract's classes", "correct the labels, or the classes")
+    name = case.contract.scores_output
+    return Labelled(labels, outputs.arrays[name], None if compared is None else compared.arrays[name], golden.clusters)
 
 
 def on_host(case: Case) -> Need[Execution]:
@@ -212,22 +235,17 @@ def require_comparable(case: Case, findings: ClauseEvidence) -> None:
     if there.samples != here.samples:
         raise cannot_judge(f"{case.target} ran other samples than the host", "measure both again")
     for output, array in there.arrays.items():
-        other = here.arrays[output]
-        if array.shape != other.shape:
-            raise broken(
-                reason=f"{output} has the shape {list(array.shape[1:])} a sample on {case.target},"
-                f" but {list(other.shape[1:])} on the host",
-                next_step="fix the shape in the exported graph",
-            )
+        require_same_shape(output, (array, case.target), (here.arrays[output], "the host"))
 
 
 def require_decisive(case: Case, scores: Array) -> None:
     """Refuse scores that decide for no class."""
-    if scores.ndim == SCORES_NDIM and (not case.contract.classes or scores.shape[1] == len(case.contract.classes)):
+    classes = case.contract.classes
+    if scores.ndim == SCORES_NDIM and (not classes or scores.shape[1] == len(classes)):
         return
+    wanted = f"one score for each of {len(classes)} classes" if classes else "one row of scores"
     raise broken(
-        reason=f"{case.contract.scores_output} has the shape {list(scores.shape[1:])} a sample, but must be one row of"
-        " scores",
+        reason=f"{case.contract.scores_output} has the shape {list(scores.shape[1:])} a sample, but must be {wanted}",
         next_step="name the right output in golden.scores, or the right classes in classes",
     )
 
@@ -253,8 +271,17 @@ def chosen(case: Case, execution: Execution, golden: GoldenFacts) -> str:
     return f"{run} of {total} samples were run: {near}{drawn} with seed {case.contract.targets.seed}"
 
 
-def worst_place(apart: Mapping[str, Floats], golden: GoldenFacts, samples: tuple[int, ...]) -> tuple[float, str]:
+def furthest(spread: Floats, most: int) -> list[tuple[int, ...]]:
+    """Place of the largest element of each of the ``most`` samples that differ most, the furthest first; none of 0."""
+    rows = spread.reshape(len(spread), -1)
+    order = np.argsort(-rows.max(axis=1), kind="stable")[:most]
+    inside = [np.unravel_index(int(rows[row].argmax()), spread.shape[1:]) for row in order]
+    places = [(int(row), *(int(i) for i in place)) for row, place in zip(order, inside, strict=True)]
+    return [place for place in places if spread[place] > 0]
+
+
+def worst_place(difference: Mapping[str, Floats], golden: GoldenFacts, samples: tuple[int, ...]) -> tuple[float, str]:
     """The largest of some differences, and where it is."""
-    name = max(apart, key=lambda output: float(apart[output].max()))
-    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart[name])), apart[name].shape))
-    return float(apart[name][place]), f"{element(name, place[1:])} of {golden.ids[samples[place[0]]]}"
+    name = max(difference, key=lambda output: float(difference[output].max()))
+    place = tuple(map(int, np.unravel_index(int(np.argmax(difference[name])), difference[name].shape)))
+    return float(difference[name][place]), f"{element(name, place[1:])} of {golden.ids[samples[place[0]]]}"

@@ -15,10 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, SampleStatistic, compares, decides
-from eyerace_parity.checks.fits import either, undecided
-from eyerace_parity.checks.guards import GOLDEN, require_scores, require_whole
-from eyerace_parity.checks.phrases import broken, class_name
+from eyerace_parity.checks.comparison import Number, SampleStatistic, compares, decides, either, undecided
+from eyerace_parity.checks.guards import GOLDEN, furthest, require_same_shape, require_scores, require_whole
+from eyerace_parity.checks.phrases import class_name
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Relation
@@ -156,12 +155,7 @@ def _tiers(case: Case, findings: ClauseEvidence) -> _Tiers:
     require_whole(case, online, golden, accused=False)
     name = case.contract.scores_output
     ours, theirs = device.arrays[name], online.arrays[name]
-    if ours.shape != theirs.shape:
-        raise broken(
-            reason=f"{name} has the shape {list(ours.shape[1:])} a sample on the phone, {list(theirs.shape[1:])} in the"
-            " cloud",
-            next_step="export both tiers from the same network",
-        )
+    require_same_shape(name, (ours, "the phone"), (theirs, "the cloud"))
     stated = case.contract.hybrid
     if stated is None:  # the clause is not planned without
         message = "the contract has no [hybrid]"
@@ -173,10 +167,13 @@ _EVERY_CLASS = "add samples of every class"
 _SAME_NETWORK = "make both tiers from the same checkpoint with the same preprocessing, or quantise more finely"
 
 
-_compares = partial(compares, hybrid, needs=_needs)
+_compares = partial(compares, hybrid, needs=_needs, unfit=_unfit, next_step=_SAME_NETWORK)
+_decides = partial(
+    decides, hybrid, relation=Relation.AT_LEAST, needs=_needs, next_step=_SAME_NETWORK, undefined=_EVERY_CLASS
+)
 
 
-@_compares("tier_agreement", Relation.AT_LEAST, unfit=_unfit, next_step=_SAME_NETWORK)
+@_compares("tier_agreement", Relation.AT_LEAST)
 def tier_agreement(case: Case, findings: ClauseEvidence) -> Number:
     """Phone and cloud decide for the same class."""
     tiers = _tiers(case, findings)
@@ -193,13 +190,13 @@ def tier_agreement(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@_compares("score_shift", Relation.AT_MOST, unfit=_unfit, next_step=_SAME_NETWORK)
+@_compares("score_shift", Relation.AT_MOST)
 def score_shift(case: Case, findings: ClauseEvidence) -> Number:
     """No reported score moves by more than the limit when the phone goes offline."""
     return _shift(case, _tiers(case, findings), 1.0, "the largest shift of a reported score")
 
 
-@_compares("score_shift_p99", Relation.AT_MOST, unfit=_unfit, next_step=_SAME_NETWORK)
+@_compares("score_shift_p99", Relation.AT_MOST)
 def score_shift_p99(case: Case, findings: ClauseEvidence) -> Number:
     """All but a hundredth of the reported scores move by no more than the limit."""
     return _shift(case, _tiers(case, findings), 0.99, "the 99th percentile of the shifts of reported scores")
@@ -210,16 +207,14 @@ def _shift(case: Case, tiers: _Tiers, share: float, what: str) -> Number:
     phone, cloud = tiers.probabilities(tiers.device), tiers.probabilities(tiers.online)
     apart = differences.absolute(phone, cloud)
     value = differences.quantile_at_least(apart, share)
-    worst = np.argsort(-apart.max(axis=1), kind="stable")[:_MOST_NAMED]
     details = []
-    for row in (int(row) for row in worst if apart[int(row)].max() > 0):
-        which = int(np.argmax(apart[row]))
+    for row, which in furthest(apart, _MOST_NAMED):
         shown = f"phone {format_number(float(phone[row, which]))}, cloud {format_number(float(cloud[row, which]))}"
         details.append(f"{tiers.golden.ids[row]}: {class_name(case, which)} {shown}")
     return Number(value, f"{what} between {case.name} and {tiers.cloud} is {format_number(value)}", details)
 
 
-@_compares("order_agreement", Relation.AT_LEAST, unfit=_unfit, next_step=_SAME_NETWORK)
+@_compares("order_agreement", Relation.AT_LEAST)
 def order_agreement(case: Case, findings: ClauseEvidence) -> Number:
     """The best scores that the app shows stand in the same order in both tiers."""
     tiers = _tiers(case, findings)
@@ -254,15 +249,7 @@ def calibration_shift(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@decides(
-    hybrid,
-    "mixture_f1",
-    Relation.AT_LEAST,
-    needs=_needs,
-    unfit=_unfit_labels,
-    next_step=_SAME_NETWORK,
-    undefined=_EVERY_CLASS,
-)
+@_decides("mixture_f1", unfit=_unfit_labels)
 def mixture_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     """Users who are offline as often as stated still see enough right answers."""
     tiers = _tiers(case, findings)
@@ -297,15 +284,7 @@ def waiting(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@decides(
-    hybrid,
-    "waiting_f1",
-    Relation.AT_LEAST,
-    needs=_needs,
-    unfit=either(_unfit_labels, _unfit_confidence),
-    next_step=_SAME_NETWORK,
-    undefined=_EVERY_CLASS,
-)
+@_decides("waiting_f1", unfit=either(_unfit_labels, _unfit_confidence))
 def waiting_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     """Answers are right often enough when the phone leaves those to the cloud that it is unsure of."""
     tiers = _tiers(case, findings)

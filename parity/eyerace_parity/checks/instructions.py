@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.arm64 import arm64
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import Number, compares, needs
 from eyerace_parity.checks.limits import other_variant
 from eyerace_parity.checks.phrases import cannot_judge, unknown, unproven
 from eyerace_parity.core.numbers import format_count, format_number

@@ -8,8 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Refusal
-from eyerace_parity.checks.comparison import Number, compares, constant
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import Number, compares, constant, needs
 from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, require_usable
 from eyerace_parity.checks.phrases import compare_equal, unproven
 from eyerace_parity.contract.base import Limits, Share

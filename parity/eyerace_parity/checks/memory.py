@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import Number, compares, needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.checks.size import Bytes
 from eyerace_parity.contract.base import Limits, Positive
@@ -59,20 +59,18 @@ def _unfit(case: Case, _limits: MemoryLimits) -> str:
     return ""
 
 
-@compares(
-    memory,
+_of_footprint = partial(compares, memory, relation=Relation.AT_MOST, needs=needs(Footprint), unfit=_unfit)
+
+
+@_of_footprint(
     "peak_memory",
-    Relation.AT_MOST,
     unit="bytes",
-    needs=needs(Footprint),
-    unfit=_unfit,
     next_step="take a smaller network, quantise it, or lower the optimisation level that unpacks its weights",
 )
 def peak_memory(case: Case, findings: ClauseEvidence) -> Number:
     """Loading and running once takes no more memory than allowed."""
-    footprint = findings[case.need(Footprint)]
-    _dead(case, footprint, footprint.peak_bytes)
-    value = max(footprint.peak_bytes)
+    footprint = _measured(case, findings)
+    value = _worst(case, footprint.peak_bytes)
     return Number(
         value,
         f"{case.name} takes up to {format_bytes(value)} of memory,"
@@ -81,20 +79,15 @@ def peak_memory(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@compares(
-    memory,
+@_of_footprint(
     "cold_start_ms",
-    Relation.AT_MOST,
     unit="ms",
-    needs=needs(Footprint),
-    unfit=_unfit,
     next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
 )
 def cold_start_ms(case: Case, findings: ClauseEvidence) -> Number:
     """Creating a session takes no longer than allowed."""
-    footprint = findings[case.need(Footprint)]
-    _dead(case, footprint, footprint.create_ms)
-    value = max(footprint.create_ms)
+    footprint = _measured(case, findings)
+    value = _worst(case, footprint.create_ms)
     return Number(
         value,
         f"{case.name} takes up to {format_number(value)} ms of wall time to create a session,"
@@ -142,12 +135,19 @@ def memory_leak(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     )
 
 
-def _dead(case: Case, footprint: Footprint, numbers: Sequence[float]) -> None:
-    """Refuse a process that left no number."""
+def _measured(case: Case, findings: ClauseEvidence) -> Footprint:
+    """Return the footprint of a variant that loads."""
+    footprint = findings[case.need(Footprint)]
     if footprint.failure:
         raise cannot_judge(
             f"{case.name} was never loaded, so nothing could be measured: {footprint.failure}",
             "mend what the clause from_bytes says of it",
         )
+    return footprint
+
+
+def _worst(case: Case, numbers: Sequence[float]) -> float:
+    """Return the largest number that a process left."""
     if not numbers or min(numbers) < 0:
         raise cannot_judge(f"no process measured {case.name}", "measure again")
+    return max(numbers)

@@ -15,13 +15,14 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import (
     SamplesOfClasses,
     SampleStatistic,
-    by_class,
     decides,
     decides_per_class,
-    unfit_classes,
+    either,
+    needs,
+    unlabelled,
+    unreferenced,
 )
-from eyerace_parity.checks.fits import either, needs, unlabelled, unreferenced
-from eyerace_parity.checks.guards import GOLDEN, require_samples, require_scores
+from eyerace_parity.checks.guards import GOLDEN, labelled_scores, require_samples
 from eyerace_parity.checks.phrases import cannot_judge
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.contract.extended import metric_of
@@ -30,7 +31,6 @@ from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.stats import classification, measures
-from eyerace_parity.stats.decisions import Labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array
-    from eyerace_parity.stats.decisions import Decision, Statistic
+    from eyerace_parity.stats.decisions import Decision, Labelled, Statistic
 
     Unfit = Callable[[Case, "QualityLimits"], str]
 
@@ -81,29 +81,8 @@ def _unfit_metric(case: Case, limits: QualityLimits) -> str:
     return unlabelled(case, limits) or ("" if case.contract.metric else "the contract names no metric")
 
 
-def _unfit_per_class(case: Case, limits: QualityLimits) -> str:
-    return unfit_classes(case, "f1_per_class", limits.f1_per_class) or unlabelled(case, limits)
-
-
-def _unfit_drop_per_class(case: Case, limits: QualityLimits) -> str:
-    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or _undropped(case, limits)
-
-
 def _gather(case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled:
-    """Bring labels and scores together."""
-    golden, outputs = findings[GOLDEN], findings[case.need(Outputs)]
-    reference = findings[case.need(Outputs, case.reference)] if paired else None
-    require_scores(case, outputs, golden, reference)
-    labels = golden.labels
-    if labels is None or len(labels) != outputs.expected or golden.classes != case.contract.classes:
-        raise cannot_judge(
-            "the golden set's labels do not fit its samples and the contract's classes", "measure the golden set again"
-        )
-    if labels.min() < 0 or labels.max() >= len(golden.classes):
-        raise cannot_judge("a label lies outside the contract's classes", "correct the labels, or the classes")
-    name = case.contract.scores_output
-    other = reference.arrays[name] if reference is not None else None
-    return Labelled(labels, outputs.arrays[name], other, golden.clusters)
+    return labelled_scores(case, findings, case.need(Outputs, case.reference) if paired else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +234,8 @@ _drop(
     quality,
     "f1_drop_per_class",
     Relation.AT_MOST,
-    limit="f1_drop_per_class",
-    to=lambda case: by_class(case, quality.limits_of(case).f1_drop_per_class),
     needs=needs(GoldenFacts, Outputs, reference=Outputs),
-    unfit=_unfit_drop_per_class,
+    unfit=_undropped,
 )
 def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of no single class lies further below the reference's than the margin."""
@@ -276,10 +253,8 @@ def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: Clause
     quality,
     "f1_per_class",
     Relation.AT_LEAST,
-    limit="f1_per_class",
-    to=lambda case: by_class(case, quality.limits_of(case).f1_per_class),
     needs=needs(GoldenFacts, Outputs),
-    unfit=_unfit_per_class,
+    unfit=unlabelled,
 )
 def f1_per_class(case: Case, floors: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of every single class reaches its floor."""

@@ -8,10 +8,10 @@ A cell of the matrix judges none of it: what differs there is the runtime, and n
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family, SignificanceSource
@@ -19,25 +19,24 @@ from eyerace_parity.checks.comparison import (
     Number,
     SamplesOfClasses,
     SampleStatistic,
-    by_class,
     compares,
     decides,
     decides_per_class,
-    unfit_classes,
+    either,
+    needs,
+    undecided,
+    unlabelled,
 )
-from eyerace_parity.checks.fits import either, needs, undecided, unlabelled
 from eyerace_parity.checks.flips import NEXT_STEP_FLIPS, Count, flip_needs, flip_number, unjudged
-from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
-from eyerace_parity.checks.phrases import cannot_judge
+from eyerace_parity.checks.guards import GOLDEN, element, furthest, labelled_scores, require_samples, require_usable
+from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.core.numbers import INFINITE, format_bytes, format_number, pluralise
-from eyerace_parity.core.result import Judgement, Relation, Status
-from eyerace_parity.core.text import join_names
+from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.stats import differences, measures
-from eyerace_parity.stats.decisions import Labelled
 from eyerace_parity.stats.quantiles import decide_in_looks
 from eyerace_parity.stats.stopping_rules import StoppingRule, StoppingRules
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Array, Need
     from eyerace_parity.evidence.costs import Series
+    from eyerace_parity.stats.decisions import Labelled
 
 Drop = Annotated[float, Field(ge=-1.0, le=1.0)]
 Growth = Annotated[float, Field(ge=-1.0)]
@@ -108,10 +108,6 @@ def _timing(case: Case) -> Need[Timing]:
     return case.need(Timing, versus=case.name, baseline=True)
 
 
-def _unfit_per_class(case: Case, limits: ReleaseLimits) -> str:
-    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or unlabelled(case, limits)
-
-
 def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
     return "a release keeps no torch module to run" if case.variant.needs_torch else ""
 
@@ -121,18 +117,9 @@ def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
 
 def _gather(case: Case, findings: ClauseEvidence) -> Labelled:
     """Bring labels and both variants' scores together."""
-    golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
-    theirs = findings[case.need(Outputs, baseline=True)]
-    require_scores(case, ours, golden, theirs)
-    labels, classes = golden.labels, case.contract.classes
-    if labels is None or len(labels) != ours.expected or golden.classes != classes:
-        raise cannot_judge("the golden set's labels do not fit its samples", "measure the golden set again")
-    support = np.bincount(labels, minlength=len(classes))
-    if absent := [name for name, number in zip(classes, support, strict=True) if not number]:
-        reason = f"the golden set has no sample of {join_names(absent)}, so its F1 is not defined"
-        raise cannot_judge(reason, "add golden samples of every class")
-    name = case.contract.scores_output
-    return Labelled(labels, ours.arrays[name], theirs.arrays[name], golden.clusters)
+    samples = labelled_scores(case, findings, case.need(Outputs, baseline=True))
+    require_samples(case.contract, samples.labels)
+    return samples
 
 
 @decides(
@@ -163,9 +150,8 @@ def release_f1_drop(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     "release_f1_drop_per_class",
     Relation.AT_MOST,
     limit="f1_drop_per_class",
-    to=lambda case: by_class(case, release.limits_of(case).f1_drop_per_class),
     needs=needs(GoldenFacts, Outputs, baseline=Outputs),
-    unfit=_unfit_per_class,
+    unfit=unlabelled,
     undefined=_UNDEFINED,
 )
 def release_f1_drop_per_class(case: Case, _margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
@@ -225,14 +211,11 @@ def release_max_abs(case: Case, findings: ClauseEvidence) -> Number:
     pairs = _answered(case, findings)
     apart = {name: differences.absolute(ours, theirs) for name, (ours, theirs) in pairs.items()}
     name = max(apart, key=lambda each: float(apart[each].max()))
-    value = float(apart[name].max())
-    rows = apart[name].reshape(len(apart[name]), -1)
-    ids, order = findings[GOLDEN].ids, np.argsort(-rows.max(axis=1), kind="stable")[:_MOST_NAMED]
-    details = []
-    for row in (int(each) for each in order):
-        if rows[row].max() > 0:
-            place = tuple(int(i) for i in np.unravel_index(int(rows[row].argmax()), apart[name].shape[1:]))
-            details.append(f"{ids[row]}: {element(name, place)} is apart by {format_number(float(rows[row].max()))}")
+    value, ids = float(apart[name].max()), findings[GOLDEN].ids
+    details = [
+        f"{ids[at[0]]}: {element(name, at[1:])} is apart by {format_number(float(apart[name][at]))}"
+        for at in furthest(apart[name], _MOST_NAMED)
+    ]
     return Number(
         value, f"the largest absolute difference of {name} from the release's is {format_number(value)}", details
     )
@@ -296,20 +279,18 @@ def release_latency_growth(case: Case, most: float, findings: ClauseEvidence) ->
     sure = release.limits_of(case).confidence or case.contract.statistics.confidence
     decision = decide_in_looks(ratios, 1.0 + most, quantile=_MEDIAN, confidence=sure)
     growth = decision.quantile - 1.0
-    found = (
-        f"the median inference takes {100 * growth:+.1f} % of process CPU time beside the release's;"
-        f" {decision.over} of {pluralise(decision.looked, 'pair of runs', 'pairs of runs')} grow by more than"
-        f" {format_number(100 * most)} %"
+    return decided_quantile(
+        replace(decision, quantile=growth),
+        most,
+        sure,
+        unit="",
+        noun="growth",
+        found=f"the median inference takes {100 * growth:+.1f} % of process CPU time beside the release's;"
+        f" {decision.over} of {pluralise(decision.looked, 'pair of runs', 'pairs of runs')} that grow by more than"
+        f" {format_number(100 * most)} %",
+        next_step="find what was added to the graph, or accept the new release",
+        settles=f"{pluralise(decision.further, 'further run')} without such growth would prove it held",
     )
-    match decision.status:
-        case Status.HELD:
-            settles = ""
-        case Status.BROKEN:
-            settles = "find what was added to the graph, or accept the new release"
-        case _:
-            settles = f"{pluralise(decision.further, 'further run')} without such growth would prove it held"
-    details = (f"{format_number(100 * sure)} % confidence",)
-    return Judgement(decision.status, growth, most, Relation.AT_MOST, "", found, settles, details)
 
 
 def _cpu(series: Series | None) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ByteSize, Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import needs
 from eyerace_parity.checks.limits import RatioLimit, other_variant
 from eyerace_parity.checks.phrases import broken, cannot_judge, compare_to_limit
 from eyerace_parity.contract.base import Limits

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import needs
 from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.core.numbers import format_number
