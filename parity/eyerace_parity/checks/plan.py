@@ -181,7 +181,9 @@ def plan(contract: Contract, families: Sequence[Family[Any]] | None = None) -> t
     Raises:
         ContractError: The contract demands nothing at all, or something that can never be judged.
     """
-    families = all_families(contract.extensions) if families is None else families
+    if families is None:
+        stated = {family for variant in contract.variants.values() for family in variant.limits}
+        families = all_families(contract.extensions, stated)
     golden = contract.golden
     labelled = bool(contract.classes) and (not isinstance(golden, ArraySet) or golden.labels is not None)
     bearers: list[tuple[Case, dict[str, Limits]]] = []
