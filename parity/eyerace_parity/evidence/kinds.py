@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -26,7 +26,7 @@ class Runs(Enum):
     DERIVED = "computed from other evidence, never measured"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class EvidenceKind(Generic[E]):
     """All that is to be known of a kind of evidence.
 
@@ -42,7 +42,8 @@ class EvidenceKind(Generic[E]):
         keep: Whether it is true of the content alone, so that the cache may answer on another day; never for times.
         alone: Whether nothing else may be measured meanwhile; such numbers are times or memory of this machine.
         cheap: Whether reading files gives it: no sample is decoded and no model is run.
-        requires: Kinds, in lower case, that an ONNX variant must have passed before it is run for this one.
+        requires: Kinds, in lower case, that an ONNX variant must have passed before the isolated worker runs it for
+            this one.
         digest: What a record keeps of its arrays.
         has_provenance: Whether it says where it came from. The golden set's own facts do not: their digest is their
             key.
@@ -50,7 +51,8 @@ class EvidenceKind(Generic[E]):
 
     name: str
     type: type[E]
-    measurer: str
+    measurer: str = ""
+    _: KW_ONLY
     code: tuple[str, ...] = ()
     runs: Runs = Runs.ISOLATED
     keep: bool = True

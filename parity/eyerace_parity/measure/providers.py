@@ -265,7 +265,7 @@ class MeasuredHere(_OfCandidate):
         declared, measurer = KINDS.of(need.kind), measurer_of(need.kind)
         for variant in filter(self._in_onnxruntime, (need.variant, need.versus)):
             # An ONNX variant must pass the preflight in its own process before the isolated worker runs it.
-            for word in declared.requires:
+            for word in declared.requires if declared.runs is Runs.ISOLATED else ():
                 kind = KINDS.named(word).type
                 evidence = self.obtain_first(Need(kind, variant, need.target))
                 measurer_of(kind).require(self.context, evidence)
