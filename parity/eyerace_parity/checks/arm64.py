@@ -26,7 +26,7 @@ from eyerace_parity.checks.guards import (
 )
 from eyerace_parity.checks.limits import InstructionLimits
 from eyerace_parity.checks.phrases import cannot_judge, class_name, compare_to_limit, unproven
-from eyerace_parity.contract.base import Share
+from eyerace_parity.contract.base import Share, limit
 from eyerace_parity.core.numbers import format_number, passing_limit, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
@@ -50,24 +50,21 @@ _FLOATING = "DynamicQuantizeLinear"
 class Arm64Limits(InstructionLimits):
     """What must hold on each target that the contract names in ``targets.run``."""
 
-    parity: Annotated[float, Field(ge=0.0)] | None = Field(
-        default=None,
-        description="Largest absolute difference of any element from the host's answer. Left out: none at all for a "
+    parity: Annotated[float, Field(ge=0.0)] | None = limit(
+        "Largest absolute difference of any element from the host's answer. Left out: none at all for a "
         "file that is quantised statically; for any other it must be stated, because the last bits of floating point "
-        "differ between processors.",
+        "differ between processors."
     )
     flips: Annotated[int, Field(ge=0)] | None = Field(
         default=0, description="Most samples that may be decided otherwise than on the host; 0 by default."
     )
-    f1: Share | None = Field(
-        default=None,
-        description="Least macro-F1 of the golden set, estimated from the samples that the target runs: the host's "
-        "decisions, corrected by the differences that these show.",
+    f1: Share | None = limit(
+        "Least macro-F1 of the golden set, estimated from the samples that the target runs: the host's "
+        "decisions, corrected by the differences that these show."
     )
-    sqnr_db: float | None = Field(
-        default=None,
-        description="Least ratio of signal to quantisation noise, in dB, against the reference's answers on the host. "
-        "It shows saturation that strikes host and target alike, which parity cannot.",
+    sqnr_db: float | None = limit(
+        "Least ratio of signal to quantisation noise, in dB, against the reference's answers on the host. "
+        "It shows saturation that strikes host and target alike, which parity cannot."
     )
 
     def demanded(self) -> frozenset[str]:

@@ -149,7 +149,7 @@ class Clause(Generic[L]):
             target the last part of an item's id.
         check: Name of its family.
         summary: One line for help texts, the first line of the function's docstring.
-        judge: The pure function, which knows its limit from the case.
+        judge: The pure function, which knows its limit from the case; it may raise a :class:`Refusal`.
         needs: Evidence that it reads.
         applies: Whether it is planned for this case: the contract demands it, and it can be judged.
         keys: Where the contract states its limit, as keys below ``variants.NAME``; the contract's line of the item.
@@ -261,15 +261,9 @@ class Family(Generic[L]):
             demanded = limit is None or limit in limits.demanded()
             return demanded and (applies is None or applies(case, limits)) and not unfit(case, limits)
 
-        def judged(case: Case, evidence: ClauseEvidence) -> Judgement:
-            try:
-                return judge(case, evidence)
-            except Refusal as refusal:
-                return refusal.judgement
-
         keys = ("limits", self.name, limit) if limit else ("limits", self.name)
         self.clauses.append(
-            Clause(name, self.name, summary, judged, options["needs"], wanted, keys, limit, unfitting, rests)
+            Clause(name, self.name, summary, judge, options["needs"], wanted, keys, limit, unfitting, rests)
         )
 
     def clause(self, name: str, **options: Unpack[ClauseOptions[L]]) -> Callable[[Clausal], Clausal]:
@@ -352,4 +346,7 @@ class PlannedClause:
 
     def judge(self, findings: ClauseEvidence) -> Judgement:
         """Judge the evidence."""
-        return self.clause.judge(self.case, findings)
+        try:
+            return self.clause.judge(self.case, findings)
+        except Refusal as refusal:
+            return refusal.judgement

@@ -18,7 +18,7 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares, either, needs, undecided, unreferenced
 from eyerace_parity.checks.guards import GOLDEN, element, furthest, require_scores, require_usable
 from eyerace_parity.checks.phrases import class_name, unknown
-from eyerace_parity.contract.base import Limits, Model, Share
+from eyerace_parity.contract.base import Limits, Model, Share, limit
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
 from eyerace_parity.core.numbers import format_number
 from eyerace_parity.core.result import Judgement, Relation
@@ -42,28 +42,21 @@ _PASSING = "smallest tolerance"
 class OutputLimits(Model):
     """Tolerances of one output, which stand above the general ones."""
 
-    max_abs: Tolerance | None = Field(default=None, description="Largest absolute difference of any element.")
-    p999_abs: Tolerance | None = Field(
-        default=None, description="Absolute difference that 99.9 % of all elements stay within."
+    max_abs: Tolerance | None = limit("Largest absolute difference of any element.")
+    p999_abs: Tolerance | None = limit("Absolute difference that 99.9 % of all elements stay within.")
+    max_rel: Tolerance | None = limit(
+        "Largest difference in proportion to the reference's element; elements below a thousandth of the "
+        "output's root mean square count as that large."
     )
-    max_rel: Tolerance | None = Field(
-        default=None,
-        description="Largest difference in proportion to the reference's element; elements below a thousandth of the "
-        "output's root mean square count as that large.",
-    )
-    sqnr_db: float | None = Field(default=None, description="Least ratio of signal to quantisation noise, in dB.")
-    cosine: Cosine | None = Field(default=None, description="Least cosine between the two answers to any one sample.")
+    sqnr_db: float | None = limit("Least ratio of signal to quantisation noise, in dB.")
+    cosine: Cosine | None = limit("Least cosine between the two answers to any one sample.")
 
 
 class ClosenessLimits(OutputLimits, Limits):
     """How close a variant must stay to its reference on the golden inputs."""
 
-    top1_agreement: Share | None = Field(
-        default=None, description="Least share of samples on which both decide for the same class."
-    )
-    mean_kl: Tolerance | None = Field(
-        default=None, description="Largest mean Kullback-Leibler divergence from the reference's scores, in nats."
-    )
+    top1_agreement: Share | None = limit("Least share of samples on which both decide for the same class.")
+    mean_kl: Tolerance | None = limit("Largest mean Kullback-Leibler divergence from the reference's scores, in nats.")
     scores: Literal["logits", "probabilities"] = Field(
         default="logits", description="What the scores are, for mean_kl: logits go through a softmax first."
     )

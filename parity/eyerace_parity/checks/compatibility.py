@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import needs
@@ -13,7 +13,7 @@ from eyerace_parity.compatibility.flutter import resolve
 from eyerace_parity.compatibility.predict import LoadOutcome, predict
 from eyerace_parity.compatibility.table import MEASURE_AGAIN, table
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.errors import signal_in_words
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.artefacts import Graph
@@ -46,15 +46,13 @@ PackageText = Annotated[str, AfterValidator(_package)]
 class CompatibilityLimits(Limits):
     """On which runtimes the file must load."""
 
-    min_onnxruntime: VersionText | None = Field(
-        default=None,
-        description='Oldest onnxruntime that the app has on board, e.g. "1.21"; the file must load on it and on every '
-        "newer one that is known.",
+    min_onnxruntime: VersionText | None = limit(
+        'Oldest onnxruntime that the app has on board, e.g. "1.21"; the file must load on it and on every '
+        "newer one that is known."
     )
-    flutter: PackageText | None = Field(
-        default=None,
-        description='Flutter package that the app uses, with its release, e.g. "flutter_onnxruntime 1.5.1"; the file '
-        "must load on the runtime that it bundles, on every platform, and on every newer one that is known.",
+    flutter: PackageText | None = limit(
+        'Flutter package that the app uses, with its release, e.g. "flutter_onnxruntime 1.5.1"; the file '
+        "must load on the runtime that it bundles, on every platform, and on every newer one that is known."
     )
 
 

@@ -16,7 +16,7 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares, either, undecided, unreferenced
 from eyerace_parity.checks.guards import GOLDEN, require_scores
 from eyerace_parity.checks.phrases import cannot_judge
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
@@ -42,12 +42,10 @@ _ARROWS = {"harmed": "right→wrong", "mended": "wrong→right", "moved": "wrong
 class FlipLimits(Limits):
     """How many images a variant may decide otherwise than its reference. Flips accepted in ``flips.toml`` are apart."""
 
-    decision_flips: Count | None = Field(
-        default=None, description="Most images that are decided otherwise than by the reference and are not accepted."
+    decision_flips: Count | None = limit(
+        "Most images that are decided otherwise than by the reference and are not accepted."
     )
-    harmful_flips: Count | None = Field(
-        default=None, description="Most of these that the reference decides rightly and the variant wrongly."
-    )
+    harmful_flips: Count | None = limit("Most of these that the reference decides rightly and the variant wrongly.")
 
 
 flips = Family("flips", FlipLimits)

@@ -18,7 +18,7 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, SampleStatistic, compares, decides, either, undecided
 from eyerace_parity.checks.guards import GOLDEN, furthest, require_same_shape, require_scores, require_whole
 from eyerace_parity.checks.phrases import class_name
-from eyerace_parity.contract.base import Limits, Share
+from eyerace_parity.contract.base import Limits, Share, limit
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Relation
 from eyerace_parity.evidence.answers import Outputs
@@ -45,29 +45,19 @@ _CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 class HybridLimits(Limits):
     """What may change for a user when the phone loses its connection. Scores are probabilities, agreement a share."""
 
-    tier_agreement: Share | None = Field(
-        default=None, description="Least share of samples on which phone and cloud decide for the same class."
+    tier_agreement: Share | None = limit("Least share of samples on which phone and cloud decide for the same class.")
+    score_shift: Share | None = limit("Largest difference of one reported score between phone and cloud.")
+    score_shift_p99: Share | None = limit("Largest 99th percentile of these differences, over all samples and classes.")
+    order_agreement: Share | None = limit(
+        "Least share of samples whose `hybrid.shown` best scores stand in the same order."
     )
-    score_shift: Share | None = Field(
-        default=None, description="Largest difference of one reported score between phone and cloud."
+    calibration_shift: Annotated[float, Field(ge=-1.0, le=1.0)] | None = limit(
+        "Largest rise of the expected calibration error from the cloud to the phone."
     )
-    score_shift_p99: Share | None = Field(
-        default=None, description="Largest 99th percentile of these differences, over all samples and classes."
-    )
-    order_agreement: Share | None = Field(
-        default=None, description="Least share of samples whose `hybrid.shown` best scores stand in the same order."
-    )
-    calibration_shift: Annotated[float, Field(ge=-1.0, le=1.0)] | None = Field(
-        default=None, description="Largest rise of the expected calibration error from the cloud to the phone."
-    )
-    mixture_f1: Share | None = Field(
-        default=None, description="Least macro-F1 of the mixture in which the phone gives `hybrid.offline_share`."
-    )
-    waiting: Share | None = Field(
-        default=None, description="Largest share of the phone's answers whose confidence is below `hybrid.confidence`."
-    )
-    waiting_f1: Share | None = Field(
-        default=None, description="Least macro-F1 when those answers wait for the cloud and the phone gives the rest."
+    mixture_f1: Share | None = limit("Least macro-F1 of the mixture in which the phone gives `hybrid.offline_share`.")
+    waiting: Share | None = limit("Largest share of the phone's answers whose confidence is below `hybrid.confidence`.")
+    waiting_f1: Share | None = limit(
+        "Least macro-F1 when those answers wait for the cloud and the phone gives the rest."
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Refusal
 from eyerace_parity.checks.comparison import Number, compares, constant, needs
-from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, require_usable
+from eyerace_parity.checks.guards import GOLDEN, absent_rows, not_finite, require_usable
 from eyerace_parity.checks.phrases import compare_equal, unproven
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.core.numbers import format_number, pluralise
@@ -40,7 +40,7 @@ integrity = Family("integrity", IntegrityLimits)
 def complete(case: Case, findings: ClauseEvidence) -> Judgement:
     """All outputs are there, a row for every sample, in the contract's element types."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
-    if fault := absent_rows(case, outputs, golden) or hollow(outputs):
+    if fault := absent_rows(case, outputs, golden):
         raise fault.refusal(accused=True)
     wanted = {port.name: port.dtype for port in case.contract.interface.outputs}
     wrong = [
@@ -62,7 +62,7 @@ def complete(case: Case, findings: ClauseEvidence) -> Judgement:
 def finite(case: Case, findings: ClauseEvidence) -> Number:
     """No answer is NaN or infinite."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
-    if fault := absent_rows(case, outputs, golden) or hollow(outputs):
+    if fault := absent_rows(case, outputs, golden):
         raise fault.refusal(accused=True)
     bad = sum(int((~np.isfinite(a)).sum()) for a in outputs.arrays.values() if a.dtype.kind in "fc")
     if fault := not_finite(outputs.arrays, golden.ids, case.name):

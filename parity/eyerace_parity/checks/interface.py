@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from eyerace_parity.checks.base import Case, ClauseEvidence, Family
 from eyerace_parity.checks.comparison import Number, compares, constant, needs
 from eyerace_parity.checks.guards import GOLDEN, absent_rows
 from eyerace_parity.checks.phrases import broken, cannot_judge, compare_equal
 from eyerace_parity.checks.ports import differences_of_ports, faults_of_answers, faults_of_ports, spelled
-from eyerace_parity.contract.base import Limits, Share
+from eyerace_parity.contract.base import Limits, Share, limit
 from eyerace_parity.core.errors import signal_in_words
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
@@ -34,12 +32,8 @@ _QUANTISED = "see what the quantisation left in float (op_types, exclude), and w
 class InterfaceLimits(Limits):
     """What may be asked beside the contract's ``[interface]``: how much of a quantised file is really quantised."""
 
-    integer_weights: Share | None = Field(
-        default=None, description="Least share of weights held in integers of 8 bits or fewer."
-    )
-    integer_macs: Share | None = Field(
-        default=None, description="Least share of multiply-accumulates done on integers."
-    )
+    integer_weights: Share | None = limit("Least share of weights held in integers of 8 bits or fewer.")
+    integer_macs: Share | None = limit("Least share of multiply-accumulates done on integers.")
 
 
 interface = Family("interface", InterfaceLimits)

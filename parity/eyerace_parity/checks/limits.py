@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import BeforeValidator, Field
 
 from eyerace_parity.checks.phrases import unknown
-from eyerace_parity.contract.base import Limits, Model, Name, Positive
+from eyerace_parity.contract.base import Limits, Model, Name, Positive, limit
 from eyerace_parity.core.numbers import KILO, PREFIXES
 
 if TYPE_CHECKING:
@@ -55,23 +55,17 @@ class RatioLimit(Model):
 class InstructionLimits(Limits):
     """What an emulated inference may cost. Instructions are a proxy: caches, clock and heat are not in them."""
 
-    instructions: Budget | None = Field(
-        default=None,
-        description='Most instructions of a steady inference with one thread, e.g. 190000000 or "190 M"; or a table of '
-        "them by target, which demands nothing of the targets that it does not name.",
+    instructions: Budget | None = limit(
+        'Most instructions of a steady inference with one thread, e.g. 190000000 or "190 M"; or a table of '
+        "them by target, which demands nothing of the targets that it does not name."
     )
-    load_instructions: Budget | None = Field(
-        default=None, description="Most instructions of making a session, written alike."
+    load_instructions: Budget | None = limit("Most instructions of making a session, written alike.")
+    instructions_ratio: RatioLimit | None = limit(
+        "Largest ratio of the instructions of an inference to another variant's on the same target, e.g. "
+        '{versus = "fp32", at_most = 0.5}.'
     )
-    instructions_ratio: RatioLimit | None = Field(
-        default=None,
-        description="Largest ratio of the instructions of an inference to another variant's on the same target, e.g. "
-        '{versus = "fp32", at_most = 0.5}.',
-    )
-    instructions_growth: Annotated[float, Field(ge=0.0)] | None = Field(
-        default=None,
-        description="How much more instructions an inference may take than the accepted release's, as a share: 0.02 "
-        "for 2 %.",
+    instructions_growth: Annotated[float, Field(ge=0.0)] | None = limit(
+        "How much more instructions an inference may take than the accepted release's, as a share: 0.02 for 2 %."
     )
 
 

@@ -12,7 +12,7 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares, needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.checks.size import Bytes
-from eyerace_parity.contract.base import Limits, Positive
+from eyerace_parity.contract.base import Limits, Positive, limit
 from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
@@ -28,18 +28,14 @@ if TYPE_CHECKING:
 class MemoryLimits(Limits):
     """What loading and running once may cost. The worst of the measured processes decides."""
 
-    peak_memory: Bytes | None = Field(
-        default=None,
-        description="Largest growth of resident memory over a process with the runtime imported and the file's bytes "
-        'read, e.g. "60 MB".',
+    peak_memory: Bytes | None = limit(
+        "Largest growth of resident memory over a process with the runtime imported and the file's bytes "
+        'read, e.g. "60 MB".'
     )
-    cold_start_ms: Positive | None = Field(
-        default=None, description="Longest wall time of creating a session from bytes, in ms."
-    )
-    memory_leak: Bytes | None = Field(
-        default=None,
-        description="Largest growth of resident memory over many further runs in one process, once each sample was run "
-        'and all is warm, e.g. "1 MB".',
+    cold_start_ms: Positive | None = limit("Longest wall time of creating a session from bytes, in ms.")
+    memory_leak: Bytes | None = limit(
+        "Largest growth of resident memory over many further runs in one process, once each sample was run "
+        'and all is warm, e.g. "1 MB".'
     )
     leak_runs: Annotated[int, Field(ge=20, le=1_000_000)] = Field(
         default=SOAK_RUNS, description="Over how many runs; a smaller leak per run needs more of them to be seen."

@@ -24,7 +24,7 @@ from eyerace_parity.checks.comparison import (
 )
 from eyerace_parity.checks.guards import GOLDEN, labelled_scores, require_samples
 from eyerace_parity.checks.phrases import cannot_judge
-from eyerace_parity.contract.base import Limits, Share
+from eyerace_parity.contract.base import Limits, Share, limit
 from eyerace_parity.contract.extended import metric_of
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Relation
@@ -55,20 +55,17 @@ class QualityLimits(Limits):
 
     renamed = {"micro_f1": "accuracy", "micro_f1_drop": "accuracy_drop"}
 
-    f1: Share | None = Field(
-        default=None, description="Least macro-F1: the mean over the classes, each of equal weight."
+    f1: Share | None = limit("Least macro-F1: the mean over the classes, each of equal weight.")
+    accuracy: Share | None = limit("Least share of right decisions.")
+    metric: float | None = limit("Least value of the contract's own metric.")
+    f1_drop: Drop | None = limit("Largest macro-F1 of the reference minus the variant's.")
+    accuracy_drop: Drop | None = limit("Largest drop of accuracy against the reference.")
+    metric_drop: float | None = limit("Largest drop of the contract's own metric.")
+    f1_drop_per_class: Drop | dict[str, Drop] | None = limit(
+        "Largest drop of the F1 of every class against the reference: one number for all, or a table."
     )
-    accuracy: Share | None = Field(default=None, description="Least share of right decisions.")
-    metric: float | None = Field(default=None, description="Least value of the contract's own metric.")
-    f1_drop: Drop | None = Field(default=None, description="Largest macro-F1 of the reference minus the variant's.")
-    accuracy_drop: Drop | None = Field(default=None, description="Largest drop of accuracy against the reference.")
-    metric_drop: float | None = Field(default=None, description="Largest drop of the contract's own metric.")
-    f1_drop_per_class: Drop | dict[str, Drop] | None = Field(
-        default=None,
-        description="Largest drop of the F1 of every class against the reference: one number for all, or a table.",
-    )
-    f1_per_class: Share | dict[str, Share] | None = Field(
-        default=None, description="Least F1 of every class: one number for all, or a table from class to number."
+    f1_per_class: Share | dict[str, Share] | None = limit(
+        "Least F1 of every class: one number for all, or a table from class to number."
     )
 
 
@@ -79,10 +76,6 @@ _undropped = either(unlabelled, unreferenced("to drop below"))
 
 def _unfit_metric(case: Case, limits: QualityLimits) -> str:
     return unlabelled(case, limits) or ("" if case.contract.metric else "the contract names no metric")
-
-
-def _gather(case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled:
-    return labelled_scores(case, findings, case.need(Outputs, case.reference) if paired else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +94,7 @@ class _Measure:
 
     def samples(self, case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled:
         """The samples that it is reckoned of."""
-        found = _gather(case, findings, paired=paired)
+        found = labelled_scores(case, findings, case.need(Outputs, case.reference) if paired else None)
         if self.every_class:
             require_samples(case.contract, found.labels)
         return found
@@ -239,7 +232,7 @@ _drop(
 )
 def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of no single class lies further below the reference's than the margin."""
-    samples = _gather(case, findings, paired=True)
+    samples = labelled_scores(case, findings, case.need(Outputs, case.reference))
     require_samples(case.contract, samples.labels, margins)
     return SamplesOfClasses(
         samples,
@@ -258,7 +251,7 @@ def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: Clause
 )
 def f1_per_class(case: Case, floors: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of every single class reaches its floor."""
-    samples = _gather(case, findings, paired=False)
+    samples = labelled_scores(case, findings)
     require_samples(case.contract, samples.labels, floors)
     classes = case.contract.classes
     counts = classification.confusion(samples.labels, classification.decisions(samples.scores), len(classes))

@@ -30,7 +30,7 @@ from eyerace_parity.checks.comparison import (
 from eyerace_parity.checks.flips import NEXT_STEP_FLIPS, Count, flip_needs, flip_number, unjudged
 from eyerace_parity.checks.guards import GOLDEN, element, furthest, labelled_scores, require_samples, require_usable
 from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.numbers import INFINITE, format_bytes, format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
@@ -60,32 +60,22 @@ _MEANT = "if the model was meant to change, accept the new release; else find wh
 class ReleaseLimits(Limits):
     """How far a candidate may fall behind the accepted release (``--eyerace-parity-baseline``)."""
 
-    f1_drop: Drop | None = Field(default=None, description="Largest macro-F1 of the release minus the candidate's.")
-    f1_drop_per_class: Drop | dict[str, Drop] | None = Field(
-        default=None, description="Largest drop of the F1 of every class: one number for all, or a table."
+    f1_drop: Drop | None = limit("Largest macro-F1 of the release minus the candidate's.")
+    f1_drop_per_class: Drop | dict[str, Drop] | None = limit(
+        "Largest drop of the F1 of every class: one number for all, or a table."
     )
-    flips: Count | None = Field(
-        default=None, description="Most images that are decided otherwise than by the release and are not accepted."
+    flips: Count | None = limit("Most images that are decided otherwise than by the release and are not accepted.")
+    harmful_flips: Count | None = limit("Most of these that the release decides rightly and the candidate wrongly.")
+    max_abs: Annotated[float, Field(ge=0.0)] | None = limit(
+        "Largest absolute difference of any element from the release's."
     )
-    harmful_flips: Count | None = Field(
-        default=None, description="Most of these that the release decides rightly and the candidate wrongly."
+    sqnr_db: float | None = limit("Least ratio of the release's signal to its difference from the candidate, in dB.")
+    size_growth: Growth | None = limit("Largest growth of the file, as a share: 0.02 is two per cent.")
+    latency_growth: Growth | None = limit(
+        "Largest growth of the median inference's process CPU time, as a share, both in turns in one run."
     )
-    max_abs: Annotated[float, Field(ge=0.0)] | None = Field(
-        default=None, description="Largest absolute difference of any element from the release's."
-    )
-    sqnr_db: float | None = Field(
-        default=None, description="Least ratio of the release's signal to its difference from the candidate, in dB."
-    )
-    size_growth: Growth | None = Field(
-        default=None, description="Largest growth of the file, as a share: 0.02 is two per cent."
-    )
-    latency_growth: Growth | None = Field(
-        default=None,
-        description="Largest growth of the median inference's process CPU time, as a share, both in turns in one run.",
-    )
-    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] | None = Field(
-        default=None,
-        description="Confidence of the proof that the median stays within its growth; the contract's where left out.",
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] | None = limit(
+        "Confidence of the proof that the median stays within its growth; the contract's where left out."
     )
 
     def asked_of_times(self, versus: str, confidence: float) -> StoppingRules | None:

@@ -10,7 +10,7 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import needs
 from eyerace_parity.checks.limits import RatioLimit, other_variant
 from eyerace_parity.checks.phrases import broken, cannot_judge, compare_to_limit
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.numbers import format_bytes, format_number
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.artefacts import Files
@@ -28,15 +28,10 @@ _SMALLER = "quantise it, prune it, or take a smaller network"
 class SizeLimits(Limits):
     """How big an artefact may be. Sizes are bytes, or a text with a unit: ``"12 MB"`` (10^6), ``"12 MiB"`` (2^20)."""
 
-    file_size: Bytes | None = Field(
-        default=None, description='Largest size of the file with its external data, e.g. "12 MB".'
-    )
-    download_size: Bytes | None = Field(
-        default=None, description='Largest size after deflate, as a store packs it, e.g. "10 MB".'
-    )
-    size_ratio: RatioLimit | None = Field(
-        default=None,
-        description='Largest size in proportion to another variant\'s, e.g. {versus = "fp32", at_most = 0.4}.',
+    file_size: Bytes | None = limit('Largest size of the file with its external data, e.g. "12 MB".')
+    download_size: Bytes | None = limit('Largest size after deflate, as a store packs it, e.g. "10 MB".')
+    size_ratio: RatioLimit | None = limit(
+        'Largest size in proportion to another variant\'s, e.g. {versus = "fp32", at_most = 0.4}.'
     )
 
 

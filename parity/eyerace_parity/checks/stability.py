@@ -10,7 +10,7 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import Number, compares, needs
 from eyerace_parity.checks.guards import GOLDEN, not_finite, worst_place
 from eyerace_parity.checks.phrases import broken, cannot_judge
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.numbers import format_number, passing_limit, pluralise
 from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
@@ -32,9 +32,8 @@ class StabilityLimits(Limits):
     repeatable: Tolerance | None = Field(
         default=0.0, description="Largest absolute difference between two runs of the same sample; 0 by default."
     )
-    batch_invariant: Tolerance | None = Field(
-        default=None,
-        description="Largest absolute difference between a sample run alone and run as one of a batch.",
+    batch_invariant: Tolerance | None = limit(
+        "Largest absolute difference between a sample run alone and run as one of a batch."
     )
 
 

@@ -38,6 +38,15 @@ class Limits(Model):
         return frozenset(name for name, value in self if value is not None)
 
 
+def limit(description: str) -> Any:
+    """Declare a limit that demands nothing unless a contract states it.
+
+    Args:
+        description: What it means, with its unit.
+    """
+    return Field(default=None, description=description)
+
+
 class LazyLimits(Mapping[str, type[Limits]]):
     """Types of the limits by family; a family is imported when its type is needed.
 

@@ -91,7 +91,7 @@ class Laboratory:
             equipment,
             answers=self.obtain,
             everything=all_samples,
-            abandon=(lambda: None) if isolated is None else isolated.abandon,
+            abandon=(lambda: None) if isolated is None else isolated.cancel,
         )
         provenances = Provenances(self.context, self._targets)
         self._providers: tuple[Provider, ...] = (

@@ -42,14 +42,12 @@ class ProcessRun:
         ran: Its first run; ``None`` if it failed.
         failure: Why there is none, as one sentence.
         signal: Signal that ended the process; ``None`` if none did.
-        next_step: What the user should do about the failure.
     """
 
     loaded: Loaded | None = None
     ran: Ran | None = None
     failure: str = ""
     signal: int | None = None
-    next_step: str = ""
 
 
 def preflight_provenance(context: MeasurementContext, need: Need[Preflight]) -> Provenance:
@@ -173,7 +171,7 @@ def _try(
     context: MeasurementContext, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]
 ) -> ProcessRun:
     if isinstance(model, ArtefactError):
-        return ProcessRun(failure=model.reason, next_step=model.next_step)
+        return ProcessRun(failure=model.reason)
     worker = RuntimeWorker(local_command(), name=f"the process that tried {variant}")
     worker.start()
     loaded = None
@@ -184,7 +182,7 @@ def _try(
         if error.transient:
             raise  # it says nothing about the file and must not be cached as evidence
         signal = error.signal if isinstance(error, WorkerDied) else None
-        return ProcessRun(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
+        return ProcessRun(loaded, failure=error.reason, signal=signal)
     finally:
         worker.close()
     return ProcessRun(loaded, ran)
