@@ -59,6 +59,10 @@ class Interface(Model):
     domains: tuple[str, ...] = ("com.microsoft",)
     single_file: bool = True
 
+    def fed_with(self, name: str | None) -> Port:
+        """Return the input of a name; the first one without a name, or of an unknown name."""
+        return next((port for port in self.inputs if port.name == name), self.inputs[0])
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         for kind, ports in (("input", self.inputs), ("output", self.outputs)):

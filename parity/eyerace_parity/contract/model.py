@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeVar
 from pydantic import Field, PrivateAttr, model_validator
 
 from eyerace_parity.contract.base import BundlePath, CallablePath, Contradictions, Model, Name
-from eyerace_parity.contract.data import ArraySet, Golden, ImageSet, Interface, Port, Preprocess
+from eyerace_parity.contract.data import ArraySet, Golden, ImageSet, Interface, Preprocess
 from eyerace_parity.contract.points import Section
 from eyerace_parity.contract.sections import FlipSettings, Hybrid, ReleaseSection, Statistics, agree_on_tiers
 from eyerace_parity.contract.targets import Targets, agree_on_targets
@@ -251,7 +251,7 @@ def _profiles(contract: Contract, faults: Contradictions) -> None:
         elif profile is None:
             faults.unknown(keys, name, contract.preprocess, "profile")
         else:
-            port = _fed(contract, golden)
+            port = contract.interface.fed_with(golden.input)
             if not _fits(profile.shape, port.sample):
                 faults.add(
                     ("preprocess", name),
@@ -261,11 +261,6 @@ def _profiles(contract: Contract, faults: Contradictions) -> None:
                 faults.add(
                     ("preprocess", name), f"it gives {profile.dtype}, but the input {port.name!r} takes {port.dtype}"
                 )
-
-
-def _fed(contract: Contract, golden: ImageSet) -> Port:
-    inputs = contract.interface.inputs
-    return next((port for port in inputs if port.name == golden.input), inputs[0])
 
 
 def _fits(given: tuple[int | None, ...], taken: tuple[int | str, ...]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
+from eyerace_parity.core.errors import ArtefactError, MeasurementError, WorkerDied
 from eyerace_parity.evidence.costs import Footprint, Preflight
 from eyerace_parity.isolation.failures import FILE, death
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
@@ -146,11 +146,9 @@ def first_feeds(context: MeasurementContext, variant: str, most: int) -> list[di
     """Prepare the first golden samples, each as the inputs of one inference.
 
     Raises:
-        GoldenError: The golden set is empty, or a sample cannot be read.
+        GoldenError: A sample cannot be read.
     """
     golden = context.golden()
-    if not len(golden):
-        raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
     return [batch_of(context.contract, variant, golden, (place,)) for place in range(min(most, len(golden)))]
 
 

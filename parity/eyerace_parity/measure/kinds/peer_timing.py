@@ -69,10 +69,8 @@ def measure(context: MeasurementContext, need: Need[PeerTiming], source: Provena
             "no other onnxruntime was named to take times in turns with",
             next_step="name the Python that has the newest one with --eyerace-parity-peer PYTHON",
         )
-    python, golden = python_of(context.peer), context.golden()
-    if not len(golden):
-        raise MeasurementError("the golden set is empty", next_step="add samples to it: there is nothing to time on")
-    feeds = batch_of(context.contract, need.variant, golden, (0,))
+    python = python_of(context.peer)
+    feeds = batch_of(context.contract, need.variant, context.golden(), (0,))
     load = machine.load_average()
     own = RuntimeWorker(local_command(), name=f"the process that timed {need.variant}")
     other = RuntimeWorker(local_command(python), name=f"the peer that timed {need.variant}")

@@ -10,9 +10,11 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from eyerace_parity.evidence.costs import Disturbance
+
+N = TypeVar("N", int, float)
 
 SHORTEST: Final = 0.2
 """Seconds below which the counters, which tick a hundred times a second, tell nothing."""
@@ -83,8 +85,8 @@ class NoiseWatch:
             cores=after.cores,
             others=max(0.0, after.busy - before.busy - own_cpu) / seconds,
             steal=None if steal is None else steal / (seconds * after.cores),
-            throttled=_counted(before.throttled, after.throttled),
-            thermal=_counted(before.thermal, after.thermal),
+            throttled=_grown(before.throttled, after.throttled),
+            thermal=_grown(before.thermal, after.thermal),
             slowest_mhz=min(self._clocks, default=None),
             fastest_mhz=max(self._clocks, default=None),
         )
@@ -139,9 +141,5 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def _grown(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else max(0.0, after - before)
-
-
-def _counted(before: int | None, after: int | None) -> int | None:
-    return None if before is None or after is None else max(0, after - before)
+def _grown(before: N | None, after: N | None) -> N | None:
+    return None if before is None or after is None else max(after - before, type(after)(0))
