@@ -35,7 +35,7 @@ def judge(planned: PlannedClause, source: Source, *, explain: bool = True) -> Ve
         explain: Whether to look for likely causes of a broken clause; this may measure further evidence.
 
     Returns:
-        The verdict, with the keys and needs of all evidence that it rests on.
+        The verdict, with the keys and needs of all evidence that it is based on.
     """
     tracked = TrackedSource(source)
     judgement = _judged(planned, tracked)

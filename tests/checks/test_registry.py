@@ -15,10 +15,10 @@ from tests.bundles import make_image_bundle, make_tensor_bundle
 from tests.checks.evidence_factory import TWO_OUTPUTS, clauses, contract, golden, judge, planned, scores
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_clause_names_are_unique_over_all_families(elsewhere):
+@pytest.mark.parametrize("on_targets", [False, True])
+def test_clause_names_are_unique_over_all_families(on_targets):
     """A clause's name alone stands in a test id; on a target it stands there with the target's."""
-    names = [clause.name for family in families() if family.elsewhere is elsewhere for clause in family.clauses]
+    names = [clause.name for family in families() if family.on_targets is on_targets for clause in family.clauses]
     assert names
     assert len(names) == len(set(names))
     assert all(name.replace("_", "").isalnum() and name.islower() for name in names)

@@ -72,7 +72,7 @@ class Arm64Limits(InstructionLimits):
         return super().demanded() | {"parity"}
 
 
-arm64 = Family("arm64", Arm64Limits, elsewhere=True)
+arm64 = Family("arm64", Arm64Limits, on_targets=True)
 
 
 def _beside_host(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
@@ -80,8 +80,8 @@ def _beside_host(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
 
 
 def _parity_needs(case: Case, limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    told_by_file = limits.parity is None and case.variant.kind == "onnx"
-    return (*_beside_host(case, limits), *((_graph(case),) if told_by_file else ()))
+    from_file = limits.parity is None and case.variant.kind == "onnx"
+    return (*_beside_host(case, limits), *((_graph(case),) if from_file else ()))
 
 
 def _f1_needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
@@ -111,14 +111,14 @@ def parity(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgeme
     """The target's answers are the host's, exactly or within the tolerance."""
     require_comparable(case, findings)
     golden, there, here = findings[GOLDEN], findings[case.need(Execution)], findings[on_host(case)]
-    apart = {name: differences.absolute(array, here.arrays[name]) for name, array in there.arrays.items()}
-    value, where = worst_place(apart, golden, there.samples)
-    differing = sum(int((array > 0).any(axis=tuple(range(1, array.ndim))).sum()) for array in apart.values())
+    difference = {name: differences.absolute(array, here.arrays[name]) for name, array in there.arrays.items()}
+    value, where = worst_place(difference, golden, there.samples)
+    differing = sum(int((array > 0).any(axis=tuple(range(1, array.ndim))).sum()) for array in difference.values())
     found = f"{case.target} differs from the host by at most {format_number(value)}, in {where}"
     details = [chosen(case, there, golden)]
     if value:
         details += [
-            f"{pluralise(differing, 'row')} of {len(there.samples) * len(apart)} differ at all",
+            f"{pluralise(differing, 'row')} of {len(there.samples) * len(difference)} differ at all",
             f"smallest tolerance that would have passed: {passing_limit(value, Relation.AT_MOST)}",
         ]
     if limits.parity is None and value and not _exact(case, findings):
@@ -157,7 +157,7 @@ def _exact(case: Case, findings: ClauseEvidence) -> bool:
     Relation.AT_MOST,
     unit="samples",
     needs=_beside_host,
-    unfit=undecided,
+    not_applicable=undecided,
     next_step="look at the parity of the target first: a decision flips because numbers differ",
 )
 def flips(case: Case, findings: ClauseEvidence) -> Number:
@@ -186,7 +186,7 @@ def flips(case: Case, findings: ClauseEvidence) -> Number:
     "f1",
     Relation.AT_LEAST,
     needs=_f1_needs,
-    unfit=unlabelled,
+    not_applicable=unlabelled,
     next_step="look at the samples that flip on this target",
     passing=_PASSING,
 )
@@ -234,7 +234,7 @@ def _labels(case: Case, there: Execution, host: Outputs, golden: GoldenFacts) ->
     Relation.AT_LEAST,
     unit="dB",
     needs=_reference_needs,
-    unfit=unreferenced("to be close to"),
+    not_applicable=unreferenced("to be close to"),
     next_step="quantise with reduce_range if only x86 is below, where products of unsigned and signed bytes"
     " saturate without VNNI; else calibrate on more images",
     passing=_PASSING,
@@ -254,10 +254,10 @@ def sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
         ratios[name] = differences.sqnr_db(array, other)
     worst = min(ratios, key=lambda name: ratios[name])
     value = ratios[worst]
-    told = f"{format_number(value)} dB" if np.isfinite(value) else "without bound" if value > 0 else "nothing"
+    ratio = f"{format_number(value)} dB" if np.isfinite(value) else "without bound" if value > 0 else "nothing"
     return Number(
         value,
-        f"the ratio of signal to quantisation noise of {worst} is {told} on {case.target},"
+        f"the ratio of signal to quantisation noise of {worst} is {ratio} on {case.target},"
         f" against {case.reference} on the host",
         [chosen(case, there, golden)],
     )

@@ -50,9 +50,10 @@ class Refusal(Exception):  # noqa: N818 - an answer of its own, no error of the 
 
 
 class SignificanceSource(Enum):
-    """What a clause's answer rests on, where it can be wrong by chance: see :mod:`eyerace_parity.checks.plan`."""
+    """Where the confidence of a clause's answer comes from: see :mod:`eyerace_parity.checks.plan`."""
 
-    ON_NO_SAMPLE = "no sample"
+    EXACT = "exact"
+    """On no sample: it cannot be wrong by chance."""
     ON_STATISTICS = "statistics"
     """On a sample, decided by the contract's ``[statistics]``."""
     ON_OWN_CONFIDENCE = "own confidence"
@@ -61,7 +62,7 @@ class SignificanceSource(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Who is judged.
+    """What is judged.
 
     Attributes:
         contract: The contract.
@@ -123,7 +124,7 @@ class ClauseEvidence:
             raise LookupError(message) from None
 
 
-def _fits(_case: Case, _limits: Limits) -> str:
+def _applicable(_case: Case, _limits: Limits) -> str:
     return ""
 
 
@@ -154,8 +155,8 @@ class Clause(Generic[L]):
         applies: Whether it is planned for this case: the contract demands it, and it can be judged.
         keys: Where the contract states its limit, as keys below ``variants.NAME``; the contract's line of the item.
         limit: Field of the limits that states the demand; ``None`` where the rest of the contract implies it.
-        unfit: Why a demand can never be judged of this case, or an empty string.
-        rests: What its answer rests on, where it can be wrong by chance.
+        not_applicable: Why a demand can never be judged of this case, or an empty string.
+        significance: Where the confidence of its answer comes from.
     """
 
     name: str
@@ -166,11 +167,11 @@ class Clause(Generic[L]):
     applies: Callable[[Case, L], bool]
     keys: tuple[str, ...] = ()
     limit: str | None = None
-    unfit: Callable[[Case, L], str] = _fits
-    rests: SignificanceSource = SignificanceSource.ON_NO_SAMPLE
+    not_applicable: Callable[[Case, L], str] = _applicable
+    significance: SignificanceSource = SignificanceSource.EXACT
 
     def stated(self, limits: L) -> bool:
-        """Whether the contract itself wrote the demand down: a family's default is nobody's word."""
+        """Whether the contract itself states the demand, and not a family's default."""
         if self.limit in limits.model_fields_set and getattr(limits, self.limit) is not None:
             return True
         return self.limit in limits.demanded() - type(limits)().demanded()
@@ -182,15 +183,15 @@ class ClauseOptions(TypedDict, Generic[L]):
     Attributes:
         needs: Evidence that it reads, from the case and its limits.
         applies: A further condition on the case, or the only one where there is no limit.
-        unfit: Why the demand can never be judged of a case, or an empty string; see :mod:`eyerace_parity.checks.plan`
-            for what becomes of such a demand.
-        rests: What its answer rests on, where it can be wrong by chance.
+        not_applicable: Why the demand can never be judged of a case, or an empty string; see
+            :mod:`eyerace_parity.checks.plan` for what becomes of such a demand.
+        significance: Where the confidence of its answer comes from.
     """
 
     needs: Callable[[Case, L], tuple[Need[Any], ...]]
     applies: NotRequired[Callable[[Case, L], bool] | None]
-    unfit: NotRequired[Callable[[Case, L], str]]
-    rests: NotRequired[SignificanceSource]
+    not_applicable: NotRequired[Callable[[Case, L], str]]
+    significance: NotRequired[SignificanceSource]
 
 
 def summary_of(function: Callable[..., object]) -> str:
@@ -205,7 +206,7 @@ class Family(Generic[L]):
     Attributes:
         name: The ``check`` of its verdicts, and the key of its limits in a contract.
         limits: Type of its limits.
-        elsewhere: Whether it is judged on each of the contract's targets, and not on the host.
+        on_targets: Whether it is judged on each of the contract's targets, and not on the host.
         in_cells: Whether a cell of the matrix over runtimes judges it, too.
         after: Family of the core whose rows it follows in a report, for one of an extension; the last where empty.
         clauses: What has been registered by :meth:`clause`.
@@ -213,7 +214,7 @@ class Family(Generic[L]):
 
     name: str
     limits: type[L]
-    elsewhere: bool = False
+    on_targets: bool = False
     in_cells: bool = True
     after: str = ""
     clauses: list[Clause[L]] = field(default_factory=list)
@@ -222,7 +223,7 @@ class Family(Generic[L]):
         """The cases that this family judges of a variant: the host's own, or one for each target that executes it."""
         if case.contract.cell and not self.in_cells:
             return ()
-        if not self.elsewhere:
+        if not self.on_targets:
             return (case,)
         contract = case.contract
         executed = case.name in contract.targets.executed(contract.variants)
@@ -251,19 +252,19 @@ class Family(Generic[L]):
             limit: Field of the limits that states the demand. The clause is planned when it holds one.
             options: See :class:`ClauseOptions`.
         """
-        applies, unfit = options.get("applies"), options.get("unfit", _fits)
-        rests = options.get("rests", SignificanceSource.ON_NO_SAMPLE)
+        applies, not_applicable = options.get("applies"), options.get("not_applicable", _applicable)
+        significance = options.get("significance", SignificanceSource.EXACT)
 
-        def unfitting(case: Case, limits: L) -> str:
-            return (_unexecuted(case) if self.elsewhere else "") or unfit(case, limits)
+        def reason(case: Case, limits: L) -> str:
+            return (_unexecuted(case) if self.on_targets else "") or not_applicable(case, limits)
 
         def wanted(case: Case, limits: L) -> bool:
             demanded = limit is None or limit in limits.demanded()
-            return demanded and (applies is None or applies(case, limits)) and not unfit(case, limits)
+            return demanded and (applies is None or applies(case, limits)) and not not_applicable(case, limits)
 
         keys = ("limits", self.name, limit) if limit else ("limits", self.name)
         self.clauses.append(
-            Clause(name, self.name, summary, judge, options["needs"], wanted, keys, limit, unfitting, rests)
+            Clause(name, self.name, summary, judge, options["needs"], wanted, keys, limit, reason, significance)
         )
 
     def clause(self, name: str, **options: Unpack[ClauseOptions[L]]) -> Callable[[Clausal], Clausal]:
@@ -325,7 +326,7 @@ class PlannedClause:
     """A clause that will be judged: pure data, made before anything is measured.
 
     Attributes:
-        case: Who is judged.
+        case: What is judged.
         clause: What is demanded.
         limits: The limits in force.
     """

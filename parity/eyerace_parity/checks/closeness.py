@@ -79,7 +79,7 @@ class ClosenessLimits(OutputLimits, Limits):
 closeness = Family("closeness", ClosenessLimits)
 
 
-def _unfit(case: Case, limits: ClosenessLimits) -> str:
+def _not_applicable(case: Case, limits: ClosenessLimits) -> str:
     outputs = [port.name for port in case.contract.interface.outputs]
     for name in limits.per_output:
         if name not in outputs:
@@ -89,13 +89,13 @@ def _unfit(case: Case, limits: ClosenessLimits) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Distance:
-    """A clause about how far two arrays are apart: the number, its words, and the place where they are furthest.
+    """A clause about the distance of two arrays: the number, its words, and the place where they are furthest.
 
     Attributes:
         key: Name of the clause, and field of the limits.
         relation: How the number must stand to its limit.
-        reckon: From candidate and reference to the number.
-        told: What the number is, in words.
+        compute: From candidate and reference to the number.
+        description: The number in words.
         summary: What holds when the clause holds.
         unit: Unit of the number.
         perfect: The number of two arrays that are alike.
@@ -104,8 +104,8 @@ class _Distance:
 
     key: str
     relation: Relation
-    reckon: Callable[[Array, Array], float]
-    told: str
+    compute: Callable[[Array, Array], float]
+    description: str
     summary: str
     unit: str = ""
     perfect: float = 0.0
@@ -127,7 +127,7 @@ class _Distance:
         """Judge every output that has a limit, and answer with the worst."""
         golden, candidate, reference = _pair(case, findings, require_usable)
         found = [
-            (name, tolerances[name], self.reckon(ours, reference.arrays[name]))
+            (name, tolerances[name], self.compute(ours, reference.arrays[name]))
             for name, ours in candidate.arrays.items()
             if name in tolerances
         ]
@@ -136,8 +136,8 @@ class _Distance:
         details = [] if value == self.perfect else _worst(golden, name, ours, theirs, self)
         if len(found) > 1:
             details += [f"{other}: {_in_words(v, self)} (limit {format_number(most)})" for other, most, v in found]
-        said = f"{self.told} of {name} is {_in_words(value, self)}, {_lineage(case)}"
-        return Number(value, said, details).against(
+        found_here = f"{self.description} of {name} is {_in_words(value, self)}, {_lineage(case)}"
+        return Number(value, found_here, details).against(
             self.relation, limit, unit=self.unit, next_step=_next_step(case), passing=_PASSING
         )
 
@@ -251,7 +251,7 @@ for each in _DISTANCES:
         to=each.tolerances,
         summary=each.summary,
         needs=needs(GoldenFacts, Outputs, reference=Outputs),
-        unfit=_unfit,
+        not_applicable=_not_applicable,
     )(each.judge)
 
 
@@ -259,7 +259,7 @@ _of_scores = partial(
     compares,
     closeness,
     needs=needs(GoldenFacts, Outputs, reference=Outputs),
-    unfit=either(undecided, _unfit),
+    not_applicable=either(undecided, _not_applicable),
     passing=_PASSING,
 )
 
@@ -288,11 +288,14 @@ def mean_kl(case: Case, findings: ClauseEvidence) -> Number:
     golden, candidate, reference = _pair(case, findings, require_scores)
     name, logits = case.contract.scores_output, closeness.limits_of(case).scores == "logits"
     logarithms = differences.log_softmax if logits else differences.log_probabilities
-    apart = differences.kl_divergences(logarithms(reference.arrays[name]), logarithms(candidate.arrays[name]))
-    value = float(apart.mean())
+    difference = differences.kl_divergences(logarithms(reference.arrays[name]), logarithms(candidate.arrays[name]))
+    value = float(difference.mean())
     return Number(
         value,
         f"the mean divergence of {name} is {format_number(value)} nats, {_lineage(case)}",
-        [f"{golden.ids[at]}: {format_number(float(apart[at]))} nats" for (at,) in furthest(apart, _MOST_NAMED)],
+        [
+            f"{golden.ids[at]}: {format_number(float(difference[at]))} nats"
+            for (at,) in furthest(difference, _MOST_NAMED)
+        ],
         next_step=_next_step(case),
     )

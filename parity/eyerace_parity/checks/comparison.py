@@ -49,8 +49,8 @@ class Number:
         value: The number, in the clause's unit. A NaN is an error: there is nothing to compare.
         found: What was found, one sentence; it stands whichever way the comparison goes.
         details: Further lines for the failure report.
-        unit: Unit, where only the case tells it.
-        next_step: What to do when the limit does not hold, where only the case tells it.
+        unit: Unit, if it depends on the case.
+        next_step: What to do when the limit does not hold, if it depends on the case.
     """
 
     value: float
@@ -98,8 +98,8 @@ def compares(
         to: The limit of a case where it is not the value of such a field; ``None`` demands nothing of the case.
         unit: Unit of number and limit.
         next_step: What to do when the limit does not hold.
-        passing: What a limit is called in the line that tells the tightest one that would have passed; without it there
-            is no such line.
+        passing: What a limit is called in the line that states the tightest limit that would have passed; without it
+            there is no such line.
         options: See :class:`.ClauseOptions`.
     """
 
@@ -126,7 +126,7 @@ class SampleStatistic:
 
     Attributes:
         statistic: The statistic.
-        samples: What it is reckoned of.
+        samples: The samples that it is computed from.
         found: From the decision to what was found, one sentence.
         details: Further lines for the failure report.
     """
@@ -153,13 +153,13 @@ def decides(
         family: The family that the clause joins.
         name: Name of the clause.
         relation: ``AT_LEAST`` for a floor, ``AT_MOST`` for a drop.
-        limit: Field of the limits that states the demand; by default the one that is called as the clause is.
+        limit: Field of the limits that states the demand; by default the one with the clause's name.
         next_step: What to do when the limit is broken.
         undefined: What to do where the statistic is no number.
         options: See :class:`.ClauseOptions`.
     """
     decide = decide_floor if relation is Relation.AT_LEAST else decide_drop
-    options["rests"] = SignificanceSource.ON_STATISTICS
+    options["significance"] = SignificanceSource.ON_STATISTICS
 
     def register(statistic: StatisticOf) -> StatisticOf:
         def judge(case: Case, limit: float, evidence: ClauseEvidence) -> Judgement:
@@ -181,7 +181,7 @@ class SamplesOfClasses:
     """The golden set, of which the F1 of single classes is to be decided.
 
     Attributes:
-        samples: What the F1 is reckoned of.
+        samples: The samples that the F1 is computed from.
         found: From the class that the verdict speaks of and its decision to what was found, one sentence.
         next_step: From that class to what to do when its limit is broken.
         details: Further lines for the failure report, after a line for each class.
@@ -202,32 +202,36 @@ def decides_per_class(
     undefined: str = "mend the metric",
     **options: Unpack[ClauseOptions[L]],
 ) -> Callable[[ClassesOf], ClassesOf]:
-    """Declare the F1 of single classes as a clause: a floor or a drop for each, the worst of which is told.
+    """Declare the F1 of single classes as a clause: a floor or a drop for each, the worst of which is reported.
 
     Args:
         family: The family that the clause joins.
         name: Name of the clause.
         relation: ``AT_LEAST`` for floors, ``AT_MOST`` for drops.
         limit: Field of the limits that states the demand, one number for all classes or a table; by default the one
-            that is called as the clause is.
+            with the clause's name.
         undefined: What to do where an F1 is no number.
         options: See :class:`.ClauseOptions`.
     """
     decide = decide_floor if relation is Relation.AT_LEAST else decide_drop
-    field, unfit = limit or name, options.get("unfit", lambda _case, _limits: "")
+    field, not_applicable = limit or name, options.get("not_applicable", lambda _case, _limits: "")
 
     def by_class(case: Case) -> Mapping[str, float] | None:
         demand = getattr(family.limits_of(case), field)
         return dict.fromkeys(case.contract.classes, demand) if isinstance(demand, float | int) else demand
 
-    def unfit_classes(case: Case, limits: L) -> str:
+    def unknown_class(case: Case, limits: L) -> str:
         demand, classes = getattr(limits, field), case.contract.classes
         if demand == {}:
             return f"{field} names no class"
         stranger = next((each for each in demand if each not in classes), None) if isinstance(demand, dict) else None
-        return unfit(case, limits) if stranger is None else unknown(f"{field}.{stranger}", classes, stranger, "class")
+        return (
+            not_applicable(case, limits)
+            if stranger is None
+            else unknown(f"{field}.{stranger}", classes, stranger, "class")
+        )
 
-    options["rests"], options["unfit"] = SignificanceSource.ON_STATISTICS, unfit_classes
+    options["significance"], options["not_applicable"] = SignificanceSource.ON_STATISTICS, unknown_class
 
     def register(samples_of: ClassesOf) -> ClassesOf:
         def judge(case: Case, limits: Mapping[str, float], evidence: ClauseEvidence) -> Judgement:

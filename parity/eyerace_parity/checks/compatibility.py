@@ -59,17 +59,17 @@ class CompatibilityLimits(Limits):
 compatibility = Family("compatibility", CompatibilityLimits)
 
 
-def _unfit(case: Case, _limits: CompatibilityLimits) -> str:
-    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so nobody can see what it needs"
+def _not_applicable(case: Case, _limits: CompatibilityLimits) -> str:
+    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so it is not known what it needs"
 
 
-@compatibility.demand("oldest_runtime", limit="min_onnxruntime", needs=needs(Graph), unfit=_unfit)
+@compatibility.demand("oldest_runtime", limit="min_onnxruntime", needs=needs(Graph), not_applicable=_not_applicable)
 def oldest_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgement:
     """The oldest runtime that can load the file, as predicted from its contents, is no newer than the app's."""
     return _no_newer(case, findings[case.need(Graph)], Version.parse(limit), "")
 
 
-@compatibility.demand("flutter_runtime", limit="flutter", needs=needs(Graph), unfit=_unfit)
+@compatibility.demand("flutter_runtime", limit="flutter", needs=needs(Graph), not_applicable=_not_applicable)
 def flutter_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgement:
     """The oldest runtime that can load the file is no newer than the one that the app's Flutter package bundles."""
     bundle = resolve(limit)
@@ -78,7 +78,7 @@ def flutter_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgeme
 
 
 @compatibility.clause(
-    "prediction", needs=needs(Graph, Preflight), applies=lambda case, limits: not _unfit(case, limits)
+    "prediction", needs=needs(Graph, Preflight), applies=lambda case, limits: not _not_applicable(case, limits)
 )
 def prediction(case: Case, findings: ClauseEvidence) -> Judgement:
     """What the file predicts of the runtime of this run is what happens: the table of runtimes is right about it."""

@@ -40,7 +40,7 @@ _ARROWS = {"harmed": "right→wrong", "mended": "wrong→right", "moved": "wrong
 
 
 class FlipLimits(Limits):
-    """How many images a variant may decide otherwise than its reference. Flips accepted in ``flips.toml`` are apart."""
+    """How many images a variant may decide otherwise than its reference; accepted flips do not count."""
 
     decision_flips: Count | None = limit(
         "Most images that are decided otherwise than by the reference and are not accepted."
@@ -56,7 +56,7 @@ _unreferenced = unreferenced("to differ from")
 
 def unjudged(case: Case, _limits: Limits) -> str:
     """Why it is not known who was right."""
-    return "" if case.labelled else "the golden set has no labels, so nobody knows who errs"
+    return "" if case.labelled else "the golden set has no labels, so it is not known which variant is right"
 
 
 def flip_needs(case: Case, other: str, *, baseline: bool = False) -> tuple[Need[Any], ...]:
@@ -91,15 +91,15 @@ def flip_number(case: Case, findings: ClauseEvidence, other: str, *, harmful: bo
     whom = f"the release's {other}" if baseline else other
     against = BASELINE if baseline else other
     stated = [entry for entry in known.entries if entry.variant == case.name and entry.against == against]
-    sorted_out = _sort(ledger, stated, known.today, harmful=harmful)
+    sorted_flips = _sort(ledger, stated, known.today, harmful=harmful)
     total = ledger.harmed if harmful else ledger.total
-    fresh = total - len(sorted_out.accepted)
+    fresh = total - len(sorted_flips.accepted)
     kind = "harmful flip" if harmful else "flip"
-    apart = f", {pluralise(len(sorted_out.accepted), 'further one')} accepted" if sorted_out.accepted else ""
+    others = f", {pluralise(len(sorted_flips.accepted), 'further one')} accepted" if sorted_flips.accepted else ""
     return Number(
         fresh,
-        f"{pluralise(fresh, kind)} between {whom} and {case.name} on {pluralise(ledger.samples, 'sample')}{apart}",
-        _details(case, ledger, sorted_out, whom),
+        f"{pluralise(fresh, kind)} between {whom} and {case.name} on {pluralise(ledger.samples, 'sample')}{others}",
+        _details(case, ledger, sorted_flips, whom),
     )
 
 
@@ -171,13 +171,13 @@ _flips = partial(
 )
 
 
-@_flips("decision_flips", unfit=either(undecided, _unreferenced))
+@_flips("decision_flips", not_applicable=either(undecided, _unreferenced))
 def decision_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed are decided otherwise than by the reference."""
     return flip_number(case, findings, case.reference or "", harmful=False)
 
 
-@_flips("harmful_flips", unfit=either(undecided, unjudged, _unreferenced))
+@_flips("harmful_flips", not_applicable=either(undecided, unjudged, _unreferenced))
 def harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed turn from right in the reference to wrong."""
     return flip_number(case, findings, case.reference or "", harmful=True)

@@ -38,8 +38,8 @@ def _made_by_recipe(case: Case, _limits: FreshnessLimits) -> bool:
 def fresh(case: Case, findings: ClauseEvidence) -> Judgement:
     """The artefact carries the digests of what it would be made from now.
 
-    Versions of tools are told, not judged: another version need not make another model, and the other clauses see it
-    when it does.
+    Versions of tools are reported, not judged: another version need not make another model, and if it does, the other
+    clauses see it.
     """
     lineage = findings[case.need(Lineage)]
     now = {key: value for key, value in lineage.current.items() if not key.startswith(_TOOL)}
@@ -62,8 +62,8 @@ def fresh(case: Case, findings: ClauseEvidence) -> Judgement:
         )
     stale = [key for key in sorted(now.keys() | then.keys()) if now.get(key) != then.get(key)]
     # Another checkpoint is another source: that is one reason, not two.
-    told = [key for key in stale if key != "source" or "checkpoint" not in stale]
-    reasons = [_MEANS.get(key, f"made with another {key}") for key in told]
+    changed = [key for key in stale if key != "source" or "checkpoint" not in stale]
+    reasons = [_MEANS.get(key, f"made with another {key}") for key in changed]
     return compare_equal(
         not stale,
         f"stale {join_names(stale)}" if stale else "fresh",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.base import Array, Need
 
-    Unfit = Callable[[Case, "HybridLimits"], str]
+    NotApplicable = Callable[[Case, "HybridLimits"], str]
 
 _MOST_NAMED = 5
 _CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -112,7 +112,7 @@ def _needs(case: Case, _limits: HybridLimits) -> tuple[Need[Any], ...]:
     return (GOLDEN, case.need(Outputs), case.need(Outputs, _cloud(case)))
 
 
-def _unfit(case: Case, limits: HybridLimits) -> str:
+def _not_applicable(case: Case, limits: HybridLimits) -> str:
     stated = case.contract.hybrid
     if stated is None:
         return "the contract has no [hybrid] that says which tiers answer, and how often"
@@ -126,11 +126,11 @@ def _unlabelled(case: Case, _limits: HybridLimits) -> str:
     return "" if case.labelled else "the golden set has no labels"
 
 
-_unfit_labels = either(_unfit, _unlabelled)
+_no_labels = either(_not_applicable, _unlabelled)
 
 
-def _unfit_confidence(case: Case, limits: HybridLimits) -> str:
-    if reason := _unfit(case, limits):
+def _no_confidence(case: Case, limits: HybridLimits) -> str:
+    if reason := _not_applicable(case, limits):
         return reason
     stated = case.contract.hybrid
     return "" if stated and stated.confidence is not None else "[hybrid] states no confidence below which to wait"
@@ -157,7 +157,7 @@ _EVERY_CLASS = "add samples of every class"
 _SAME_NETWORK = "make both tiers from the same checkpoint with the same preprocessing, or quantise more finely"
 
 
-_compares = partial(compares, hybrid, needs=_needs, unfit=_unfit, next_step=_SAME_NETWORK)
+_compares = partial(compares, hybrid, needs=_needs, not_applicable=_not_applicable, next_step=_SAME_NETWORK)
 _decides = partial(
     decides, hybrid, relation=Relation.AT_LEAST, needs=_needs, next_step=_SAME_NETWORK, undefined=_EVERY_CLASS
 )
@@ -195,10 +195,10 @@ def score_shift_p99(case: Case, findings: ClauseEvidence) -> Number:
 def _shift(case: Case, tiers: _Tiers, share: float, what: str) -> Number:
     """A quantile of the shifts, with the samples that move furthest."""
     phone, cloud = tiers.probabilities(tiers.device), tiers.probabilities(tiers.online)
-    apart = differences.absolute(phone, cloud)
-    value = differences.quantile_at_least(apart, share)
+    difference = differences.absolute(phone, cloud)
+    value = differences.quantile_at_least(difference, share)
     details = []
-    for row, which in furthest(apart, _MOST_NAMED):
+    for row, which in furthest(difference, _MOST_NAMED):
         shown = f"phone {format_number(float(phone[row, which]))}, cloud {format_number(float(cloud[row, which]))}"
         details.append(f"{tiers.golden.ids[row]}: {class_name(case, which)} {shown}")
     return Number(value, f"{what} between {case.name} and {tiers.cloud} is {format_number(value)}", details)
@@ -221,7 +221,7 @@ def order_agreement(case: Case, findings: ClauseEvidence) -> Number:
 @_compares(
     "calibration_shift",
     Relation.AT_MOST,
-    unfit=_unfit_labels,
+    not_applicable=_no_labels,
     next_step="calibrate the quantisation on more images, or give the phone's scores a temperature of their own",
 )
 def calibration_shift(case: Case, findings: ClauseEvidence) -> Number:
@@ -239,7 +239,7 @@ def calibration_shift(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@_decides("mixture_f1", unfit=_unfit_labels)
+@_decides("mixture_f1", not_applicable=_no_labels)
 def mixture_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     """Users who are offline as often as stated still see enough right answers."""
     tiers = _tiers(case, findings)
@@ -259,7 +259,7 @@ def mixture_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
 @_compares(
     "waiting",
     Relation.AT_MOST,
-    unfit=_unfit_confidence,
+    not_applicable=_no_confidence,
     next_step="lower hybrid.confidence, or train for the images that are unsure",
 )
 def waiting(case: Case, findings: ClauseEvidence) -> Number:
@@ -274,7 +274,7 @@ def waiting(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@_decides("waiting_f1", unfit=either(_unfit_labels, _unfit_confidence))
+@_decides("waiting_f1", not_applicable=either(_no_labels, _no_confidence))
 def waiting_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     """Answers are right often enough when the phone leaves those to the cloud that it is unsure of."""
     tiers = _tiers(case, findings)

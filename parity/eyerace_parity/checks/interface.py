@@ -60,8 +60,8 @@ def _declared(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
     return (case.need(Graph),) if case.variant.kind == "onnx" else (case.need(Preflight),)
 
 
-def _unfit_integers(case: Case, _limits: InterfaceLimits) -> str:
-    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so nobody can see what is in integers"
+def _no_integers(case: Case, _limits: InterfaceLimits) -> str:
+    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so it is not known what is in integers"
 
 
 def _graph(case: Case, findings: ClauseEvidence, variant: str | None = None) -> Graph:
@@ -129,7 +129,7 @@ def outputs(case: Case, findings: ClauseEvidence) -> Number:
         ports = _ports(case, findings)
         return _stated(wanted, ports[1], case)
     answered, golden = findings[case.need(Outputs)], findings[GOLDEN]
-    # Names are told below, in the words of this clause.
+    # Wrong names are reported below, in the words of this clause.
     if not answered.arrays or answered.expected == 0 or not golden.ids:
         fault = absent_rows(case, answered, golden)
         if fault is not None:
@@ -160,9 +160,9 @@ def classes(case: Case, findings: ClauseEvidence) -> Number:
     if fault := absent_rows(case, answered, golden):
         raise fault.refusal(accused=True)
     array = answered.arrays[name]
-    found = array.shape[-1] if array.ndim > 1 else 1
-    told = f"{name} of {case.name} holds {pluralise(found, 'score')} a sample, the contract names {wanted} classes"
-    return Number(found, told)
+    scores = array.shape[-1] if array.ndim > 1 else 1
+    found = f"{name} of {case.name} holds {pluralise(scores, 'score')} a sample, the contract names {wanted} classes"
+    return Number(scores, found)
 
 
 def _both_onnx(case: Case, limits: InterfaceLimits) -> bool:
@@ -263,8 +263,8 @@ def single_file(case: Case, findings: ClauseEvidence) -> Number:
     """The file holds its weights itself: an app that loads from bytes finds no other file."""
     graph = _graph(case, findings)
     outside = ", outside the bundle's folder" if graph.external_outside else ""
-    told = f"weights lie in {join_names(graph.external)}{outside}" if graph.external else "all weights lie in the file"
-    return Number(len(graph.external), told)
+    found = f"weights lie in {join_names(graph.external)}{outside}" if graph.external else "all weights lie in the file"
+    return Number(len(graph.external), found)
 
 
 @_of_graph(
@@ -277,8 +277,8 @@ def external_data(case: Case, findings: ClauseEvidence) -> Number:
     """External data lie inside the bundle's folder, never anywhere else on the machine."""
     graph = _graph(case, findings)
     outside = graph.external_outside
-    told = f"the file refers to {join_names(outside)}, outside the bundle" if outside else "all data lie in the bundle"
-    return Number(len(outside), told)
+    found = f"the file refers to {join_names(outside)}, outside the bundle" if outside else "all data lie in the bundle"
+    return Number(len(outside), found)
 
 
 @interface.clause(
@@ -310,8 +310,8 @@ def inference_mode(case: Case, findings: ClauseEvidence) -> Number:
     """No operator is left in training mode."""
     graph = _graph(case, findings)
     left = graph.training_nodes
-    told = f"left in training mode: {join_names(left)}" if left else "no operator is left in training mode"
-    return Number(len(left), told)
+    found = f"left in training mode: {join_names(left)}" if left else "no operator is left in training mode"
+    return Number(len(left), found)
 
 
 def _share_in_integers(case: Case, part: int, whole: int, *, what: str, uncounted: str) -> Number:
@@ -322,14 +322,14 @@ def _share_in_integers(case: Case, part: int, whole: int, *, what: str, uncounte
     return Number(share, found, next_step=_QUANTISED)
 
 
-@compares(interface, "integer_weights", Relation.AT_LEAST, needs=needs(Graph), unfit=_unfit_integers)
+@compares(interface, "integer_weights", Relation.AT_LEAST, needs=needs(Graph), not_applicable=_no_integers)
 def integer_weights(case: Case, findings: ClauseEvidence) -> Number:
     """The weights are really held in integers."""
     graph, uncounted = _graph(case, findings), "no matrix operator has any"
     return _share_in_integers(case, graph.weights_integer, graph.weights, what="weights", uncounted=uncounted)
 
 
-@compares(interface, "integer_macs", Relation.AT_LEAST, needs=needs(Graph), unfit=_unfit_integers)
+@compares(interface, "integer_macs", Relation.AT_LEAST, needs=needs(Graph), not_applicable=_no_integers)
 def integer_macs(case: Case, findings: ClauseEvidence) -> Number:
     """The multiply-accumulates are really done on integers."""
     graph, uncounted = _graph(case, findings), "the shapes inside the graph are not known"

@@ -19,7 +19,7 @@ _WRITTEN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)")
 
 
 def _read(value: object) -> object:
-    """Read a number that is written with a prefix; anything else is left to whoever judges types."""
+    """Read a number that is written with a prefix; anything else is left to the check of types."""
     if not isinstance(value, str):
         return value
     written = _WRITTEN.fullmatch(value.strip())

@@ -49,13 +49,15 @@ class MemoryLimits(Limits):
 memory = Family("memory", MemoryLimits)
 
 
-def _unfit(case: Case, _limits: MemoryLimits) -> str:
+def _not_applicable(case: Case, _limits: MemoryLimits) -> str:
     if not case.variant.in_onnxruntime:
         return f"{case.name} is a {case.variant.kind} variant, which no app loads from bytes"
     return ""
 
 
-_of_footprint = partial(compares, memory, relation=Relation.AT_MOST, needs=needs(Footprint), unfit=_unfit)
+_of_footprint = partial(
+    compares, memory, relation=Relation.AT_MOST, needs=needs(Footprint), not_applicable=_not_applicable
+)
 
 
 @_of_footprint(
@@ -95,14 +97,14 @@ def cold_start_ms(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@memory.demand("memory_leak", limit="memory_leak", needs=needs(Soak), unfit=_unfit)
+@memory.demand("memory_leak", limit="memory_leak", needs=needs(Soak), not_applicable=_not_applicable)
 def memory_leak(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """Run after run, memory grows no further than allowed."""
     soak = findings[case.need(Soak)]
     held = soak.resident_bytes
     few = len(held) < 2  # noqa: PLR2004 - growth lies between two readings
     if few or min(held) <= 0 or soak.runs <= 0:
-        raise cannot_judge(f"no process told what {case.name} holds run after run", "measure again")
+        raise cannot_judge(f"no process reported what {case.name} holds run after run", "measure again")
     asked = memory.limits_of(case).leak_runs
     if soak.runs < asked:
         return Judgement(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.base import Array
     from eyerace_parity.stats.decisions import Decision, Labelled, Statistic
 
-    Unfit = Callable[[Case, "QualityLimits"], str]
+    NotApplicable = Callable[[Case, "QualityLimits"], str]
 
 Drop = Annotated[float, Field(ge=-1.0, le=1.0)]
 
@@ -74,7 +74,7 @@ quality = Family("quality", QualityLimits)
 _undropped = either(unlabelled, unreferenced("to drop below"))
 
 
-def _unfit_metric(case: Case, limits: QualityLimits) -> str:
+def _no_metric(case: Case, limits: QualityLimits) -> str:
     return unlabelled(case, limits) or ("" if case.contract.metric else "the contract names no metric")
 
 
@@ -93,14 +93,14 @@ class _Measure:
     every_class: bool = False
 
     def samples(self, case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled:
-        """The samples that it is reckoned of."""
+        """The samples that it is computed from."""
         found = labelled_scores(case, findings, case.need(Outputs, case.reference) if paired else None)
         if self.every_class:
             require_samples(case.contract, found.labels)
         return found
 
 
-def _floor(name: str, measure: _Measure, summary: str, *, unfit: Unfit = unlabelled) -> None:
+def _floor(name: str, measure: _Measure, summary: str, *, not_applicable: NotApplicable = unlabelled) -> None:
     """Declare the clause that a measure reaches its floor."""
 
     def statistic(case: Case, findings: ClauseEvidence) -> SampleStatistic:
@@ -115,10 +115,17 @@ def _floor(name: str, measure: _Measure, summary: str, *, unfit: Unfit = unlabel
 
     statistic.__doc__ = summary
     step = "train or calibrate on more of the classes that it mistakes, or keep more layers in float"
-    decides(quality, name, Relation.AT_LEAST, needs=needs(GoldenFacts, Outputs), unfit=unfit, next_step=step)(statistic)
+    decides(
+        quality,
+        name,
+        Relation.AT_LEAST,
+        needs=needs(GoldenFacts, Outputs),
+        not_applicable=not_applicable,
+        next_step=step,
+    )(statistic)
 
 
-def _drop(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _undropped) -> None:
+def _drop(name: str, measure: _Measure, summary: str, *, not_applicable: NotApplicable = _undropped) -> None:
     """Declare the clause that a measure lies no further below the reference's than a margin."""
 
     def statistic(case: Case, findings: ClauseEvidence) -> SampleStatistic:
@@ -138,7 +145,7 @@ def _drop(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _undropp
         name,
         Relation.AT_MOST,
         needs=needs(GoldenFacts, Outputs, reference=Outputs),
-        unfit=unfit,
+        not_applicable=not_applicable,
         next_step=step,
     )(statistic)
 
@@ -212,14 +219,14 @@ _METRIC = _Measure(lambda contract: f"metric {contract.metric}", _own_metric)
 
 _floor("f1", _MACRO_F1, "Macro-F1 reaches its floor.")
 _floor("accuracy", _ACCURACY, "The share of right decisions reaches its floor.")
-_floor("metric", _METRIC, "The contract's own metric reaches its floor.", unfit=_unfit_metric)
+_floor("metric", _METRIC, "The contract's own metric reaches its floor.", not_applicable=_no_metric)
 _drop("f1_drop", _MACRO_F1, "Macro-F1 lies no further below the reference's than the margin.")
 _drop("accuracy_drop", _ACCURACY, "The share of right decisions lies no further below the reference's than the margin.")
 _drop(
     "metric_drop",
     _METRIC,
     "The contract's own metric lies no further below the reference's than the margin.",
-    unfit=either(_unfit_metric, _undropped),
+    not_applicable=either(_no_metric, _undropped),
 )
 
 
@@ -228,7 +235,7 @@ _drop(
     "f1_drop_per_class",
     Relation.AT_MOST,
     needs=needs(GoldenFacts, Outputs, reference=Outputs),
-    unfit=_undropped,
+    not_applicable=_undropped,
 )
 def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of no single class lies further below the reference's than the margin."""
@@ -247,7 +254,7 @@ def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: Clause
     "f1_per_class",
     Relation.AT_LEAST,
     needs=needs(GoldenFacts, Outputs),
-    unfit=unlabelled,
+    not_applicable=unlabelled,
 )
 def f1_per_class(case: Case, floors: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of every single class reaches its floor."""

@@ -182,6 +182,6 @@ def _hint_in_words(hint: object) -> str:
         return f"a table of {_hint_in_words(get_args(bare)[1])}"
     bounds = [b for mark in marks for b in getattr(mark, "metadata", (mark,))]
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    told = [f"{sign} {getattr(b, key):g}" for key, sign in signs.items() for b in bounds if hasattr(b, key)]
+    stated = [f"{sign} {getattr(b, key):g}" for key, sign in signs.items() for b in bounds if hasattr(b, key)]
     noun = "size" if bare is ByteSize else "text" if bare is str else "number"
-    return f"{noun} {' and '.join(told)}" if told else noun
+    return f"{noun} {' and '.join(stated)}" if stated else noun

@@ -98,7 +98,7 @@ def _timing(case: Case) -> Need[Timing]:
     return case.need(Timing, versus=case.name, baseline=True)
 
 
-def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
+def _no_latency(case: Case, _limits: ReleaseLimits) -> str:
     return "a release keeps no torch module to run" if case.variant.needs_torch else ""
 
 
@@ -118,7 +118,7 @@ def _gather(case: Case, findings: ClauseEvidence) -> Labelled:
     Relation.AT_MOST,
     limit="f1_drop",
     needs=needs(GoldenFacts, Outputs, baseline=Outputs),
-    unfit=unlabelled,
+    not_applicable=unlabelled,
     next_step="look at the images that flipped",
     undefined=_UNDEFINED,
 )
@@ -141,7 +141,7 @@ def release_f1_drop(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     Relation.AT_MOST,
     limit="f1_drop_per_class",
     needs=needs(GoldenFacts, Outputs, baseline=Outputs),
-    unfit=unlabelled,
+    not_applicable=unlabelled,
     undefined=_UNDEFINED,
 )
 def release_f1_drop_per_class(case: Case, _margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
@@ -164,13 +164,13 @@ def _known(value: float | None) -> str:
 _flips = partial(compares, release, relation=Relation.AT_MOST, unit="flips", next_step=NEXT_STEP_FLIPS)
 
 
-@_flips("release_flips", limit="flips", needs=_flip_needs, unfit=undecided)
+@_flips("release_flips", limit="flips", needs=_flip_needs, not_applicable=undecided)
 def release_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed are decided otherwise than by the accepted release."""
     return flip_number(case, findings, case.name, harmful=False, baseline=True)
 
 
-@_flips("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, unfit=either(undecided, unjudged))
+@_flips("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, not_applicable=either(undecided, unjudged))
 def release_harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed turn from right in the accepted release to wrong."""
     return flip_number(case, findings, case.name, harmful=True, baseline=True)
@@ -199,12 +199,12 @@ def _answered(case: Case, findings: ClauseEvidence) -> dict[str, tuple[Array, Ar
 def release_max_abs(case: Case, findings: ClauseEvidence) -> Number:
     """No element differs from the accepted release's by more than the tolerance."""
     pairs = _answered(case, findings)
-    apart = {name: differences.absolute(ours, theirs) for name, (ours, theirs) in pairs.items()}
-    name = max(apart, key=lambda each: float(apart[each].max()))
-    value, ids = float(apart[name].max()), findings[GOLDEN].ids
+    difference = {name: differences.absolute(ours, theirs) for name, (ours, theirs) in pairs.items()}
+    name = max(difference, key=lambda each: float(difference[each].max()))
+    value, ids = float(difference[name].max()), findings[GOLDEN].ids
     details = [
-        f"{ids[at[0]]}: {element(name, at[1:])} is apart by {format_number(float(apart[name][at]))}"
-        for at in furthest(apart[name], _MOST_NAMED)
+        f"{ids[at[0]]}: {element(name, at[1:])} is apart by {format_number(float(difference[name][at]))}"
+        for at in furthest(difference[name], _MOST_NAMED)
     ]
     return Number(
         value, f"the largest absolute difference of {name} from the release's is {format_number(value)}", details
@@ -226,8 +226,8 @@ def release_sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
     found = {name: differences.sqnr_db(ours, theirs) for name, (ours, theirs) in pairs.items()}
     name = min(found, key=lambda each: found[each])
     value = found[name]
-    told = f"{format_number(value)} dB" if math.isfinite(value) else f"{'-' * (value < 0)}{INFINITE}"
-    return Number(value, f"the ratio of the release's {name} to its difference from {case.name} is {told}")
+    ratio = f"{format_number(value)} dB" if math.isfinite(value) else f"{'-' * (value < 0)}{INFINITE}"
+    return Number(value, f"the ratio of the release's {name} to its difference from {case.name} is {ratio}")
 
 
 # ---- cost ------------------------------------------------------------------------------------------------------------
@@ -256,8 +256,8 @@ def release_size_growth(case: Case, findings: ClauseEvidence) -> Number:
     "release_latency_growth",
     limit="latency_growth",
     needs=lambda case, _: (_timing(case),),
-    unfit=_unfit_latency,
-    rests=SignificanceSource.ON_OWN_CONFIDENCE,
+    not_applicable=_no_latency,
+    significance=SignificanceSource.ON_OWN_CONFIDENCE,
 )
 def release_latency_growth(case: Case, most: float, findings: ClauseEvidence) -> Judgement:
     """The median inference takes no longer than allowed beside the accepted release's, run by run."""

@@ -43,11 +43,11 @@ def _ratio_needs(case: Case, limits: SizeLimits) -> tuple[Need[Any], ...]:
     return (case.need(Files), case.need(Files, versus))
 
 
-def _unfit_ratio(case: Case, limits: SizeLimits) -> str:
+def _no_ratio(case: Case, limits: SizeLimits) -> str:
     return other_variant(case, limits.size_ratio)
 
 
-def _judge(name: str, value: int, limit: int, *, told: str, details: tuple[str, ...]) -> Judgement:
+def _judge(name: str, value: int, limit: int, *, where: str, details: tuple[str, ...]) -> Judgement:
     if value <= 0:
         return Judgement(
             Status.BROKEN, value, limit, Relation.AT_MOST, "bytes", f"the file of {name} is empty", "make it again"
@@ -57,7 +57,7 @@ def _judge(name: str, value: int, limit: int, *, told: str, details: tuple[str, 
         limit,
         value,
         unit="bytes",
-        found=f"{name} takes {format_bytes(value)} {told}, allowed are {format_bytes(limit)}",
+        found=f"{name} takes {format_bytes(value)} {where}, allowed are {format_bytes(limit)}",
         next_step=_SMALLER,
         details=details,
     )
@@ -68,7 +68,7 @@ def file_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file, with its external data, is no bigger than allowed."""
     files = findings[case.need(Files)]
     details = (f"deflated: {files.deflated} bytes",)
-    return _judge(case.name, files.bytes, int(limit), told="on disk", details=details)
+    return _judge(case.name, files.bytes, int(limit), where="on disk", details=details)
 
 
 @size.demand("download_size", limit="download_size", needs=needs(Files))
@@ -76,10 +76,10 @@ def download_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement
     """The file, deflated as a store packs it, is no bigger than allowed."""
     files = findings[case.need(Files)]
     details = (f"on disk: {files.bytes} bytes",)
-    return _judge(case.name, files.deflated, int(limit), told="deflated", details=details)
+    return _judge(case.name, files.deflated, int(limit), where="deflated", details=details)
 
 
-@size.demand("size_ratio", limit="size_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
+@size.demand("size_ratio", limit="size_ratio", needs=_ratio_needs, not_applicable=_no_ratio)
 def size_ratio(case: Case, limit: RatioLimit, findings: ClauseEvidence) -> Judgement:
     """The file is small enough beside another variant's."""
     ours, theirs = findings[case.need(Files)].bytes, findings[case.need(Files, limit.versus)].bytes

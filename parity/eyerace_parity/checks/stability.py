@@ -27,7 +27,7 @@ Tolerance = Annotated[float, Field(ge=0.0)]
 
 
 class StabilityLimits(Limits):
-    """How far answers to the same sample may lie apart."""
+    """How far answers to the same sample may differ."""
 
     repeatable: Tolerance | None = Field(
         default=0.0, description="Largest absolute difference between two runs of the same sample; 0 by default."
@@ -66,7 +66,7 @@ def repeatable(case: Case, findings: ClauseEvidence) -> Number:
     "batch_invariant",
     Relation.AT_MOST,
     needs=needs(GoldenFacts, Repeats),
-    unfit=_fixed_batch,
+    not_applicable=_fixed_batch,
     next_step="look for operators that mix the samples of a batch: batch normalisation in training mode, or dynamic "
     "quantisation, whose ranges are taken over the whole batch",
 )
@@ -84,8 +84,8 @@ def batch_invariant(case: Case, findings: ClauseEvidence) -> Number:
 def _apart(case: Case, repeats: Repeats, golden: GoldenFacts, others: Mapping[str, Array], *, second: str) -> Number:
     """The largest difference between the first run and another one."""
     _require_comparable(case, repeats, others, golden, second)
-    apart = {name: absolute(others[name], repeats.first[name]) for name in repeats.first}
-    value, where = worst_place(apart, golden, repeats.samples)
+    differences = {name: absolute(others[name], repeats.first[name]) for name in repeats.first}
+    value, where = worst_place(differences, golden, repeats.samples)
     if not value:
         return Number(value, f"{second} agrees in every element of {pluralise(len(repeats.samples), 'sample')}")
     return Number(

@@ -88,7 +88,7 @@ def _made(*additions: tuple[Any, ...]) -> type[Contract]:
 
 
 def _either(*models: Any) -> Any:
-    """One of several models, told apart by their ``kind``."""
+    """One of several models, distinguished by their ``kind``."""
     if len(models) == 1:
         return models[0]
     return Annotated[Union[models], Field(discriminator="kind")]  # noqa: UP007 - the members are not known before

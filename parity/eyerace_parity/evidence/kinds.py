@@ -113,10 +113,10 @@ class Kinds:
         """The declaration of a type of evidence.
 
         Raises:
-            LookupError: Nobody has registered it.
+            LookupError: It is not registered.
         """
         if kind not in self._by_type:
-            message = f"nobody has registered how evidence of the type {kind.__name__} is obtained"
+            message = f"no kind of evidence is registered for the type {kind.__name__}"
             raise LookupError(message)
         return self._by_type[kind]
 
@@ -124,7 +124,7 @@ class Kinds:
         """The declaration of the kind that a record or the cache names.
 
         Raises:
-            LookupError: Nobody has registered it.
+            LookupError: It is not registered.
         """
         for known in self:
             if known.word == word:

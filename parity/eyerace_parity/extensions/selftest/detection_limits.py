@@ -209,7 +209,7 @@ def _clauses(examiner: Examiner, dose: Degradation, variant: str) -> list[Planne
             found.append(planned)
     held = [planned for planned in found if examiner.clean(planned).status.passes]
     return sorted(
-        held, key=lambda planned: planned.clause.rests is not SignificanceSource.ON_NO_SAMPLE
+        held, key=lambda planned: planned.clause.significance is not SignificanceSource.EXACT
     )  # the cheap ones first
 
 

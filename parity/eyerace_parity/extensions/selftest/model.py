@@ -83,7 +83,7 @@ class Detection(StrEnum):
     """All clauses that should detect it held."""
     UNCOVERED = "uncovered"
     """No clause of the contract could detect it."""
-    UNFIT = "unfit"
+    UNFIT = "not_applicable"
     """The bundle has no part that it damages."""
     LEFT_OUT = "left out"
     """Only a target could detect it, and no target was run."""

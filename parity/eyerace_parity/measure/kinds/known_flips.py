@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _MAX_BYTES: Final = 1 << 24
-"""Largest file in bytes (16 MiB): nobody can have reviewed more flips."""
+"""Largest file in bytes (16 MiB): no one reviews more flips."""
 
 
 def provenance(context: MeasurementContext, need: Need[KnownFlips]) -> Provenance:
@@ -66,9 +66,9 @@ def read(contract: Contract, body: bytes | None = None) -> FlipFile:
     try:
         file = FlipFile.model_validate(tomllib.loads(body.decode("utf-8-sig")))
     except ValidationError as error:
-        told = error.errors()[0]
-        where = ".".join(str(part) for part in told["loc"])
-        message = f"{place}: {where}: {told['msg']}"
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = f"{place}: {where}: {first['msg']}"
         raise ValueError(message) from None
     except RecursionError:
         message = f"{place}: arrays or tables are nested too deep"

@@ -60,7 +60,7 @@ def measure(context: MeasurementContext, need: Need[PreparationTrials], source: 
     """
     stated = context.contract.preprocess_of(need.variant)
     if stated is None or not isinstance(context.contract.golden, ImageSet):
-        raise MeasurementError("the golden set holds tensors, which nobody prepares")
+        raise MeasurementError("the golden set holds tensors, which are not prepared")
     samples = _chosen(context)
     recorded_digest = source.settings.get("versus_recorded", "")
     reference = _answers(context, need.versus, samples, recorded_digest) if need.versus else None
@@ -71,22 +71,22 @@ def measure(context: MeasurementContext, need: Need[PreparationTrials], source: 
         open_runner(context.contract, need.variant, threads=1) as runner,
         context.progress.task(f"{need.variant}: usual mistakes of preprocessing", len(ways)) as task,
     ):
-        for told, profile, change in ways:
+        for description, profile, change in ways:
             found = _run(context, need.variant, runner, profile=profile, samples=samples, change=change)
-            if found is None and not told:
+            if found is None and not description:
                 raise MeasurementError(f"{need.variant} does not answer to samples as the contract prepares them")
             if found is not None:
-                trials.append(_trial(told, found, reference))
+                trials.append(_trial(description, found, reference))
             task.advance()
     return PreparationTrials(provenance=source, samples=samples, size=size, trials=tuple(trials))
 
 
-def _trial(told: str, found: Array, reference: Array | None) -> PreparationTrial:
+def _trial(description: str, found: Array, reference: Array | None) -> PreparationTrial:
     decided = tuple(int(index) for index in decisions(found)) if found.ndim == SCORES_NDIM else ()
-    apart = None
+    difference = None
     if reference is not None and reference.shape == found.shape:
-        apart = _size(found.astype(np.float64) - reference.astype(np.float64))
-    return PreparationTrial(prepared=told, decisions=decided, apart=apart)
+        difference = _size(found.astype(np.float64) - reference.astype(np.float64))
+    return PreparationTrial(prepared=description, decisions=decided, apart=difference)
 
 
 def _size(array: Array) -> float:

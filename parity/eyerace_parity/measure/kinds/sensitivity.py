@@ -45,7 +45,7 @@ MOST: Final = 128
 """Layers that are tried; of more, as many from either end of the network, where the sensitive ones mostly are."""
 
 WORTH: Final = 1.0
-"""dB that are worth another file, and worth to be told of."""
+"""Gain in dB that is worth another file, and worth reporting."""
 
 NEAR: Final = 40.0
 """dB from which on quantisation has cost next to nothing: whatever is broken is broken for another reason."""

@@ -70,7 +70,7 @@ class NoiseWatch:
         """Say what was seen.
 
         Args:
-            own_cpu: CPU seconds of the measurement itself, which are nobody's disturbance.
+            own_cpu: CPU seconds of the measurement itself, which do not count.
 
         Returns:
             What the counters say; ``None`` where the system has none or the time was too short for them.

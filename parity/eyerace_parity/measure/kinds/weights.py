@@ -60,7 +60,7 @@ class _WeightLayer:
         weight: Its weights as numbers, output channels first.
         bias: Its bias, or ``None``.
         step: Greatest common divisor of the stored integers; 0 for floats.
-        scales: How many scales; 0 for floats, -1 where they stand elsewhere.
+        scales: How many scales; 0 for floats, -1 if they are not stored beside the weights.
     """
 
     name: str
@@ -160,7 +160,7 @@ def _pairs(ours: Sequence[_WeightLayer], theirs: Sequence[_WeightLayer]) -> Iter
 def _pair(ours: _WeightLayer, theirs: _WeightLayer) -> LayerPair:
     here, there = ours.weight, theirs.weight
     if ours.scales == _UNKNOWN:
-        # Dynamic operators multiply their integers out elsewhere: what they stand for is known up to a factor.
+        # Dynamic operators dequantise in another operator: their weights are known up to a factor.
         norm = float(np.vdot(here, here))
         here = here * (float(np.vdot(here, there)) / norm if norm else 1.0)
     bad = int(np.count_nonzero(~np.isfinite(here)))
@@ -197,21 +197,21 @@ def _pair(ours: _WeightLayer, theirs: _WeightLayer) -> LayerPair:
 
 def _off(rows: Floats, others: Floats) -> tuple[int, ...]:
     """Find the few channels that bear most of the difference."""
-    apart = np.square(rows - others).sum(axis=1)
-    order = np.argsort(-apart)
+    difference = np.square(rows - others).sum(axis=1)
+    order = np.argsort(-difference)
     few = order[: max(1, len(order) // _TENTH)]
-    worst = [int(channel) for channel in few if apart[channel] > 0]
-    most = float(apart[worst].sum()) > (1 - 1 / _TENTH) * float(apart.sum())
+    worst = [int(channel) for channel in few if difference[channel] > 0]
+    most = float(difference[worst].sum()) > (1 - 1 / _TENTH) * float(difference.sum())
     return tuple(worst[:_MOST_ZEROED]) if len(order) > 1 and worst and most else ()
 
 
 def _odd(here: Floats, there: Floats) -> tuple[str, Floats]:
     """Find a single weight that is absurdly far off; returns it in words, and the weights without it."""
-    apart = np.abs(here - there)
-    place = np.unravel_index(int(apart.argmax()), apart.shape)
+    difference = np.abs(here - there)
+    place = np.unravel_index(int(difference.argmax()), difference.shape)
     largest = float(np.abs(there).max())
-    others = np.partition(apart.reshape(-1), -2)[-2] if apart.size > 1 else 0.0
-    single = apart[place] > largest * _ABSURD and others < largest
+    others = np.partition(difference.reshape(-1), -2)[-2] if difference.size > 1 else 0.0
+    single = difference[place] > largest * _ABSURD and others < largest
     if not single:
         return "", here
     clean = here.copy()
@@ -362,14 +362,14 @@ def _seen(
 def _unscaled(model: onnx.ModelProto) -> Iterator[str]:
     """Tensors that are quantised or read back with a scale that is no positive number."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    told = set()
+    reported = set()
     for node in model.graph.node:
         if node.op_type not in {"QuantizeLinear", "DequantizeLinear"} or node.input[1] not in tensors:
             continue
         scale = _array(tensors[node.input[1]]).astype(np.float64).reshape(-1)
         wrong = scale[~(np.isfinite(scale) & (scale > 0))]
-        if wrong.size and node.input[1] not in told:
-            told.add(node.input[1])
+        if wrong.size and node.input[1] not in reported:
+            reported.add(node.input[1])
             yield f"{node.input[0]} has the scale {wrong[0]:.6g}"
 
 
@@ -389,8 +389,8 @@ def _mismatched(model: onnx.ModelProto) -> Iterator[str]:
                 continue
             written, read = (_array(tensors[name]) for name in names)
             if written.size == read.size == 1 and written != read:
-                told = f"is written with the {what} {_figure(written)} and read back with {_figure(read)}"
-                yield f"{writer.input[0]} {told}"
+                how = f"is written with the {what} {_figure(written)} and read back with {_figure(read)}"
+                yield f"{writer.input[0]} {how}"
 
 
 def _figure(array: NDArray[Any]) -> str:

@@ -49,7 +49,7 @@ def weigh_layers(model: onnx.ModelProto) -> tuple[tuple[LayerSize, ...], int]:
         sizes[layer] += size
         largest[layer] = max(largest.get(layer, (0, 0)), (size, tensor.data_type))
     order = sorted((layer for layer in sizes if sizes[layer]), key=lambda layer: (-sizes[layer], layer))
-    told = tuple(
+    listed = tuple(
         LayerSize(
             name=name[:_LONGEST],
             operator=operator[:_LONGEST],
@@ -58,7 +58,7 @@ def weigh_layers(model: onnx.ModelProto) -> tuple[tuple[LayerSize, ...], int]:
         )
         for name, operator in order[:MOST]
     )
-    return told, sum(sizes[layer] for layer in order[MOST:])
+    return listed, sum(sizes[layer] for layer in order[MOST:])
 
 
 class _Users:

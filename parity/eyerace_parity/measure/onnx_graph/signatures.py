@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from eyerace_parity.compatibility.table import Form
 
 _TYPE_ATTRIBUTES: Final = frozenset({"to", "dtype", "output_dtype"})
-"""Attributes by which an operator is told the element type of its answer."""
+"""Attributes that state the element type of an operator's output."""
 
 _GEMM: Final = ("com.microsoft", "QGemm")
 _GEMM_ANSWERS_LIKE: Final = 8
