@@ -72,7 +72,7 @@ def _judged(planned: PlannedClause, source: Source) -> Judgement:
 
 
 def _asks_why(judgement: Judgement) -> bool:
-    """Whether to look for causes: the clause is broken, or its unproven value lies on the wrong side of the limit."""
+    """Whether to look for causes: the clause is broken, or its unproven value is on the wrong side of the limit."""
     if judgement.status is Status.BROKEN:
         return True
     value, limit = judgement.value, judgement.limit

@@ -159,7 +159,7 @@ def test_without_labels_flips_are_counted_and_harm_is_not_asked() -> None:
     assert (book.total, book.harmed, book.rows[0].kind, book.rows[0].label) == (1, 0, "unlabelled", "")
     read = contract({"int8": {"flips": {"decision_flips": 0}}}, labelled=False)
     assert planned(read, "int8", "decision_flips")
-    with pytest.raises(ContractError, match="nobody knows who errs"):
+    with pytest.raises(ContractError, match="it is not known which variant is right"):
         planned(contract({"int8": {"flips": {"harmful_flips": 0}}}, labelled=False), "int8", "harmful_flips")
 
 

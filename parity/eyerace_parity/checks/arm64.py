@@ -1,7 +1,7 @@
-"""Arm64 and its kin: the shipped file on the processors of phones, and on x86 as it was before integer dot products.
+"""Targets: the shipped file on the processors of phones, and on x86 processors without integer dot products.
 
-Judged on each of the contract's targets. Does it load, does it crash, are its numbers those of the host, does it decide
-as it does there? The samples are chosen (:mod:`eyerace_parity.measure.sample_selection`), and every verdict says how.
+Judged on each of the contract's targets: it loads, does not crash, and gives the host's numbers and decisions. The
+samples are chosen (:mod:`eyerace_parity.measure.sample_selection`), and every verdict says how.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Arm64Limits(InstructionLimits):
     )
     sqnr_db: float | None = limit(
         "Least ratio of signal to quantisation noise, in dB, against the reference's answers on the host. "
-        "It shows saturation that strikes host and target alike, which parity cannot."
+        "It shows saturation on host and target, which parity cannot."
     )
 
     def demanded(self) -> frozenset[str]:
@@ -240,7 +240,7 @@ def _labels(case: Case, there: Execution, host: Outputs, golden: GoldenFacts) ->
     passing=_PASSING,
 )
 def sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
-    """On the target, too, the reference's signal stands far enough above the noise that the variant adds."""
+    """On the target, too, the ratio of the reference's signal to the variant's noise is high enough."""
     golden, there = findings[GOLDEN], findings[case.need(Execution)]
     reference = findings[Need(Outputs, case.reference or "")]
     require_target(case, there, golden, accused=True)

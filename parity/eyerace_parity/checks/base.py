@@ -1,7 +1,6 @@
-"""How a family of checks is written: limits, clauses, and what each clause needs.
+"""How a family of checks is declared: limits, clauses, and the evidence of each clause.
 
-A clause is a pure function of a case and the evidence it asked for; one that holds something against a limit is given
-the limit, too::
+A clause is a pure function of a case and the evidence that it asked for. A clause with a limit also gets the limit::
 
     size = Family("size", SizeLimits)
 
@@ -9,8 +8,8 @@ the limit, too::
     def file_size(case: Case, limit: int, evidence: ClauseEvidence) -> Judgement:
         ...
 
-It never measures, never reads a file, never asks where its numbers were executed. A clause that only compares a number
-with its limit is declared in a shorter form: see :mod:`eyerace_parity.checks.comparison`.
+It never measures, reads a file, or asks where its numbers were computed. A clause that only compares a number with its
+limit is declared in a shorter form: see :mod:`eyerace_parity.checks.comparison`.
 """
 
 from __future__ import annotations

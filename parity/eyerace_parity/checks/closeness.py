@@ -1,7 +1,7 @@
-"""Closeness: how far a variant's answers lie from its reference's, output by output, matched by name.
+"""Closeness: how far a variant's answers are from its reference's, output by output, matched by name.
 
 Each variant is measured against its own reference, so along a chain ``torch → fp32 → int8`` the loss of the export and
-the loss of the quantisation are separate numbers; the reason says which loss it is and where in the chain it stands.
+the loss of the quantisation are separate numbers; the reason names the loss and its place in the chain.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _PASSING = "smallest tolerance"
 
 
 class OutputLimits(Model):
-    """Tolerances of one output, which stand above the general ones."""
+    """Tolerances of one output, which take precedence over the general ones."""
 
     max_abs: Tolerance | None = limit("Largest absolute difference of any element.")
     p999_abs: Tolerance | None = limit("Absolute difference that 99.9 % of all elements stay within.")
@@ -93,12 +93,12 @@ class _Distance:
 
     Attributes:
         key: Name of the clause, and field of the limits.
-        relation: How the number must stand to its limit.
+        relation: Required relation of the number to its limit.
         compute: From candidate and reference to the number.
         description: The number in words.
         summary: What holds when the clause holds.
         unit: Unit of the number.
-        perfect: The number of two arrays that are alike.
+        perfect: The number of two equal arrays.
         spread: From candidate and reference to one number an element, the largest the worst.
     """
 
@@ -112,7 +112,7 @@ class _Distance:
     spread: Callable[[Array, Array], differences.Floats] = differences.absolute
 
     def excess(self, value: float, limit: float) -> float:
-        """How far a number lies beyond its limit, in proportion; above zero is broken."""
+        """How far a number is beyond its limit, relative to the limit; above zero is broken."""
         beyond = value - limit if self.relation is Relation.AT_MOST else limit - value
         if beyond == 0 or not math.isfinite(beyond):
             return beyond
@@ -230,7 +230,7 @@ _DISTANCES = (
         Relation.AT_LEAST,
         differences.sqnr_db,
         "the ratio of signal to quantisation noise",
-        "The reference's signal stands far enough above the noise that the variant adds.",
+        "The ratio of the reference's signal to the noise that the variant adds is high enough.",
         unit="dB",
         perfect=math.inf,
     ),

@@ -9,8 +9,8 @@ here::
         ...
 
 The function returns a :class:`Number`, or a judgement where no number can be had. Floors and drops of a statistic of
-the golden set are declared likewise (:func:`decides`, :func:`decides_per_class`): they return the statistic with its
-samples, and what these prove is decided by :mod:`eyerace_parity.stats.decisions`.
+the golden set are declared in the same way (:func:`decides`, :func:`decides_per_class`): they return the statistic with
+its samples, and what these prove is decided by :mod:`eyerace_parity.stats.decisions`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Number:
 
     Attributes:
         value: The number, in the clause's unit. A NaN is an error: there is nothing to compare.
-        found: What was found, one sentence; it stands whichever way the comparison goes.
+        found: What was found, one sentence, for both outcomes.
         details: Further lines for the failure report.
         unit: Unit, if it depends on the case.
         next_step: What to do when the limit does not hold, if it depends on the case.
@@ -87,12 +87,12 @@ def compares(
     passing: str = "",
     **options: Unpack[ClauseOptions[L]],
 ) -> Callable[[NumberOf], NumberOf]:
-    """Declare the decorated function's number as a clause: it must stand to the limit as ``relation`` says.
+    """Declare the decorated function's number as a clause: it must have the ``relation`` to the limit.
 
     Args:
         family: The family that the clause joins.
         name: Name of the clause.
-        relation: How the number must stand to its limit.
+        relation: Required relation of the number to its limit.
         limit: Field of the limits that states the demand; by default the one that is called as the clause is, where
             ``to`` says nothing else.
         to: The limit of a case where it is not the value of such a field; ``None`` demands nothing of the case.
@@ -214,24 +214,13 @@ def decides_per_class(
         options: See :class:`.ClauseOptions`.
     """
     decide = decide_floor if relation is Relation.AT_LEAST else decide_drop
-    field, not_applicable = limit or name, options.get("not_applicable", lambda _case, _limits: "")
+    field = limit or name
+    options["not_applicable"] = either(_unknown_class(field), options.get("not_applicable", lambda _case, _limits: ""))
+    options["significance"] = SignificanceSource.ON_STATISTICS
 
     def by_class(case: Case) -> Mapping[str, float] | None:
         demand = getattr(family.limits_of(case), field)
         return dict.fromkeys(case.contract.classes, demand) if isinstance(demand, float | int) else demand
-
-    def unknown_class(case: Case, limits: L) -> str:
-        demand, classes = getattr(limits, field), case.contract.classes
-        if demand == {}:
-            return f"{field} names no class"
-        stranger = next((each for each in demand if each not in classes), None) if isinstance(demand, dict) else None
-        return (
-            not_applicable(case, limits)
-            if stranger is None
-            else unknown(f"{field}.{stranger}", classes, stranger, "class")
-        )
-
-    options["significance"], options["not_applicable"] = SignificanceSource.ON_STATISTICS, unknown_class
 
     def register(samples_of: ClassesOf) -> ClassesOf:
         def judge(case: Case, limits: Mapping[str, float], evidence: ClauseEvidence) -> Judgement:
@@ -282,6 +271,19 @@ def needs(
         return tuple(found)
 
     return read
+
+
+def _unknown_class(field: str) -> Callable[[Case, Limits], str]:
+    """Why a table of limits by class can never be judged."""
+
+    def reason(case: Case, limits: Limits) -> str:
+        demand, classes = getattr(limits, field), case.contract.classes
+        if demand == {}:
+            return f"{field} names no class"
+        wrong = [each for each in demand if each not in classes] if isinstance(demand, dict) else []
+        return unknown(f"{field}.{wrong[0]}", classes, wrong[0], "class") if wrong else ""
+
+    return reason
 
 
 def either(*reasons: Callable[[Case, L], str]) -> Callable[[Case, L], str]:

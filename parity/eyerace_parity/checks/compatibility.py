@@ -98,7 +98,7 @@ def prediction(case: Case, findings: ClauseEvidence) -> Judgement:
     seen = "loads" if loaded else f"does not load: {_died(preflight)}"
     details = _reasons(forecast)
     if forecast.outcome is LoadOutcome.UNKNOWN:
-        # Seen or not, the table must be able to tell it of the runtimes that are not at hand.
+        # Even if this runtime loads the file, the table must know the outcome for runtimes that are not installed here.
         return Judgement(
             Status.UNPROVEN,
             LoadOutcome.UNKNOWN.value,
@@ -163,7 +163,7 @@ def _require_read(graph: Graph, case: Case) -> None:
         )
     if graph.external and case.contract.interface.single_file:
         raise cannot_judge(
-            f"{case.name} keeps weights in another file, so no app loads it whatever its runtime",
+            f"{case.name} keeps weights in another file, so no app can load it from bytes",
             "mend what the clause single_file says of the file",
         )
 
@@ -186,13 +186,13 @@ def _reasons(forecast: Forecast) -> tuple[str, ...]:
 
 def _overview(predicted: Prediction) -> Iterator[str]:
     """Say what is predicted of every runtime, those together that have the same reasons."""
-    alike: list[Forecast] = []
+    same: list[Forecast] = []
     for forecast in (*predicted.forecasts, None):
-        if forecast is not None and (not alike or _same(alike[-1], forecast)):
-            alike.append(forecast)
+        if forecast is not None and (not same or _same(same[-1], forecast)):
+            same.append(forecast)
             continue
-        yield _line(alike)
-        alike = [forecast] if forecast is not None else []
+        yield _line(same)
+        same = [forecast] if forecast is not None else []
 
 
 def _same(one: Forecast, other: Forecast) -> bool:
@@ -200,8 +200,8 @@ def _same(one: Forecast, other: Forecast) -> bool:
     return one.outcome is other.outcome and subjects[0] == subjects[1]
 
 
-def _line(alike: Sequence[Forecast]) -> str:
-    first, last = alike[0], alike[-1]
-    versions = f"{first.version}" if len(alike) == 1 else f"{first.version} … {last.version}"
+def _line(same: Sequence[Forecast]) -> str:
+    first, last = same[0], same[-1]
+    versions = f"{first.version}" if len(same) == 1 else f"{first.version} … {last.version}"
     reasons = f": {_sentences(last)}" if last.reasons else ""
     return f"{versions} {last.outcome}{reasons}"

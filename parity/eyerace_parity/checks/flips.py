@@ -1,7 +1,7 @@
-"""Flips: the images that a variant decides otherwise than what it stands in for.
+"""Flips: the images that a variant decides differently from its reference.
 
-An average hides them: two variants of equal F1 may disagree on every tenth image, and a user sees each one. A flip that
-has been looked at can be accepted in a committed file, with a reason and a last day; what counts is the others.
+An average hides them: two variants of equal F1 may disagree on every tenth image, and a user sees each one. A reviewed
+flip can be accepted in a committed file, with a reason and a last day; only the others count.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Count = Annotated[int, Field(ge=0)]
 
 KNOWN: Final[Need[KnownFlips]] = Need(KnownFlips)
-"""What the bundle says of flips that are known, whichever variant is judged."""
+"""Need for the accepted flips of the bundle, which are the same for all variants."""
 
 NEXT_STEP_FLIPS: Final = "look at these images; accept what is meant with `eyerace-parity flips accept`, with a reason"
 
@@ -105,7 +105,7 @@ def flip_number(case: Case, findings: ClauseEvidence, other: str, *, harmful: bo
 
 @dataclass(slots=True)
 class _Sorted:
-    """The listed flips, by what is said of them."""
+    """The listed flips, by their state in the accepted-flips file."""
 
     fresh: list[Flip] = field(default_factory=list)
     accepted: list[Flip] = field(default_factory=list)

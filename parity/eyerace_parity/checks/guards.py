@@ -1,8 +1,8 @@
-"""What must be true of outputs before any number is made of them. Every clause that reads outputs passes through here.
+"""Preconditions of every clause that reads outputs.
 
-An empty set, a missing or extra output, fewer rows than samples, a NaN: each of these makes most formulas answer
-something pleasant. A fault of the judged variant is ``broken``; a fault of its reference, or of the set itself, leaves
-nothing to judge by and is an ``error``.
+An empty set, a missing or extra output, fewer rows than samples, or a NaN makes most formulas give a good-looking
+number. A defect of the judged variant is ``broken``. A defect of its reference, or of the golden set, is an ``error``,
+because nothing can be judged by it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from eyerace_parity.stats.differences import Floats
 
 GOLDEN: Need[GoldenFacts] = Need(GoldenFacts)
-"""The golden set's own facts, which no variant and no target changes."""
+"""Need for the facts of the golden set, which are the same for all variants and targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputDefect:
-    """Why no number can be made of outputs.
+    """Why no number can be computed from outputs.
 
     Attributes:
         reason: What was found.
         next_step: What to do about it.
-        in_variant: Whether the variant itself is at fault, not the golden set or the way it was measured.
+        in_variant: Whether the variant is at fault, not the golden set or the measurement.
     """
 
     reason: str
@@ -50,7 +50,7 @@ class OutputDefect:
     in_variant: bool = True
 
     def refusal(self, *, accused: bool) -> Refusal:
-        """Turn the fault into an answer; ``accused`` says whether the variant is the one under judgement."""
+        """Turn the defect into a judgement; ``accused`` says whether the variant is the judged one."""
         status = Status.BROKEN if accused and self.in_variant else Status.ERROR
         return Refusal(Judgement(status, reason=self.reason, next_step=self.next_step))
 
@@ -72,7 +72,7 @@ def absent_rows(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefe
     if len(golden.ids) != outputs.expected or foreign:
         return OutputDefect(
             f"{name} was run on {pluralise(outputs.expected, 'sample')} of another golden set"
-            f" than the {len(golden.ids)} at hand",
+            f" than the {len(golden.ids)} of this run",
             "measure again on this golden set",
             in_variant=False,
         )
@@ -123,19 +123,19 @@ def not_finite(arrays: Mapping[str, Array], ids: Sequence[str], variant: str) ->
 
 
 def output_defect(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefect | None:
-    """Find whatever keeps numbers from being made of one variant's outputs."""
+    """Find a defect that makes numbers from one variant's outputs meaningless."""
     name = outputs.provenance.variant or case.name
     return absent_rows(case, outputs, golden) or not_finite(outputs.arrays, golden.ids, name)
 
 
 def require_whole(case: Case, outputs: Outputs, golden: GoldenFacts, *, accused: bool) -> None:
-    """Refuse one variant's outputs of which no number can be made; ``accused`` says whether it is judged itself."""
+    """Refuse one variant's defective outputs; ``accused`` says whether the variant is the judged one."""
     if defect := output_defect(case, outputs, golden):
         raise defect.refusal(accused=accused)
 
 
 def require_usable(case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None) -> None:
-    """Refuse outputs of which no number can be made.
+    """Refuse defective outputs.
 
     Args:
         case: Who is judged.
@@ -144,7 +144,7 @@ def require_usable(case: Case, outputs: Outputs, golden: GoldenFacts, reference:
         reference: The outputs that it is compared to.
 
     Raises:
-        Refusal: No number can be made of them.
+        Refusal: No number can be computed from them.
     """
     require_whole(case, outputs, golden, accused=True)
     if reference is None:
@@ -202,7 +202,7 @@ def on_host(case: Case) -> Need[Execution]:
 
 
 def require_target(case: Case, execution: Execution, golden: GoldenFacts, *, accused: bool) -> None:
-    """Refuse an execution of which no number can be made."""
+    """Refuse a defective execution."""
     where = execution.provenance.target
     if not golden.ids or not execution.samples:
         raise cannot_judge("no golden sample was run", "add golden samples: nothing is held by an empty set")
@@ -242,7 +242,7 @@ def require_decisive(case: Case, scores: Array) -> None:
 
 
 def require_samples(contract: Contract, labels: NDArray[np.int64], classes: Iterable[str] | None = None) -> None:
-    """Refuse a set without samples of a class, of all or of some: an F1 that is not defined must not be averaged."""
+    """Refuse a set without samples of a class: an F1 that is not defined must not be averaged."""
     support = np.bincount(labels, minlength=len(contract.classes))
     there = {name for name, number in zip(contract.classes, support, strict=False) if number}
     if absent := [name for name in classes or contract.classes if name not in there]:

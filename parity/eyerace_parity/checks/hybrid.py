@@ -208,12 +208,12 @@ def _shift(case: Case, tiers: _Tiers, share: float, what: str) -> Number:
 def order_agreement(case: Case, findings: ClauseEvidence) -> Number:
     """The best scores that the app shows stand in the same order in both tiers."""
     tiers = _tiers(case, findings)
-    alike = measures.same_order(tiers.device, tiers.online, tiers.stated.shown)
-    differ = np.flatnonzero(~alike)
+    same_order = measures.same_order(tiers.device, tiers.online, tiers.stated.shown)
+    differ = np.flatnonzero(~same_order)
     return Number(
-        1.0 - len(differ) / len(alike),
+        1.0 - len(differ) / len(same_order),
         f"the {pluralise(tiers.stated.shown, 'best score')} stand in another order on the phone for {len(differ)}"
-        f" of {pluralise(len(alike), 'sample')}",
+        f" of {pluralise(len(same_order), 'sample')}",
         [str(tiers.golden.ids[int(i)]) for i in differ[:_MOST_NAMED]],
     )
 

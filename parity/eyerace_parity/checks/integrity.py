@@ -1,4 +1,4 @@
-"""Integrity: every sample was answered, in finite numbers that have to do with the sample."""
+"""Integrity: every sample has an answer, in finite numbers that depend on the sample."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _liveliest(array: Array) -> float:
 
 
 def _require_decisions(case: Case, outputs: Outputs, golden: GoldenFacts) -> None:
-    """Refuse a classifier that decides alike for samples of different classes."""
+    """Refuse a classifier that decides for one class on samples of different classes."""
     scores = outputs.arrays[case.contract.scores_output]
     if golden.labels is None or scores.ndim != SCORES_NDIM or scores.shape[1] != len(golden.classes):
         return
@@ -121,7 +121,7 @@ def _require_decisions(case: Case, outputs: Outputs, golden: GoldenFacts) -> Non
         "1 decision",
         "2 decisions",
         Relation.AT_LEAST,
-        reason=f"{case.name} decides for {only!r} on all {outputs.expected} samples, which bear {there} labels",
+        reason=f"{case.name} decides for {only!r} on all {outputs.expected} samples, which have {there} labels",
         next_step="check the preprocessing profile and the quantisation of the last layers: they ignore the input",
     )
     raise Refusal(answer)

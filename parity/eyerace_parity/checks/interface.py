@@ -1,4 +1,4 @@
-"""Interface: from outside, a variant looks exactly as the app was built for, and runs where the app runs it."""
+"""Interface: a variant has the inputs and outputs that the app expects, and loads as the app loads it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class InterfaceLimits(Limits):
 interface = Family("interface", InterfaceLimits)
 
 _none = partial(compares, interface, relation=Relation.EQUAL, to=constant(0))
-"""Declares a clause that counts what must not be there."""
+"""Declares a clause that counts what must not occur."""
 
 
 def _is_onnx(case: Case, _limits: InterfaceLimits) -> bool:
@@ -47,7 +47,7 @@ def _is_onnx(case: Case, _limits: InterfaceLimits) -> bool:
 
 
 _of_graph = partial(_none, needs=needs(Graph), applies=_is_onnx)
-"""The same, of what an ONNX file says of itself."""
+"""The same, for facts of an ONNX file."""
 
 
 def _declares_ports(case: Case, _limits: InterfaceLimits) -> bool:
@@ -172,7 +172,7 @@ def _both_onnx(case: Case, limits: InterfaceLimits) -> bool:
 
 @_none("same_ports", unit="differences", needs=needs(Graph, reference=Graph), applies=_both_onnx)
 def same_ports(case: Case, findings: ClauseEvidence) -> Number:
-    """Inputs and outputs equal those of the reference, so that one can stand in for the other."""
+    """Inputs and outputs equal those of the reference, so that one can replace the other."""
     ours, theirs = _graph(case, findings), _graph(case, findings, case.reference)
     faults = differences_of_ports(ours.inputs, theirs.inputs) + differences_of_ports(ours.outputs, theirs.outputs)
     return Number(
@@ -233,18 +233,18 @@ def domains(case: Case, findings: ClauseEvidence) -> Number:
     """Every imported operator domain is allowed and used: a version too new for a runtime is refused, used or not."""
     graph, allowed = _graph(case, findings), case.contract.interface.domains
     imported = [domain for domain in graph.opsets if domain != _DEFAULT_DOMAIN]
-    foreign = [domain for domain in imported if domain not in allowed]
+    disallowed = [domain for domain in imported if domain not in allowed]
     idle = [domain for domain in graph.unused_domains if domain != _DEFAULT_DOMAIN]
     faults = []
-    if foreign:
-        faults.append(f"{join_names(foreign)} is imported, but not allowed")
+    if disallowed:
+        faults.append(f"{join_names(disallowed)} is imported, but not allowed")
     if idle:
         versions = join_names(f"{domain} version {graph.opsets.get(domain, '?')}" for domain in idle)
         faults.append(
             f"{versions} is imported, but no operator is of it; a runtime that knows only earlier ones refuses it"
         )
     return Number(
-        len({*foreign, *idle}),
+        len({*disallowed, *idle}),
         "; ".join(faults) or "every imported domain is allowed and used",
         (
             f"imported: {join_names(graph.opsets) or 'none'}",

@@ -41,7 +41,7 @@ Budget = Count | dict[str, Count]
 
 
 class RatioLimit(Model):
-    """How a number may stand to the same number of another variant.
+    """Limit on the ratio of a number to the same number of another variant.
 
     Attributes:
         versus: The other variant.
@@ -59,7 +59,7 @@ class InstructionLimits(Limits):
         'Most instructions of a steady inference with one thread, e.g. 190000000 or "190 M"; or a table of '
         "them by target, which demands nothing of the targets that it does not name."
     )
-    load_instructions: Budget | None = limit("Most instructions of making a session, written alike.")
+    load_instructions: Budget | None = limit("Most instructions of creating a session, in the same form.")
     instructions_ratio: RatioLimit | None = limit(
         "Largest ratio of the instructions of an inference to another variant's on the same target, e.g. "
         '{versus = "fp32", at_most = 0.5}.'

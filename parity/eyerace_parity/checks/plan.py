@@ -1,15 +1,15 @@
-"""What becomes of a limit that a variant can never be judged by. The rule stands here, and only here.
+"""The plan: which clauses are judged, and the rule for limits that can never be judged.
 
 A contract may state a limit once for all variants (``[limits.FAMILY]``) or for one (``[variants.NAME.limits.FAMILY]``).
-A limit *fits* a variant when the clause could ever be judged of it: ``f1`` fits no unlabelled set, ``max_abs`` fits no
+A limit *fits* a variant if the clause can be judged for it: ``f1`` fits no unlabelled set, ``max_abs`` fits no
 variant without a reference, ``integer_weights`` fits no torch module.
 
-* A limit that **every** variant bears is a shared one. It is judged of the variants that it fits; that it does not fit
-  some is no fault (the torch reference has no reference of its own). It must fit at least one.
-* A limit that **only some** variants bear was written for these. It must fit each of them.
+* A limit that **every** variant has is shared. It is judged for the variants that it fits, and must fit at least one:
+  the torch reference, for example, has no reference of its own.
+* A limit that **only some** variants have was written for these. It must fit each of them.
 
-Whatever breaks the rule is a :class:`~eyerace_parity.core.errors.ContractError` before anything is measured, with its
-key and why: a demand is never dropped in silence. What a family demands by default falls
+Any other limit is a :class:`~eyerace_parity.core.errors.ContractError` with its key, before anything is measured: a
+demand is never dropped silently. What a family demands by default falls
 away quietly where it does not fit.
 """
 
@@ -39,7 +39,7 @@ Bearer = tuple["Case", "Mapping[str, Limits]"]
 
 
 def reject_unjudgeable(families: Sequence[Family[Any]], bearers: Sequence[Bearer]) -> None:
-    """Refuse a contract with a limit that can never be judged where it stands.
+    """Refuse a contract with a limit that can never be judged.
 
     Args:
         families: All families, with their clauses.
@@ -127,7 +127,7 @@ def _text(file: Path) -> str:
 def _told(contract: Contract, keys: tuple[str, ...], sentence: str) -> str:
     text = _text(contract.file)
     known = lines(text)
-    # What all variants bear may have been written for each of them.
+    # A limit that all variants have may be written for each of them.
     places = (keys, *(("variants", name, *keys) for name in contract.variants))
     stated = [contract.as_written(place) for place in places]
     keys = next((place for place in stated if place in known), stated[0])
@@ -140,9 +140,9 @@ class ErrorRates:
     """How often the verdict on a contract may be wrong by chance, at most.
 
     Attributes:
-        clauses: Clauses decided on a sample; no other errs by chance.
-        false_pass: The contract is held although a truth lies outside its limit.
-        false_alarm: It is broken although all truths lie inside.
+        clauses: Number of clauses decided on a sample; no other errs by chance.
+        false_pass: Probability that the contract is held although a true value is outside its limit.
+        false_alarm: Probability that it is broken although all true values are inside.
         correction: How the chance of a false alarm is shared, ``none`` or ``bonferroni``.
     """
 

@@ -1,7 +1,6 @@
-"""Quality: how often a variant decides rightly, and how much worse than its reference it does.
+"""Quality: how often a variant decides rightly, and how much worse than its reference.
 
-The golden set is a sample: what it shows is decided as such, by :mod:`eyerace_parity.stats.decisions`; here stand the
-words.
+The golden set is a sample, so :mod:`eyerace_parity.stats.decisions` decides what it proves; this module has the words.
 """
 
 from __future__ import annotations
@@ -126,7 +125,7 @@ def _floor(name: str, measure: _Measure, summary: str, *, not_applicable: NotApp
 
 
 def _drop(name: str, measure: _Measure, summary: str, *, not_applicable: NotApplicable = _undropped) -> None:
-    """Declare the clause that a measure lies no further below the reference's than a margin."""
+    """Declare the clause that a measure is no further below the reference's than a margin."""
 
     def statistic(case: Case, findings: ClauseEvidence) -> SampleStatistic:
         samples = measure.samples(case, findings, paired=True)
@@ -220,12 +219,12 @@ _METRIC = _Measure(lambda contract: f"metric {contract.metric}", _own_metric)
 _floor("f1", _MACRO_F1, "Macro-F1 reaches its floor.")
 _floor("accuracy", _ACCURACY, "The share of right decisions reaches its floor.")
 _floor("metric", _METRIC, "The contract's own metric reaches its floor.", not_applicable=_no_metric)
-_drop("f1_drop", _MACRO_F1, "Macro-F1 lies no further below the reference's than the margin.")
-_drop("accuracy_drop", _ACCURACY, "The share of right decisions lies no further below the reference's than the margin.")
+_drop("f1_drop", _MACRO_F1, "Macro-F1 is no further below the reference's than the margin.")
+_drop("accuracy_drop", _ACCURACY, "The share of right decisions is no further below the reference's than the margin.")
 _drop(
     "metric_drop",
     _METRIC,
-    "The contract's own metric lies no further below the reference's than the margin.",
+    "The contract's own metric is no further below the reference's than the margin.",
     not_applicable=either(_no_metric, _undropped),
 )
 
@@ -238,7 +237,7 @@ _drop(
     not_applicable=_undropped,
 )
 def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
-    """The F1 of no single class lies further below the reference's than the margin."""
+    """The F1 of no single class is further below the reference's than the margin."""
     samples = labelled_scores(case, findings, case.need(Outputs, case.reference))
     require_samples(case.contract, samples.labels, margins)
     return SamplesOfClasses(

@@ -96,7 +96,7 @@ def limits_by_family(named: Sequence[str] = ()) -> Mapping[str, type[Limits]]:
     """Types of the limits by family, for reading a contract.
 
     Raises:
-        ContractError: Two families bear the same name.
+        ContractError: Two families have the same name.
     """
     added = {family.name: family for family in ADDED}
     for owner, family in active().additions("check_families"):

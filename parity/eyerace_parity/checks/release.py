@@ -1,8 +1,8 @@
-"""Release: the candidate against the release that is out there, judged in one run on the same golden set.
+"""Release: the candidate against the accepted release, judged in one run on the same golden set.
 
-The release answers from what was saved of it; where its artefact is at hand, its times are taken in turns with the
-candidate's. Without a release every clause here is ``unproven``: nothing holds for want of something to compare with.
-A cell of the matrix judges none of it: what differs there is the runtime, and not the candidate.
+Evidence of the release is read from its saved files. If its artefact is available, its times are interleaved with the
+candidate's. Without a release every clause here is ``unproven``. A cell of the matrix judges none of them, because
+there only the runtime differs.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ReleaseLimits(Limits):
     sqnr_db: float | None = limit("Least ratio of the release's signal to its difference from the candidate, in dB.")
     size_growth: Growth | None = limit("Largest growth of the file, as a share: 0.02 is two per cent.")
     latency_growth: Growth | None = limit(
-        "Largest growth of the median inference's process CPU time, as a share, both in turns in one run."
+        "Largest growth of the median inference's process CPU time, as a share; both are interleaved in one run."
     )
     confidence: Annotated[float, Field(ge=0.5, lt=1.0)] | None = limit(
         "Confidence of the proof that the median stays within its growth; the contract's where left out."
@@ -80,7 +80,9 @@ class ReleaseLimits(Limits):
 
     def asked_of_times(self, versus: str, confidence: float) -> StoppingRules | None:
         """Say what the measurement beside the release must prove before it may end."""
-        if self.latency_growth is None or "@" not in versus:  # int8@v1: the release's own, in turns with the candidate
+        if (
+            self.latency_growth is None or "@" not in versus
+        ):  # int8@v1: the release's artefact, interleaved with the candidate
             return None
         return StoppingRules(
             (StoppingRule("ratio", 1.0 + self.latency_growth, _MEDIAN, "cpu", self.confidence or confidence),)
@@ -123,7 +125,7 @@ def _gather(case: Case, findings: ClauseEvidence) -> Labelled:
     undefined=_UNDEFINED,
 )
 def release_f1_drop(case: Case, findings: ClauseEvidence) -> SampleStatistic:
-    """Macro-F1 lies no further below the accepted release's than the margin."""
+    """Macro-F1 is no further below the accepted release's than the margin."""
     samples = _gather(case, findings)
     return SampleStatistic(
         measures.macro_f1(len(case.contract.classes)),
@@ -145,7 +147,7 @@ def release_f1_drop(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     undefined=_UNDEFINED,
 )
 def release_f1_drop_per_class(case: Case, _margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
-    """The F1 of no class lies further below the accepted release's than the margin."""
+    """The F1 of no class is further below the accepted release's than the margin."""
     samples = _gather(case, findings)
     return SamplesOfClasses(
         samples,
@@ -221,7 +223,7 @@ def release_max_abs(case: Case, findings: ClauseEvidence) -> Number:
     next_step=_MEANT,
 )
 def release_sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
-    """The accepted release's signal stands far enough above its difference from the candidate."""
+    """The ratio of the accepted release's signal to its difference from the candidate is high enough."""
     pairs = _answered(case, findings)
     found = {name: differences.sqnr_db(ours, theirs) for name, (ours, theirs) in pairs.items()}
     name = min(found, key=lambda each: found[each])
@@ -264,7 +266,7 @@ def release_latency_growth(case: Case, most: float, findings: ClauseEvidence) ->
     timing = findings[_timing(case)]
     ours, theirs = _cpu(timing.runs), _cpu(timing.versus_runs)
     if not ours or len(ours) != len(theirs) or not all(theirs):
-        raise cannot_judge(f"there are no usable times of {case.name} in turns with the release", "measure again")
+        raise cannot_judge(f"there are no usable times of {case.name} interleaved with the release", "measure again")
     ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
     sure = release.limits_of(case).confidence or case.contract.statistics.confidence
     decision = decide_in_looks(ratios, 1.0 + most, quantile=_MEDIAN, confidence=sure)

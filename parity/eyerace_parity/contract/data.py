@@ -68,7 +68,7 @@ class Interface(Model):
         for kind, ports in (("input", self.inputs), ("output", self.outputs)):
             names = [port.name for port in ports]
             if len(set(names)) < len(names):
-                message = f"two {kind}s bear the same name: {', '.join(names)}"
+                message = f"two {kind}s have the same name: {', '.join(names)}"
                 raise ValueError(message)
         return self
 

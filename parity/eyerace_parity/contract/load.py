@@ -60,7 +60,7 @@ def load_contract(
     Raises:
         ContractError: The file or an override is wrong; the message names all that is, with file, line and key.
     """
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - without following links: paths are relative to where it stands
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - without following links: paths are relative to its own folder
     text = _text(path)
     document = _document(path, text)
     page = _Page(path, text, _overridden(document, overrides))
@@ -143,7 +143,7 @@ def _document(path: Path, text: str) -> dict[str, Any]:
             column = f"column {found[2]}: " if found[2] else "at the end of the file: "
         raise ContractError(
             f"{place}: {column}not TOML: {message[:1].lower()}{message[1:]}",
-            next_step="texts need quotes, a key stands only once, a table begins with [name]",
+            next_step="texts need quotes, a key occurs only once, a table begins with [name]",
         ) from None
     except ValueError:
         # Python reads no number of more than 4,300 digits.
@@ -151,7 +151,7 @@ def _document(path: Path, text: str) -> dict[str, Any]:
 
 
 class _Page:
-    """The contract's file as the user sees it: it knows where each key was said."""
+    """The contract's file as the user sees it: it knows where each key is set."""
 
     def __init__(self, path: Path, text: str, origins: Mapping[Keys, str]) -> None:
         self._place = display_path(path)
@@ -170,11 +170,11 @@ class _Page:
             raise ContractError("\n".join(sentences))
 
     def place(self, keys: Keys) -> str:
-        """Where a key was said, in words."""
+        """The place of a key, in words."""
         return self._said(keys)[1]
 
     def _said(self, keys: Keys) -> tuple[int, str]:
-        """Where a key was said: an override's origin, else line and file. What is missing everywhere is on line 1."""
+        """Line and place of a key: an override's origin, else line and file; line 1 for a missing key."""
         for set_here, origin in self._origins.items():
             if keys[: len(set_here)] == set_here:
                 return 0, origin
@@ -253,7 +253,7 @@ def _take_over(own: dict[str, Any], shared: Mapping[str, dict[str, Any]]) -> Ite
 def _at_source(problem: Problem, taken_over: set[Keys]) -> Problem:
     """Move a problem with a shared limit from the variant that took it over to where it was said."""
     own = next((problem.keys[:depth] for depth in (5, 4) if problem.keys[:depth] in taken_over), None)
-    # A family that was taken over whole has no field of its own, so whatever is wrong in it was said above.
+    # A family that was taken over whole has no field of its own, so its errors belong to the shared table.
     return problem if own is None else Problem(problem.keys[2:], problem.sentence)
 
 

@@ -60,7 +60,7 @@ class Contract(Model):
         release: The accepted release that candidates are judged against.
         flips: Flips that are known and accepted.
         statistics: How sure decisions about samples must be.
-        recorded: Folder of recorded reference outputs, which stand in for a torch variant where torch is missing.
+        recorded: Folder of recorded reference outputs, which replace a torch variant if torch is missing.
         run: How it wishes to be run.
         extensions: Extensions of other packages that it needs; what one that is not named adds is not read.
     """

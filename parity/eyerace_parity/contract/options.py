@@ -125,7 +125,7 @@ OPTIONS: Final = (
            "the machine's, else one is installed", metavar="FOLDER"),
     Option("wheels", OptionKind.PATH, "folder of aarch64 wheels of your own", "they are fetched", metavar="FOLDER"),
     Option("matrix", OptionKind.FLAG, "run what [matrix] says for one runtime of many", "off"),
-    Option("peer", OptionKind.PATH, "a Python with another onnxruntime, to take times in turns with", "none",
+    Option("peer", OptionKind.PATH, "a Python with another onnxruntime, for interleaved times", "none",
            metavar="PYTHON"),
     Option("baseline", OptionKind.TEXT, "the release to judge against: its name, or its folder", "the contract's",
            metavar="RELEASE"),

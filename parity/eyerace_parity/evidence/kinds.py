@@ -31,8 +31,8 @@ class EvidenceKind(Generic[E]):
     """All that is to be known of a kind of evidence.
 
     Attributes:
-        name: Its stored name, ASCII letters only: it stands in content keys and release keys, and in lower case in
-            records and as a folder of the cache. It never changes, whatever its type is called.
+        name: Its stored name, ASCII letters only: it is part of content keys and release keys, and in lower case of
+            records and of the cache's folders. It never changes, even if the type is renamed.
         type: A :class:`Fact`, or a frozen dataclass that holds arrays.
         measurer: ``module:object`` of what obtains it, imported when it is first needed; see
             :mod:`eyerace_parity.measure.measurer`. Empty for what the golden set itself states.
@@ -69,7 +69,7 @@ class EvidenceKind(Generic[E]):
 
     @property
     def is_fact(self) -> bool:
-        """Whether it is made of numbers, and stands in a record whole."""
+        """Whether it is made of numbers, and is recorded whole."""
         return issubclass(self.type, Fact)
 
     @property

@@ -155,8 +155,8 @@ def _read(path: Path, classes: Sequence[str], cluster: str | None) -> LabelTable
     refuse(_label_problems(rows, classes, place), "correct the label, or name the class in the contract")
     refuse(_file_problems(rows, place), "name each image once, by its path below the folder of images")
     if group is not None:
-        nowhere = [f"{place}:{row.line}: {row.file} has no {cluster!r}" for row in rows if not row.cluster.strip()]
-        refuse(nowhere, f"fill the column {cluster!r}, or drop golden.cluster")
+        without = [f"{place}:{row.line}: {row.file} has no {cluster!r}" for row in rows if not row.cluster.strip()]
+        refuse(without, f"fill the column {cluster!r}, or drop golden.cluster")
     rows.sort(key=lambda row: row.file)
     return LabelTable(path, tuple(rows), tuple(header[number] for number in others))
 
@@ -187,7 +187,7 @@ def _cells(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _check_header(header: list[str], cluster: str | None, place: str) -> None:
-    problems = [f"{place}: the column {name!r} stands twice" for name, n in Counter(header).items() if n > 1]
+    problems = [f"{place}: the column {name!r} occurs twice" for name, n in Counter(header).items() if n > 1]
     problems += [
         f"{place}: there is no column {name!r}{did_you_mean(name, header)}; found: {join_names(header)}"
         for name in (FILE, LABEL, cluster)

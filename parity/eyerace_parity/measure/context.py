@@ -47,7 +47,7 @@ MISSING: Final = "missing"
 """Takes the place of a digest in a provenance if the file does not exist."""
 
 OUTSIDE: Final = "outside"
-"""Takes the place of a digest if the file lies outside the bundle; such a file is never opened."""
+"""Takes the place of a digest if the file is outside the bundle; such a file is never opened."""
 
 _PACKAGE: Final = Path(__file__).parent.parent
 
@@ -205,7 +205,7 @@ class MeasurementContext:
         )
 
     def extensions(self) -> dict[str, str]:
-        """Extensions of other packages that can have changed a number, as they stand in a provenance."""
+        """Extensions of other packages that can have changed a number, by their key in a provenance."""
         named = active().measuring(self.contract.extensions)
         return {f"extension.{each.name}": f"{each.package} {each.version} {each.digest}" for each in named}
 

@@ -80,7 +80,7 @@ def read(contract: Contract, body: bytes | None = None) -> FlipFile:
     for entry in file.flip:
         key = (entry.id, entry.variant, entry.against)
         if key in seen:
-            message = f"{place}: {entry.id} stands twice for {entry.variant} against {entry.against}"
+            message = f"{place}: {entry.id} is listed twice for {entry.variant} against {entry.against}"
             raise ValueError(message)
         seen.add(key)
         if entry.variant not in contract.variants:

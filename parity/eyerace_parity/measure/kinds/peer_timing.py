@@ -1,7 +1,7 @@
 """Times a variant in this Python's ONNX Runtime and in another Python's, interleaved in one run.
 
 One process cannot load two versions of a runtime, so each version has its own worker; a few runs of one alternate with
-as many of the other. System noise affects both alike, so their ratio is the cost of the version. Times are never
+as many of the other. System noise affects both equally, so their ratio is the cost of the version. Times are never
 cached.
 """
 
@@ -46,7 +46,7 @@ def python_of(place: Path) -> Path:
         if found.is_file():
             return found
     raise MeasurementError(
-        f"there is no Python at {place.name}, so nothing can be timed in turns with its onnxruntime",
+        f"there is no Python at {place.name}, so its onnxruntime cannot be timed",
         next_step="name a Python, or the folder of a virtual environment, that has the newest onnxruntime",
     )
 
@@ -66,7 +66,7 @@ def measure(context: MeasurementContext, need: Need[PeerTiming], source: Provena
     """
     if context.peer is None:
         raise MeasurementError(
-            "no other onnxruntime was named to take times in turns with",
+            "no other onnxruntime was named for interleaved times",
             next_step="name the Python that has the newest one with --eyerace-parity-peer PYTHON",
         )
     python = python_of(context.peer)

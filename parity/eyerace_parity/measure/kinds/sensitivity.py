@@ -48,10 +48,10 @@ WORTH: Final = 1.0
 """Gain in dB that is worth another file, and worth reporting."""
 
 NEAR: Final = 40.0
-"""dB from which on quantisation has cost next to nothing: whatever is broken is broken for another reason."""
+"""dB from which quantisation costs almost nothing, so that the cause is another one."""
 
 RUINED: Final = 6.0
-"""dB below which a file is hardly what any recipe makes, so that this is seen to first."""
+"""dB below which the file is hardly what its recipe makes, so that a new build is compared first."""
 
 
 _SHARE: Final = 0.25
@@ -64,7 +64,7 @@ _PRODUCTS: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def provenance(context: MeasurementContext, need: Need[Sensitivity]) -> Provenance:
-    """Say what is tried."""
+    """Make the provenance of the trials."""
     recipe = _recipe(context.contract, need.variant)
     settings = context.session_settings(need.variant) | context.decoding_settings()
     settings |= {"source": context.artefact(recipe.source), "recipe": recipe.model_dump_json()}
@@ -86,7 +86,7 @@ def measure(context: MeasurementContext, need: Need[Sensitivity], source: Proven
         return _found(context, need, source, ours=ours, theirs=prepared(contract, recipe))
     except ParityError:
         raise
-    except Exception as error:  # a damaged file is read here: whatever it causes is no fault of the run
+    except Exception as error:  # a damaged file may raise anything here
         raise MeasurementError(f"{need.variant} cannot be looked into: {type(error).__name__}: {error}") from error
 
 

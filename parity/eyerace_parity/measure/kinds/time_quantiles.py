@@ -31,7 +31,7 @@ def clock_of(contract: Contract, variant: str) -> tuple[Clock, float]:
 
 
 def compute_time_quantiles(contract: Contract, timing: Timing, source: Provenance) -> TimeQuantiles:
-    """Quantiles of a variant's times, and of what it was timed in turns with.
+    """Quantiles of a variant's times, and of the variant that it was interleaved with.
 
     Args:
         contract: Says which clock decides, and how sure a bound must be.

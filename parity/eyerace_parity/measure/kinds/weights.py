@@ -71,7 +71,7 @@ class _WeightLayer:
 
 
 def provenance(context: MeasurementContext, need: Need[Weights]) -> Provenance:
-    """Say what is compared."""
+    """Make the provenance of the comparison."""
     from importlib.metadata import version  # noqa: PLC0415
 
     settings = {"onnx": version("onnx"), "versus": need.versus, "versus_artefact": context.artefact(need.versus)}
@@ -80,7 +80,7 @@ def provenance(context: MeasurementContext, need: Need[Weights]) -> Provenance:
 
 
 def measure(context: MeasurementContext, need: Need[Weights], source: Provenance) -> Weights:
-    """Compare layer by layer; what cannot be compared says why.
+    """Compare layer by layer. If the layers cannot be compared, the evidence says why.
 
     Raises:
         MeasurementError: The variant is no ONNX file.
@@ -113,7 +113,7 @@ def measure(context: MeasurementContext, need: Need[Weights], source: Provenance
 
 
 def parsed(content: bytes) -> onnx.ModelProto:
-    """Parse an ONNX file; whatever protobuf raises of a damaged one is raised."""
+    """Parse an ONNX file. For a damaged file, the errors of protobuf are raised."""
     import onnx  # noqa: PLC0415 - costs more than most runs
 
     return onnx.load_from_string(content)
@@ -127,12 +127,12 @@ def _reference(context: MeasurementContext, need: Need[Weights]) -> tuple[onnx.M
     variant = contract.variants[need.variant]
     recipe = variant.recipe if isinstance(variant, OnnxVariant) else None
     if not isinstance(recipe, ExportRecipe) or recipe.source != need.versus or find_spec("torch") is None:
-        raise MeasurementError(f"{need.versus} cannot be laid beside {need.variant}: it is no ONNX file")
+        raise MeasurementError(f"{need.versus} cannot be compared with {need.variant}: it is no ONNX file")
     return parsed(_exported(context, need.versus)), f"a fresh export of {need.versus}"
 
 
 def _exported(context: MeasurementContext, source: str) -> bytes:
-    """Export a torch variant, once for all files that are laid beside it in this process."""
+    """Export a torch variant, once for all files that are compared with it in this process."""
     from eyerace_parity.recipes.export import export  # noqa: PLC0415 - it imports torch
 
     key = (context.artefact(source), context.contract.interface.model_dump_json())
@@ -196,7 +196,7 @@ def _pair(ours: _WeightLayer, theirs: _WeightLayer) -> LayerPair:
 
 
 def _off(rows: Floats, others: Floats) -> tuple[int, ...]:
-    """Find the few channels that bear most of the difference."""
+    """Find the few channels with most of the difference."""
     difference = np.square(rows - others).sum(axis=1)
     order = np.argsort(-difference)
     few = order[: max(1, len(order) // _TENTH)]
@@ -265,7 +265,7 @@ def _layers(model: onnx.ModelProto) -> Iterator[_WeightLayer]:
 def _operands(node: onnx.NodeProto) -> tuple[int, str, str, int | None]:
     """Where a node keeps its weights: the place of the operand, its scale, its zero point, the place of its bias."""
     if node.op_type.startswith("QLinear"):
-        return 3, node.input[4], node.input[5], None  # a bias in integers bears a scale that no node names
+        return 3, node.input[4], node.input[5], None  # the scale of an integer bias is named by no node
     if node.op_type.endswith("Integer"):
         return 1, "", node.input[3] if len(node.input) > 3 else "", None  # noqa: PLR2004
     return 1, "", "", 2

@@ -148,7 +148,7 @@ def _checked(model: onnx.ModelProto, path: Path, external: tuple[str, ...], outs
 
 
 def _inside(path: Path, location: str, bundle: Path) -> bool:
-    """Whether external data lie in the bundle's folder, links followed."""
+    """Whether external data are in the bundle's folder; links are followed."""
     try:
         return (path.parent / location).resolve().is_relative_to(bundle.resolve())
     except (OSError, ValueError, RuntimeError):  # a NUL, a name that is too long, links in a circle
@@ -216,7 +216,7 @@ def _tensors(attribute: onnx.AttributeProto) -> Iterator[onnx.TensorProto]:
 
 
 def _note_tensor(tensor: onnx.TensorProto, survey: _Survey, falsehoods: set[str], outputs: Iterable[str] = ()) -> None:
-    """Note where a tensor lies, and whether it is a plain ``false``."""
+    """Record where a tensor is stored, and whether it is a plain ``false``."""
     import onnx  # noqa: PLC0415 - costs more than most runs
 
     if tensor.data_location == onnx.TensorProto.EXTERNAL:

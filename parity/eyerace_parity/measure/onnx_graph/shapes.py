@@ -230,9 +230,9 @@ def subgraphs(attribute: onnx.AttributeProto) -> tuple[onnx.GraphProto, ...]:
 
 
 def graphs(*roots: Any) -> Iterator[Any]:
-    """Yield graphs and functions, each followed by all graphs that lie inside it."""
+    """Yield graphs and functions, each followed by all graphs inside it."""
     waiting = [*reversed(roots)]
-    while waiting:  # a list, not recursion: how deep graphs lie in each other is the file's to say
+    while waiting:  # a list, not recursion: a hostile file may nest graphs deeply
         one = waiting.pop()
         yield one
         for node in one.node:
