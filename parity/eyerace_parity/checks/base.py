@@ -119,8 +119,7 @@ class ClauseEvidence:
         try:
             return cast("E", self._found[need])
         except KeyError:
-            message = f"the clause did not declare that it needs {need}"
-            raise LookupError(message) from None
+            raise LookupError(f"the clause did not declare that it needs {need}") from None
 
 
 def _applicable(_case: Case, _limits: Limits) -> str:
@@ -310,8 +309,7 @@ class Family(Generic[L]):
             def judged(case: Case, evidence: ClauseEvidence) -> Judgement:
                 value = to(case) if to is not None else getattr(self.limits_of(case), limit or "")
                 if value is None:  # never planned
-                    message = f"{name} is not demanded of {case.name}"
-                    raise LookupError(message)
+                    raise LookupError(f"{name} is not demanded of {case.name}")
                 return judge(case, value, evidence)
 
             self.add(name, judged, summary=summary or summary_of(judge), limit=limit, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
@@ -185,19 +186,9 @@ def _reasons(forecast: Forecast) -> tuple[str, ...]:
 
 
 def _overview(predicted: Prediction) -> Iterator[str]:
-    """Say what is predicted of every runtime, those together that have the same reasons."""
-    same: list[Forecast] = []
-    for forecast in (*predicted.forecasts, None):
-        if forecast is not None and (not same or _same(same[-1], forecast)):
-            same.append(forecast)
-            continue
-        yield _line(same)
-        same = [forecast] if forecast is not None else []
-
-
-def _same(one: Forecast, other: Forecast) -> bool:
-    subjects = [[reason.subject for reason in forecast.reasons] for forecast in (one, other)]
-    return one.outcome is other.outcome and subjects[0] == subjects[1]
+    """Say what is predicted of every runtime; runtimes with the same reasons in one line."""
+    for _, same in groupby(predicted.forecasts, lambda each: (each.outcome, [one.subject for one in each.reasons])):
+        yield _line([*same])
 
 
 def _line(same: Sequence[Forecast]) -> str:

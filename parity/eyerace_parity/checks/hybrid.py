@@ -92,8 +92,7 @@ class _Tiers:
     def confidence(self) -> float:
         """Confidence below which an answer of the phone waits for the cloud."""
         if self.stated.confidence is None:  # no clause that reads it is planned without
-            message = "[hybrid] states no confidence"
-            raise LookupError(message)
+            raise LookupError("[hybrid] states no confidence")
         return self.stated.confidence
 
     @property
@@ -148,8 +147,7 @@ def _tiers(case: Case, findings: ClauseEvidence) -> _Tiers:
     require_same_shape(name, (ours, "the phone"), (theirs, "the cloud"))
     stated = case.contract.hybrid
     if stated is None:  # the clause is not planned without
-        message = "the contract has no [hybrid]"
-        raise LookupError(message)
+        raise LookupError("the contract has no [hybrid]")
     return _Tiers(golden, stated, cloud, ours, theirs)
 
 
@@ -295,6 +293,5 @@ def waiting_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
 
 def _labels(golden: GoldenFacts) -> NDArray[np.int64]:
     if golden.labels is None:  # the clause is not planned without
-        message = "the golden set has no labels"
-        raise LookupError(message)
+        raise LookupError("the golden set has no labels")
     return golden.labels

@@ -28,8 +28,7 @@ def _read(value: object) -> object:
         raise ValueError(message)
     number = Decimal(written[1]) * KILO ** PREFIXES.index(written[2])
     if number != number.to_integral_value():
-        message = "must be a whole number of instructions"
-        raise ValueError(message)
+        raise ValueError("must be a whole number of instructions")
     return int(number)
 
 

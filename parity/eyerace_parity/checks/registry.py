@@ -63,8 +63,7 @@ def register(family: Family[Any]) -> None:
         ValueError: There is one of its name.
     """
     if family.name in _MODULES or any(family.name == known.name for known in ADDED):
-        message = f"there is a family called {family.name} already"
-        raise ValueError(message)
+        raise ValueError(f"there is a family called {family.name} already")
     ADDED.append(family)
 
 

@@ -83,7 +83,7 @@ def _made(*additions: tuple[Any, ...]) -> type[Contract]:
     if not fields:
         return Contract
     made: type[Contract] = create_model("Contract", __base__=Contract, **fields)
-    made._sections = tuple(sections)  # noqa: SLF001 - set once, on the model that was just made
+    made.sections = tuple(sections)
     return made
 
 

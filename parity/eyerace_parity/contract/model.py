@@ -84,7 +84,7 @@ class Contract(Model):
     run: Run = Run()
     extensions: tuple[Name, ...] = ()
 
-    _sections: ClassVar[tuple[Section, ...]] = ()
+    sections: ClassVar[tuple[Section, ...]] = ()
     """Tables that extensions add; see :func:`eyerace_parity.contract.extended.contract_type`."""
 
     _file: Path = PrivateAttr(default=Path("contract.toml"))
@@ -134,11 +134,6 @@ class Contract(Model):
         own._cell = True  # noqa: SLF001 - set once, on the copy; the model itself is frozen
         return own
 
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """Tables that extensions add to it."""
-        return self._sections
-
     def section(self, model: type[M]) -> M:
         """The table of an extension.
 
@@ -148,11 +143,10 @@ class Contract(Model):
         Raises:
             LookupError: The contract was read without that extension.
         """
-        for section in self._sections:
+        for section in self.sections:
             if section.model is model:
                 return getattr(self, section.key)  # type: ignore[no-any-return] # what the section's model says
-        message = f"the contract was read without the extension of {model.__name__}"
-        raise LookupError(message)
+        raise LookupError(f"the contract was read without the extension of {model.__name__}")
 
     def path(self, relative: Path) -> Path:
         """Place a path of the contract."""

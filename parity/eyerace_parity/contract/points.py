@@ -58,8 +58,7 @@ class Kinded:
         """
         values = get_args(self.model.model_fields["kind"].annotation) if "kind" in self.model.model_fields else ()
         if not values:
-            message = f'{self.model.__name__} needs a field kind: Literal["…"]'
-            raise LookupError(message)
+            raise LookupError(f'{self.model.__name__} needs a field kind: Literal["…"]')
         return str(values[0])
 
 

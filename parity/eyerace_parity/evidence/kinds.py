@@ -100,12 +100,10 @@ class Kinds:
             ValueError: Its name is no name, or its name or its type is taken.
         """
         if not (kind.name.isascii() and kind.name.isalpha()):
-            message = f"{kind.name!r} is no name of a kind of evidence: use ASCII letters only"
-            raise ValueError(message)
+            raise ValueError(f"{kind.name!r} is no name of a kind of evidence: use ASCII letters only")
         for known in self:
             if known.word == kind.word or known.type is kind.type:
-                message = f"{kind.name} ({kind.type.__name__}) is already registered as {known.name}"
-                raise ValueError(message)
+                raise ValueError(f"{kind.name} ({kind.type.__name__}) is already registered as {known.name}")
         self._by_type[kind.type] = kind
         WORDS[kind.type] = kind.word
 
@@ -116,8 +114,7 @@ class Kinds:
             LookupError: It is not registered.
         """
         if kind not in self._by_type:
-            message = f"no kind of evidence is registered for the type {kind.__name__}"
-            raise LookupError(message)
+            raise LookupError(f"no kind of evidence is registered for the type {kind.__name__}")
         return self._by_type[kind]
 
     def named(self, word: str) -> EvidenceKind[Any]:

@@ -8,7 +8,7 @@ import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import GoldenError
 from eyerace_parity.core.files import FileTooLarge, display_path, read_bytes
@@ -91,35 +91,21 @@ def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> Label
     Raises:
         GoldenError: The table is missing, damaged, empty or invalid; the message names all wrong lines of a kind.
     """
-    state = _state(path)
-    key = (path.absolute(), state, tuple(classes), cluster)
+    try:
+        state = path.stat()
+        # What changes with every write.
+        marks = state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+    except OSError:
+        return _read(path, classes, cluster)  # reading the file gives the error message
+    key = (path.absolute(), marks, tuple(classes), cluster)
     with _lock:
         if (known := _tables.get(key)) is None:
             known = _read(path, classes, cluster)
-            if state is not None and time.time() - state.written > _SETTLED:
+            if time.time() - state.st_mtime > _SETTLED:
                 _tables[key] = known
                 if len(_tables) > _MOST_TABLES:
                     _tables.popitem(last=False)
         return known
-
-
-class _State(NamedTuple):
-    """File metadata that changes with every write."""
-
-    device: int
-    inode: int
-    size: int
-    written: float
-    changed: int
-
-
-def _state(path: Path) -> _State | None:
-    """Return the file's metadata; ``None`` without a file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None  # reading the file gives the error message
-    return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns / 1e9, found.st_ctime_ns)
 
 
 def _read(path: Path, classes: Sequence[str], cluster: str | None) -> LabelTable:

@@ -36,7 +36,7 @@ from eyerace_parity.runners import torch as torch_runtime
 from eyerace_parity.runners.artefact_files import external_locations, lies_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.progress import Progress
@@ -113,22 +113,20 @@ class MeasurementContext:
         Raises:
             MeasurementError: A file cannot be read, or the factory's source cannot be found.
         """
-        with self._lock:
-            if variant not in self._seals:
-                self._seals[variant] = Seal(
-                    lambda: artefact_files(self.contract, variant),
-                    lambda: artefact_digest(self.contract, variant),
-                    rehash=self.rehash,
-                )
-            return self._seals[variant].digest
+        return self._sealed(
+            variant, lambda: artefact_files(self.contract, variant), lambda: artefact_digest(self.contract, variant)
+        )
 
     def recorded_outputs(self, variant: str) -> str:
         """Return the digest of a variant's recorded outputs, or :data:`MISSING`."""
+        path = recorded_place(self.contract, variant)
+        return self._sealed(f"{variant} (recorded)", lambda: [path], lambda: _digest_of(path))
+
+    def _sealed(self, name: str, files: Callable[[], Iterable[Path]], digest: Callable[[], str]) -> str:
+        """Return the digest of files, which are sealed once in a run."""
         with self._lock:
-            name = f"{variant} (recorded)"
             if name not in self._seals:
-                path = recorded_place(self.contract, variant)
-                self._seals[name] = Seal(lambda: [path], lambda: _digest_of(path), rehash=self.rehash)
+                self._seals[name] = Seal(files, digest, rehash=self.rehash)
             return self._seals[name].digest
 
     def require(self, source: Provenance, *, quick: bool = False) -> None:

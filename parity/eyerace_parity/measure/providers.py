@@ -18,7 +18,6 @@ from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.kinds import Runs
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.evidence.source import NEXT_STEP_BASELINE, refuse_incomparable
-from eyerace_parity.measure import recorded
 from eyerace_parity.measure.cache import get, put
 from eyerace_parity.measure.context import MeasurementContext, content_key, golden_key
 from eyerace_parity.measure.measurer import derivation_of, measurer_of
@@ -220,8 +219,10 @@ class Recorded(_OfCandidate):
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Read them, if they were recorded from the same artefact, golden set and preprocessing."""
+        from eyerace_parity.measure.recorded import read  # noqa: PLC0415 - only where outputs were recorded
+
         _refuse_targets(need)
-        evidence = recorded.read(self.context.contract, need.variant, self.provenances.of(need))
+        evidence = read(self.context.contract, need.variant, self.provenances.of(need))
         return content_key(need.kind, evidence.provenance), evidence
 
 

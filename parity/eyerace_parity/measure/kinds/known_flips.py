@@ -61,27 +61,22 @@ def read(contract: Contract, body: bytes | None = None) -> FlipFile:
     body = _body(contract) if body is None else body
     if len(body) > _MAX_BYTES:
         # A truncated file may be valid TOML and would accept the flips of its first part.
-        message = f"{place} is larger than {_MAX_BYTES >> 20} MiB"
-        raise ValueError(message)
+        raise ValueError(f"{place} is larger than {_MAX_BYTES >> 20} MiB")
     try:
         file = FlipFile.model_validate(tomllib.loads(body.decode("utf-8-sig")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        message = f"{place}: {where}: {first['msg']}"
-        raise ValueError(message) from None
+        raise ValueError(f"{place}: {where}: {first['msg']}") from None
     except RecursionError:
-        message = f"{place}: arrays or tables are nested too deep"
-        raise ValueError(message) from None
+        raise ValueError(f"{place}: arrays or tables are nested too deep") from None
     except ValueError as error:  # not UTF-8, not TOML, or a number with too many digits
-        message = f"{place} is not TOML: {error}"
-        raise ValueError(message) from None
+        raise ValueError(f"{place} is not TOML: {error}") from None
     seen: set[tuple[str, ...]] = set()
     for entry in file.flip:
         key = (entry.id, entry.variant, entry.against)
         if key in seen:
-            message = f"{place}: {entry.id} is listed twice for {entry.variant} against {entry.against}"
-            raise ValueError(message)
+            raise ValueError(f"{place}: {entry.id} is listed twice for {entry.variant} against {entry.against}")
         seen.add(key)
         if entry.variant not in contract.variants:
             message = f"{place}: {entry.id} names the variant {entry.variant!r}, which the contract does not know"

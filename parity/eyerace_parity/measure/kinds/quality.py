@@ -315,14 +315,9 @@ def _kinds(golden: GoldenFacts, mine: Indices, its: Indices) -> list[ChangeOfDec
     if golden.labels is None:
         return ["unlabelled" if differs else "same" for differs in mine != its]
     found = flips(golden.labels, mine, its)
-    kinds: list[ChangeOfDecision] = ["same"] * len(mine)
-    groups: tuple[tuple[ChangeOfDecision, Indices], ...] = (
-        ("harmed", found.harmed), ("mended", found.mended), ("moved", found.moved),
-    )  # fmt: skip
-    for kind, where in groups:
-        for at in where.tolist():
-            kinds[at] = kind
-    return kinds
+    kinds = np.full(len(mine), "same", object)
+    kinds[found.harmed], kinds[found.mended], kinds[found.moved] = "harmed", "mended", "moved"
+    return kinds.tolist()
 
 
 def compute_mixture(
