@@ -68,7 +68,7 @@ class Arm64Limits(InstructionLimits):
     )
 
     def demanded(self) -> frozenset[str]:
-        """Names of the fields that hold a demand; parity is one even where its tolerance follows from the file."""
+        """Names of the fields with a demand; always parity, whose tolerance otherwise follows from the file."""
         return super().demanded() | {"parity"}
 
 
@@ -216,7 +216,7 @@ def f1(case: Case, findings: ClauseEvidence) -> Number:
 
 
 def _labels(case: Case, there: Execution, host: Outputs, golden: GoldenFacts) -> NDArray[np.int64]:
-    """The labels, once it is certain that an F1 can be estimated with them."""
+    """Return the labels, if an F1 can be estimated with them."""
     require_target(case, there, golden, accused=True)
     require_whole(case, host, golden, accused=False)
     output = case.contract.scores_output

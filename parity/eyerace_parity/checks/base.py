@@ -79,7 +79,7 @@ class Case:
 
     @property
     def rules(self) -> Rules:
-        """How sure a decision about samples must be, as the contract states it."""
+        """Confidence rules of decisions about samples, as the contract states them."""
         stated = self.contract.statistics
         whole = Rules(stated.confidence, 1.0 - stated.confidence, stated.draws, stated.seed)
         return whole.among(self.sharing) if stated.correction == "bonferroni" else whole
@@ -95,7 +95,7 @@ class Case:
         return self.variant.reference
 
     def need(self, kind: type[E], variant: str | None = None, *, versus: str = "", baseline: bool = False) -> Need[E]:
-        """The need for a piece of evidence on this case's target, of this case's variant unless another is named.
+        """Return a need on this case's target, for this case's variant unless another is named.
 
         With ``baseline``, of the accepted release: where none is given, the clause is `unproven`.
         """
@@ -127,7 +127,7 @@ def _applicable(_case: Case, _limits: Limits) -> str:
 
 
 def _unexecuted(case: Case) -> str:
-    """Why a variant is executed on no target, or an empty string."""
+    """Return why a variant is executed on no target; empty if it is executed."""
     contract = case.contract
     if contract.cell or case.name in contract.targets.executed(contract.variants):
         return ""  # which targets a cell of the matrix has is said there
@@ -334,7 +334,7 @@ class PlannedClause:
 
     @property
     def identity(self) -> Identity:
-        """Whose verdict it will be."""
+        """Identity of its verdict."""
         return Identity(self.case.contract.name, self.case.name, self.clause.check, self.clause.name, self.case.target)
 
     @property

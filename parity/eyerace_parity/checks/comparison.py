@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.checks.base import SignificanceSource, summary_of
 from eyerace_parity.checks.guards import GOLDEN
-from eyerace_parity.checks.phrases import compare_to_limit, decided, first_ids, sentence_for, unknown
+from eyerace_parity.checks.phrases import class_lines, compare_to_limit, decided, unknown, worst_class
 from eyerace_parity.core.numbers import passing_limit
 from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.evidence.answers import GoldenFacts
@@ -116,7 +116,7 @@ def compares(
 
 
 def constant(value: float) -> Callable[[Case], float]:
-    """A limit that no contract moves."""
+    """Return a limit that is the same for every contract."""
     return lambda _case: value
 
 
@@ -230,7 +230,7 @@ def decides_per_class(
                 each: decide(class_f1(len(classes), classes.index(each)), asked.samples, at, rules)
                 for each, at in limits.items()
             }
-            worst, others = first_ids(decisions, limits)
+            worst, others = worst_class(decisions, limits)
             return decided(
                 case,
                 decisions[worst],
@@ -238,7 +238,7 @@ def decides_per_class(
                 limits[worst],
                 found=f"{asked.found(worst, decisions[worst])}{others}",
                 next_step=asked.next_step(worst),
-                details=[*sentence_for(decisions, limits, relation), *asked.details],
+                details=[*class_lines(decisions, limits, relation), *asked.details],
                 undefined=undefined,
             )
 
@@ -254,7 +254,7 @@ def decides_per_class(
 def needs(
     *kinds: type, reference: type | None = None, baseline: type | None = None
 ) -> Callable[[Case, Limits], tuple[Need[Any], ...]]:
-    """What a clause reads.
+    """Declare the evidence of a clause.
 
     Args:
         kinds: Of the judged variant; ``GoldenFacts`` are the golden set's own.
@@ -274,7 +274,7 @@ def needs(
 
 
 def _unknown_class(field: str) -> Callable[[Case, Limits], str]:
-    """Why a table of limits by class can never be judged."""
+    """Return why a table of limits by class can never be judged; empty if it can."""
 
     def reason(case: Case, limits: Limits) -> str:
         demand, classes = getattr(limits, field), case.contract.classes
@@ -287,24 +287,24 @@ def _unknown_class(field: str) -> Callable[[Case, Limits], str]:
 
 
 def either(*reasons: Callable[[Case, L], str]) -> Callable[[Case, L], str]:
-    """The first of several reasons why a clause can never be judged."""
+    """Return the first of several reasons why a clause can never be judged."""
     return lambda case, limits: next((found for reason in reasons if (found := reason(case, limits))), "")
 
 
 def unlabelled(case: Case, _limits: Limits) -> str:
-    """Why nothing can be said of right and wrong."""
+    """Return why no decision can be called right or wrong; empty if it can."""
     if not case.contract.classes:
         return "the contract names no classes"
     return "" if case.labelled else "the golden set has no labels"
 
 
 def undecided(case: Case, _limits: Limits) -> str:
-    """Why nothing decides for a class."""
+    """Return why no output decides for a class; empty if one does."""
     if not case.contract.classes and case.contract.golden.scores is None:
         return "the contract names neither classes nor golden.scores, so no output decides"
     return ""
 
 
 def unreferenced(purpose: str) -> Callable[[Case, Limits], str]:
-    """Why a variant cannot be compared with its reference."""
+    """Return why a variant has no reference to compare with; empty if it has one."""
     return lambda case, _limits: "" if case.reference else f"{case.name} has no reference {purpose}"

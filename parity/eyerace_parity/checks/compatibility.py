@@ -82,7 +82,7 @@ def flutter_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgeme
     "prediction", needs=needs(Graph, Preflight), applies=lambda case, limits: not _not_applicable(case, limits)
 )
 def prediction(case: Case, findings: ClauseEvidence) -> Judgement:
-    """What the file predicts of the runtime of this run is what happens: the table of runtimes is right about it."""
+    """The prediction for the runtime of this run comes true: the table of runtimes is right about it."""
     graph, preflight = findings[case.need(Graph)], findings[case.need(Preflight)]
     _require_read(graph, case)
     runtime = preflight.provenance.runtime

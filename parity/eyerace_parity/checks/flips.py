@@ -43,7 +43,7 @@ class FlipLimits(Limits):
     """How many images a variant may decide otherwise than its reference; accepted flips do not count."""
 
     decision_flips: Count | None = limit(
-        "Most images that are decided otherwise than by the reference and are not accepted."
+        "Most images that are decided differently from the reference and are not accepted."
     )
     harmful_flips: Count | None = limit("Most of these that the reference decides rightly and the variant wrongly.")
 
@@ -55,12 +55,12 @@ _unreferenced = unreferenced("to differ from")
 
 
 def unjudged(case: Case, _limits: Limits) -> str:
-    """Why it is not known who was right."""
+    """Return why it is not known which variant is right; empty if it is known."""
     return "" if case.labelled else "the golden set has no labels, so it is not known which variant is right"
 
 
 def flip_needs(case: Case, other: str, *, baseline: bool = False) -> tuple[Need[Any], ...]:
-    """What a clause about flips reads: both variants' answers, the ledger of their flips, and what is accepted."""
+    """Return the needs of a clause about flips: both variants' outputs, their flip ledger, and the accepted flips."""
     return (
         GOLDEN,
         case.need(Outputs),
@@ -173,7 +173,7 @@ _flips = partial(
 
 @_flips("decision_flips", not_applicable=either(undecided, _unreferenced))
 def decision_flips(case: Case, findings: ClauseEvidence) -> Number:
-    """No more images than allowed are decided otherwise than by the reference."""
+    """No more images than allowed are decided differently from the reference."""
     return flip_number(case, findings, case.reference or "", harmful=False)
 
 

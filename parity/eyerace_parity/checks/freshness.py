@@ -36,7 +36,7 @@ def _made_by_recipe(case: Case, _limits: FreshnessLimits) -> bool:
 
 @freshness.clause("fresh", needs=needs(Lineage), applies=_made_by_recipe)
 def fresh(case: Case, findings: ClauseEvidence) -> Judgement:
-    """The artefact carries the digests of what it would be made from now.
+    """The artefact has the digests of the sources that it would be made from now.
 
     Versions of tools are reported, not judged: another version need not make another model, and if it does, the other
     clauses see it.
@@ -75,7 +75,7 @@ def fresh(case: Case, findings: ClauseEvidence) -> Judgement:
 
 
 def _tools(lineage: Lineage) -> list[str]:
-    """Tell which tools have another version now."""
+    """List the tools that have another version now."""
     then, now = lineage.stamped, lineage.current
     return [
         f"{key.removeprefix(_TOOL)}: made with {then.get(key, 'none')}, now {now.get(key, 'none')}"

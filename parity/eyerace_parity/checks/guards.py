@@ -175,7 +175,7 @@ def require_scores(case: Case, outputs: Outputs, golden: GoldenFacts, reference:
 
 
 def labelled_scores(case: Case, findings: ClauseEvidence, other: Need[Outputs] | None = None) -> Labelled:
-    """Bring labels and scores together.
+    """Return the labels with the scores.
 
     Args:
         case: Who is judged.
@@ -197,7 +197,7 @@ def labelled_scores(case: Case, findings: ClauseEvidence, other: Need[Outputs] |
 
 
 def on_host(case: Case) -> Need[Execution]:
-    """The need for what the variant answers to the same samples on the host."""
+    """Return the need for the variant's outputs for the same samples on the host."""
     return Need(Execution, case.name)
 
 
@@ -253,7 +253,7 @@ def require_samples(contract: Contract, labels: NDArray[np.int64], classes: Iter
 
 
 def chosen(case: Case, execution: Execution, golden: GoldenFacts) -> str:
-    """Say how many samples were run, and how they were chosen."""
+    """Describe how many samples were run, and how they were chosen."""
     total, run = len(golden.ids), len(execution.samples)
     if run == total:
         return f"all {pluralise(total, 'sample')} of the golden set were run"
@@ -263,7 +263,7 @@ def chosen(case: Case, execution: Execution, golden: GoldenFacts) -> str:
 
 
 def furthest(spread: Floats, most: int) -> list[tuple[int, ...]]:
-    """Place of the largest element of each of the ``most`` samples that differ most, the furthest first; none of 0."""
+    """Return the place of the largest difference in each of the ``most`` worst samples, the largest first."""
     rows = spread.reshape(len(spread), -1)
     order = np.argsort(-rows.max(axis=1), kind="stable")[:most]
     inside = [np.unravel_index(int(rows[row].argmax()), spread.shape[1:]) for row in order]
@@ -272,7 +272,7 @@ def furthest(spread: Floats, most: int) -> list[tuple[int, ...]]:
 
 
 def worst_place(difference: Mapping[str, Floats], golden: GoldenFacts, samples: tuple[int, ...]) -> tuple[float, str]:
-    """The largest of some differences, and where it is."""
+    """Return the largest difference, and its place in words."""
     name = max(difference, key=lambda output: float(difference[output].max()))
     place = tuple(map(int, np.unravel_index(int(np.argmax(difference[name])), difference[name].shape)))
     return float(difference[name][place]), f"{element(name, place[1:])} of {golden.ids[samples[place[0]]]}"

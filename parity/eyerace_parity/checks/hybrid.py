@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, SampleStatistic, compares, decides, either, undecided
+from eyerace_parity.checks.comparison import Number, SampleStatistic, compares, decides, either, undecided, unlabelled
 from eyerace_parity.checks.guards import GOLDEN, furthest, require_same_shape, require_scores, require_whole
 from eyerace_parity.checks.phrases import class_name
 from eyerace_parity.contract.base import Limits, Share, limit
@@ -121,11 +121,7 @@ def _not_applicable(case: Case, limits: HybridLimits) -> str:
     return undecided(case, limits)
 
 
-def _unlabelled(case: Case, _limits: HybridLimits) -> str:
-    return "" if case.labelled else "the golden set has no labels"
-
-
-_no_labels = either(_not_applicable, _unlabelled)
+_no_labels = either(_not_applicable, unlabelled)
 
 
 def _no_confidence(case: Case, limits: HybridLimits) -> str:
@@ -136,7 +132,7 @@ def _no_confidence(case: Case, limits: HybridLimits) -> str:
 
 
 def _tiers(case: Case, findings: ClauseEvidence) -> _Tiers:
-    """Take both tiers' scores."""
+    """Return both tiers' scores."""
     golden, device = findings[GOLDEN], findings[case.need(Outputs)]
     cloud = _cloud(case)
     online = findings[case.need(Outputs, cloud)]
@@ -191,7 +187,7 @@ def score_shift_p99(case: Case, findings: ClauseEvidence) -> Number:
 
 
 def _shift(case: Case, tiers: _Tiers, share: float, what: str) -> Number:
-    """A quantile of the shifts, with the samples that move furthest."""
+    """Compute a quantile of the shifts, with the samples that move furthest."""
     phone, cloud = tiers.probabilities(tiers.device), tiers.probabilities(tiers.online)
     difference = differences.absolute(phone, cloud)
     value = differences.quantile_at_least(difference, share)
@@ -223,7 +219,7 @@ def order_agreement(case: Case, findings: ClauseEvidence) -> Number:
     next_step="calibrate the quantisation on more images, or give the phone's scores a temperature of their own",
 )
 def calibration_shift(case: Case, findings: ClauseEvidence) -> Number:
-    """The phone's confidence is as true as the cloud's."""
+    """The phone's confidence is calibrated as well as the cloud's."""
     tiers = _tiers(case, findings)
     labels = _labels(tiers.golden)
     phone, cloud = (
@@ -274,7 +270,7 @@ def waiting(case: Case, findings: ClauseEvidence) -> Number:
 
 @_decides("waiting_f1", not_applicable=either(_no_labels, _no_confidence))
 def waiting_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
-    """Answers are right often enough when the phone leaves those to the cloud that it is unsure of."""
+    """Answers are right often enough if the phone leaves its unsure answers to the cloud."""
     tiers = _tiers(case, findings)
     wait, labels = tiers.waits, _labels(tiers.golden)
     answered = np.where(wait[:, None], tiers.online, tiers.device)

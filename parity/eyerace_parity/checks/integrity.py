@@ -38,7 +38,7 @@ integrity = Family("integrity", IntegrityLimits)
 
 @integrity.clause("complete", needs=needs(GoldenFacts, Outputs))
 def complete(case: Case, findings: ClauseEvidence) -> Judgement:
-    """All outputs are there, a row for every sample, in the contract's element types."""
+    """All outputs exist, with a row for every sample, in the contract's element types."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
     if fault := absent_rows(case, outputs, golden):
         raise fault.refusal(accused=True)
@@ -80,7 +80,7 @@ def finite(case: Case, findings: ClauseEvidence) -> Number:
     "quantisation: compare the layers with the reference",
 )
 def varied(case: Case, findings: ClauseEvidence) -> Number:
-    """The answers change with the sample: no output is all but constant, and not every decision is the same."""
+    """The answers depend on the sample: no output is nearly constant, and not every decision is the same."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
     require_usable(case, outputs, golden)
     if outputs.expected == 1:

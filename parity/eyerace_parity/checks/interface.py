@@ -50,10 +50,6 @@ _of_graph = partial(_none, needs=needs(Graph), applies=_is_onnx)
 """The same, for facts of an ONNX file."""
 
 
-def _declares_ports(case: Case, _limits: InterfaceLimits) -> bool:
-    return case.variant.in_onnxruntime
-
-
 def _declared(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
     if not case.variant.in_onnxruntime:
         return (GOLDEN, case.need(Outputs))
@@ -86,7 +82,7 @@ def _ports(case: Case, findings: ClauseEvidence) -> tuple[Sequence[PortFact], Se
 
 
 def _stated(wanted: Sequence[Port], found: Sequence[PortFact], case: Case) -> Number:
-    """How declared ports differ from the contract's."""
+    """Compare declared ports with the contract's."""
     faults = faults_of_ports(wanted, found)
     return Number(
         len(faults),
@@ -114,7 +110,7 @@ def valid(case: Case, findings: ClauseEvidence) -> Judgement:
     )
 
 
-@_none("inputs", unit="differences", needs=_declared, applies=_declares_ports)
+@_none("inputs", unit="differences", needs=_declared, applies=lambda case, _: case.variant.in_onnxruntime)
 def inputs(case: Case, findings: ClauseEvidence) -> Number:
     """The inputs have the contract's names, types, extents and dynamic axes."""
     ports = _ports(case, findings)
@@ -260,7 +256,7 @@ def domains(case: Case, findings: ClauseEvidence) -> Number:
     next_step="save the model with its weights inside (onnx.save without save_as_external_data)",
 )
 def single_file(case: Case, findings: ClauseEvidence) -> Number:
-    """The file holds its weights itself: an app that loads from bytes finds no other file."""
+    """The file contains its weights, because an app that loads from bytes finds no other file."""
     graph = _graph(case, findings)
     outside = ", outside the bundle's folder" if graph.external_outside else ""
     found = f"weights lie in {join_names(graph.external)}{outside}" if graph.external else "all weights lie in the file"
@@ -274,7 +270,7 @@ def single_file(case: Case, findings: ClauseEvidence) -> Number:
     next_step="do not run this file before you know where it comes from; save its data beside it",
 )
 def external_data(case: Case, findings: ClauseEvidence) -> Number:
-    """External data lie inside the bundle's folder, never anywhere else on the machine."""
+    """External data are inside the bundle's folder."""
     graph = _graph(case, findings)
     outside = graph.external_outside
     found = f"the file refers to {join_names(outside)}, outside the bundle" if outside else "all data lie in the bundle"
@@ -287,7 +283,7 @@ def external_data(case: Case, findings: ClauseEvidence) -> Number:
     applies=lambda c, _: c.variant.in_onnxruntime and c.contract.interface.single_file,
 )
 def from_bytes(case: Case, findings: ClauseEvidence) -> Judgement:
-    """A session made from the file's bytes, in a process of its own, lives and answers."""
+    """A session made from the file's bytes, in a separate process, runs without a crash."""
     preflight = findings[case.need(Preflight)]
     failure, died = preflight.failure, preflight.signal is not None
     if preflight.signal is not None:
@@ -324,13 +320,13 @@ def _share_in_integers(case: Case, part: int, whole: int, *, what: str, uncounte
 
 @compares(interface, "integer_weights", Relation.AT_LEAST, needs=needs(Graph), not_applicable=_no_integers)
 def integer_weights(case: Case, findings: ClauseEvidence) -> Number:
-    """The weights are really held in integers."""
+    """Enough of the weights are stored as integers."""
     graph, uncounted = _graph(case, findings), "no matrix operator has any"
     return _share_in_integers(case, graph.weights_integer, graph.weights, what="weights", uncounted=uncounted)
 
 
 @compares(interface, "integer_macs", Relation.AT_LEAST, needs=needs(Graph), not_applicable=_no_integers)
 def integer_macs(case: Case, findings: ClauseEvidence) -> Number:
-    """The multiply-accumulates are really done on integers."""
+    """Enough of the multiply-accumulates are done on integers."""
     graph, uncounted = _graph(case, findings), "the shapes inside the graph are not known"
     return _share_in_integers(case, graph.macs_integer, graph.macs, what="multiply-accumulates", uncounted=uncounted)

@@ -69,7 +69,7 @@ class InstructionLimits(Limits):
 
 
 def other_variant(case: Case, demand: RatioLimit | None) -> str:
-    """Say why a ratio can never be judged of a case, or nothing."""
+    """Return why a ratio can never be judged; empty if it can."""
     if demand is None:
         return ""
     if demand.versus not in case.contract.variants:

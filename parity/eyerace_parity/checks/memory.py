@@ -42,7 +42,7 @@ class MemoryLimits(Limits):
     )
 
     def soak_runs(self) -> int | None:
-        """Say over how many runs memory must be seen (:class:`eyerace_parity.stats.stopping_rules.StatesSoakRuns`)."""
+        """Return the number of runs over which memory is watched; see :mod:`eyerace_parity.stats.stopping_rules`."""
         return None if self.memory_leak is None else self.leak_runs
 
 

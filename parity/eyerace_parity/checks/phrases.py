@@ -35,7 +35,7 @@ def decided(
     details: Iterable[str] = (),
     undefined: str = "mend the metric",
 ) -> Judgement:
-    """Put a decision into a judgement.
+    """Turn a decision into a judgement.
 
     Args:
         case: Who is judged.
@@ -69,7 +69,7 @@ def decided_quantile(
     settles: str,
     details: Iterable[str] = (),
 ) -> Judgement:
-    """Put a decision about a quantile into a judgement.
+    """Turn a decision about a quantile into a judgement.
 
     Args:
         decision: The decision.
@@ -103,7 +103,7 @@ def _proof(case: Case, decision: Decision, relation: Relation) -> list[str]:
     return lines
 
 
-def first_ids(found: Mapping[str, Decision], limits: Mapping[str, float]) -> tuple[str, str]:
+def worst_class(found: Mapping[str, Decision], limits: Mapping[str, float]) -> tuple[str, str]:
     """Choose the class that a verdict over classes speaks of.
 
     Args:
@@ -126,12 +126,12 @@ def first_ids(found: Mapping[str, Decision], limits: Mapping[str, float]) -> tup
 
 
 def _beyond(decision: Decision, limit: float) -> float:
-    """By how much the value lies beyond its limit; a decision with a reference is about a drop, else about a floor."""
+    """Return how far the value is beyond its limit: above a drop if there is a reference, else below a floor."""
     return decision.value - limit if decision.reference is not None else limit - decision.value
 
 
-def sentence_for(found: Mapping[str, Decision], limits: Mapping[str, float], relation: Relation) -> list[str]:
-    """Tell the decision of every class."""
+def class_lines(found: Mapping[str, Decision], limits: Mapping[str, float], relation: Relation) -> list[str]:
+    """Write a line with the decision of every class."""
     lines = []
     for name, decision in found.items():
         line = (
@@ -211,15 +211,15 @@ def compare_equal(
 
 
 def cannot_judge(reason: str, next_step: str, details: Iterable[str] = ()) -> Refusal:
-    """The evidence is there, but no number can be had from it."""
+    """Refusal with status error: no number can be computed from the evidence."""
     return Refusal(Judgement(Status.ERROR, reason=reason, next_step=next_step, details=tuple(details)))
 
 
 def broken(reason: str, next_step: str) -> Refusal:
-    """The variant itself is the reason why no number can be had."""
+    """Refusal with status broken: because of the variant, no number can be computed."""
     return Refusal(Judgement(Status.BROKEN, reason=reason, next_step=next_step))
 
 
 def unproven(reason: str, next_step: str, details: Iterable[str] = ()) -> Refusal:
-    """The evidence cannot decide."""
+    """Refusal with status unproven: the evidence does not decide."""
     return Refusal(Judgement(Status.UNPROVEN, reason=reason, next_step=next_step, details=tuple(details)))

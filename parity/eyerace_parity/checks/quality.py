@@ -150,7 +150,7 @@ def _drop(name: str, measure: _Measure, summary: str, *, not_applicable: NotAppl
 
 
 def _changed(case: Case, decision: Decision) -> str:
-    """Say how a statistic differs between the two variants."""
+    """Describe the difference of a statistic between the two variants."""
     known = "not known" if decision.reference is None else format_number(decision.reference)
     change = f"{'rises' if decision.value < 0 else 'drops'} by {format_number(abs(decision.value))}"
     return (
@@ -160,7 +160,7 @@ def _changed(case: Case, decision: Decision) -> str:
 
 
 def _by_class(contract: Contract, samples: Labelled) -> list[str]:
-    """Tell the F1 of every class with its commonest confusion."""
+    """Write a line for every class with its F1 and its most frequent confusions."""
     counts = classification.confusion(samples.labels, classification.decisions(samples.scores), len(contract.classes))
     scores = classification.f1_by_class(counts)
     return [
@@ -170,14 +170,14 @@ def _by_class(contract: Contract, samples: Labelled) -> list[str]:
 
 
 def _taken_for(contract: Contract, counts: NDArray[np.int64], label: int) -> str:
-    """Say what the samples of a class were mistaken for, most often first."""
+    """List the classes that samples of a class are mistaken for, the most frequent first."""
     wrong = [(int(counts[label, other]), other) for other in range(len(counts)) if other != label]
     named = [f"{contract.classes[other]} {number}×" for number, other in sorted(wrong, key=lambda w: -w[0]) if number]  # noqa: RUF001
     return f", {int(counts[label].sum())} samples" + (f", taken for {join_names(named, most=3)}" if named else "")
 
 
 def _flips(case: Case, golden: GoldenFacts, samples: Labelled) -> list[str]:
-    """Tell how many decisions flipped, by who was right, with the first images of each kind."""
+    """Count the flipped decisions by kind, with the first images of each kind."""
     if samples.reference is None:
         return []
     ours, theirs = classification.decisions(samples.scores), classification.decisions(samples.reference)

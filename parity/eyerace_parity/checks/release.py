@@ -64,7 +64,7 @@ class ReleaseLimits(Limits):
     f1_drop_per_class: Drop | dict[str, Drop] | None = limit(
         "Largest drop of the F1 of every class: one number for all, or a table."
     )
-    flips: Count | None = limit("Most images that are decided otherwise than by the release and are not accepted.")
+    flips: Count | None = limit("Most images that are decided differently from the release and are not accepted.")
     harmful_flips: Count | None = limit("Most of these that the release decides rightly and the candidate wrongly.")
     max_abs: Annotated[float, Field(ge=0.0)] | None = limit(
         "Largest absolute difference of any element from the release's."
@@ -79,7 +79,7 @@ class ReleaseLimits(Limits):
     )
 
     def asked_of_times(self, versus: str, confidence: float) -> StoppingRules | None:
-        """Say what the measurement beside the release must prove before it may end."""
+        """Return the stopping rules of the times that are interleaved with the release."""
         if (
             self.latency_growth is None or "@" not in versus
         ):  # int8@v1: the release's artefact, interleaved with the candidate
@@ -100,15 +100,11 @@ def _timing(case: Case) -> Need[Timing]:
     return case.need(Timing, versus=case.name, baseline=True)
 
 
-def _no_latency(case: Case, _limits: ReleaseLimits) -> str:
-    return "a release keeps no torch module to run" if case.variant.needs_torch else ""
-
-
 # ---- quality ---------------------------------------------------------------------------------------------------------
 
 
 def _gather(case: Case, findings: ClauseEvidence) -> Labelled:
-    """Bring labels and both variants' scores together."""
+    """Return the labels with both variants' scores."""
     samples = labelled_scores(case, findings, case.need(Outputs, baseline=True))
     require_samples(case.contract, samples.labels)
     return samples
@@ -168,7 +164,7 @@ _flips = partial(compares, release, relation=Relation.AT_MOST, unit="flips", nex
 
 @_flips("release_flips", limit="flips", needs=_flip_needs, not_applicable=undecided)
 def release_flips(case: Case, findings: ClauseEvidence) -> Number:
-    """No more images than allowed are decided otherwise than by the accepted release."""
+    """No more images than allowed are decided differently from the accepted release."""
     return flip_number(case, findings, case.name, harmful=False, baseline=True)
 
 
@@ -182,7 +178,7 @@ def release_harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
 
 
 def _answered(case: Case, findings: ClauseEvidence) -> dict[str, tuple[Array, Array]]:
-    """Bring the candidate's and the release's answers together, output by output."""
+    """Pair the candidate's and the release's outputs."""
     golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
     theirs = findings[case.need(Outputs, baseline=True)]
     require_usable(case, ours, golden, theirs)
@@ -258,7 +254,7 @@ def release_size_growth(case: Case, findings: ClauseEvidence) -> Number:
     "release_latency_growth",
     limit="latency_growth",
     needs=lambda case, _: (_timing(case),),
-    not_applicable=_no_latency,
+    not_applicable=lambda case, _: "a release keeps no torch module to run" if case.variant.needs_torch else "",
     significance=SignificanceSource.ON_OWN_CONFIDENCE,
 )
 def release_latency_growth(case: Case, most: float, findings: ClauseEvidence) -> Judgement:

@@ -43,10 +43,6 @@ def _ratio_needs(case: Case, limits: SizeLimits) -> tuple[Need[Any], ...]:
     return (case.need(Files), case.need(Files, versus))
 
 
-def _no_ratio(case: Case, limits: SizeLimits) -> str:
-    return other_variant(case, limits.size_ratio)
-
-
 def _judge(name: str, value: int, limit: int, *, where: str, details: tuple[str, ...]) -> Judgement:
     if value <= 0:
         return Judgement(
@@ -79,9 +75,14 @@ def download_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement
     return _judge(case.name, files.deflated, int(limit), where="deflated", details=details)
 
 
-@size.demand("size_ratio", limit="size_ratio", needs=_ratio_needs, not_applicable=_no_ratio)
+@size.demand(
+    "size_ratio",
+    limit="size_ratio",
+    needs=_ratio_needs,
+    not_applicable=lambda case, limits: other_variant(case, limits.size_ratio),
+)
 def size_ratio(case: Case, limit: RatioLimit, findings: ClauseEvidence) -> Judgement:
-    """The file is small enough beside another variant's."""
+    """The file is small enough in proportion to another variant's."""
     ours, theirs = findings[case.need(Files)].bytes, findings[case.need(Files, limit.versus)].bytes
     if ours <= 0:
         raise broken(reason=f"the file of {case.name} is empty", next_step="make it again")

@@ -58,7 +58,7 @@ def _fixed_batch(case: Case, _limits: StabilityLimits) -> str:
 def repeatable(case: Case, findings: ClauseEvidence) -> Number:
     """Two runs of the same sample agree."""
     repeats = findings[case.need(Repeats)]
-    return _apart(case, repeats, findings[GOLDEN], repeats.again, second="a second run")
+    return _difference(case, repeats, findings[GOLDEN], repeats.again, second="a second run")
 
 
 @compares(
@@ -78,10 +78,12 @@ def batch_invariant(case: Case, findings: ClauseEvidence) -> Number:
             f"{case.name} does not run a batch: {repeats.batch_refused}",
             "export with a dynamic batch axis, and without reshapes to a fixed batch",
         )
-    return _apart(case, repeats, golden, repeats.batched, second=f"a batch of {len(repeats.samples)}")
+    return _difference(case, repeats, golden, repeats.batched, second=f"a batch of {len(repeats.samples)}")
 
 
-def _apart(case: Case, repeats: Repeats, golden: GoldenFacts, others: Mapping[str, Array], *, second: str) -> Number:
+def _difference(
+    case: Case, repeats: Repeats, golden: GoldenFacts, others: Mapping[str, Array], *, second: str
+) -> Number:
     """The largest difference between the first run and another one."""
     _require_comparable(case, repeats, others, golden, second)
     differences = {name: absolute(others[name], repeats.first[name]) for name in repeats.first}

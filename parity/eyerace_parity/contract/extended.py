@@ -98,7 +98,7 @@ def _either(*models: Any) -> Any:
 
 
 def named_extensions(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """The extensions of other packages that a contract's document names; what is no name is refused later."""
+    """The extensions of other packages that a contract's document names; invalid names are refused later."""
     stated = document.get("extensions")
     return tuple(name for name in stated if isinstance(name, str)) if isinstance(stated, list) else ()
 
@@ -129,7 +129,7 @@ def without_extension(
 
 
 def _unless_there(keys: Keys, own: str, foreign: str, named: Sequence[str]) -> Iterator[Problem]:
-    """Say that something belongs to an extension that is not there, or that has to be named."""
+    """Yield a problem if something belongs to an extension that is absent or not named."""
     extensions = active()
     if own and all(each.name != own for each in extensions.loaded):
         why = f"belongs to the extension {own!r}, which {extensions.why_absent(own)}; enable it, or take this out"

@@ -251,7 +251,7 @@ def _take_over(own: dict[str, Any], shared: Mapping[str, dict[str, Any]]) -> Ite
 
 
 def _at_source(problem: Problem, taken_over: set[Keys]) -> Problem:
-    """Move a problem with a shared limit from the variant that took it over to where it was said."""
+    """Move a problem with a shared limit from the variant that took it over to the shared table."""
     own = next((problem.keys[:depth] for depth in (5, 4) if problem.keys[:depth] in taken_over), None)
     # A family that was taken over whole has no field of its own, so its errors belong to the shared table.
     return problem if own is None else Problem(problem.keys[2:], problem.sentence)

@@ -105,11 +105,11 @@ class Contract(Model):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should change in it before long, a line each."""
+        """Notes for the user about deprecated names, one line each."""
         return self._notes
 
     def as_written(self, keys: tuple[str, ...]) -> tuple[str, ...]:
-        """The keys under which the file has a limit, which may be called otherwise now."""
+        """Return the keys in the file of a limit that may have been renamed."""
         return self._renamed.get(keys, keys)
 
     @property
@@ -149,7 +149,7 @@ class Contract(Model):
         raise LookupError(f"the contract was read without the extension of {model.__name__}")
 
     def path(self, relative: Path) -> Path:
-        """Place a path of the contract."""
+        """Resolve a path of the contract."""
         return self.root / relative
 
     def session_of(self, variant: str) -> Session:

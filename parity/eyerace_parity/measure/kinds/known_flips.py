@@ -27,7 +27,7 @@ _MAX_BYTES: Final = 1 << 24
 
 
 def provenance(context: MeasurementContext, need: Need[KnownFlips]) -> Provenance:
-    """Say which file, in which state, on which day."""
+    """Make the provenance: the file, its digest, and the date."""
     body = _body(context.contract)
     settings = {"file": context.contract.flips.accepted.as_posix(), "today": today()}
     return Provenance(variant="", target=need.target, artefact=bytes_digest(body) if body else "", settings=settings)
@@ -85,14 +85,14 @@ def read(contract: Contract, body: bytes | None = None) -> FlipFile:
 
 
 def today() -> str:
-    """The day, ISO 8601, in UTC: the same on every machine that judges."""
+    """Return the date in UTC, ISO 8601, which is the same on every machine."""
     return datetime.now(UTC).date().isoformat()
 
 
 def _body(contract: Contract) -> bytes:
-    """The file's bytes; none where there is no file, for a bundle without known flips needs none.
+    """Return the file's bytes; empty without a file, because a bundle without accepted flips needs none.
 
-    Of a file that is too large, one byte more than it may hold.
+    Of a file that is too large, one byte more than the limit is returned.
     """
     path = contract.path(contract.flips.accepted)
     try:

@@ -58,7 +58,7 @@ def provenance(context: MeasurementContext, need: Need[PeerTiming]) -> Provenanc
 
 
 def measure(context: MeasurementContext, need: Need[PeerTiming], source: Provenance) -> PeerTiming:
-    """Time a variant here and there.
+    """Time a variant in both runtimes, interleaved.
 
     Raises:
         GoldenError: A sample cannot be read.
@@ -100,7 +100,7 @@ def measure(context: MeasurementContext, need: Need[PeerTiming], source: Provena
 def _prepare(
     context: MeasurementContext, variant: str, worker: RuntimeWorker, feeds: dict[str, Array]
 ) -> tuple[Hello, int | None]:
-    """Start a worker and warm its session up with one run, which is in no series; return how much its memory grew."""
+    """Start a worker and warm its session up with one run, outside the series; return the growth of its memory."""
     hello = worker.start()
     try:
         loaded = worker.load(_SESSION, model_of(context.contract, variant), context.contract.session_of(variant))

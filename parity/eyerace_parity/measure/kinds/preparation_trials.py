@@ -110,7 +110,7 @@ def _chosen(context: MeasurementContext) -> tuple[int, ...]:
 
 
 def _answers(context: MeasurementContext, variant: str, samples: tuple[int, ...], recorded_digest: str) -> Array:
-    """What the reference answers to the samples, or what the file of this digest recorded of it."""
+    """Return the reference's scores for the samples: measured, or from the recorded outputs of this digest."""
     if context.uses_recorded(variant):
         source = outputs.provenance(context, Need(Outputs, variant))
         kept = recorded.read(context.contract, variant, source, digest=recorded_digest)
@@ -132,7 +132,7 @@ def _run(
     samples: tuple[int, ...],
     change: Callable[[Array], Array] | None = None,
 ) -> Array | None:
-    """Scores of the samples, one at a time; ``None`` where they cannot be prepared or run so."""
+    """Return the scores of the samples, run one at a time; ``None`` if they cannot be prepared or run in this way."""
     contract, golden, rows = context.contract, context.golden(), []
     batched = {port.name for port in contract.interface.inputs if port.batched}
     for index in samples:

@@ -107,7 +107,7 @@ def probabilities_of(contract: Contract, scores: Array) -> Floats:
 
 
 def labelled(contract: Contract, golden: GoldenFacts, outputs: Outputs) -> LabelledDecisions:
-    """Labels beside decisions.
+    """Return the labels with the decisions.
 
     Raises:
         MeasurementError: The set has no labels, or the variant no scores.
@@ -161,7 +161,7 @@ def _class_f1(
 
 
 def _bounds(known: LabelledDecisions, measure: BootstrapMeasure, stated: Statistics) -> Bounds | None:
-    """One-sided bounds by the bootstrap that clauses use; ``None`` where fewer than two classes leave no error."""
+    """One-sided bounds by the bootstrap that clauses use; ``None`` for fewer than two classes, which allow no error."""
     if measure.classes < _FEWEST_CLASSES:
         return None
     kinds = cluster(known.labels, known.decided[None], measure.classes, known.clusters)
@@ -235,7 +235,7 @@ def _slices(known: LabelledDecisions, column: str, numbers: Floats, stated: Stat
 
 
 def compute_noise(_contract: Contract, ours: Outputs, theirs: Outputs, source: Provenance) -> OutputNoise:
-    """Signal to quantisation noise of every output that both have in one shape."""
+    """Compute the signal-to-noise ratio of every output that both have in the same shape."""
     levels = [
         NoiseLevel(output=name, sqnr_db=differences.sqnr_db(array, theirs.arrays[name]))
         for name, array in ours.arrays.items()
@@ -311,7 +311,7 @@ def _shown(differs: NDArray[np.bool_], order: NDArray[np.intp]) -> list[int]:
 
 
 def _kinds(golden: GoldenFacts, mine: Indices, its: Indices) -> list[ChangeOfDecision]:
-    """What became of each sample's decision."""
+    """Return the relation of the two decisions about each sample."""
     if golden.labels is None:
         return ["unlabelled" if differs else "same" for differs in mine != its]
     found = flips(golden.labels, mine, its)

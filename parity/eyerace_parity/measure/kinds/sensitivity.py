@@ -137,7 +137,7 @@ def _found(
 
 
 def _worst(gains: Sequence[LayerGain], base: float) -> list[LayerGain]:
-    """The layers that gain most; never so many that hardly any would be left in integers."""
+    """Return the layers that gain most, at most a quarter of all layers."""
     first, *others = sorted(gains, key=lambda gain: -gain.decibels)[: max(1, min(NAMED, len(gains) // 4))]
     return [first, *(gain for gain in others if gain.decibels - base >= _SHARE * (first.decibels - base) > 0)]
 
@@ -186,7 +186,7 @@ def _recipe(contract: Contract, variant: str) -> QuantiseStaticRecipe:
 
 
 def _from_integers(ours: onnx.ModelProto, theirs: onnx.ModelProto) -> list[str]:
-    """Layers, by the names of their nodes, whose weights are stored in integers here and in float there."""
+    """Return the names of the nodes whose weights are integers in the first model and floats in the second."""
     stored = {tensor.name for tensor in ours.graph.initializer}
     there = {node.name for node in theirs.graph.node}
     whole = {node.output[0] for node in ours.graph.node if node.op_type == _READ_BACK and node.input[0] in stored}

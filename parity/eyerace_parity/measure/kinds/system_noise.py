@@ -47,7 +47,7 @@ class _Counters:
 
 @dataclass(slots=True)
 class NoiseWatch:
-    """Watches the machine from its making to :meth:`seen`.
+    """Watches the machine from its creation to :meth:`seen`.
 
     Args:
         root: Where ``proc`` and ``sys`` lie.
@@ -61,13 +61,13 @@ class NoiseWatch:
         self._before = _read(self.root)
 
     def look(self) -> None:
-        """Look at the clock of the fastest processor, which is the one that works; called now and then."""
+        """Read the clock of the fastest processor, which is the working one. Call it now and then."""
         speeds = [_number(path) for path in self.root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")]
         if known := [speed for speed in speeds if speed]:
             self._clocks.append(max(known) / 1000)
 
     def seen(self, own_cpu: float) -> Disturbance | None:
-        """Say what was seen.
+        """Return the noise since the start.
 
         Args:
             own_cpu: CPU seconds of the measurement itself, which do not count.

@@ -53,7 +53,7 @@ def compute_time_quantiles(contract: Contract, timing: Timing, source: Provenanc
 
 
 def _clocks(cpu: Sequence[float], wall: Sequence[float]) -> Iterator[tuple[Clock, Sequence[float]]]:
-    """The clocks whose times are times: a system may not count CPU time."""
+    """Yield the clocks that the system supports; it may not count CPU time."""
     clocks: tuple[tuple[Clock, Sequence[float]], ...] = (("cpu", cpu), ("wall", wall))
     yield from ((which, times) for which, times in clocks if times and all(map(math.isfinite, times)))
 

@@ -120,7 +120,7 @@ def parsed(content: bytes) -> onnx.ModelProto:
 
 
 def _reference(context: MeasurementContext, need: Need[Weights]) -> tuple[onnx.ModelProto, str]:
-    """The reference as an ONNX model, and how it is called."""
+    """Return the reference as an ONNX model, and its name in words."""
     contract = context.contract
     if contract.variants[need.versus].kind == "onnx":
         return parsed(contents(contract, need.versus)), need.versus
@@ -147,7 +147,7 @@ def _exported(context: MeasurementContext, source: str) -> bytes:
 
 
 def _pairs(ours: Sequence[_WeightLayer], theirs: Sequence[_WeightLayer]) -> Iterator[LayerPair]:
-    """Pair layers by their names, or by their order where no name is shared and there are as many."""
+    """Pair layers by their names, or by their order if no name is shared and the numbers are equal."""
     by_name = {layer.name.removesuffix(_SUFFIX): layer for layer in theirs}
     matched = [(layer, by_name.get(layer.name.removesuffix(_SUFFIX))) for layer in ours]
     if not any(other for _, other in matched) and len(ours) == len(theirs):
@@ -263,7 +263,7 @@ def _layers(model: onnx.ModelProto) -> Iterator[_WeightLayer]:
 
 
 def _operands(node: onnx.NodeProto) -> tuple[int, str, str, int | None]:
-    """Where a node keeps its weights: the place of the operand, its scale, its zero point, the place of its bias."""
+    """Return the index of a node's weight operand, its scale and zero point, and the index of its bias."""
     if node.op_type.startswith("QLinear"):
         return 3, node.input[4], node.input[5], None  # the scale of an integer bias is named by no node
     if node.op_type.endswith("Integer"):
@@ -311,7 +311,7 @@ def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
 def _spans(
     context: MeasurementContext, need: Need[Weights], ours: onnx.ModelProto, theirs: onnx.ModelProto
 ) -> Iterator[ValueRange]:
-    """Ranges of quantised activations beside what the reference's are on a few golden samples."""
+    """Yield the ranges of quantised activations with the reference's ranges on a few golden samples."""
     tensors = {tensor.name: tensor for tensor in ours.graph.initializer}
     ranges: dict[str, tuple[float, float]] = {}
     for node in ours.graph.node:
@@ -360,7 +360,7 @@ def _seen(
 
 
 def _unscaled(model: onnx.ModelProto) -> Iterator[str]:
-    """Tensors that are quantised or read back with a scale that is no positive number."""
+    """Describe tensors that are quantised or dequantised with a scale that is no positive number."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     reported = set()
     for node in model.graph.node:
@@ -374,7 +374,7 @@ def _unscaled(model: onnx.ModelProto) -> Iterator[str]:
 
 
 def _mismatched(model: onnx.ModelProto) -> Iterator[str]:
-    """Activations that are read back otherwise than they were written."""
+    """Describe activations that are dequantised with other parameters than they were quantised with."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     writers = {node.output[0]: node for node in model.graph.node if node.op_type == "QuantizeLinear"}
     for node in model.graph.node:

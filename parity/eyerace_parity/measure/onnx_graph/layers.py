@@ -31,7 +31,7 @@ _BITS: Final = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11:
 
 
 def weigh_layers(model: onnx.ModelProto) -> tuple[tuple[LayerSize, ...], int]:
-    """Say what a model's stored tensors take, layer by layer.
+    """Compute the size of a model's stored tensors, layer by layer.
 
     Args:
         model: The model; external data count by their declared extents, and are not opened.
@@ -88,7 +88,7 @@ class _Users:
 
 
 def _stored(model: onnx.ModelProto) -> Iterator[tuple[str, Any, Any]]:
-    """Every stored tensor with its name, and the node that holds it where that is more than a constant."""
+    """Yield every stored tensor with its name, and the node that holds it unless that is a constant."""
     for graph in graphs(model.graph, *model.functions):
         for tensor in getattr(graph, "initializer", ()):
             yield tensor.name, tensor, None

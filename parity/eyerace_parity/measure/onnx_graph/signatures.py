@@ -66,7 +66,7 @@ def _spelled(number: int) -> str:
 
 
 def _declared(model: onnx.ModelProto) -> dict[str, str]:
-    """Types that the file itself states of values at the top."""
+    """Return the types that the file states for values of the outermost graph."""
     stated = (*model.graph.input, *model.graph.value_info, *model.graph.output)
     types = {info.name: _spelled(info.type.tensor_type.elem_type) for info in stated}
     return {name: type_ for name, type_ in types.items() if type_ != UNKNOWN}
@@ -98,7 +98,7 @@ def _nodes(graph: Any) -> Iterator[Any]:
 def _corrected(
     lean: onnx.ModelProto, opsets: Mapping[str, int], guessed: Mapping[str, str], declared: Mapping[str, str]
 ) -> dict[str, str]:
-    """Types of what operators of other domains answer, and of all that is computed from it.
+    """Return the output types of operators of other domains, and of everything computed from them.
 
     Shapes are inferred with stand-ins whose answers have the right extents, not always the right type.
     """
@@ -111,13 +111,13 @@ def _corrected(
 
 
 def _only_answer(form: Form, variable: str) -> str:
-    """The one type that all kernels answer, where the inputs do not tell."""
+    """Return the output type that all kernels share, if the inputs do not determine it."""
     answers = {type_ for kernel in form.kernels for type_ in kernel.types.get(variable, (UNKNOWN, ABSENT))}
     return answers.pop() if len(answers) == 1 else UNKNOWN
 
 
 def _calls(lean: onnx.ModelProto, function: onnx.FunctionProto, types: Mapping[str, str]) -> set[tuple[str, ...]]:
-    """Types with which a function is called; unknown ones where it is called by another function only."""
+    """Return the types with which a function is called; unknown ones if only another function calls it."""
     calls = {
         _typed(node.input, types)
         for node in _nodes(lean.graph)
@@ -127,7 +127,7 @@ def _calls(lean: onnx.ModelProto, function: onnx.FunctionProto, types: Mapping[s
 
 
 def _answers(function: onnx.FunctionProto, opsets: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str]:
-    """Types of all that a function computes from what it is given."""
+    """Return the types of everything that a function computes from its inputs."""
     types: dict[str, str] = {}
     for node in _nodes(function):
         types |= dict(zip(node.output, _answered(node, opsets, _typed(node.input, {**given, **types})), strict=True))
@@ -135,7 +135,7 @@ def _answers(function: onnx.FunctionProto, opsets: Mapping[str, int], given: Map
 
 
 def _answered(node: Any, opsets: Mapping[str, int], inputs: tuple[str, ...]) -> list[str]:
-    """Types that an operator answers by its schema."""
+    """Return an operator's output types by its schema."""
     stated = next((a.i for a in node.attribute if a.name in _TYPE_ATTRIBUTES and a.i), 0) or next(
         (a.t.data_type for a in node.attribute if a.name == "value"), 0
     )
