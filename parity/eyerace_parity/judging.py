@@ -35,7 +35,7 @@ def judge(planned: PlannedClause, source: Source, *, explain: bool = True) -> Ve
         explain: Whether to look for likely causes of a broken clause; this may measure further evidence.
 
     Returns:
-        The verdict, with the keys and needs of all evidence that it rests on.
+        The verdict, with the keys and needs of all evidence that it is based on.
     """
     tracked = TrackedSource(source)
     judgement = _judged(planned, tracked)
@@ -72,7 +72,7 @@ def _judged(planned: PlannedClause, source: Source) -> Judgement:
 
 
 def _asks_why(judgement: Judgement) -> bool:
-    """Whether to look for causes: the clause is broken, or its unproven value lies on the wrong side of the limit."""
+    """Whether to look for causes: the clause is broken, or its unproven value is on the wrong side of the limit."""
     if judgement.status is Status.BROKEN:
         return True
     value, limit = judgement.value, judgement.limit

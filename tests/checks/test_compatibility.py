@@ -1,4 +1,4 @@
-"""Compatibility: what is foretold is held against the app's runtime, and against what happened."""
+"""Compatibility: what is predicted is held against the app's runtime, and against what happened."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eyerace_parity.checks.compatibility import demanded_runtime
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.compatibility.table import table
 from eyerace_parity.compatibility.versions import Version
@@ -14,6 +13,7 @@ from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.result import Status
 from eyerace_parity.evidence.artefacts import OperatorSignature
 from eyerace_parity.evidence.base import Provenance
+from eyerace_parity.measure.kinds.predictions import demanded_of
 from tests.bundles import IMAGE_CONTRACT
 from tests.checks.evidence_factory import clauses, contract, graph, judge, preflight
 
@@ -48,15 +48,15 @@ def ran(release: str, **fields: Any) -> Preflight:
     return tried.model_copy(update={"provenance": Provenance(variant="int8", runtime=f"onnxruntime {release}")})
 
 
-def foretold(found: Graph, tried: Preflight) -> Judgement:
-    """Judge whether what was foretold has happened."""
+def predicted(found: Graph, tried: Preflight) -> Judgement:
+    """Judge whether what was predicted has happened."""
     return judge(contract(), "int8", "prediction", found, tried)
 
 
 FAILED = {"inputs": (), "outputs": (), "failure": "NOT_IMPLEMENTED: ConvInteger(10)"}
 
 
-def test_only_onnx_files_are_foretold() -> None:
+def test_only_onnx_files_are_predicted() -> None:
     """Of every ONNX variant by default, of no torch variant; the demands only where they are stated."""
     read = contract({"int8": {"compatibility": {"min_onnxruntime": "1.21"}}})
     assert {"prediction", "oldest_runtime"} <= clauses(read, "int8")
@@ -66,7 +66,7 @@ def test_only_onnx_files_are_foretold() -> None:
 
 
 def test_a_file_that_is_older_than_the_app_is_held() -> None:
-    """The limit itself is held, and what is foretold of every runtime is told."""
+    """The limit itself is held, and what is predicted of every runtime is told."""
     held = demanded("min_onnxruntime", "1.24", file(CONV))
     assert (held.status, held.value, held.limit) == (Status.HELD, "1.24", "1.24")
     assert held.details[0].startswith("1.16 … 1.23 refused")
@@ -123,21 +123,21 @@ def test_runtimes_outside_the_table() -> None:
         (graph("int8", operators={"ai.onnx::Relu": 1}), ran("1.24.4"), Status.UNPROVEN),
     ],
 )
-def test_foretold_and_seen_must_agree(found: Graph, tried: Preflight, status: Status) -> None:
+def test_predicted_and_seen_must_agree(found: Graph, tried: Preflight, status: Status) -> None:
     """Disagreement is broken either way; what nobody could foretell is never held."""
-    judgement = foretold(found, tried)
+    judgement = predicted(found, tried)
     assert judgement.status is status, judgement
     assert status is Status.HELD or judgement.next_step
 
 
 def test_a_release_after_the_table_is_told() -> None:
     """Held, and yet nobody takes it for measured."""
-    assert f"ends at {table().last}" in foretold(file(RELU), ran("1.99.0")).reason
+    assert f"ends at {table().last}" in predicted(file(RELU), ran("1.99.0")).reason
 
 
 def test_disagreement_names_both_suspects() -> None:
-    """The table is wrong, or the file is; what was foretold stands beside what was seen."""
-    judgement = foretold(file(CONV), ran("1.20.1"))
+    """The table is wrong, or the file is; what was predicted stands beside what was seen."""
+    judgement = predicted(file(CONV), ran("1.20.1"))
     assert (judgement.value, judgement.limit) == ("loads", "refused")
     assert "no kernel for ConvInteger" in judgement.reason
     assert "the table is wrong, or the file is" in judgement.next_step
@@ -146,8 +146,8 @@ def test_disagreement_names_both_suspects() -> None:
 def test_the_oldest_demand_of_a_variant_is_known() -> None:
     """For whoever draws a table over versions."""
     read = contract({"int8": {"compatibility": {"min_onnxruntime": "1.23", "flutter": "flutter_onnxruntime 1.7.0"}}})
-    assert demanded_runtime(read, "int8") == Version(1, 22)
-    assert demanded_runtime(read, "fp32") is None
+    assert demanded_of(read, "int8") == Version(1, 22)
+    assert demanded_of(read, "fp32") is None
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def ledger(ours: Sequence[int], theirs: Sequence[int], labels: Sequence[int] | N
     columns = {"focus": tuple(f"0.{index}" for index in range(len(ours)))}
     facts = replace(golden(labels, count=len(ours)), columns=columns)
     source = Provenance(variant="int8")
-    return compute_flips(contract(), facts, scores("int8", ours), scores("fp32", theirs), source=source)
+    return compute_flips(contract(), scores("int8", ours), facts, scores("fp32", theirs), source)
 
 
 def accepted(name: str, **fields: Any) -> AcceptedFlip:
@@ -134,7 +134,7 @@ def test_a_candidate_that_answers_nan_is_broken() -> None:
     read = contract({"int8": {"flips": {"decision_flips": 99}}})
     item = planned(read, "int8", "decision_flips")
     bad = answers("int8", scores=np.full((6, 3), np.nan, np.float32))
-    book = compute_flips(read, golden(), bad, scores("fp32"), source=Provenance(variant="int8"))
+    book = compute_flips(read, bad, golden(), scores("fp32"), Provenance(variant="int8"))
     assert (book.failure, book.total) == ("some scores are not finite", 0)
     pieces = (golden(), bad, scores("fp32"), book, KnownFlips(provenance=Provenance(variant=""), today=TODAY))
     assert item.judge(ClauseEvidence(dict(zip(item.needs, pieces, strict=True)))).status is Status.BROKEN
@@ -148,7 +148,7 @@ def test_a_candidate_that_answers_nan_is_broken() -> None:
 def test_a_ledger_of_what_cannot_be_compared_says_why(arrays: dict[str, Any]) -> None:
     """It is never an empty ledger that looks like no flip."""
     bad = Outputs(Provenance(variant="int8"), arrays, 6)
-    book = compute_flips(contract(), golden(), bad, scores("fp32"), source=Provenance(variant="int8"))
+    book = compute_flips(contract(), bad, golden(), scores("fp32"), Provenance(variant="int8"))
     assert book.failure
     assert book.samples == 0
 
@@ -159,7 +159,7 @@ def test_without_labels_flips_are_counted_and_harm_is_not_asked() -> None:
     assert (book.total, book.harmed, book.rows[0].kind, book.rows[0].label) == (1, 0, "unlabelled", "")
     read = contract({"int8": {"flips": {"decision_flips": 0}}}, labelled=False)
     assert planned(read, "int8", "decision_flips")
-    with pytest.raises(ContractError, match="nobody knows who errs"):
+    with pytest.raises(ContractError, match="it is not known which variant is right"):
         planned(contract({"int8": {"flips": {"harmful_flips": 0}}}, labelled=False), "int8", "harmful_flips")
 
 

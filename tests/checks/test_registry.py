@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eyerace_parity.checks.plan import plan
-from eyerace_parity.checks.registry import FAMILIES, describe_clauses, open_contract
+from eyerace_parity.checks.registry import describe_clauses, families, open_contract
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Graph
@@ -15,10 +15,10 @@ from tests.bundles import make_image_bundle, make_tensor_bundle
 from tests.checks.evidence_factory import TWO_OUTPUTS, clauses, contract, golden, judge, planned, scores
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_clause_names_are_unique_over_all_families(elsewhere):
+@pytest.mark.parametrize("on_targets", [False, True])
+def test_clause_names_are_unique_over_all_families(on_targets):
     """A clause's name alone stands in a test id; on a target it stands there with the target's."""
-    names = [clause.name for family in FAMILIES if family.elsewhere is elsewhere for clause in family.clauses]
+    names = [clause.name for family in families() if family.on_targets is on_targets for clause in family.clauses]
     assert names
     assert len(names) == len(set(names))
     assert all(name.replace("_", "").isalnum() and name.islower() for name in names)
@@ -29,7 +29,7 @@ def test_every_clause_and_every_limit_is_described():
     for described in describe_clauses():
         assert described.summary.endswith("."), described
         assert bool(described.key) == bool(described.type) == bool(described.description), described
-    for family in FAMILIES:
+    for family in families():
         assert all(field.description for field in family.limits.model_fields.values()), family.name
 
 
@@ -45,7 +45,7 @@ def test_every_limit_belongs_to_a_clause_or_sets_one():
         "max_seconds",
         "leak_runs",
     }
-    for family in FAMILIES:
+    for family in families():
         known = {clause.limit for clause in family.clauses} | settings
         assert set(family.limits.model_fields) <= known, family.name
 
@@ -183,3 +183,13 @@ def test_two_outputs_need_no_classes():
     )
     assert "max_abs" in clauses(read, "fp32")
     assert "classes" not in clauses(read, "fp32")
+
+
+@pytest.mark.parametrize("stated", [{}, {"quality": {"f1": 0.5}}, {"size": {"file_size": 10_000}, "flips": {}}])
+def test_a_family_is_left_out_only_where_it_demands_nothing(stated):
+    """The plan of those that a contract needs is the plan of all."""
+    read = contract({"int8": stated})
+    assert [each.identity for each in plan(read)] == [each.identity for each in plan(read, families())]
+    named = {family.name for family in families(stated=stated)}
+    assert stated.keys() <= named
+    assert "hybrid" not in named

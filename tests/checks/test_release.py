@@ -54,7 +54,7 @@ def judge(read: Contract, clause: str, ours: Any, theirs: Any, facts: GoldenFact
         elif need.kind is FlipLedger:
             assert isinstance(ours, Outputs)
             assert isinstance(theirs, Outputs)
-            found[need] = compute_flips(read, facts, ours, theirs, source=Provenance(variant="int8"))
+            found[need] = compute_flips(read, ours, facts, theirs, Provenance(variant="int8"))
         else:
             found[need] = theirs if need.baseline and not need.versus else ours
     return item.judge(ClauseEvidence(found))

@@ -19,8 +19,7 @@ import os
 import numpy as np
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import Number, compares, needs
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.core.result import Relation
 from eyerace_parity.evidence.base import Fact, Provenance

@@ -58,7 +58,7 @@ def test_quotes_and_blank_lines_are_csv_too(table):
             "labels.csv:1: there is no column 'label'; did you mean 'lable'?; found: file, lable, bird",
         ),
         ("file,label\na.jpg,pearl\n", "labels.csv:1: there is no column 'bird'"),
-        ("file,label,bird,label\n", "labels.csv:1: the column 'label' stands twice"),
+        ("file,label,bird,label\n", "labels.csv:1: the column 'label' occurs twice"),
         ("file,label,bird\na.jpg,pearl\n", "labels.csv:2: 2 cells, but the header has 3"),
         ("file,label,bird\na.jpg,pearl,B,x\n", "labels.csv:2: 4 cells, but the header has 3"),
         (

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.errors import GoldenError
 from eyerace_parity.evidence import npz
 from eyerace_parity.golden.dataset import open_golden
+from eyerace_parity.golden.tensors import TensorGolden
 from tests.bundles import TENSOR_CONTRACT, make_tensor_bundle
 from tests.golden.golden_bundle import contract_of, opened
 
@@ -238,3 +240,11 @@ def test_a_profile_means_nothing_to_tensors(bundle):
     contract = contract_of(bundle)
     assert contract.preprocess_of("fp32") is None
     assert len(open_golden(contract)) == 19
+
+
+def test_an_empty_set_is_refused(bundle, monkeypatch):
+    """Whatever reads it, of an extension too: nothing holds on none."""
+    contract = open_contract(bundle / "contract.toml")
+    monkeypatch.setattr(TensorGolden, "__len__", lambda _self: 0)
+    with pytest.raises(GoldenError, match="the golden set is empty"):
+        open_golden(contract)

@@ -18,6 +18,7 @@ from eyerace_parity.core.errors import ParityError
 from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.codec import encode
+from eyerace_parity.evidence.source import TrackedSource
 from eyerace_parity.extensions.matrix.files import write_merged
 from eyerace_parity.isolation import worker
 from eyerace_parity.judging import judge
@@ -90,9 +91,10 @@ def make_yard(built_images: Path, built_tensors: Path, root: Path) -> Yard:
     """Judge a bundle, release the run, record what torch answered, and lay everything out."""
     images = Path(shutil.copytree(built_images, root / "bundle"))
     own = laboratory(images)
+    obtained = TrackedSource(own)
     ledger = ContractFindings(own.contract, plan(own.contract))
     for planned in ledger.planned:
-        ledger.enter(finding(planned, judge(planned, own), own))
+        ledger.enter(finding(planned, judge(planned, obtained), own))
     record = compose([ledger], root=images, started="2026-01-01T00:00:00+00:00", seconds=1.0, why_unjudged=str)
     write_record(images / "record.json", record)
     store = EvidenceCache(images.parent / "store")
@@ -108,7 +110,7 @@ def make_yard(built_images: Path, built_tensors: Path, root: Path) -> Yard:
     Image.open(images / "images" / "red-1.jpg").save(images / "picture.jpg", exif=_turned(), progressive=True)
     cells = make_cells(built_images, root / "cells")
     write_merged(root / "cells" / "merged.json", cells.merged(*cells.all()))
-    evidence = {measured.key: measured.evidence for measured in own.documents()}
+    evidence = {key: obtained.obtain(need) for key, need in zip(obtained.keys, obtained.needs, strict=True)}
     tensors = Path(shutil.copytree(built_tensors, root / "tensors"))
     guest_says(root)
     for key, piece in evidence.items():

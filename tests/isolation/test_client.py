@@ -179,7 +179,7 @@ def test_a_contract_crosses_once(image_bundle: Path, isolated: IsolatedWorker, s
     lab = laboratory(image_bundle, isolated=isolated)
     profile = lab.contract.preprocess_of("fp32")
     for index in range(5):
-        assert isolated.feeds(lab._bench, index, profile)
+        assert isolated.feeds(lab.context, index, profile)
     lab.obtain(Need(Outputs, "fp32"))
     isolated.make(lab.contract, "fp32", SilentProgress())
     opened = [header for header in sent if header["op"] == "open"]

@@ -15,8 +15,9 @@ from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure import context as benches
-from eyerace_parity.measure.context import MISSING, artefact_digest, code_digest, content_key, inside
+from eyerace_parity.measure.context import MISSING, artefact_digest, code_digest, content_key
 from eyerace_parity.runners import torch as torch_runtime
+from eyerace_parity.runners.artefact_files import lies_inside
 from tests.laboratories import bench, change, laboratory
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def test_external_data_is_part_of_a_file(image_bundle: Path) -> None:
     outside = outsourced("../../secret.bin")
     (image_bundle.parent / "secret.bin").write_bytes(b"2")
     assert outsourced("../../secret.bin") == outside
-    assert inside(contract, path, "../../secret.bin") is None
-    assert inside(contract, path, "weights.bin") == beside
+    assert lies_inside(contract.root, path, "../../secret.bin") is None
+    assert lies_inside(contract.root, path, "weights.bin") == beside
 
 
 def test_an_artefact_is_read_once_a_run(image_bundle: Path) -> None:
@@ -182,13 +183,13 @@ def test_whatever_a_session_is_made_of_stands_in_its_settings(image_bundle: Path
 def test_recorded_outputs_stand_in_for_torch_alone(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where they are asked for, and where torch is missing."""
     own = bench(image_bundle)
-    assert not own.stands_in("torch")
+    assert not own.uses_recorded("torch")
     own.recorded = True
-    assert own.stands_in("torch")
-    assert not own.stands_in("int8")
+    assert own.uses_recorded("torch")
+    assert not own.uses_recorded("int8")
     monkeypatch.setattr(torch_runtime, "installed", lambda: False)
-    assert bench(image_bundle).stands_in("torch")
-    assert not bench(image_bundle).stands_in("fp32")
+    assert bench(image_bundle).uses_recorded("torch")
+    assert not bench(image_bundle).uses_recorded("fp32")
 
 
 def test_the_versions_that_decode_photographs_stand_in_a_provenance(image_bundle: Path) -> None:

@@ -180,7 +180,7 @@ def test_progress_counts_as_a_sign_of_life(image_bundle: Path) -> None:
         isolated.make(lab.contract, "fp32", SilentProgress())  # torch is imported, however busy the machine is
         assert isolated._worker is not None
         isolated._worker._answer_seconds = 5.0
-        lab._bench.progress = heard
+        lab.context.progress = heard
         assert lab.obtain(Need(Outputs, "torch")).expected == heard.steps  # about ten seconds of work
         assert heard.labels == ["torch: golden set"]
     finally:
@@ -263,7 +263,7 @@ def test_a_fault_of_ours_is_told_with_its_traceback(image_bundle: Path, isolated
 def test_a_golden_set_that_changes_meanwhile_is_refused(image_bundle: Path, isolated: IsolatedWorker) -> None:
     """Numbers of two sets must not meet in one record."""
     lab = laboratory(image_bundle, isolated=isolated)
-    len(lab._bench.golden())
+    len(lab.context.golden())
     labels = image_bundle / "labels.csv"
     lines = labels.read_text(encoding="utf-8").splitlines()
     dropped = lines.pop().split(",")[0]

@@ -129,13 +129,13 @@ def test_a_turn_ends_with_its_process(tmp_path: Path, alone: bool) -> None:  # n
 def test_more_than_there_are_shares_wait_for_one(tmp_path: Path) -> None:
     """Somebody who finds all shares taken waits until one comes back."""
     turns = MachineLock(tmp_path, pytest.fail)
-    held = [turns._share(number) for number in range(SHARES)]
+    held = [turns._lock(f"share-{number:02}") for number in range(SHARES)]
     for lock in held:
         lock.acquire(poll_interval=0.01, blocking=False)
     through = threading.Event()
 
     def share() -> None:
-        with turns.sharing():
+        with turns.shared():
             through.set()
 
     thread = threading.Thread(target=share, daemon=True)

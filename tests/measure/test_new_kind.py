@@ -88,14 +88,13 @@ def inputs(need):
     return (Need(Means, need.variant, need.target),)
 
 
-def derive(contract, need, source, columns):
-    found = source.obtain(inputs(need)[0])
-    return Spread(provenance=found.provenance, width=float(np.ptp(found.by_input["x/y"])))
+def compute(contract, found, source):
+    return Spread(provenance=source, width=float(np.ptp(found.by_input["x/y"])))
 
 
 BRIGHTNESS = Measurer(provenance, measure)
 MEANS = Measurer(provenance, measure_means)
-SPREAD = Derivation(inputs, derive)
+SPREAD = Derivation(inputs, compute)
 KINDS.register(EvidenceKind(name="Brightness", type=Brightness, measurer=f"{__name__}:BRIGHTNESS"))
 KINDS.register(EvidenceKind(name="Means", type=Means, measurer=f"{__name__}:MEANS"))
 """

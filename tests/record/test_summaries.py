@@ -91,7 +91,7 @@ def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
 def only_quantiles(kind: type[Any]) -> Derivation[Any]:
     """Derivations that refuse to compute, but for times, which no cache keeps."""
     found: Derivation[Any] = derivation_of(kind)
-    return found if kind is TimeQuantiles else dataclasses.replace(found, derive=refuse)
+    return found if kind is TimeQuantiles else dataclasses.replace(found, compute=refuse)
 
 
 def test_what_was_obtained_gives_its_facts(

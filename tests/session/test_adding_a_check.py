@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eyerace_parity.checks.plan import plan
-from eyerace_parity.checks.registry import FAMILIES, describe_clauses, open_contract, register
+from eyerace_parity.checks.registry import ADDED, describe_clauses, open_contract, register
 from eyerace_parity.core.errors import ContractError
 from tests.bundles import make_tensor_bundle
 
@@ -22,8 +22,7 @@ FAMILY = textwrap.dedent('''
     from pydantic import Field
 
     from eyerace_parity.checks.base import Family
-    from eyerace_parity.checks.comparison import Number, compares
-    from eyerace_parity.checks.fits import needs
+    from eyerace_parity.checks.comparison import Number, compares, needs
     from eyerace_parity.contract.base import Limits, Positive
     from eyerace_parity.core.result import Relation
     from eyerace_parity.evidence.artefacts import Files
@@ -51,12 +50,12 @@ def registered(tmp_path, monkeypatch) -> Iterator[None]:
     """The family of a temporary module, registered for one test."""
     (tmp_path / "page_count.py").write_text(FAMILY, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    before = list(FAMILIES)
+    before = list(ADDED)
     from page_count import pages  # type: ignore[import-not-found]
 
     register(pages)
     yield
-    FAMILIES[:] = before
+    ADDED[:] = before
     monkeypatch.delitem(sys.modules, "page_count")
 
 
@@ -79,7 +78,7 @@ def test_its_key_is_read_its_help_told_and_its_clause_planned(tmp_path) -> None:
 def test_a_name_is_taken_once() -> None:
     """Two families of a name would judge each other's limits."""
     with pytest.raises(ValueError, match="there is a family called pages already"):
-        register(FAMILIES[-1])
+        register(ADDED[-1])
 
 
 def test_it_is_an_item_and_a_row_of_the_record(project: Project) -> None:

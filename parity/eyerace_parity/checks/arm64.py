@@ -1,7 +1,7 @@
-"""Arm64 and its kin: the shipped file on the processors of phones, and on x86 as it was before integer dot products.
+"""Targets: the shipped file on the processors of phones, and on x86 processors without integer dot products.
 
-Judged on each of the contract's targets. Does it load, does it crash, are its numbers those of the host, does it decide
-as it does there? The samples are chosen (:mod:`eyerace_parity.measure.sample_selection`), and every verdict says how.
+Judged on each of the contract's targets: it loads, does not crash, and gives the host's numbers and decisions. The
+samples are chosen (:mod:`eyerace_parity.measure.sample_selection`), and every verdict says how.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Refusal
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import needs, undecided, unlabelled, unreferenced
+from eyerace_parity.checks.comparison import Number, compares, needs, undecided, unlabelled, unreferenced
 from eyerace_parity.checks.guards import (
     GOLDEN,
     chosen,
@@ -27,7 +26,7 @@ from eyerace_parity.checks.guards import (
 )
 from eyerace_parity.checks.limits import InstructionLimits
 from eyerace_parity.checks.phrases import cannot_judge, class_name, compare_to_limit, unproven
-from eyerace_parity.contract.base import Share
+from eyerace_parity.contract.base import Share, limit
 from eyerace_parity.core.numbers import format_number, passing_limit, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
@@ -51,32 +50,29 @@ _FLOATING = "DynamicQuantizeLinear"
 class Arm64Limits(InstructionLimits):
     """What must hold on each target that the contract names in ``targets.run``."""
 
-    parity: Annotated[float, Field(ge=0.0)] | None = Field(
-        default=None,
-        description="Largest absolute difference of any element from the host's answer. Left out: none at all for a "
+    parity: Annotated[float, Field(ge=0.0)] | None = limit(
+        "Largest absolute difference of any element from the host's answer. Left out: none at all for a "
         "file that is quantised statically; for any other it must be stated, because the last bits of floating point "
-        "differ between processors.",
+        "differ between processors."
     )
     flips: Annotated[int, Field(ge=0)] | None = Field(
         default=0, description="Most samples that may be decided otherwise than on the host; 0 by default."
     )
-    f1: Share | None = Field(
-        default=None,
-        description="Least macro-F1 of the golden set, estimated from the samples that the target runs: the host's "
-        "decisions, corrected by the differences that these show.",
+    f1: Share | None = limit(
+        "Least macro-F1 of the golden set, estimated from the samples that the target runs: the host's "
+        "decisions, corrected by the differences that these show."
     )
-    sqnr_db: float | None = Field(
-        default=None,
-        description="Least ratio of signal to quantisation noise, in dB, against the reference's answers on the host. "
-        "It shows saturation that strikes host and target alike, which parity cannot.",
+    sqnr_db: float | None = limit(
+        "Least ratio of signal to quantisation noise, in dB, against the reference's answers on the host. "
+        "It shows saturation on host and target, which parity cannot."
     )
 
     def demanded(self) -> frozenset[str]:
-        """Names of the fields that hold a demand; parity is one even where its tolerance follows from the file."""
+        """Names of the fields with a demand; always parity, whose tolerance otherwise follows from the file."""
         return super().demanded() | {"parity"}
 
 
-arm64 = Family("arm64", Arm64Limits, elsewhere=True)
+arm64 = Family("arm64", Arm64Limits, on_targets=True)
 
 
 def _beside_host(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
@@ -84,8 +80,8 @@ def _beside_host(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
 
 
 def _parity_needs(case: Case, limits: Arm64Limits) -> tuple[Need[Any], ...]:
-    told_by_file = limits.parity is None and case.variant.kind == "onnx"
-    return (*_beside_host(case, limits), *((_graph(case),) if told_by_file else ()))
+    from_file = limits.parity is None and case.variant.kind == "onnx"
+    return (*_beside_host(case, limits), *((_graph(case),) if from_file else ()))
 
 
 def _f1_needs(case: Case, _limits: Arm64Limits) -> tuple[Need[Any], ...]:
@@ -115,14 +111,14 @@ def parity(case: Case, limits: Arm64Limits, findings: ClauseEvidence) -> Judgeme
     """The target's answers are the host's, exactly or within the tolerance."""
     require_comparable(case, findings)
     golden, there, here = findings[GOLDEN], findings[case.need(Execution)], findings[on_host(case)]
-    apart = {name: differences.absolute(array, here.arrays[name]) for name, array in there.arrays.items()}
-    value, where = worst_place(apart, golden, there.samples)
-    differing = sum(int((array > 0).any(axis=tuple(range(1, array.ndim))).sum()) for array in apart.values())
+    difference = {name: differences.absolute(array, here.arrays[name]) for name, array in there.arrays.items()}
+    value, where = worst_place(difference, golden, there.samples)
+    differing = sum(int((array > 0).any(axis=tuple(range(1, array.ndim))).sum()) for array in difference.values())
     found = f"{case.target} differs from the host by at most {format_number(value)}, in {where}"
     details = [chosen(case, there, golden)]
     if value:
         details += [
-            f"{pluralise(differing, 'row')} of {len(there.samples) * len(apart)} differ at all",
+            f"{pluralise(differing, 'row')} of {len(there.samples) * len(difference)} differ at all",
             f"smallest tolerance that would have passed: {passing_limit(value, Relation.AT_MOST)}",
         ]
     if limits.parity is None and value and not _exact(case, findings):
@@ -161,7 +157,7 @@ def _exact(case: Case, findings: ClauseEvidence) -> bool:
     Relation.AT_MOST,
     unit="samples",
     needs=_beside_host,
-    unfit=undecided,
+    not_applicable=undecided,
     next_step="look at the parity of the target first: a decision flips because numbers differ",
 )
 def flips(case: Case, findings: ClauseEvidence) -> Number:
@@ -190,7 +186,7 @@ def flips(case: Case, findings: ClauseEvidence) -> Number:
     "f1",
     Relation.AT_LEAST,
     needs=_f1_needs,
-    unfit=unlabelled,
+    not_applicable=unlabelled,
     next_step="look at the samples that flip on this target",
     passing=_PASSING,
 )
@@ -220,7 +216,7 @@ def f1(case: Case, findings: ClauseEvidence) -> Number:
 
 
 def _labels(case: Case, there: Execution, host: Outputs, golden: GoldenFacts) -> NDArray[np.int64]:
-    """The labels, once it is certain that an F1 can be estimated with them."""
+    """Return the labels, if an F1 can be estimated with them."""
     require_target(case, there, golden, accused=True)
     require_whole(case, host, golden, accused=False)
     output = case.contract.scores_output
@@ -238,13 +234,13 @@ def _labels(case: Case, there: Execution, host: Outputs, golden: GoldenFacts) ->
     Relation.AT_LEAST,
     unit="dB",
     needs=_reference_needs,
-    unfit=unreferenced("to be close to"),
+    not_applicable=unreferenced("to be close to"),
     next_step="quantise with reduce_range if only x86 is below, where products of unsigned and signed bytes"
     " saturate without VNNI; else calibrate on more images",
     passing=_PASSING,
 )
 def sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
-    """On the target, too, the reference's signal stands far enough above the noise that the variant adds."""
+    """On the target, too, the ratio of the reference's signal to the variant's noise is high enough."""
     golden, there = findings[GOLDEN], findings[case.need(Execution)]
     reference = findings[Need(Outputs, case.reference or "")]
     require_target(case, there, golden, accused=True)
@@ -258,10 +254,10 @@ def sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
         ratios[name] = differences.sqnr_db(array, other)
     worst = min(ratios, key=lambda name: ratios[name])
     value = ratios[worst]
-    told = f"{format_number(value)} dB" if np.isfinite(value) else "without bound" if value > 0 else "nothing"
+    ratio = f"{format_number(value)} dB" if np.isfinite(value) else "without bound" if value > 0 else "nothing"
     return Number(
         value,
-        f"the ratio of signal to quantisation noise of {worst} is {told} on {case.target},"
+        f"the ratio of signal to quantisation noise of {worst} is {ratio} on {case.target},"
         f" against {case.reference} on the host",
         [chosen(case, there, golden)],
     )

@@ -1,7 +1,6 @@
-"""How a family of checks is written: limits, clauses, and what each clause needs.
+"""How a family of checks is declared: limits, clauses, and the evidence of each clause.
 
-A clause is a pure function of a case and the evidence it asked for; one that holds something against a limit is given
-the limit, too::
+A clause is a pure function of a case and the evidence that it asked for. A clause with a limit also gets the limit::
 
     size = Family("size", SizeLimits)
 
@@ -9,8 +8,8 @@ the limit, too::
     def file_size(case: Case, limit: int, evidence: ClauseEvidence) -> Judgement:
         ...
 
-It never measures, never reads a file, never asks where its numbers were executed. A clause that only compares a number
-with its limit is declared in a shorter form: see :mod:`eyerace_parity.checks.comparison`.
+It never measures, reads a file, or asks where its numbers were computed. A clause that only compares a number with its
+limit is declared in a shorter form: see :mod:`eyerace_parity.checks.comparison`.
 """
 
 from __future__ import annotations
@@ -50,9 +49,10 @@ class Refusal(Exception):  # noqa: N818 - an answer of its own, no error of the 
 
 
 class SignificanceSource(Enum):
-    """What a clause's answer rests on, where it can be wrong by chance: see :mod:`eyerace_parity.checks.plan`."""
+    """Where the confidence of a clause's answer comes from: see :mod:`eyerace_parity.checks.plan`."""
 
-    ON_NO_SAMPLE = "no sample"
+    EXACT = "exact"
+    """On no sample: it cannot be wrong by chance."""
     ON_STATISTICS = "statistics"
     """On a sample, decided by the contract's ``[statistics]``."""
     ON_OWN_CONFIDENCE = "own confidence"
@@ -61,7 +61,7 @@ class SignificanceSource(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Who is judged.
+    """What is judged.
 
     Attributes:
         contract: The contract.
@@ -79,7 +79,7 @@ class Case:
 
     @property
     def rules(self) -> Rules:
-        """How sure a decision about samples must be, as the contract states it."""
+        """Confidence rules of decisions about samples, as the contract states them."""
         stated = self.contract.statistics
         whole = Rules(stated.confidence, 1.0 - stated.confidence, stated.draws, stated.seed)
         return whole.among(self.sharing) if stated.correction == "bonferroni" else whole
@@ -95,7 +95,7 @@ class Case:
         return self.variant.reference
 
     def need(self, kind: type[E], variant: str | None = None, *, versus: str = "", baseline: bool = False) -> Need[E]:
-        """The need for a piece of evidence on this case's target, of this case's variant unless another is named.
+        """Return a need on this case's target, for this case's variant unless another is named.
 
         With ``baseline``, of the accepted release: where none is given, the clause is `unproven`.
         """
@@ -119,16 +119,15 @@ class ClauseEvidence:
         try:
             return cast("E", self._found[need])
         except KeyError:
-            message = f"the clause did not declare that it needs {need}"
-            raise LookupError(message) from None
+            raise LookupError(f"the clause did not declare that it needs {need}") from None
 
 
-def _fits(_case: Case, _limits: Limits) -> str:
+def _applicable(_case: Case, _limits: Limits) -> str:
     return ""
 
 
 def _unexecuted(case: Case) -> str:
-    """Why a variant is executed on no target, or an empty string."""
+    """Return why a variant is executed on no target; empty if it is executed."""
     contract = case.contract
     if contract.cell or case.name in contract.targets.executed(contract.variants):
         return ""  # which targets a cell of the matrix has is said there
@@ -149,13 +148,13 @@ class Clause(Generic[L]):
             target the last part of an item's id.
         check: Name of its family.
         summary: One line for help texts, the first line of the function's docstring.
-        judge: The pure function, which knows its limit from the case.
+        judge: The pure function, which knows its limit from the case; it may raise a :class:`Refusal`.
         needs: Evidence that it reads.
         applies: Whether it is planned for this case: the contract demands it, and it can be judged.
         keys: Where the contract states its limit, as keys below ``variants.NAME``; the contract's line of the item.
         limit: Field of the limits that states the demand; ``None`` where the rest of the contract implies it.
-        unfit: Why a demand can never be judged of this case, or an empty string.
-        rests: What its answer rests on, where it can be wrong by chance.
+        not_applicable: Why a demand can never be judged of this case, or an empty string.
+        significance: Where the confidence of its answer comes from.
     """
 
     name: str
@@ -166,11 +165,11 @@ class Clause(Generic[L]):
     applies: Callable[[Case, L], bool]
     keys: tuple[str, ...] = ()
     limit: str | None = None
-    unfit: Callable[[Case, L], str] = _fits
-    rests: SignificanceSource = SignificanceSource.ON_NO_SAMPLE
+    not_applicable: Callable[[Case, L], str] = _applicable
+    significance: SignificanceSource = SignificanceSource.EXACT
 
     def stated(self, limits: L) -> bool:
-        """Whether the contract itself wrote the demand down: a family's default is nobody's word."""
+        """Whether the contract itself states the demand, and not a family's default."""
         if self.limit in limits.model_fields_set and getattr(limits, self.limit) is not None:
             return True
         return self.limit in limits.demanded() - type(limits)().demanded()
@@ -182,15 +181,15 @@ class ClauseOptions(TypedDict, Generic[L]):
     Attributes:
         needs: Evidence that it reads, from the case and its limits.
         applies: A further condition on the case, or the only one where there is no limit.
-        unfit: Why the demand can never be judged of a case, or an empty string; see :mod:`eyerace_parity.checks.plan`
-            for what becomes of such a demand.
-        rests: What its answer rests on, where it can be wrong by chance.
+        not_applicable: Why the demand can never be judged of a case, or an empty string; see
+            :mod:`eyerace_parity.checks.plan` for what becomes of such a demand.
+        significance: Where the confidence of its answer comes from.
     """
 
     needs: Callable[[Case, L], tuple[Need[Any], ...]]
     applies: NotRequired[Callable[[Case, L], bool] | None]
-    unfit: NotRequired[Callable[[Case, L], str]]
-    rests: NotRequired[SignificanceSource]
+    not_applicable: NotRequired[Callable[[Case, L], str]]
+    significance: NotRequired[SignificanceSource]
 
 
 def summary_of(function: Callable[..., object]) -> str:
@@ -205,7 +204,7 @@ class Family(Generic[L]):
     Attributes:
         name: The ``check`` of its verdicts, and the key of its limits in a contract.
         limits: Type of its limits.
-        elsewhere: Whether it is judged on each of the contract's targets, and not on the host.
+        on_targets: Whether it is judged on each of the contract's targets, and not on the host.
         in_cells: Whether a cell of the matrix over runtimes judges it, too.
         after: Family of the core whose rows it follows in a report, for one of an extension; the last where empty.
         clauses: What has been registered by :meth:`clause`.
@@ -213,7 +212,7 @@ class Family(Generic[L]):
 
     name: str
     limits: type[L]
-    elsewhere: bool = False
+    on_targets: bool = False
     in_cells: bool = True
     after: str = ""
     clauses: list[Clause[L]] = field(default_factory=list)
@@ -222,7 +221,7 @@ class Family(Generic[L]):
         """The cases that this family judges of a variant: the host's own, or one for each target that executes it."""
         if case.contract.cell and not self.in_cells:
             return ()
-        if not self.elsewhere:
+        if not self.on_targets:
             return (case,)
         contract = case.contract
         executed = case.name in contract.targets.executed(contract.variants)
@@ -251,25 +250,19 @@ class Family(Generic[L]):
             limit: Field of the limits that states the demand. The clause is planned when it holds one.
             options: See :class:`ClauseOptions`.
         """
-        applies, unfit = options.get("applies"), options.get("unfit", _fits)
-        rests = options.get("rests", SignificanceSource.ON_NO_SAMPLE)
+        applies, not_applicable = options.get("applies"), options.get("not_applicable", _applicable)
+        significance = options.get("significance", SignificanceSource.EXACT)
 
-        def unfitting(case: Case, limits: L) -> str:
-            return (_unexecuted(case) if self.elsewhere else "") or unfit(case, limits)
+        def reason(case: Case, limits: L) -> str:
+            return (_unexecuted(case) if self.on_targets else "") or not_applicable(case, limits)
 
         def wanted(case: Case, limits: L) -> bool:
             demanded = limit is None or limit in limits.demanded()
-            return demanded and (applies is None or applies(case, limits)) and not unfit(case, limits)
-
-        def judged(case: Case, evidence: ClauseEvidence) -> Judgement:
-            try:
-                return judge(case, evidence)
-            except Refusal as refusal:
-                return refusal.judgement
+            return demanded and (applies is None or applies(case, limits)) and not not_applicable(case, limits)
 
         keys = ("limits", self.name, limit) if limit else ("limits", self.name)
         self.clauses.append(
-            Clause(name, self.name, summary, judged, options["needs"], wanted, keys, limit, unfitting, rests)
+            Clause(name, self.name, summary, judge, options["needs"], wanted, keys, limit, reason, significance)
         )
 
     def clause(self, name: str, **options: Unpack[ClauseOptions[L]]) -> Callable[[Clausal], Clausal]:
@@ -316,8 +309,7 @@ class Family(Generic[L]):
             def judged(case: Case, evidence: ClauseEvidence) -> Judgement:
                 value = to(case) if to is not None else getattr(self.limits_of(case), limit or "")
                 if value is None:  # never planned
-                    message = f"{name} is not demanded of {case.name}"
-                    raise LookupError(message)
+                    raise LookupError(f"{name} is not demanded of {case.name}")
                 return judge(case, value, evidence)
 
             self.add(name, judged, summary=summary or summary_of(judge), limit=limit, **options)
@@ -331,7 +323,7 @@ class PlannedClause:
     """A clause that will be judged: pure data, made before anything is measured.
 
     Attributes:
-        case: Who is judged.
+        case: What is judged.
         clause: What is demanded.
         limits: The limits in force.
     """
@@ -342,7 +334,7 @@ class PlannedClause:
 
     @property
     def identity(self) -> Identity:
-        """Whose verdict it will be."""
+        """Identity of its verdict."""
         return Identity(self.case.contract.name, self.case.name, self.clause.check, self.clause.name, self.case.target)
 
     @property
@@ -352,4 +344,7 @@ class PlannedClause:
 
     def judge(self, findings: ClauseEvidence) -> Judgement:
         """Judge the evidence."""
-        return self.clause.judge(self.case, findings)
+        try:
+            return self.clause.judge(self.case, findings)
+        except Refusal as refusal:
+            return refusal.judgement

@@ -1,24 +1,24 @@
-"""Closeness: how far a variant's answers lie from its reference's, output by output, matched by name.
+"""Closeness: how far a variant's answers are from its reference's, output by output, matched by name.
 
 Each variant is measured against its own reference, so along a chain ``torch → fp32 → int8`` the loss of the export and
-the loss of the quantisation are separate numbers; the reason says which loss it is and where in the chain it stands.
+the loss of the quantisation are separate numbers; the reason names the loss and its place in the chain.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import either, needs, undecided, unreferenced
-from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
+from eyerace_parity.checks.comparison import Number, compares, either, needs, undecided, unreferenced
+from eyerace_parity.checks.guards import GOLDEN, element, furthest, require_scores, require_usable
 from eyerace_parity.checks.phrases import class_name, unknown
-from eyerace_parity.contract.base import Limits, Model, Share
+from eyerace_parity.contract.base import Limits, Model, Share, limit
 from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
 from eyerace_parity.core.numbers import format_number
 from eyerace_parity.core.result import Judgement, Relation
@@ -40,30 +40,23 @@ _PASSING = "smallest tolerance"
 
 
 class OutputLimits(Model):
-    """Tolerances of one output, which stand above the general ones."""
+    """Tolerances of one output, which take precedence over the general ones."""
 
-    max_abs: Tolerance | None = Field(default=None, description="Largest absolute difference of any element.")
-    p999_abs: Tolerance | None = Field(
-        default=None, description="Absolute difference that 99.9 % of all elements stay within."
+    max_abs: Tolerance | None = limit("Largest absolute difference of any element.")
+    p999_abs: Tolerance | None = limit("Absolute difference that 99.9 % of all elements stay within.")
+    max_rel: Tolerance | None = limit(
+        "Largest difference in proportion to the reference's element; elements below a thousandth of the "
+        "output's root mean square count as that large."
     )
-    max_rel: Tolerance | None = Field(
-        default=None,
-        description="Largest difference in proportion to the reference's element; elements below a thousandth of the "
-        "output's root mean square count as that large.",
-    )
-    sqnr_db: float | None = Field(default=None, description="Least ratio of signal to quantisation noise, in dB.")
-    cosine: Cosine | None = Field(default=None, description="Least cosine between the two answers to any one sample.")
+    sqnr_db: float | None = limit("Least ratio of signal to quantisation noise, in dB.")
+    cosine: Cosine | None = limit("Least cosine between the two answers to any one sample.")
 
 
 class ClosenessLimits(OutputLimits, Limits):
     """How close a variant must stay to its reference on the golden inputs."""
 
-    top1_agreement: Share | None = Field(
-        default=None, description="Least share of samples on which both decide for the same class."
-    )
-    mean_kl: Tolerance | None = Field(
-        default=None, description="Largest mean Kullback-Leibler divergence from the reference's scores, in nats."
-    )
+    top1_agreement: Share | None = limit("Least share of samples on which both decide for the same class.")
+    mean_kl: Tolerance | None = limit("Largest mean Kullback-Leibler divergence from the reference's scores, in nats.")
     scores: Literal["logits", "probabilities"] = Field(
         default="logits", description="What the scores are, for mean_kl: logits go through a softmax first."
     )
@@ -86,7 +79,7 @@ class ClosenessLimits(OutputLimits, Limits):
 closeness = Family("closeness", ClosenessLimits)
 
 
-def _unfit(case: Case, limits: ClosenessLimits) -> str:
+def _not_applicable(case: Case, limits: ClosenessLimits) -> str:
     outputs = [port.name for port in case.contract.interface.outputs]
     for name in limits.per_output:
         if name not in outputs:
@@ -96,30 +89,30 @@ def _unfit(case: Case, limits: ClosenessLimits) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Distance:
-    """A clause about how far two arrays are apart: the number, its words, and the place where they are furthest.
+    """A clause about the distance of two arrays: the number, its words, and the place where they are furthest.
 
     Attributes:
         key: Name of the clause, and field of the limits.
-        relation: How the number must stand to its limit.
-        reckon: From candidate and reference to the number.
-        told: What the number is, in words.
+        relation: Required relation of the number to its limit.
+        compute: From candidate and reference to the number.
+        description: The number in words.
         summary: What holds when the clause holds.
         unit: Unit of the number.
-        perfect: The number of two arrays that are alike.
+        perfect: The number of two equal arrays.
         spread: From candidate and reference to one number an element, the largest the worst.
     """
 
     key: str
     relation: Relation
-    reckon: Callable[[Array, Array], float]
-    told: str
+    compute: Callable[[Array, Array], float]
+    description: str
     summary: str
     unit: str = ""
     perfect: float = 0.0
     spread: Callable[[Array, Array], differences.Floats] = differences.absolute
 
     def excess(self, value: float, limit: float) -> float:
-        """How far a number lies beyond its limit, in proportion; above zero is broken."""
+        """How far a number is beyond its limit, relative to the limit; above zero is broken."""
         beyond = value - limit if self.relation is Relation.AT_MOST else limit - value
         if beyond == 0 or not math.isfinite(beyond):
             return beyond
@@ -134,7 +127,7 @@ class _Distance:
         """Judge every output that has a limit, and answer with the worst."""
         golden, candidate, reference = _pair(case, findings, require_usable)
         found = [
-            (name, tolerances[name], self.reckon(ours, reference.arrays[name]))
+            (name, tolerances[name], self.compute(ours, reference.arrays[name]))
             for name, ours in candidate.arrays.items()
             if name in tolerances
         ]
@@ -143,8 +136,8 @@ class _Distance:
         details = [] if value == self.perfect else _worst(golden, name, ours, theirs, self)
         if len(found) > 1:
             details += [f"{other}: {_in_words(v, self)} (limit {format_number(most)})" for other, most, v in found]
-        said = f"{self.told} of {name} is {_in_words(value, self)}, {_lineage(case)}"
-        return Number(value, said, details).against(
+        found_here = f"{self.description} of {name} is {_in_words(value, self)}, {_lineage(case)}"
+        return Number(value, found_here, details).against(
             self.relation, limit, unit=self.unit, next_step=_next_step(case), passing=_PASSING
         )
 
@@ -166,18 +159,11 @@ def _in_words(value: float, measure: _Distance) -> str:
 def _worst(golden: GoldenFacts, name: str, ours: Array, theirs: Array, measure: _Distance) -> list[str]:
     """Name the worst samples, each with its worst element and both answers there."""
     spread = measure.spread(ours, theirs)
-    rows = spread.reshape(len(spread), -1)
-    order = np.argsort(-rows.max(axis=1), kind="stable")[:_MOST_NAMED]
-    lines = []
-    for row in order:
-        place = np.unravel_index(int(np.argmax(rows[row])), spread.shape[1:])
-        at = (int(row), *(int(i) for i in place))
-        if spread[at] > 0:
-            lines.append(
-                f"{golden.ids[int(row)]}: {element(name, at[1:])} is {format_number(float(ours[at]))},"
-                f" reference {format_number(float(theirs[at]))}, apart by {format_number(float(spread[at]))}"
-            )
-    return lines
+    return [
+        f"{golden.ids[at[0]]}: {element(name, at[1:])} is {format_number(float(ours[at]))},"
+        f" reference {format_number(float(theirs[at]))}, apart by {format_number(float(spread[at]))}"
+        for at in furthest(spread, _MOST_NAMED)
+    ]
 
 
 def _chain(case: Case) -> list[str]:
@@ -244,7 +230,7 @@ _DISTANCES = (
         Relation.AT_LEAST,
         differences.sqnr_db,
         "the ratio of signal to quantisation noise",
-        "The reference's signal stands far enough above the noise that the variant adds.",
+        "The ratio of the reference's signal to the noise that the variant adds is high enough.",
         unit="dB",
         perfect=math.inf,
     ),
@@ -265,18 +251,20 @@ for each in _DISTANCES:
         to=each.tolerances,
         summary=each.summary,
         needs=needs(GoldenFacts, Outputs, reference=Outputs),
-        unfit=_unfit,
+        not_applicable=_not_applicable,
     )(each.judge)
 
 
-@compares(
+_of_scores = partial(
+    compares,
     closeness,
-    "top1_agreement",
-    Relation.AT_LEAST,
     needs=needs(GoldenFacts, Outputs, reference=Outputs),
-    unfit=either(undecided, _unfit),
+    not_applicable=either(undecided, _not_applicable),
     passing=_PASSING,
 )
+
+
+@_of_scores("top1_agreement", Relation.AT_LEAST)
 def top1_agreement(case: Case, findings: ClauseEvidence) -> Number:
     """Both decide for the same class."""
     golden, candidate, reference = _pair(case, findings, require_scores)
@@ -294,26 +282,20 @@ def top1_agreement(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@compares(
-    closeness,
-    "mean_kl",
-    Relation.AT_MOST,
-    unit="nats",
-    needs=needs(GoldenFacts, Outputs, reference=Outputs),
-    unfit=either(undecided, _unfit),
-    passing=_PASSING,
-)
+@_of_scores("mean_kl", Relation.AT_MOST, unit="nats")
 def mean_kl(case: Case, findings: ClauseEvidence) -> Number:
     """The distribution of the scores stays near the reference's."""
     golden, candidate, reference = _pair(case, findings, require_scores)
     name, logits = case.contract.scores_output, closeness.limits_of(case).scores == "logits"
     logarithms = differences.log_softmax if logits else differences.log_probabilities
-    apart = differences.kl_divergences(logarithms(reference.arrays[name]), logarithms(candidate.arrays[name]))
-    value = float(apart.mean())
-    order = [int(i) for i in np.argsort(-apart, kind="stable")[:_MOST_NAMED] if apart[i] > 0]
+    difference = differences.kl_divergences(logarithms(reference.arrays[name]), logarithms(candidate.arrays[name]))
+    value = float(difference.mean())
     return Number(
         value,
         f"the mean divergence of {name} is {format_number(value)} nats, {_lineage(case)}",
-        [f"{golden.ids[i]}: {format_number(float(apart[i]))} nats" for i in order],
+        [
+            f"{golden.ids[at]}: {format_number(float(difference[at]))} nats"
+            for (at,) in furthest(difference, _MOST_NAMED)
+        ],
         next_step=_next_step(case),
     )

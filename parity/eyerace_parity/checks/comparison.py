@@ -9,19 +9,21 @@ here::
         ...
 
 The function returns a :class:`Number`, or a judgement where no number can be had. Floors and drops of a statistic of
-the golden set are declared likewise (:func:`decides`, :func:`decides_per_class`): they return the statistic with its
-samples, and what these prove is decided by :mod:`eyerace_parity.stats.decisions`.
+the golden set are declared in the same way (:func:`decides`, :func:`decides_per_class`): they return the statistic with
+its samples, and what these prove is decided by :mod:`eyerace_parity.stats.decisions`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.checks.base import SignificanceSource, summary_of
-from eyerace_parity.checks.phrases import compare_to_limit, decided, first_ids, sentence_for, unknown
+from eyerace_parity.checks.guards import GOLDEN
+from eyerace_parity.checks.phrases import class_lines, compare_to_limit, decided, unknown, worst_class
 from eyerace_parity.core.numbers import passing_limit
 from eyerace_parity.core.result import Judgement, Relation
+from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.stats.decisions import decide_drop, decide_floor
 from eyerace_parity.stats.measures import class_f1
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from eyerace_parity.checks.base import Case, ClauseEvidence, ClauseOptions, Family, L
+    from eyerace_parity.contract.base import Limits
+    from eyerace_parity.evidence.base import Need
     from eyerace_parity.stats.decisions import Decision, Labelled, Statistic
 
     NumberOf = Callable[[Case, ClauseEvidence], "Number"]
@@ -43,10 +47,10 @@ class Number:
 
     Attributes:
         value: The number, in the clause's unit. A NaN is an error: there is nothing to compare.
-        found: What was found, one sentence; it stands whichever way the comparison goes.
+        found: What was found, one sentence, for both outcomes.
         details: Further lines for the failure report.
-        unit: Unit, where only the case tells it.
-        next_step: What to do when the limit does not hold, where only the case tells it.
+        unit: Unit, if it depends on the case.
+        next_step: What to do when the limit does not hold, if it depends on the case.
     """
 
     value: float
@@ -83,19 +87,19 @@ def compares(
     passing: str = "",
     **options: Unpack[ClauseOptions[L]],
 ) -> Callable[[NumberOf], NumberOf]:
-    """Declare the decorated function's number as a clause: it must stand to the limit as ``relation`` says.
+    """Declare the decorated function's number as a clause: it must have the ``relation`` to the limit.
 
     Args:
         family: The family that the clause joins.
         name: Name of the clause.
-        relation: How the number must stand to its limit.
+        relation: Required relation of the number to its limit.
         limit: Field of the limits that states the demand; by default the one that is called as the clause is, where
             ``to`` says nothing else.
         to: The limit of a case where it is not the value of such a field; ``None`` demands nothing of the case.
         unit: Unit of number and limit.
         next_step: What to do when the limit does not hold.
-        passing: What a limit is called in the line that tells the tightest one that would have passed; without it there
-            is no such line.
+        passing: What a limit is called in the line that states the tightest limit that would have passed; without it
+            there is no such line.
         options: See :class:`.ClauseOptions`.
     """
 
@@ -112,7 +116,7 @@ def compares(
 
 
 def constant(value: float) -> Callable[[Case], float]:
-    """A limit that no contract moves."""
+    """Return a limit that is the same for every contract."""
     return lambda _case: value
 
 
@@ -122,7 +126,7 @@ class SampleStatistic:
 
     Attributes:
         statistic: The statistic.
-        samples: What it is reckoned of.
+        samples: The samples that it is computed from.
         found: From the decision to what was found, one sentence.
         details: Further lines for the failure report.
     """
@@ -149,13 +153,13 @@ def decides(
         family: The family that the clause joins.
         name: Name of the clause.
         relation: ``AT_LEAST`` for a floor, ``AT_MOST`` for a drop.
-        limit: Field of the limits that states the demand; by default the one that is called as the clause is.
+        limit: Field of the limits that states the demand; by default the one with the clause's name.
         next_step: What to do when the limit is broken.
         undefined: What to do where the statistic is no number.
         options: See :class:`.ClauseOptions`.
     """
     decide = decide_floor if relation is Relation.AT_LEAST else decide_drop
-    options["rests"] = SignificanceSource.ON_STATISTICS
+    options["significance"] = SignificanceSource.ON_STATISTICS
 
     def register(statistic: StatisticOf) -> StatisticOf:
         def judge(case: Case, limit: float, evidence: ClauseEvidence) -> Judgement:
@@ -177,7 +181,7 @@ class SamplesOfClasses:
     """The golden set, of which the F1 of single classes is to be decided.
 
     Attributes:
-        samples: What the F1 is reckoned of.
+        samples: The samples that the F1 is computed from.
         found: From the class that the verdict speaks of and its decision to what was found, one sentence.
         next_step: From that class to what to do when its limit is broken.
         details: Further lines for the failure report, after a line for each class.
@@ -194,24 +198,29 @@ def decides_per_class(
     name: str,
     relation: Relation,
     *,
-    limit: str,
-    to: Callable[[Case], Mapping[str, float] | None],
+    limit: str | None = None,
     undefined: str = "mend the metric",
     **options: Unpack[ClauseOptions[L]],
 ) -> Callable[[ClassesOf], ClassesOf]:
-    """Declare the F1 of single classes as a clause: a floor or a drop for each, the worst of which is told.
+    """Declare the F1 of single classes as a clause: a floor or a drop for each, the worst of which is reported.
 
     Args:
         family: The family that the clause joins.
         name: Name of the clause.
         relation: ``AT_LEAST`` for floors, ``AT_MOST`` for drops.
-        limit: Field of the limits that states the demand.
-        to: The limit of each class that has one.
+        limit: Field of the limits that states the demand, one number for all classes or a table; by default the one
+            with the clause's name.
         undefined: What to do where an F1 is no number.
         options: See :class:`.ClauseOptions`.
     """
     decide = decide_floor if relation is Relation.AT_LEAST else decide_drop
-    options["rests"] = SignificanceSource.ON_STATISTICS
+    field = limit or name
+    options["not_applicable"] = either(_unknown_class(field), options.get("not_applicable", lambda _case, _limits: ""))
+    options["significance"] = SignificanceSource.ON_STATISTICS
+
+    def by_class(case: Case) -> Mapping[str, float] | None:
+        demand = getattr(family.limits_of(case), field)
+        return dict.fromkeys(case.contract.classes, demand) if isinstance(demand, float | int) else demand
 
     def register(samples_of: ClassesOf) -> ClassesOf:
         def judge(case: Case, limits: Mapping[str, float], evidence: ClauseEvidence) -> Judgement:
@@ -221,7 +230,7 @@ def decides_per_class(
                 each: decide(class_f1(len(classes), classes.index(each)), asked.samples, at, rules)
                 for each, at in limits.items()
             }
-            worst, others = first_ids(decisions, limits)
+            worst, others = worst_class(decisions, limits)
             return decided(
                 case,
                 decisions[worst],
@@ -229,27 +238,73 @@ def decides_per_class(
                 limits[worst],
                 found=f"{asked.found(worst, decisions[worst])}{others}",
                 next_step=asked.next_step(worst),
-                details=[*sentence_for(decisions, limits, relation), *asked.details],
+                details=[*class_lines(decisions, limits, relation), *asked.details],
                 undefined=undefined,
             )
 
-        family.demand(name, limit=limit, to=to, summary=summary_of(samples_of), **options)(judge)
+        family.demand(name, limit=field, to=by_class, summary=summary_of(samples_of), **options)(judge)
         return samples_of
 
     return register
 
 
-def unfit_classes(case: Case, key: str, demand: object) -> str:
-    """Why a table of limits by class can never be judged of a case, or an empty string."""
-    if isinstance(demand, dict):
-        if not demand:
-            return f"{key} names no class"
-        for name in demand:
-            if name not in case.contract.classes:
-                return unknown(f"{key}.{name}", case.contract.classes, name, "class")
+# ---- what clauses read, and why they may never be judged ------------------------------------------------------------
+
+
+def needs(
+    *kinds: type, reference: type | None = None, baseline: type | None = None
+) -> Callable[[Case, Limits], tuple[Need[Any], ...]]:
+    """Declare the evidence of a clause.
+
+    Args:
+        kinds: Of the judged variant; ``GoldenFacts`` are the golden set's own.
+        reference: Of its reference.
+        baseline: Of the accepted release.
+    """
+
+    def read(case: Case, _limits: Limits) -> tuple[Need[Any], ...]:
+        found: list[Need[Any]] = [GOLDEN if kind is GoldenFacts else case.need(kind) for kind in kinds]
+        if reference is not None:
+            found.append(case.need(reference, case.reference))
+        if baseline is not None:
+            found.append(case.need(baseline, baseline=True))
+        return tuple(found)
+
+    return read
+
+
+def _unknown_class(field: str) -> Callable[[Case, Limits], str]:
+    """Return why a table of limits by class can never be judged; empty if it can."""
+
+    def reason(case: Case, limits: Limits) -> str:
+        demand, classes = getattr(limits, field), case.contract.classes
+        if demand == {}:
+            return f"{field} names no class"
+        wrong = [each for each in demand if each not in classes] if isinstance(demand, dict) else []
+        return unknown(f"{field}.{wrong[0]}", classes, wrong[0], "class") if wrong else ""
+
+    return reason
+
+
+def either(*reasons: Callable[[Case, L], str]) -> Callable[[Case, L], str]:
+    """Return the first of several reasons why a clause can never be judged."""
+    return lambda case, limits: next((found for reason in reasons if (found := reason(case, limits))), "")
+
+
+def unlabelled(case: Case, _limits: Limits) -> str:
+    """Return why no decision can be called right or wrong; empty if it can."""
+    if not case.contract.classes:
+        return "the contract names no classes"
+    return "" if case.labelled else "the golden set has no labels"
+
+
+def undecided(case: Case, _limits: Limits) -> str:
+    """Return why no output decides for a class; empty if one does."""
+    if not case.contract.classes and case.contract.golden.scores is None:
+        return "the contract names neither classes nor golden.scores, so no output decides"
     return ""
 
 
-def by_class(case: Case, demand: float | dict[str, float] | None) -> dict[str, float] | None:
-    """The limit of each class that has one, of a number for all or a table."""
-    return dict.fromkeys(case.contract.classes, demand) if isinstance(demand, float | int) else demand
+def unreferenced(purpose: str) -> Callable[[Case, Limits], str]:
+    """Return why a variant has no reference to compare with; empty if it has one."""
+    return lambda case, _limits: "" if case.reference else f"{case.name} has no reference {purpose}"

@@ -1,19 +1,20 @@
-"""Compatibility: the file loads on the runtime that the app has on board, foretold from the file alone."""
+"""Compatibility: the file loads on the runtime that the app has on board, predicted from the file alone."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal
-from eyerace_parity.compatibility.flutter import minimum_runtime, packages_with, resolve
+from eyerace_parity.compatibility.flutter import resolve
 from eyerace_parity.compatibility.predict import LoadOutcome, predict
 from eyerace_parity.compatibility.table import MEASURE_AGAIN, table
 from eyerace_parity.compatibility.versions import Version
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.errors import signal_in_words
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.artefacts import Graph
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.compatibility.predict import Forecast, Prediction
-    from eyerace_parity.contract.model import Contract
 
 
 def _version(text: str) -> str:
@@ -47,40 +47,30 @@ PackageText = Annotated[str, AfterValidator(_package)]
 class CompatibilityLimits(Limits):
     """On which runtimes the file must load."""
 
-    min_onnxruntime: VersionText | None = Field(
-        default=None,
-        description='Oldest onnxruntime that the app has on board, e.g. "1.21"; the file must load on it and on every '
-        "newer one that is known.",
+    min_onnxruntime: VersionText | None = limit(
+        'Oldest onnxruntime that the app has on board, e.g. "1.21"; the file must load on it and on every '
+        "newer one that is known."
     )
-    flutter: PackageText | None = Field(
-        default=None,
-        description='Flutter package that the app uses, with its release, e.g. "flutter_onnxruntime 1.5.1"; the file '
-        "must load on the runtime that it bundles, on every platform, and on every newer one that is known.",
+    flutter: PackageText | None = limit(
+        'Flutter package that the app uses, with its release, e.g. "flutter_onnxruntime 1.5.1"; the file '
+        "must load on the runtime that it bundles, on every platform, and on every newer one that is known."
     )
 
 
 compatibility = Family("compatibility", CompatibilityLimits)
 
 
-def demanded_runtime(contract: Contract, variant: str) -> Version | None:
-    """The oldest runtime that a contract wants a variant to load on; ``None`` where it says nothing of it."""
-    limits = contract.variants[variant].limits.get(compatibility.name)
-    if not isinstance(limits, CompatibilityLimits):
-        return None
-    return minimum_runtime(limits.min_onnxruntime, limits.flutter)
+def _not_applicable(case: Case, _limits: CompatibilityLimits) -> str:
+    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so it is not known what it needs"
 
 
-def _unfit(case: Case, _limits: CompatibilityLimits) -> str:
-    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so nobody can see what it needs"
-
-
-@compatibility.demand("oldest_runtime", limit="min_onnxruntime", needs=needs(Graph), unfit=_unfit)
+@compatibility.demand("oldest_runtime", limit="min_onnxruntime", needs=needs(Graph), not_applicable=_not_applicable)
 def oldest_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgement:
-    """The oldest runtime that can load the file, as its contents foretell, is no newer than the app's."""
+    """The oldest runtime that can load the file, as predicted from its contents, is no newer than the app's."""
     return _no_newer(case, findings[case.need(Graph)], Version.parse(limit), "")
 
 
-@compatibility.demand("flutter_runtime", limit="flutter", needs=needs(Graph), unfit=_unfit)
+@compatibility.demand("flutter_runtime", limit="flutter", needs=needs(Graph), not_applicable=_not_applicable)
 def flutter_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgement:
     """The oldest runtime that can load the file is no newer than the one that the app's Flutter package bundles."""
     bundle = resolve(limit)
@@ -89,10 +79,10 @@ def flutter_runtime(case: Case, limit: str, findings: ClauseEvidence) -> Judgeme
 
 
 @compatibility.clause(
-    "prediction", needs=needs(Graph, Preflight), applies=lambda case, limits: not _unfit(case, limits)
+    "prediction", needs=needs(Graph, Preflight), applies=lambda case, limits: not _not_applicable(case, limits)
 )
 def prediction(case: Case, findings: ClauseEvidence) -> Judgement:
-    """What the file foretells of the runtime of this run is what happens: the table of runtimes is right about it."""
+    """The prediction for the runtime of this run comes true: the table of runtimes is right about it."""
     graph, preflight = findings[case.need(Graph)], findings[case.need(Preflight)]
     _require_read(graph, case)
     runtime = preflight.provenance.runtime
@@ -107,9 +97,9 @@ def prediction(case: Case, findings: ClauseEvidence) -> Judgement:
     loaded = bool(preflight.inputs or preflight.outputs) or not preflight.failure
     observed = LoadOutcome.LOADS if loaded else LoadOutcome.REFUSED
     seen = "loads" if loaded else f"does not load: {_died(preflight)}"
-    details = _told(forecast)
+    details = _reasons(forecast)
     if forecast.outcome is LoadOutcome.UNKNOWN:
-        # Seen or not, the table must be able to tell it of the runtimes that are not at hand.
+        # Even if this runtime loads the file, the table must know the outcome for runtimes that are not installed here.
         return Judgement(
             Status.UNPROVEN,
             LoadOutcome.UNKNOWN.value,
@@ -120,10 +110,10 @@ def prediction(case: Case, findings: ClauseEvidence) -> Judgement:
         )
     end = f"; the table of runtimes ends at {table().last}" if forecast.beyond else ""
     if forecast.outcome is observed:
-        found = f"{case.name} {seen} in onnxruntime {version}, as foretold{end}"
+        found = f"{case.name} {seen} in onnxruntime {version}, as predicted{end}"
     else:
-        foretold = "that it loads" if forecast.outcome is LoadOutcome.LOADS else f"a refusal: {_sentences(forecast)}"
-        found = f"in onnxruntime {version} {case.name} {seen}; foretold was {foretold}{end}"
+        predicted = "that it loads" if forecast.outcome is LoadOutcome.LOADS else f"a refusal: {_sentences(forecast)}"
+        found = f"in onnxruntime {version} {case.name} {seen}; predicted was {predicted}{end}"
     return compare_equal(
         forecast.outcome is observed,
         observed.value,
@@ -136,13 +126,13 @@ def prediction(case: Case, findings: ClauseEvidence) -> Judgement:
 
 
 def _no_newer(case: Case, graph: Graph, board: Version, said: str) -> Judgement:
-    """Hold the oldest runtime that is foretold to load a file against the app's."""
+    """Hold the oldest runtime that is predicted to load a file against the app's."""
     _require_read(graph, case)
-    foretold = _predicted(case, graph)
-    hindering = [f for f in foretold.since(board) if f.outcome is not LoadOutcome.LOADS]
+    predicted = _predicted(case, graph)
+    hindering = [f for f in predicted.since(board) if f.outcome is not LoadOutcome.LOADS]
     refusing = [f for f in hindering if f.outcome is LoadOutcome.REFUSED]
-    shown = str(foretold.oldest) if foretold.oldest else "none known"
-    details = tuple(_overview(foretold))
+    shown = str(predicted.oldest) if predicted.oldest else "none known"
+    details = tuple(_overview(predicted))
     prefix = f"{said}; " if said else ""
     if not hindering:
         found = f"{prefix}{case.name} loads on onnxruntime {max(board, table().first)} and newer"
@@ -150,15 +140,15 @@ def _no_newer(case: Case, graph: Graph, board: Version, said: str) -> Judgement:
             True, shown, str(board), relation=Relation.AT_MOST, found=found, next_step="", details=details
         )
     worst = max(refusing or hindering, key=lambda forecast: forecast.version)
-    found = f"{prefix}{case.name} {_oldest(foretold)}: {_sentences(worst)}"
+    found = f"{prefix}{case.name} {_oldest(predicted)}: {_sentences(worst)}"
     status = Status.BROKEN if refusing else Status.UNPROVEN
     return Judgement(status, shown, str(board), Relation.AT_MOST, "", found, _steps(worst), details)
 
 
-def _oldest(foretold: Prediction) -> str:
-    if foretold.oldest is None:
-        return f"is not foretold to load on onnxruntime {table().last}, the newest that is known"
-    return f"loads on onnxruntime {foretold.oldest} and newer only, as far as is known"
+def _oldest(predicted: Prediction) -> str:
+    if predicted.oldest is None:
+        return f"is not predicted to load on onnxruntime {table().last}, the newest that is known"
+    return f"loads on onnxruntime {predicted.oldest} and newer only, as far as is known"
 
 
 def _predicted(case: Case, graph: Graph) -> Prediction:
@@ -166,15 +156,15 @@ def _predicted(case: Case, graph: Graph) -> Prediction:
 
 
 def _require_read(graph: Graph, case: Case) -> None:
-    """Refuse a file of which nothing can be foretold."""
+    """Refuse a file of which nothing can be predicted."""
     wrong = graph.failure or graph.checker
     if wrong:
         raise cannot_judge(
-            f"nothing can be foretold of {case.name}: {wrong}", "mend what the clause valid says of the file"
+            f"nothing can be predicted of {case.name}: {wrong}", "mend what the clause valid says of the file"
         )
     if graph.external and case.contract.interface.single_file:
         raise cannot_judge(
-            f"{case.name} keeps weights in another file, so no app loads it whatever its runtime",
+            f"{case.name} keeps weights in another file, so no app can load it from bytes",
             "mend what the clause single_file says of the file",
         )
 
@@ -191,42 +181,18 @@ def _steps(forecast: Forecast) -> str:
     return "; ".join(dict.fromkeys(reason.next_step for reason in forecast.reasons))
 
 
-def _told(forecast: Forecast) -> tuple[str, ...]:
+def _reasons(forecast: Forecast) -> tuple[str, ...]:
     return tuple(f"onnxruntime {forecast.version}: {reason.sentence}" for reason in forecast.reasons)
 
 
-def _overview(foretold: Prediction) -> Iterator[str]:
-    """Say what is foretold of every runtime, those together that have the same reasons."""
-    alike: list[Forecast] = []
-    for forecast in (*foretold.forecasts, None):
-        if forecast is not None and (not alike or _same(alike[-1], forecast)):
-            alike.append(forecast)
-            continue
-        yield _line(alike)
-        alike = [forecast] if forecast is not None else []
+def _overview(predicted: Prediction) -> Iterator[str]:
+    """Say what is predicted of every runtime; runtimes with the same reasons in one line."""
+    for _, same in groupby(predicted.forecasts, lambda each: (each.outcome, [one.subject for one in each.reasons])):
+        yield _line([*same])
 
 
-def _same(one: Forecast, other: Forecast) -> bool:
-    subjects = [[reason.subject for reason in forecast.reasons] for forecast in (one, other)]
-    return one.outcome is other.outcome and subjects[0] == subjects[1]
-
-
-def _line(alike: Sequence[Forecast]) -> str:
-    first, last = alike[0], alike[-1]
-    versions = f"{first.version}" if len(alike) == 1 else f"{first.version} … {last.version}"
+def _line(same: Sequence[Forecast]) -> str:
+    first, last = same[0], same[-1]
+    versions = f"{first.version}" if len(same) == 1 else f"{first.version} … {last.version}"
     reasons = f": {_sentences(last)}" if last.reasons else ""
     return f"{versions} {last.outcome}{reasons}"
-
-
-def oldest_demanded(contract: Contract, variant: str) -> str:
-    """The oldest runtime that the contract names for a variant, or an empty string."""
-    demanded = demanded_runtime(contract, variant)
-    return "" if demanded is None else str(demanded)
-
-
-def bundled_by(version: str) -> tuple[str, ...]:
-    """Flutter packages that bundle a version of ONNX Runtime; none of one that has no number yet."""
-    try:
-        return packages_with(Version.parse(version))
-    except ValueError:
-        return ()

@@ -1,21 +1,22 @@
-"""Flips: the images that a variant decides otherwise than what it stands in for.
+"""Flips: the images that a variant decides differently from its reference.
 
-An average hides them: two variants of equal F1 may disagree on every tenth image, and a user sees each one. A flip that
-has been looked at can be accepted in a committed file, with a reason and a last day; what counts is the others.
+An average hides them: two variants of equal F1 may disagree on every tenth image, and a user sees each one. A reviewed
+flip can be accepted in a committed file, with a reason and a last day; only the others count.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import either, undecided, unreferenced
+from eyerace_parity.checks.comparison import Number, compares, either, undecided, unreferenced
 from eyerace_parity.checks.guards import GOLDEN, require_scores
 from eyerace_parity.checks.phrases import cannot_judge
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 Count = Annotated[int, Field(ge=0)]
 
 KNOWN: Final[Need[KnownFlips]] = Need(KnownFlips)
-"""What the bundle says of flips that are known, whichever variant is judged."""
+"""Need for the accepted flips of the bundle, which are the same for all variants."""
 
 NEXT_STEP_FLIPS: Final = "look at these images; accept what is meant with `eyerace-parity flips accept`, with a reason"
 
@@ -39,14 +40,12 @@ _ARROWS = {"harmed": "right→wrong", "mended": "wrong→right", "moved": "wrong
 
 
 class FlipLimits(Limits):
-    """How many images a variant may decide otherwise than its reference. Flips accepted in ``flips.toml`` are apart."""
+    """How many images a variant may decide otherwise than its reference; accepted flips do not count."""
 
-    decision_flips: Count | None = Field(
-        default=None, description="Most images that are decided otherwise than by the reference and are not accepted."
+    decision_flips: Count | None = limit(
+        "Most images that are decided differently from the reference and are not accepted."
     )
-    harmful_flips: Count | None = Field(
-        default=None, description="Most of these that the reference decides rightly and the variant wrongly."
-    )
+    harmful_flips: Count | None = limit("Most of these that the reference decides rightly and the variant wrongly.")
 
 
 flips = Family("flips", FlipLimits)
@@ -56,12 +55,12 @@ _unreferenced = unreferenced("to differ from")
 
 
 def unjudged(case: Case, _limits: Limits) -> str:
-    """Why it is not known who was right."""
-    return "" if case.labelled else "the golden set has no labels, so nobody knows who errs"
+    """Return why it is not known which variant is right; empty if it is known."""
+    return "" if case.labelled else "the golden set has no labels, so it is not known which variant is right"
 
 
 def flip_needs(case: Case, other: str, *, baseline: bool = False) -> tuple[Need[Any], ...]:
-    """What a clause about flips reads: both variants' answers, the ledger of their flips, and what is accepted."""
+    """Return the needs of a clause about flips: both variants' outputs, their flip ledger, and the accepted flips."""
     return (
         GOLDEN,
         case.need(Outputs),
@@ -81,40 +80,37 @@ def flip_number(case: Case, findings: ClauseEvidence, other: str, *, harmful: bo
         harmful: Whether only right→wrong counts.
         baseline: Whether ``other`` is that of the accepted release.
     """
-    golden, candidate, reference = (findings[need] for need in flip_needs(case, other, baseline=baseline)[:3])
+    golden, candidate, reference, ledger, known = (
+        findings[need] for need in flip_needs(case, other, baseline=baseline)
+    )
     require_scores(case, candidate, golden, reference)
-    ledger = findings[case.need(FlipLedger, versus=other, baseline=baseline)]
-    known = findings[KNOWN]
     if ledger.failure:
         raise cannot_judge(f"decisions cannot be compared: {ledger.failure}", "measure both variants again")
     if known.failure:
         raise cannot_judge(known.failure, "correct the file, or take the entry out")
     whom = f"the release's {other}" if baseline else other
-    stated = [
-        entry
-        for entry in known.entries
-        if entry.variant == case.name and entry.against == (BASELINE if baseline else other)
-    ]
-    sorted_out = _sort(ledger, stated, known.today, harmful=harmful)
+    against = BASELINE if baseline else other
+    stated = [entry for entry in known.entries if entry.variant == case.name and entry.against == against]
+    sorted_flips = _sort(ledger, stated, known.today, harmful=harmful)
     total = ledger.harmed if harmful else ledger.total
-    fresh = total - len(sorted_out.accepted)
+    fresh = total - len(sorted_flips.accepted)
     kind = "harmful flip" if harmful else "flip"
-    apart = f", {pluralise(len(sorted_out.accepted), 'further one')} accepted" if sorted_out.accepted else ""
+    others = f", {pluralise(len(sorted_flips.accepted), 'further one')} accepted" if sorted_flips.accepted else ""
     return Number(
         fresh,
-        f"{pluralise(fresh, kind)} between {whom} and {case.name} on {pluralise(ledger.samples, 'sample')}{apart}",
-        _details(case, ledger, sorted_out, whom),
+        f"{pluralise(fresh, kind)} between {whom} and {case.name} on {pluralise(ledger.samples, 'sample')}{others}",
+        _details(case, ledger, sorted_flips, whom),
     )
 
 
+@dataclass(slots=True)
 class _Sorted:
-    """The listed flips, by what is said of them."""
+    """The listed flips, by their state in the accepted-flips file."""
 
-    def __init__(self) -> None:
-        self.fresh: list[Flip] = []
-        self.accepted: list[Flip] = []
-        self.expired: list[tuple[Flip, AcceptedFlip]] = []
-        self.vanished: list[AcceptedFlip] = []
+    fresh: list[Flip] = field(default_factory=list)
+    accepted: list[Flip] = field(default_factory=list)
+    expired: list[tuple[Flip, AcceptedFlip]] = field(default_factory=list)
+    vanished: list[AcceptedFlip] = field(default_factory=list)
 
 
 def _sort(ledger: FlipLedger, stated: list[AcceptedFlip], today: str, *, harmful: bool) -> _Sorted:
@@ -165,33 +161,23 @@ def _in_words(row: Flip) -> str:
     )
 
 
-def _needs(case: Case, _limits: FlipLimits) -> tuple[Need[Any], ...]:
-    return flip_needs(case, case.reference or "")
-
-
-@compares(
+_flips = partial(
+    compares,
     flips,
-    "decision_flips",
-    Relation.AT_MOST,
+    relation=Relation.AT_MOST,
     unit="flips",
-    needs=_needs,
-    unfit=either(undecided, _unreferenced),
+    needs=lambda case, _limits: flip_needs(case, case.reference or ""),
     next_step=NEXT_STEP_FLIPS,
 )
+
+
+@_flips("decision_flips", not_applicable=either(undecided, _unreferenced))
 def decision_flips(case: Case, findings: ClauseEvidence) -> Number:
-    """No more images than allowed are decided otherwise than by the reference."""
+    """No more images than allowed are decided differently from the reference."""
     return flip_number(case, findings, case.reference or "", harmful=False)
 
 
-@compares(
-    flips,
-    "harmful_flips",
-    Relation.AT_MOST,
-    unit="flips",
-    needs=_needs,
-    unfit=either(undecided, unjudged, _unreferenced),
-    next_step=NEXT_STEP_FLIPS,
-)
+@_flips("harmful_flips", not_applicable=either(undecided, unjudged, _unreferenced))
 def harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed turn from right in the reference to wrong."""
     return flip_number(case, findings, case.reference or "", harmful=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_equal
 from eyerace_parity.contract.base import Limits
 from eyerace_parity.contract.variants import OnnxVariant
@@ -36,10 +36,10 @@ def _made_by_recipe(case: Case, _limits: FreshnessLimits) -> bool:
 
 @freshness.clause("fresh", needs=needs(Lineage), applies=_made_by_recipe)
 def fresh(case: Case, findings: ClauseEvidence) -> Judgement:
-    """The artefact carries the digests of what it would be made from now.
+    """The artefact has the digests of the sources that it would be made from now.
 
-    Versions of tools are told, not judged: another version need not make another model, and the other clauses see it
-    when it does.
+    Versions of tools are reported, not judged: another version need not make another model, and if it does, the other
+    clauses see it.
     """
     lineage = findings[case.need(Lineage)]
     now = {key: value for key, value in lineage.current.items() if not key.startswith(_TOOL)}
@@ -62,8 +62,8 @@ def fresh(case: Case, findings: ClauseEvidence) -> Judgement:
         )
     stale = [key for key in sorted(now.keys() | then.keys()) if now.get(key) != then.get(key)]
     # Another checkpoint is another source: that is one reason, not two.
-    told = [key for key in stale if key != "source" or "checkpoint" not in stale]
-    reasons = [_MEANS.get(key, f"made with another {key}") for key in told]
+    changed = [key for key in stale if key != "source" or "checkpoint" not in stale]
+    reasons = [_MEANS.get(key, f"made with another {key}") for key in changed]
     return compare_equal(
         not stale,
         f"stale {join_names(stale)}" if stale else "fresh",
@@ -75,7 +75,7 @@ def fresh(case: Case, findings: ClauseEvidence) -> Judgement:
 
 
 def _tools(lineage: Lineage) -> list[str]:
-    """Tell which tools have another version now."""
+    """List the tools that have another version now."""
     then, now = lineage.stamped, lineage.current
     return [
         f"{key.removeprefix(_TOOL)}: made with {then.get(key, 'none')}, now {now.get(key, 'none')}"

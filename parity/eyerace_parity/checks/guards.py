@@ -1,8 +1,8 @@
-"""What must be true of outputs before any number is made of them. Every clause that reads outputs passes through here.
+"""Preconditions of every clause that reads outputs.
 
-An empty set, a missing or extra output, fewer rows than samples, a NaN: each of these makes most formulas answer
-something pleasant. A fault of the judged variant is ``broken``; a fault of its reference, or of the set itself, leaves
-nothing to judge by and is an ``error``.
+An empty set, a missing or extra output, fewer rows than samples, or a NaN makes most formulas give a good-looking
+number. A defect of the judged variant is ``broken``. A defect of its reference, or of the golden set, is an ``error``,
+because nothing can be judged by it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from eyerace_parity.core.result import Judgement, Status
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import SCORES_NDIM, Execution, GoldenFacts, Outputs
 from eyerace_parity.evidence.base import Need
+from eyerace_parity.stats.decisions import Labelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,17 +32,17 @@ if TYPE_CHECKING:
     from eyerace_parity.stats.differences import Floats
 
 GOLDEN: Need[GoldenFacts] = Need(GoldenFacts)
-"""The golden set's own facts, which no variant and no target changes."""
+"""Need for the facts of the golden set, which are the same for all variants and targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputDefect:
-    """Why no number can be made of outputs.
+    """Why no number can be computed from outputs.
 
     Attributes:
         reason: What was found.
         next_step: What to do about it.
-        in_variant: Whether the variant itself is at fault, not the golden set or the way it was measured.
+        in_variant: Whether the variant is at fault, not the golden set or the measurement.
     """
 
     reason: str
@@ -49,7 +50,7 @@ class OutputDefect:
     in_variant: bool = True
 
     def refusal(self, *, accused: bool) -> Refusal:
-        """Turn the fault into an answer; ``accused`` says whether the variant is the one under judgement."""
+        """Turn the defect into a judgement; ``accused`` says whether the variant is the judged one."""
         status = Status.BROKEN if accused and self.in_variant else Status.ERROR
         return Refusal(Judgement(status, reason=self.reason, next_step=self.next_step))
 
@@ -60,16 +61,18 @@ def element(output: str, index: tuple[Any, ...]) -> str:
 
 
 def absent_rows(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefect | None:
-    """Find outputs or rows that are missing or too many."""
+    """Find outputs or rows that are missing or too many, and outputs without any element."""
     name = outputs.provenance.variant or case.name
     if outputs.expected == 0 or not golden.ids:
         return OutputDefect(
             "the golden set is empty", "add golden samples: nothing is held by an empty set", in_variant=False
         )
-    if len(golden.ids) != outputs.expected or _foreign(outputs, golden):
+    run_on = outputs.provenance.golden
+    foreign = bool(run_on and golden.digest) and run_on != golden.digest
+    if len(golden.ids) != outputs.expected or foreign:
         return OutputDefect(
             f"{name} was run on {pluralise(outputs.expected, 'sample')} of another golden set"
-            f" than the {len(golden.ids)} at hand",
+            f" than the {len(golden.ids)} of this run",
             "measure again on this golden set",
             in_variant=False,
         )
@@ -77,11 +80,13 @@ def absent_rows(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefe
     missing = [output for output in wanted if output not in outputs.arrays]
     extra = [output for output in outputs.arrays if output not in wanted]
     if missing or extra:
-        told = [f"does not answer {join_names(missing)}"] * bool(missing) + [
-            f"also answers {join_names(extra)}"
-        ] * bool(extra)
+        found = [
+            f"{what} {join_names(names)}"
+            for what, names in (("does not answer", missing), ("also answers", extra))
+            if names
+        ]
         return OutputDefect(
-            f"{name} {' and '.join(told)}; the contract names {join_names(wanted)}",
+            f"{name} {' and '.join(found)}; the contract names {join_names(wanted)}",
             "export exactly the outputs that the contract names, or name them in [[interface.outputs]]",
         )
     for output, array in outputs.arrays.items():
@@ -91,20 +96,9 @@ def absent_rows(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefe
                 f"{name} gave {pluralise(rows, 'row')} of {output} for {pluralise(outputs.expected, 'sample')}",
                 "check that the first axis of every output counts the samples of the batch",
             )
-    return None
-
-
-def _foreign(outputs: Outputs, golden: GoldenFacts) -> bool:
-    told = outputs.provenance.golden
-    return bool(told and golden.digest) and told != golden.digest
-
-
-def hollow(outputs: Outputs) -> OutputDefect | None:
-    """Find an output that holds no element at all."""
-    for output, array in outputs.arrays.items():
         if array.size == 0:
             return OutputDefect(
-                f"{outputs.provenance.variant} answers {output} with no elements (shape {list(array.shape)})",
+                f"{name} answers {output} with no elements (shape {list(array.shape)})",
                 "check the exported graph: an axis of this output has extent 0",
             )
     return None
@@ -129,22 +123,19 @@ def not_finite(arrays: Mapping[str, Array], ids: Sequence[str], variant: str) ->
 
 
 def output_defect(case: Case, outputs: Outputs, golden: GoldenFacts) -> OutputDefect | None:
-    """Find whatever keeps numbers from being made of one variant's outputs."""
-    return (
-        absent_rows(case, outputs, golden)
-        or hollow(outputs)
-        or not_finite(outputs.arrays, golden.ids, outputs.provenance.variant or case.name)
-    )
+    """Find a defect that makes numbers from one variant's outputs meaningless."""
+    name = outputs.provenance.variant or case.name
+    return absent_rows(case, outputs, golden) or not_finite(outputs.arrays, golden.ids, name)
 
 
 def require_whole(case: Case, outputs: Outputs, golden: GoldenFacts, *, accused: bool) -> None:
-    """Refuse one variant's outputs of which no number can be made; ``accused`` says whether it is judged itself."""
+    """Refuse one variant's defective outputs; ``accused`` says whether the variant is the judged one."""
     if defect := output_defect(case, outputs, golden):
         raise defect.refusal(accused=accused)
 
 
 def require_usable(case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None) -> None:
-    """Refuse outputs of which no number can be made.
+    """Refuse defective outputs.
 
     Args:
         case: Who is judged.
@@ -153,42 +144,65 @@ def require_usable(case: Case, outputs: Outputs, golden: GoldenFacts, reference:
         reference: The outputs that it is compared to.
 
     Raises:
-        Refusal: No number can be made of them.
+        Refusal: No number can be computed from them.
     """
     require_whole(case, outputs, golden, accused=True)
     if reference is None:
         return
     require_whole(case, reference, golden, accused=False)
     for output, array in outputs.arrays.items():
-        other = reference.arrays[output]
-        if array.shape != other.shape:
-            raise broken(
-                reason=f"{output} has the shape {list(array.shape[1:])} a sample in {case.name},"
-                f" but {list(other.shape[1:])} in {case.reference}",
-                next_step="export both variants from the same network",
-            )
+        require_same_shape(output, (array, case.name), (reference.arrays[output], str(case.reference)))
+
+
+def require_same_shape(output: str, ours: tuple[Array, str], theirs: tuple[Array, str]) -> None:
+    """Refuse two answers, each with the words for whose it is, that have other shapes.
+
+    Raises:
+        Refusal: They have.
+    """
+    shapes = [list(array.shape[1:]) for array, _ in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        raise broken(
+            reason=f"{output} has the shape {shapes[0]} a sample in {ours[1]}, but {shapes[1]} in {theirs[1]}",
+            next_step="export both from the same network, and fix the shape in the exported graph",
+        )
 
 
 def require_scores(case: Case, outputs: Outputs, golden: GoldenFacts, reference: Outputs | None = None) -> None:
     """Refuse outputs whose scores decide for no class."""
     require_usable(case, outputs, golden, reference)
-    name = case.contract.scores_output
-    shape, classes = outputs.arrays[name].shape, case.contract.classes
-    if len(shape) != SCORES_NDIM or (classes and shape[1] != len(classes)):
-        wanted = f"one score for each of {len(classes)} classes" if classes else "one row of scores"
-        raise broken(
-            reason=f"{name} has the shape {list(shape[1:])} a sample, but must be {wanted}",
-            next_step="name the right output in golden.scores, or the right classes in classes",
+    require_decisive(case, outputs.arrays[case.contract.scores_output])
+
+
+def labelled_scores(case: Case, findings: ClauseEvidence, other: Need[Outputs] | None = None) -> Labelled:
+    """Return the labels with the scores.
+
+    Args:
+        case: Who is judged.
+        findings: Holds the golden set's facts and the outputs.
+        other: The outputs that it is compared to, if any.
+    """
+    golden, outputs = findings[GOLDEN], findings[case.need(Outputs)]
+    compared = None if other is None else findings[other]
+    require_scores(case, outputs, golden, compared)
+    labels = golden.labels
+    if labels is None or len(labels) != outputs.expected or golden.classes != case.contract.classes:
+        raise cannot_judge(
+            "the golden set's labels do not fit its samples and the contract's classes", "measure the golden set again"
         )
+    if labels.min() < 0 or labels.max() >= len(golden.classes):
+        raise cannot_judge("a label lies outside the contract's classes", "correct the labels, or the classes")
+    name = case.contract.scores_output
+    return Labelled(labels, outputs.arrays[name], None if compared is None else compared.arrays[name], golden.clusters)
 
 
 def on_host(case: Case) -> Need[Execution]:
-    """The need for what the variant answers to the same samples on the host."""
+    """Return the need for the variant's outputs for the same samples on the host."""
     return Need(Execution, case.name)
 
 
 def require_target(case: Case, execution: Execution, golden: GoldenFacts, *, accused: bool) -> None:
-    """Refuse an execution of which no number can be made."""
+    """Refuse a defective execution."""
     where = execution.provenance.target
     if not golden.ids or not execution.samples:
         raise cannot_judge("no golden sample was run", "add golden samples: nothing is held by an empty set")
@@ -212,28 +226,23 @@ def require_comparable(case: Case, findings: ClauseEvidence) -> None:
     if there.samples != here.samples:
         raise cannot_judge(f"{case.target} ran other samples than the host", "measure both again")
     for output, array in there.arrays.items():
-        other = here.arrays[output]
-        if array.shape != other.shape:
-            raise broken(
-                reason=f"{output} has the shape {list(array.shape[1:])} a sample on {case.target},"
-                f" but {list(other.shape[1:])} on the host",
-                next_step="fix the shape in the exported graph",
-            )
+        require_same_shape(output, (array, case.target), (here.arrays[output], "the host"))
 
 
 def require_decisive(case: Case, scores: Array) -> None:
     """Refuse scores that decide for no class."""
-    if scores.ndim == SCORES_NDIM and (not case.contract.classes or scores.shape[1] == len(case.contract.classes)):
+    classes = case.contract.classes
+    if scores.ndim == SCORES_NDIM and (not classes or scores.shape[1] == len(classes)):
         return
+    wanted = f"one score for each of {len(classes)} classes" if classes else "one row of scores"
     raise broken(
-        reason=f"{case.contract.scores_output} has the shape {list(scores.shape[1:])} a sample, but must be one row of"
-        " scores",
+        reason=f"{case.contract.scores_output} has the shape {list(scores.shape[1:])} a sample, but must be {wanted}",
         next_step="name the right output in golden.scores, or the right classes in classes",
     )
 
 
 def require_samples(contract: Contract, labels: NDArray[np.int64], classes: Iterable[str] | None = None) -> None:
-    """Refuse a set without samples of a class, of all or of some: an F1 that is not defined must not be averaged."""
+    """Refuse a set without samples of a class: an F1 that is not defined must not be averaged."""
     support = np.bincount(labels, minlength=len(contract.classes))
     there = {name for name, number in zip(contract.classes, support, strict=False) if number}
     if absent := [name for name in classes or contract.classes if name not in there]:
@@ -244,7 +253,7 @@ def require_samples(contract: Contract, labels: NDArray[np.int64], classes: Iter
 
 
 def chosen(case: Case, execution: Execution, golden: GoldenFacts) -> str:
-    """Say how many samples were run, and how they were chosen."""
+    """Describe how many samples were run, and how they were chosen."""
     total, run = len(golden.ids), len(execution.samples)
     if run == total:
         return f"all {pluralise(total, 'sample')} of the golden set were run"
@@ -253,8 +262,17 @@ def chosen(case: Case, execution: Execution, golden: GoldenFacts) -> str:
     return f"{run} of {total} samples were run: {near}{drawn} with seed {case.contract.targets.seed}"
 
 
-def worst_place(apart: Mapping[str, Floats], golden: GoldenFacts, samples: tuple[int, ...]) -> tuple[float, str]:
-    """The largest of some differences, and where it is."""
-    name = max(apart, key=lambda output: float(apart[output].max()))
-    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart[name])), apart[name].shape))
-    return float(apart[name][place]), f"{element(name, place[1:])} of {golden.ids[samples[place[0]]]}"
+def furthest(spread: Floats, most: int) -> list[tuple[int, ...]]:
+    """Return the place of the largest difference in each of the ``most`` worst samples, the largest first."""
+    rows = spread.reshape(len(spread), -1)
+    order = np.argsort(-rows.max(axis=1), kind="stable")[:most]
+    inside = [np.unravel_index(int(rows[row].argmax()), spread.shape[1:]) for row in order]
+    places = [(int(row), *(int(i) for i in place)) for row, place in zip(order, inside, strict=True)]
+    return [place for place in places if spread[place] > 0]
+
+
+def worst_place(difference: Mapping[str, Floats], golden: GoldenFacts, samples: tuple[int, ...]) -> tuple[float, str]:
+    """Return the largest difference, and its place in words."""
+    name = max(difference, key=lambda output: float(difference[output].max()))
+    place = tuple(map(int, np.unravel_index(int(np.argmax(difference[name])), difference[name].shape)))
+    return float(difference[name][place]), f"{element(name, place[1:])} of {golden.ids[samples[place[0]]]}"

@@ -15,11 +15,10 @@ import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, SampleStatistic, compares, decides
-from eyerace_parity.checks.fits import either, undecided
-from eyerace_parity.checks.guards import GOLDEN, require_scores, require_whole
-from eyerace_parity.checks.phrases import broken, class_name
-from eyerace_parity.contract.base import Limits, Share
+from eyerace_parity.checks.comparison import Number, SampleStatistic, compares, decides, either, undecided, unlabelled
+from eyerace_parity.checks.guards import GOLDEN, furthest, require_same_shape, require_scores, require_whole
+from eyerace_parity.checks.phrases import class_name
+from eyerace_parity.contract.base import Limits, Share, limit
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Relation
 from eyerace_parity.evidence.answers import Outputs
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.answers import GoldenFacts
     from eyerace_parity.evidence.base import Array, Need
 
-    Unfit = Callable[[Case, "HybridLimits"], str]
+    NotApplicable = Callable[[Case, "HybridLimits"], str]
 
 _MOST_NAMED = 5
 _CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -46,29 +45,19 @@ _CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 class HybridLimits(Limits):
     """What may change for a user when the phone loses its connection. Scores are probabilities, agreement a share."""
 
-    tier_agreement: Share | None = Field(
-        default=None, description="Least share of samples on which phone and cloud decide for the same class."
+    tier_agreement: Share | None = limit("Least share of samples on which phone and cloud decide for the same class.")
+    score_shift: Share | None = limit("Largest difference of one reported score between phone and cloud.")
+    score_shift_p99: Share | None = limit("Largest 99th percentile of these differences, over all samples and classes.")
+    order_agreement: Share | None = limit(
+        "Least share of samples whose `hybrid.shown` best scores stand in the same order."
     )
-    score_shift: Share | None = Field(
-        default=None, description="Largest difference of one reported score between phone and cloud."
+    calibration_shift: Annotated[float, Field(ge=-1.0, le=1.0)] | None = limit(
+        "Largest rise of the expected calibration error from the cloud to the phone."
     )
-    score_shift_p99: Share | None = Field(
-        default=None, description="Largest 99th percentile of these differences, over all samples and classes."
-    )
-    order_agreement: Share | None = Field(
-        default=None, description="Least share of samples whose `hybrid.shown` best scores stand in the same order."
-    )
-    calibration_shift: Annotated[float, Field(ge=-1.0, le=1.0)] | None = Field(
-        default=None, description="Largest rise of the expected calibration error from the cloud to the phone."
-    )
-    mixture_f1: Share | None = Field(
-        default=None, description="Least macro-F1 of the mixture in which the phone gives `hybrid.offline_share`."
-    )
-    waiting: Share | None = Field(
-        default=None, description="Largest share of the phone's answers whose confidence is below `hybrid.confidence`."
-    )
-    waiting_f1: Share | None = Field(
-        default=None, description="Least macro-F1 when those answers wait for the cloud and the phone gives the rest."
+    mixture_f1: Share | None = limit("Least macro-F1 of the mixture in which the phone gives `hybrid.offline_share`.")
+    waiting: Share | None = limit("Largest share of the phone's answers whose confidence is below `hybrid.confidence`.")
+    waiting_f1: Share | None = limit(
+        "Least macro-F1 when those answers wait for the cloud and the phone gives the rest."
     )
 
 
@@ -103,8 +92,7 @@ class _Tiers:
     def confidence(self) -> float:
         """Confidence below which an answer of the phone waits for the cloud."""
         if self.stated.confidence is None:  # no clause that reads it is planned without
-            message = "[hybrid] states no confidence"
-            raise LookupError(message)
+            raise LookupError("[hybrid] states no confidence")
         return self.stated.confidence
 
     @property
@@ -123,7 +111,7 @@ def _needs(case: Case, _limits: HybridLimits) -> tuple[Need[Any], ...]:
     return (GOLDEN, case.need(Outputs), case.need(Outputs, _cloud(case)))
 
 
-def _unfit(case: Case, limits: HybridLimits) -> str:
+def _not_applicable(case: Case, limits: HybridLimits) -> str:
     stated = case.contract.hybrid
     if stated is None:
         return "the contract has no [hybrid] that says which tiers answer, and how often"
@@ -133,22 +121,18 @@ def _unfit(case: Case, limits: HybridLimits) -> str:
     return undecided(case, limits)
 
 
-def _unlabelled(case: Case, _limits: HybridLimits) -> str:
-    return "" if case.labelled else "the golden set has no labels"
+_no_labels = either(_not_applicable, unlabelled)
 
 
-_unfit_labels = either(_unfit, _unlabelled)
-
-
-def _unfit_confidence(case: Case, limits: HybridLimits) -> str:
-    if reason := _unfit(case, limits):
+def _no_confidence(case: Case, limits: HybridLimits) -> str:
+    if reason := _not_applicable(case, limits):
         return reason
     stated = case.contract.hybrid
     return "" if stated and stated.confidence is not None else "[hybrid] states no confidence below which to wait"
 
 
 def _tiers(case: Case, findings: ClauseEvidence) -> _Tiers:
-    """Take both tiers' scores."""
+    """Return both tiers' scores."""
     golden, device = findings[GOLDEN], findings[case.need(Outputs)]
     cloud = _cloud(case)
     online = findings[case.need(Outputs, cloud)]
@@ -156,16 +140,10 @@ def _tiers(case: Case, findings: ClauseEvidence) -> _Tiers:
     require_whole(case, online, golden, accused=False)
     name = case.contract.scores_output
     ours, theirs = device.arrays[name], online.arrays[name]
-    if ours.shape != theirs.shape:
-        raise broken(
-            reason=f"{name} has the shape {list(ours.shape[1:])} a sample on the phone, {list(theirs.shape[1:])} in the"
-            " cloud",
-            next_step="export both tiers from the same network",
-        )
+    require_same_shape(name, (ours, "the phone"), (theirs, "the cloud"))
     stated = case.contract.hybrid
     if stated is None:  # the clause is not planned without
-        message = "the contract has no [hybrid]"
-        raise LookupError(message)
+        raise LookupError("the contract has no [hybrid]")
     return _Tiers(golden, stated, cloud, ours, theirs)
 
 
@@ -173,10 +151,13 @@ _EVERY_CLASS = "add samples of every class"
 _SAME_NETWORK = "make both tiers from the same checkpoint with the same preprocessing, or quantise more finely"
 
 
-_compares = partial(compares, hybrid, needs=_needs)
+_compares = partial(compares, hybrid, needs=_needs, not_applicable=_not_applicable, next_step=_SAME_NETWORK)
+_decides = partial(
+    decides, hybrid, relation=Relation.AT_LEAST, needs=_needs, next_step=_SAME_NETWORK, undefined=_EVERY_CLASS
+)
 
 
-@_compares("tier_agreement", Relation.AT_LEAST, unfit=_unfit, next_step=_SAME_NETWORK)
+@_compares("tier_agreement", Relation.AT_LEAST)
 def tier_agreement(case: Case, findings: ClauseEvidence) -> Number:
     """Phone and cloud decide for the same class."""
     tiers = _tiers(case, findings)
@@ -193,42 +174,40 @@ def tier_agreement(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@_compares("score_shift", Relation.AT_MOST, unfit=_unfit, next_step=_SAME_NETWORK)
+@_compares("score_shift", Relation.AT_MOST)
 def score_shift(case: Case, findings: ClauseEvidence) -> Number:
     """No reported score moves by more than the limit when the phone goes offline."""
     return _shift(case, _tiers(case, findings), 1.0, "the largest shift of a reported score")
 
 
-@_compares("score_shift_p99", Relation.AT_MOST, unfit=_unfit, next_step=_SAME_NETWORK)
+@_compares("score_shift_p99", Relation.AT_MOST)
 def score_shift_p99(case: Case, findings: ClauseEvidence) -> Number:
     """All but a hundredth of the reported scores move by no more than the limit."""
     return _shift(case, _tiers(case, findings), 0.99, "the 99th percentile of the shifts of reported scores")
 
 
 def _shift(case: Case, tiers: _Tiers, share: float, what: str) -> Number:
-    """A quantile of the shifts, with the samples that move furthest."""
+    """Compute a quantile of the shifts, with the samples that move furthest."""
     phone, cloud = tiers.probabilities(tiers.device), tiers.probabilities(tiers.online)
-    apart = differences.absolute(phone, cloud)
-    value = differences.quantile_at_least(apart, share)
-    worst = np.argsort(-apart.max(axis=1), kind="stable")[:_MOST_NAMED]
+    difference = differences.absolute(phone, cloud)
+    value = differences.quantile_at_least(difference, share)
     details = []
-    for row in (int(row) for row in worst if apart[int(row)].max() > 0):
-        which = int(np.argmax(apart[row]))
+    for row, which in furthest(difference, _MOST_NAMED):
         shown = f"phone {format_number(float(phone[row, which]))}, cloud {format_number(float(cloud[row, which]))}"
         details.append(f"{tiers.golden.ids[row]}: {class_name(case, which)} {shown}")
     return Number(value, f"{what} between {case.name} and {tiers.cloud} is {format_number(value)}", details)
 
 
-@_compares("order_agreement", Relation.AT_LEAST, unfit=_unfit, next_step=_SAME_NETWORK)
+@_compares("order_agreement", Relation.AT_LEAST)
 def order_agreement(case: Case, findings: ClauseEvidence) -> Number:
     """The best scores that the app shows stand in the same order in both tiers."""
     tiers = _tiers(case, findings)
-    alike = measures.same_order(tiers.device, tiers.online, tiers.stated.shown)
-    differ = np.flatnonzero(~alike)
+    same_order = measures.same_order(tiers.device, tiers.online, tiers.stated.shown)
+    differ = np.flatnonzero(~same_order)
     return Number(
-        1.0 - len(differ) / len(alike),
+        1.0 - len(differ) / len(same_order),
         f"the {pluralise(tiers.stated.shown, 'best score')} stand in another order on the phone for {len(differ)}"
-        f" of {pluralise(len(alike), 'sample')}",
+        f" of {pluralise(len(same_order), 'sample')}",
         [str(tiers.golden.ids[int(i)]) for i in differ[:_MOST_NAMED]],
     )
 
@@ -236,11 +215,11 @@ def order_agreement(case: Case, findings: ClauseEvidence) -> Number:
 @_compares(
     "calibration_shift",
     Relation.AT_MOST,
-    unfit=_unfit_labels,
+    not_applicable=_no_labels,
     next_step="calibrate the quantisation on more images, or give the phone's scores a temperature of their own",
 )
 def calibration_shift(case: Case, findings: ClauseEvidence) -> Number:
-    """The phone's confidence is as true as the cloud's."""
+    """The phone's confidence is calibrated as well as the cloud's."""
     tiers = _tiers(case, findings)
     labels = _labels(tiers.golden)
     phone, cloud = (
@@ -254,15 +233,7 @@ def calibration_shift(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@decides(
-    hybrid,
-    "mixture_f1",
-    Relation.AT_LEAST,
-    needs=_needs,
-    unfit=_unfit_labels,
-    next_step=_SAME_NETWORK,
-    undefined=_EVERY_CLASS,
-)
+@_decides("mixture_f1", not_applicable=_no_labels)
 def mixture_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     """Users who are offline as often as stated still see enough right answers."""
     tiers = _tiers(case, findings)
@@ -282,7 +253,7 @@ def mixture_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
 @_compares(
     "waiting",
     Relation.AT_MOST,
-    unfit=_unfit_confidence,
+    not_applicable=_no_confidence,
     next_step="lower hybrid.confidence, or train for the images that are unsure",
 )
 def waiting(case: Case, findings: ClauseEvidence) -> Number:
@@ -297,17 +268,9 @@ def waiting(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@decides(
-    hybrid,
-    "waiting_f1",
-    Relation.AT_LEAST,
-    needs=_needs,
-    unfit=either(_unfit_labels, _unfit_confidence),
-    next_step=_SAME_NETWORK,
-    undefined=_EVERY_CLASS,
-)
+@_decides("waiting_f1", not_applicable=either(_no_labels, _no_confidence))
 def waiting_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
-    """Answers are right often enough when the phone leaves those to the cloud that it is unsure of."""
+    """Answers are right often enough if the phone leaves its unsure answers to the cloud."""
     tiers = _tiers(case, findings)
     wait, labels = tiers.waits, _labels(tiers.golden)
     answered = np.where(wait[:, None], tiers.online, tiers.device)
@@ -326,6 +289,5 @@ def waiting_f1(case: Case, findings: ClauseEvidence) -> SampleStatistic:
 
 def _labels(golden: GoldenFacts) -> NDArray[np.int64]:
     if golden.labels is None:  # the clause is not planned without
-        message = "the golden set has no labels"
-        raise LookupError(message)
+        raise LookupError("the golden set has no labels")
     return golden.labels

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.checks.arm64 import arm64
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import Number, compares, needs
 from eyerace_parity.checks.limits import other_variant
 from eyerace_parity.checks.phrases import cannot_judge, unknown, unproven
 from eyerace_parity.core.numbers import format_count, format_number
@@ -86,7 +85,7 @@ def _budget(key: str) -> Callable[[Case], int | None]:
     to=_budget("instructions"),
     unit=_UNIT,
     needs=needs(InstructionCounts),
-    unfit=_unfit_budget("instructions"),
+    not_applicable=_unfit_budget("instructions"),
     next_step=_FEWER,
 )
 def instructions(case: Case, findings: ClauseEvidence) -> Number:
@@ -106,7 +105,7 @@ def instructions(case: Case, findings: ClauseEvidence) -> Number:
     to=_budget("load_instructions"),
     unit=_UNIT,
     needs=needs(InstructionCounts),
-    unfit=_unfit_budget("load_instructions"),
+    not_applicable=_unfit_budget("load_instructions"),
     next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
 )
 def load_instructions(case: Case, findings: ClauseEvidence) -> Number:
@@ -118,7 +117,7 @@ def load_instructions(case: Case, findings: ClauseEvidence) -> Number:
     return Number(value, told, _told(found))
 
 
-@arm64.demand("instructions_ratio", limit="instructions_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
+@arm64.demand("instructions_ratio", limit="instructions_ratio", needs=_ratio_needs, not_applicable=_unfit_ratio)
 def instructions_ratio(case: Case, limit: RatioLimit, findings: ClauseEvidence) -> Judgement:
     """An inference takes few enough instructions beside another variant's on the same target."""
     ours, theirs = findings[case.need(InstructionCounts)], findings[case.need(InstructionCounts, limit.versus)]
@@ -144,7 +143,7 @@ def _whole(case: Case, _limits: Arm64Limits) -> bool:
     Relation.AT_MOST,
     needs=needs(InstructionCounts, baseline=InstructionCounts),
     applies=_whole,
-    unfit=_in_torch,
+    not_applicable=_in_torch,
     next_step="look for what was added to the graph, or is no longer fused; or accept it as a new release",
 )
 def instructions_growth(case: Case, findings: ClauseEvidence) -> Number:

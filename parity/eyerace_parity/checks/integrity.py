@@ -1,4 +1,4 @@
-"""Integrity: every sample was answered, in finite numbers that have to do with the sample."""
+"""Integrity: every sample has an answer, in finite numbers that depend on the sample."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family, Refusal
-from eyerace_parity.checks.comparison import Number, compares, constant
-from eyerace_parity.checks.fits import needs
-from eyerace_parity.checks.guards import GOLDEN, absent_rows, hollow, not_finite, require_usable
+from eyerace_parity.checks.comparison import Number, compares, constant, needs
+from eyerace_parity.checks.guards import GOLDEN, absent_rows, not_finite, require_usable
 from eyerace_parity.checks.phrases import compare_equal, unproven
 from eyerace_parity.contract.base import Limits, Share
 from eyerace_parity.core.numbers import format_number, pluralise
@@ -39,9 +38,9 @@ integrity = Family("integrity", IntegrityLimits)
 
 @integrity.clause("complete", needs=needs(GoldenFacts, Outputs))
 def complete(case: Case, findings: ClauseEvidence) -> Judgement:
-    """All outputs are there, a row for every sample, in the contract's element types."""
+    """All outputs exist, with a row for every sample, in the contract's element types."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
-    if fault := absent_rows(case, outputs, golden) or hollow(outputs):
+    if fault := absent_rows(case, outputs, golden):
         raise fault.refusal(accused=True)
     wanted = {port.name: port.dtype for port in case.contract.interface.outputs}
     wrong = [
@@ -63,7 +62,7 @@ def complete(case: Case, findings: ClauseEvidence) -> Judgement:
 def finite(case: Case, findings: ClauseEvidence) -> Number:
     """No answer is NaN or infinite."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
-    if fault := absent_rows(case, outputs, golden) or hollow(outputs):
+    if fault := absent_rows(case, outputs, golden):
         raise fault.refusal(accused=True)
     bad = sum(int((~np.isfinite(a)).sum()) for a in outputs.arrays.values() if a.dtype.kind in "fc")
     if fault := not_finite(outputs.arrays, golden.ids, case.name):
@@ -81,7 +80,7 @@ def finite(case: Case, findings: ClauseEvidence) -> Number:
     "quantisation: compare the layers with the reference",
 )
 def varied(case: Case, findings: ClauseEvidence) -> Number:
-    """The answers change with the sample: no output is all but constant, and not every decision is the same."""
+    """The answers depend on the sample: no output is nearly constant, and not every decision is the same."""
     outputs, golden = findings[case.need(Outputs)], findings[GOLDEN]
     require_usable(case, outputs, golden)
     if outputs.expected == 1:
@@ -109,7 +108,7 @@ def _liveliest(array: Array) -> float:
 
 
 def _require_decisions(case: Case, outputs: Outputs, golden: GoldenFacts) -> None:
-    """Refuse a classifier that decides alike for samples of different classes."""
+    """Refuse a classifier that decides for one class on samples of different classes."""
     scores = outputs.arrays[case.contract.scores_output]
     if golden.labels is None or scores.ndim != SCORES_NDIM or scores.shape[1] != len(golden.classes):
         return
@@ -122,7 +121,7 @@ def _require_decisions(case: Case, outputs: Outputs, golden: GoldenFacts) -> Non
         "1 decision",
         "2 decisions",
         Relation.AT_LEAST,
-        reason=f"{case.name} decides for {only!r} on all {outputs.expected} samples, which bear {there} labels",
+        reason=f"{case.name} decides for {only!r} on all {outputs.expected} samples, which have {there} labels",
         next_step="check the preprocessing profile and the quantisation of the last layers: they ignore the input",
     )
     raise Refusal(answer)

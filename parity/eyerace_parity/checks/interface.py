@@ -1,19 +1,16 @@
-"""Interface: from outside, a variant looks exactly as the app was built for, and runs where the app runs it."""
+"""Interface: a variant has the inputs and outputs that the app expects, and loads as the app loads it."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from eyerace_parity.checks.base import Case, ClauseEvidence, Family
-from eyerace_parity.checks.comparison import Number, compares, constant
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import Number, compares, constant, needs
 from eyerace_parity.checks.guards import GOLDEN, absent_rows
-from eyerace_parity.checks.phrases import cannot_judge, compare_equal, compare_to_limit
+from eyerace_parity.checks.phrases import broken, cannot_judge, compare_equal
 from eyerace_parity.checks.ports import differences_of_ports, faults_of_answers, faults_of_ports, spelled
-from eyerace_parity.contract.base import Limits, Share
+from eyerace_parity.contract.base import Limits, Share, limit
 from eyerace_parity.core.errors import signal_in_words
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation
@@ -35,26 +32,22 @@ _QUANTISED = "see what the quantisation left in float (op_types, exclude), and w
 class InterfaceLimits(Limits):
     """What may be asked beside the contract's ``[interface]``: how much of a quantised file is really quantised."""
 
-    integer_weights: Share | None = Field(
-        default=None, description="Least share of weights held in integers of 8 bits or fewer."
-    )
-    integer_macs: Share | None = Field(
-        default=None, description="Least share of multiply-accumulates done on integers."
-    )
+    integer_weights: Share | None = limit("Least share of weights held in integers of 8 bits or fewer.")
+    integer_macs: Share | None = limit("Least share of multiply-accumulates done on integers.")
 
 
 interface = Family("interface", InterfaceLimits)
 
 _none = partial(compares, interface, relation=Relation.EQUAL, to=constant(0))
-"""Declares a clause that counts what must not be there."""
+"""Declares a clause that counts what must not occur."""
 
 
 def _is_onnx(case: Case, _limits: InterfaceLimits) -> bool:
     return case.variant.kind == "onnx"
 
 
-def _declares_ports(case: Case, _limits: InterfaceLimits) -> bool:
-    return case.variant.in_onnxruntime
+_of_graph = partial(_none, needs=needs(Graph), applies=_is_onnx)
+"""The same, for facts of an ONNX file."""
 
 
 def _declared(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
@@ -63,21 +56,22 @@ def _declared(case: Case, _limits: InterfaceLimits) -> tuple[Need[Any], ...]:
     return (case.need(Graph),) if case.variant.kind == "onnx" else (case.need(Preflight),)
 
 
-def _unfit_integers(case: Case, _limits: InterfaceLimits) -> str:
-    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so nobody can see what is in integers"
+def _no_integers(case: Case, _limits: InterfaceLimits) -> str:
+    return "" if case.variant.kind == "onnx" else f"{case.name} is no ONNX file, so it is not known what is in integers"
 
 
-def _require_read(graph: Graph) -> None:
-    """Refuse a graph that could not be read; the clause ``valid`` is the one that accuses."""
+def _graph(case: Case, findings: ClauseEvidence, variant: str | None = None) -> Graph:
+    """Return a graph that could be read; the clause ``valid`` is the one that accuses a file."""
+    graph = findings[case.need(Graph, variant)]
     if graph.failure:
         raise cannot_judge(f"the file could not be read: {graph.failure}", "mend what the clause valid says of it")
+    return graph
 
 
 def _ports(case: Case, findings: ClauseEvidence) -> tuple[Sequence[PortFact], Sequence[PortFact]]:
     """Inputs and outputs as the artefact declares them."""
     if case.variant.kind == "onnx":
-        graph = findings[case.need(Graph)]
-        _require_read(graph)
+        graph = _graph(case, findings)
         return graph.inputs, graph.outputs
     preflight = findings[case.need(Preflight)]
     if preflight.failure:
@@ -88,7 +82,7 @@ def _ports(case: Case, findings: ClauseEvidence) -> tuple[Sequence[PortFact], Se
 
 
 def _stated(wanted: Sequence[Port], found: Sequence[PortFact], case: Case) -> Number:
-    """How declared ports differ from the contract's."""
+    """Compare declared ports with the contract's."""
     faults = faults_of_ports(wanted, found)
     return Number(
         len(faults),
@@ -116,7 +110,7 @@ def valid(case: Case, findings: ClauseEvidence) -> Judgement:
     )
 
 
-@_none("inputs", unit="differences", needs=_declared, applies=_declares_ports)
+@_none("inputs", unit="differences", needs=_declared, applies=lambda case, _: case.variant.in_onnxruntime)
 def inputs(case: Case, findings: ClauseEvidence) -> Number:
     """The inputs have the contract's names, types, extents and dynamic axes."""
     ports = _ports(case, findings)
@@ -131,7 +125,7 @@ def outputs(case: Case, findings: ClauseEvidence) -> Number:
         ports = _ports(case, findings)
         return _stated(wanted, ports[1], case)
     answered, golden = findings[case.need(Outputs)], findings[GOLDEN]
-    # Names are told below, in the words of this clause.
+    # Wrong names are reported below, in the words of this clause.
     if not answered.arrays or answered.expected == 0 or not golden.ids:
         fault = absent_rows(case, answered, golden)
         if fault is not None:
@@ -162,9 +156,9 @@ def classes(case: Case, findings: ClauseEvidence) -> Number:
     if fault := absent_rows(case, answered, golden):
         raise fault.refusal(accused=True)
     array = answered.arrays[name]
-    found = array.shape[-1] if array.ndim > 1 else 1
-    told = f"{name} of {case.name} holds {pluralise(found, 'score')} a sample, the contract names {wanted} classes"
-    return Number(found, told)
+    scores = array.shape[-1] if array.ndim > 1 else 1
+    found = f"{name} of {case.name} holds {pluralise(scores, 'score')} a sample, the contract names {wanted} classes"
+    return Number(scores, found)
 
 
 def _both_onnx(case: Case, limits: InterfaceLimits) -> bool:
@@ -174,10 +168,8 @@ def _both_onnx(case: Case, limits: InterfaceLimits) -> bool:
 
 @_none("same_ports", unit="differences", needs=needs(Graph, reference=Graph), applies=_both_onnx)
 def same_ports(case: Case, findings: ClauseEvidence) -> Number:
-    """Inputs and outputs equal those of the reference, so that one can stand in for the other."""
-    ours, theirs = findings[case.need(Graph)], findings[case.need(Graph, case.reference)]
-    _require_read(ours)
-    _require_read(theirs)
+    """Inputs and outputs equal those of the reference, so that one can replace the other."""
+    ours, theirs = _graph(case, findings), _graph(case, findings, case.reference)
     faults = differences_of_ports(ours.inputs, theirs.inputs) + differences_of_ports(ours.outputs, theirs.outputs)
     return Number(
         len(faults),
@@ -190,71 +182,65 @@ def same_ports(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-def _missing(what: str, limit: int) -> Judgement:
-    found = f"the file {what}"
-    return compare_equal(False, "none", str(limit), found=found, next_step="export the file again")
-
-
-@interface.demand("opset", to=lambda case: case.contract.interface.opset, needs=needs(Graph), applies=_is_onnx)
-def opset(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
+@compares(
+    interface,
+    "opset",
+    Relation.EQUAL,
+    to=lambda case: case.contract.interface.opset,
+    needs=needs(Graph),
+    applies=_is_onnx,
+)
+def opset(case: Case, findings: ClauseEvidence) -> Number:
     """The file is written at exactly the opset that was asked for."""
-    graph = findings[case.need(Graph)]
-    _require_read(graph)
-    found = graph.opsets.get(_DEFAULT_DOMAIN)
+    found, wanted = _graph(case, findings).opsets.get(_DEFAULT_DOMAIN), case.contract.interface.opset
     if found is None:
-        return _missing("imports no ai.onnx opset", limit)
-    return compare_to_limit(
-        Relation.EQUAL,
-        limit,
+        raise broken("the file imports no ai.onnx opset", "export the file again")
+    return Number(
         found,
-        found=f"the file is written at opset {found}, asked for was {limit}",
-        next_step=f"export with opset_version={limit}; torch's newer exporter may write a later one without failing: "
+        f"the file is written at opset {found}, asked for was {wanted}",
+        next_step=f"export with opset_version={wanted}; torch's newer exporter may write a later one without failing: "
         "eyerace-parity export verifies it",
     )
 
 
-@interface.demand(
-    "ir_version", to=lambda case: case.contract.interface.max_ir_version, needs=needs(Graph), applies=_is_onnx
-)
-def ir_version(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
-    """The file's IR version is no newer than the app's runtime reads."""
-    graph = findings[case.need(Graph)]
-    _require_read(graph)
-    if graph.ir_version <= 0:
-        return _missing("states no IR version", limit)
-    return compare_to_limit(
-        Relation.AT_MOST,
-        limit,
-        graph.ir_version,
-        found=f"the file is written at IR version {graph.ir_version}, the newest allowed is {limit}",
-        next_step="set the model's ir_version to the newest that the app's runtime reads, and save it again",
-    )
-
-
-@_none(
-    "domains",
-    unit="unfit domains",
+@compares(
+    interface,
+    "ir_version",
+    Relation.AT_MOST,
+    to=lambda case: case.contract.interface.max_ir_version,
     needs=needs(Graph),
     applies=_is_onnx,
+    next_step="set the model's ir_version to the newest that the app's runtime reads, and save it again",
+)
+def ir_version(case: Case, findings: ClauseEvidence) -> Number:
+    """The file's IR version is no newer than the app's runtime reads."""
+    found, newest = _graph(case, findings).ir_version, case.contract.interface.max_ir_version
+    if found <= 0:
+        raise broken("the file states no IR version", "export the file again")
+    return Number(found, f"the file is written at IR version {found}, the newest allowed is {newest}")
+
+
+@_of_graph(
+    "domains",
+    unit="unfit domains",
     next_step="strip unused imports, as eyerace-parity export does, and allow the others in interface.domains",
 )
 def domains(case: Case, findings: ClauseEvidence) -> Number:
     """Every imported operator domain is allowed and used: a version too new for a runtime is refused, used or not."""
-    graph, allowed = findings[case.need(Graph)], case.contract.interface.domains
-    _require_read(graph)
+    graph, allowed = _graph(case, findings), case.contract.interface.domains
     imported = [domain for domain in graph.opsets if domain != _DEFAULT_DOMAIN]
-    foreign = [domain for domain in imported if domain not in allowed]
+    disallowed = [domain for domain in imported if domain not in allowed]
     idle = [domain for domain in graph.unused_domains if domain != _DEFAULT_DOMAIN]
     faults = []
-    if foreign:
-        faults.append(f"{join_names(foreign)} is imported, but not allowed")
+    if disallowed:
+        faults.append(f"{join_names(disallowed)} is imported, but not allowed")
     if idle:
         versions = join_names(f"{domain} version {graph.opsets.get(domain, '?')}" for domain in idle)
         faults.append(
             f"{versions} is imported, but no operator is of it; a runtime that knows only earlier ones refuses it"
         )
     return Number(
-        len({*foreign, *idle}),
+        len({*disallowed, *idle}),
         "; ".join(faults) or "every imported domain is allowed and used",
         (
             f"imported: {join_names(graph.opsets) or 'none'}",
@@ -263,36 +249,32 @@ def domains(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@_none(
+@_of_graph(
     "single_file",
     unit="external files",
-    needs=needs(Graph),
     applies=lambda c, x: _is_onnx(c, x) and c.contract.interface.single_file,
     next_step="save the model with its weights inside (onnx.save without save_as_external_data)",
 )
 def single_file(case: Case, findings: ClauseEvidence) -> Number:
-    """The file holds its weights itself: an app that loads from bytes finds no other file."""
-    graph = findings[case.need(Graph)]
-    _require_read(graph)
+    """The file contains its weights, because an app that loads from bytes finds no other file."""
+    graph = _graph(case, findings)
     outside = ", outside the bundle's folder" if graph.external_outside else ""
-    told = f"weights lie in {join_names(graph.external)}{outside}" if graph.external else "all weights lie in the file"
-    return Number(len(graph.external), told)
+    found = f"weights lie in {join_names(graph.external)}{outside}" if graph.external else "all weights lie in the file"
+    return Number(len(graph.external), found)
 
 
-@_none(
+@_of_graph(
     "external_data",
     unit="files outside",
-    needs=needs(Graph),
     applies=lambda c, x: _is_onnx(c, x) and not c.contract.interface.single_file,
     next_step="do not run this file before you know where it comes from; save its data beside it",
 )
 def external_data(case: Case, findings: ClauseEvidence) -> Number:
-    """External data lie inside the bundle's folder, never anywhere else on the machine."""
-    graph = findings[case.need(Graph)]
-    _require_read(graph)
+    """External data are inside the bundle's folder."""
+    graph = _graph(case, findings)
     outside = graph.external_outside
-    told = f"the file refers to {join_names(outside)}, outside the bundle" if outside else "all data lie in the bundle"
-    return Number(len(outside), told)
+    found = f"the file refers to {join_names(outside)}, outside the bundle" if outside else "all data lie in the bundle"
+    return Number(len(outside), found)
 
 
 @interface.clause(
@@ -301,11 +283,10 @@ def external_data(case: Case, findings: ClauseEvidence) -> Number:
     applies=lambda c, _: c.variant.in_onnxruntime and c.contract.interface.single_file,
 )
 def from_bytes(case: Case, findings: ClauseEvidence) -> Judgement:
-    """A session made from the file's bytes, in a process of its own, lives and answers."""
+    """A session made from the file's bytes, in a separate process, runs without a crash."""
     preflight = findings[case.need(Preflight)]
-    died = preflight.signal is not None
-    failure = preflight.failure
-    if died and preflight.signal is not None:
+    failure, died = preflight.failure, preflight.signal is not None
+    if preflight.signal is not None:
         failure = f"the process died of {signal_in_words(preflight.signal)}" + (f": {failure}" if failure else "")
     return compare_equal(
         not failure,
@@ -316,49 +297,36 @@ def from_bytes(case: Case, findings: ClauseEvidence) -> Judgement:
     )
 
 
-@_none(
+@_of_graph(
     "inference_mode",
     unit="nodes",
-    needs=needs(Graph),
-    applies=_is_onnx,
     next_step="call module.eval() before the export, and export with training=TrainingMode.EVAL",
 )
 def inference_mode(case: Case, findings: ClauseEvidence) -> Number:
     """No operator is left in training mode."""
-    graph = findings[case.need(Graph)]
-    _require_read(graph)
+    graph = _graph(case, findings)
     left = graph.training_nodes
-    told = f"left in training mode: {join_names(left)}" if left else "no operator is left in training mode"
-    return Number(len(left), told)
+    found = f"left in training mode: {join_names(left)}" if left else "no operator is left in training mode"
+    return Number(len(left), found)
 
 
-def _share_in_integers(case: Case, graph: Graph, part: int, whole: int, *, what: str, uncounted: str) -> Number:
-    _require_read(graph)
+def _share_in_integers(case: Case, part: int, whole: int, *, what: str, uncounted: str) -> Number:
     if whole <= 0 or not 0 <= part <= whole:
         raise cannot_judge(f"no {what} could be counted in {case.name}: {uncounted}", "export the file again")
     share = part / whole
-    told = f"{format_number(100 * share)} % of the {what} of {case.name} are in integers ({part} of {whole})"
-    return Number(share, told, next_step=_QUANTISED)
+    found = f"{format_number(100 * share)} % of the {what} of {case.name} are in integers ({part} of {whole})"
+    return Number(share, found, next_step=_QUANTISED)
 
 
-@compares(interface, "integer_weights", Relation.AT_LEAST, needs=needs(Graph), unfit=_unfit_integers)
+@compares(interface, "integer_weights", Relation.AT_LEAST, needs=needs(Graph), not_applicable=_no_integers)
 def integer_weights(case: Case, findings: ClauseEvidence) -> Number:
-    """The weights are really held in integers."""
-    graph = findings[case.need(Graph)]
-    return _share_in_integers(
-        case, graph, graph.weights_integer, graph.weights, what="weights", uncounted="no matrix operator has any"
-    )
+    """Enough of the weights are stored as integers."""
+    graph, uncounted = _graph(case, findings), "no matrix operator has any"
+    return _share_in_integers(case, graph.weights_integer, graph.weights, what="weights", uncounted=uncounted)
 
 
-@compares(interface, "integer_macs", Relation.AT_LEAST, needs=needs(Graph), unfit=_unfit_integers)
+@compares(interface, "integer_macs", Relation.AT_LEAST, needs=needs(Graph), not_applicable=_no_integers)
 def integer_macs(case: Case, findings: ClauseEvidence) -> Number:
-    """The multiply-accumulates are really done on integers."""
-    graph = findings[case.need(Graph)]
-    return _share_in_integers(
-        case,
-        graph,
-        graph.macs_integer,
-        graph.macs,
-        what="multiply-accumulates",
-        uncounted="the shapes inside the graph are not known",
-    )
+    """Enough of the multiply-accumulates are done on integers."""
+    graph, uncounted = _graph(case, findings), "the shapes inside the graph are not known"
+    return _share_in_integers(case, graph.macs_integer, graph.macs, what="multiply-accumulates", uncounted=uncounted)

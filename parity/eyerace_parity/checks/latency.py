@@ -328,8 +328,8 @@ def _declare(budgets: Sequence[_Budget]) -> None:
             limit=each.limit,
             summary=each.summary,
             needs=_needs,
-            unfit=each.unfit,
-            rests=SignificanceSource.ON_OWN_CONFIDENCE,
+            not_applicable=each.unfit,
+            significance=SignificanceSource.ON_OWN_CONFIDENCE,
         )(each.judge)
 
 
@@ -337,7 +337,11 @@ _declare(_INFERENCE)
 
 
 @latency.demand(
-    "latency_ratio", limit="latency_ratio", needs=_needs, unfit=_unfit_ratio, rests=SignificanceSource.ON_OWN_CONFIDENCE
+    "latency_ratio",
+    limit="latency_ratio",
+    needs=_needs,
+    not_applicable=_unfit_ratio,
+    significance=SignificanceSource.ON_OWN_CONFIDENCE,
 )
 def latency_ratio(case: Case, demand: RatioLimit, findings: ClauseEvidence) -> Judgement:
     """An inference takes no longer than so many of another variant's, measured in turns in the same run."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import Number, compares, needs
 from eyerace_parity.checks.phrases import cannot_judge, compare_to_limit
 from eyerace_parity.checks.size import Bytes
-from eyerace_parity.contract.base import Limits, Positive
+from eyerace_parity.contract.base import Limits, Positive, limit
 from eyerace_parity.core.numbers import format_bytes, format_number, pluralise
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.core.text import join_names
@@ -28,51 +28,47 @@ if TYPE_CHECKING:
 class MemoryLimits(Limits):
     """What loading and running once may cost. The worst of the measured processes decides."""
 
-    peak_memory: Bytes | None = Field(
-        default=None,
-        description="Largest growth of resident memory over a process with the runtime imported and the file's bytes "
-        'read, e.g. "60 MB".',
+    peak_memory: Bytes | None = limit(
+        "Largest growth of resident memory over a process with the runtime imported and the file's bytes "
+        'read, e.g. "60 MB".'
     )
-    cold_start_ms: Positive | None = Field(
-        default=None, description="Longest wall time of creating a session from bytes, in ms."
-    )
-    memory_leak: Bytes | None = Field(
-        default=None,
-        description="Largest growth of resident memory over many further runs in one process, once each sample was run "
-        'and all is warm, e.g. "1 MB".',
+    cold_start_ms: Positive | None = limit("Longest wall time of creating a session from bytes, in ms.")
+    memory_leak: Bytes | None = limit(
+        "Largest growth of resident memory over many further runs in one process, once each sample was run "
+        'and all is warm, e.g. "1 MB".'
     )
     leak_runs: Annotated[int, Field(ge=20, le=1_000_000)] = Field(
         default=SOAK_RUNS, description="Over how many runs; a smaller leak per run needs more of them to be seen."
     )
 
     def soak_runs(self) -> int | None:
-        """Say over how many runs memory must be seen (:class:`eyerace_parity.stats.stopping_rules.StatesSoakRuns`)."""
+        """Return the number of runs over which memory is watched; see :mod:`eyerace_parity.stats.stopping_rules`."""
         return None if self.memory_leak is None else self.leak_runs
 
 
 memory = Family("memory", MemoryLimits)
 
 
-def _unfit(case: Case, _limits: MemoryLimits) -> str:
+def _not_applicable(case: Case, _limits: MemoryLimits) -> str:
     if not case.variant.in_onnxruntime:
         return f"{case.name} is a {case.variant.kind} variant, which no app loads from bytes"
     return ""
 
 
-@compares(
-    memory,
+_of_footprint = partial(
+    compares, memory, relation=Relation.AT_MOST, needs=needs(Footprint), not_applicable=_not_applicable
+)
+
+
+@_of_footprint(
     "peak_memory",
-    Relation.AT_MOST,
     unit="bytes",
-    needs=needs(Footprint),
-    unfit=_unfit,
     next_step="take a smaller network, quantise it, or lower the optimisation level that unpacks its weights",
 )
 def peak_memory(case: Case, findings: ClauseEvidence) -> Number:
     """Loading and running once takes no more memory than allowed."""
-    footprint = findings[case.need(Footprint)]
-    _dead(case, footprint, footprint.peak_bytes)
-    value = max(footprint.peak_bytes)
+    footprint = _measured(case, findings)
+    value = _worst(case, footprint.peak_bytes)
     return Number(
         value,
         f"{case.name} takes up to {format_bytes(value)} of memory,"
@@ -81,20 +77,15 @@ def peak_memory(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@compares(
-    memory,
+@_of_footprint(
     "cold_start_ms",
-    Relation.AT_MOST,
     unit="ms",
-    needs=needs(Footprint),
-    unfit=_unfit,
     next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
 )
 def cold_start_ms(case: Case, findings: ClauseEvidence) -> Number:
     """Creating a session takes no longer than allowed."""
-    footprint = findings[case.need(Footprint)]
-    _dead(case, footprint, footprint.create_ms)
-    value = max(footprint.create_ms)
+    footprint = _measured(case, findings)
+    value = _worst(case, footprint.create_ms)
     return Number(
         value,
         f"{case.name} takes up to {format_number(value)} ms of wall time to create a session,"
@@ -106,14 +97,14 @@ def cold_start_ms(case: Case, findings: ClauseEvidence) -> Number:
     )
 
 
-@memory.demand("memory_leak", limit="memory_leak", needs=needs(Soak), unfit=_unfit)
+@memory.demand("memory_leak", limit="memory_leak", needs=needs(Soak), not_applicable=_not_applicable)
 def memory_leak(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """Run after run, memory grows no further than allowed."""
     soak = findings[case.need(Soak)]
     held = soak.resident_bytes
     few = len(held) < 2  # noqa: PLR2004 - growth lies between two readings
     if few or min(held) <= 0 or soak.runs <= 0:
-        raise cannot_judge(f"no process told what {case.name} holds run after run", "measure again")
+        raise cannot_judge(f"no process reported what {case.name} holds run after run", "measure again")
     asked = memory.limits_of(case).leak_runs
     if soak.runs < asked:
         return Judgement(
@@ -142,12 +133,19 @@ def memory_leak(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     )
 
 
-def _dead(case: Case, footprint: Footprint, numbers: Sequence[float]) -> None:
-    """Refuse a process that left no number."""
+def _measured(case: Case, findings: ClauseEvidence) -> Footprint:
+    """Return the footprint of a variant that loads."""
+    footprint = findings[case.need(Footprint)]
     if footprint.failure:
         raise cannot_judge(
             f"{case.name} was never loaded, so nothing could be measured: {footprint.failure}",
             "mend what the clause from_bytes says of it",
         )
+    return footprint
+
+
+def _worst(case: Case, numbers: Sequence[float]) -> float:
+    """Return the largest number that a process left."""
     if not numbers or min(numbers) < 0:
         raise cannot_judge(f"no process measured {case.name}", "measure again")
+    return max(numbers)

@@ -1,4 +1,4 @@
-"""Decisions about samples in words, alike in every family that judges what a golden set shows."""
+"""Wording of judgements, shared by all families."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eyerace_parity.stats.quantiles import QuantileDecision
 
 _FIRST = (Status.BROKEN, Status.ERROR, Status.UNPROVEN, Status.HELD)
-"""What is certain comes first: one class that is proven worse settles it."""
+"""Order of statuses, the worst first: one broken class breaks the clause."""
 
 _MOST_NAMED = 12
 
@@ -35,12 +35,12 @@ def decided(
     details: Iterable[str] = (),
     undefined: str = "mend the metric",
 ) -> Judgement:
-    """Put a decision into a judgement.
+    """Turn a decision into a judgement.
 
     Args:
         case: Who is judged.
         decision: The decision.
-        relation: How its value must stand to the limit.
+        relation: Required relation of the value to the limit.
         limit: The limit.
         found: What the samples show, one sentence.
         next_step: What to do where the limit is broken.
@@ -69,7 +69,7 @@ def decided_quantile(
     settles: str,
     details: Iterable[str] = (),
 ) -> Judgement:
-    """Put a decision about a quantile into a judgement.
+    """Turn a decision about a quantile into a judgement.
 
     Args:
         decision: The decision.
@@ -103,7 +103,7 @@ def _proof(case: Case, decision: Decision, relation: Relation) -> list[str]:
     return lines
 
 
-def first_ids(found: Mapping[str, Decision], limits: Mapping[str, float]) -> tuple[str, str]:
+def worst_class(found: Mapping[str, Decision], limits: Mapping[str, float]) -> tuple[str, str]:
     """Choose the class that a verdict over classes speaks of.
 
     Args:
@@ -111,27 +111,27 @@ def first_ids(found: Mapping[str, Decision], limits: Mapping[str, float]) -> tup
         limits: The limit of each.
 
     Returns:
-        The class furthest beyond its limit among those of the gravest answer, and words about the others of that
+        The class furthest beyond its limit among those with the worst status, and words about the others of that
         answer, empty where there is none or all are held.
     """
     status = min((decision.status for decision in found.values()), key=_FIRST.index)
-    alike = [name for name, decision in found.items() if decision.status is status]
-    worst = max(alike, key=lambda name: _beyond(found[name], limits[name]))
-    if status is Status.HELD or len(alike) == 1:
+    same = [name for name, decision in found.items() if decision.status is status]
+    worst = max(same, key=lambda name: _beyond(found[name], limits[name]))
+    if status is Status.HELD or len(same) == 1:
         return worst, ""
     return (
         worst,
-        f" ({pluralise(len(alike), 'class', 'classes')} {status.value}: {join_names(alike, most=_MOST_NAMED)})",
+        f" ({pluralise(len(same), 'class', 'classes')} {status.value}: {join_names(same, most=_MOST_NAMED)})",
     )
 
 
 def _beyond(decision: Decision, limit: float) -> float:
-    """By how much the value lies beyond its limit; a decision with a reference is about a drop, else about a floor."""
+    """Return how far the value is beyond its limit: above a drop if there is a reference, else below a floor."""
     return decision.value - limit if decision.reference is not None else limit - decision.value
 
 
-def sentence_for(found: Mapping[str, Decision], limits: Mapping[str, float], relation: Relation) -> list[str]:
-    """Tell the decision of every class."""
+def class_lines(found: Mapping[str, Decision], limits: Mapping[str, float], relation: Relation) -> list[str]:
+    """Write a line with the decision of every class."""
     lines = []
     for name, decision in found.items():
         line = (
@@ -144,7 +144,7 @@ def sentence_for(found: Mapping[str, Decision], limits: Mapping[str, float], rel
 
 
 def unknown(key: str, known: Sequence[str], given: str, what: str) -> str:
-    """Say that a name in a limit leads nowhere, and which would not."""
+    """Say that a limit names something unknown, and list the known names."""
     near = did_you_mean(given, known) or ";"
     return (
         f"{key} names no {what}{near} there are {join_names(known)}"
@@ -171,11 +171,11 @@ def compare_to_limit(
     """Hold a number against its limit.
 
     Args:
-        relation: How it must stand to the limit.
+        relation: Required relation of the value to the limit.
         limit: What the contract demands.
         value: What was measured. A NaN is an error, for there is nothing to compare.
         unit: Unit of both.
-        found: What was found, one sentence; it stands whichever way the comparison goes.
+        found: What was found, one sentence, for both outcomes.
         next_step: What to do when the limit does not hold.
         details: Further lines.
     """
@@ -211,15 +211,15 @@ def compare_equal(
 
 
 def cannot_judge(reason: str, next_step: str, details: Iterable[str] = ()) -> Refusal:
-    """The evidence is there, but no number can be had from it."""
+    """Refusal with status error: no number can be computed from the evidence."""
     return Refusal(Judgement(Status.ERROR, reason=reason, next_step=next_step, details=tuple(details)))
 
 
 def broken(reason: str, next_step: str) -> Refusal:
-    """The variant itself is the reason why no number can be had."""
+    """Refusal with status broken: because of the variant, no number can be computed."""
     return Refusal(Judgement(Status.BROKEN, reason=reason, next_step=next_step))
 
 
 def unproven(reason: str, next_step: str, details: Iterable[str] = ()) -> Refusal:
-    """The evidence cannot decide."""
+    """Refusal with status unproven: the evidence does not decide."""
     return Refusal(Judgement(Status.UNPROVEN, reason=reason, next_step=next_step, details=tuple(details)))

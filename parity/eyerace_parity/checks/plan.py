@@ -1,16 +1,16 @@
-"""What becomes of a limit that a variant can never be judged by. The rule stands here, and only here.
+"""The plan: which clauses are judged, and the rule for limits that can never be judged.
 
 A contract may state a limit once for all variants (``[limits.FAMILY]``) or for one (``[variants.NAME.limits.FAMILY]``).
-A limit *fits* a variant when the clause could ever be judged of it: ``f1`` fits no unlabelled set, ``max_abs`` fits no
+A limit *fits* a variant if the clause can be judged for it: ``f1`` fits no unlabelled set, ``max_abs`` fits no
 variant without a reference, ``integer_weights`` fits no torch module.
 
-* A limit that **every** variant bears is a shared one. It is judged of the variants that it fits; that it does not fit
-  some is no fault (the torch reference has no reference of its own). It must fit at least one.
-* A limit that **only some** variants bear was written for these. It must fit each of them.
+* A limit that **every** variant has is shared. It is judged for the variants that it fits, and must fit at least one:
+  the torch reference, for example, has no reference of its own.
+* A limit that **only some** variants have was written for these. It must fit each of them.
 
-Whatever breaks the rule is a :class:`~eyerace_parity.core.errors.ContractError` before anything is measured, with its
-key and why: a demand is never dropped in silence. What a family demands by default is nobody's word, and falls away
-quietly where it does not fit.
+Any other limit is a :class:`~eyerace_parity.core.errors.ContractError` with its key, before anything is measured: a
+demand is never dropped silently. What a family demands by default falls
+away quietly where it does not fit.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Bearer = tuple["Case", "Mapping[str, Limits]"]
 
 
 def reject_unjudgeable(families: Sequence[Family[Any]], bearers: Sequence[Bearer]) -> None:
-    """Refuse a contract with a limit that can never be judged where it stands.
+    """Refuse a contract with a limit that can never be judged.
 
     Args:
         families: All families, with their clauses.
@@ -50,7 +50,7 @@ def reject_unjudgeable(families: Sequence[Family[Any]], bearers: Sequence[Bearer
     """
     faults = [fault for family in families for clause in family.clauses for fault in _faults(family, clause, bearers)]
     if faults:
-        # One mistake that keeps several limits from being judged is told once, at the first of them.
+        # One mistake that keeps several limits from being judged is reported once, at the first of them.
         faults = list({(keys[:-1], sentence): (keys, sentence) for keys, sentence in reversed(faults)}.values())[::-1]
         contract = bearers[0][0].contract
         raise ContractError(
@@ -64,7 +64,7 @@ def _faults(
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """Find where the limit of one clause breaks the rule: its keys, and why."""
     stated = [(case, limits[family.name]) for case, limits in bearers if clause.stated(limits[family.name])]
-    reasons = {case.name: clause.unfit(case, limits) for case, limits in stated}
+    reasons = {case.name: clause.not_applicable(case, limits) for case, limits in stated}
     keys = ("limits", family.name, clause.limit or "")
     if len(stated) < len(bearers):
         for name, reason in reasons.items():
@@ -127,7 +127,7 @@ def _text(file: Path) -> str:
 def _told(contract: Contract, keys: tuple[str, ...], sentence: str) -> str:
     text = _text(contract.file)
     known = lines(text)
-    # What all variants bear may have been written for each of them.
+    # A limit that all variants have may be written for each of them.
     places = (keys, *(("variants", name, *keys) for name in contract.variants))
     stated = [contract.as_written(place) for place in places]
     keys = next((place for place in stated if place in known), stated[0])
@@ -140,9 +140,9 @@ class ErrorRates:
     """How often the verdict on a contract may be wrong by chance, at most.
 
     Attributes:
-        clauses: Clauses whose answer rests on a sample; no other errs by chance.
-        false_pass: The contract is held although a truth lies outside its limit.
-        false_alarm: It is broken although all truths lie inside.
+        clauses: Number of clauses decided on a sample; no other errs by chance.
+        false_pass: Probability that the contract is held although a true value is outside its limit.
+        false_alarm: Probability that it is broken although all true values are inside.
         correction: How the chance of a false alarm is shared, ``none`` or ``bonferroni``.
     """
 
@@ -153,13 +153,13 @@ class ErrorRates:
 
 
 def error_rates(planned: Sequence[PlannedClause]) -> ErrorRates | None:
-    """Add up what the clauses of a contract may err; ``None`` where none rests on a sample."""
-    sampled = [each for each in planned if each.clause.rests is not SignificanceSource.ON_NO_SAMPLE]
+    """Add up what the clauses of a contract may err; ``None`` if none is decided on a sample."""
+    sampled = [each for each in planned if each.clause.significance is not SignificanceSource.EXACT]
     if not sampled:
         return None
     passes = [_false_pass(each) for each in sampled]
     alarms = [
-        each.case.rules.alarm if each.clause.rests is SignificanceSource.ON_STATISTICS else _false_pass(each)
+        each.case.rules.alarm if each.clause.significance is SignificanceSource.ON_STATISTICS else _false_pass(each)
         for each in sampled
     ]
     correction = sampled[0].case.contract.statistics.correction
@@ -167,7 +167,7 @@ def error_rates(planned: Sequence[PlannedClause]) -> ErrorRates | None:
 
 
 def _false_pass(planned: PlannedClause) -> float:
-    if planned.clause.rests is SignificanceSource.ON_STATISTICS:
+    if planned.clause.significance is SignificanceSource.ON_STATISTICS:
         return 1.0 - planned.case.rules.confidence
     own = planned.limits.confidence  # type: ignore[attr-defined]  # what ON_OWN_CONFIDENCE means
     return 1.0 - float(own or planned.case.contract.statistics.confidence)
@@ -181,7 +181,9 @@ def plan(contract: Contract, families: Sequence[Family[Any]] | None = None) -> t
     Raises:
         ContractError: The contract demands nothing at all, or something that can never be judged.
     """
-    families = all_families(contract.extensions) if families is None else families
+    if families is None:
+        stated = {family for variant in contract.variants.values() for family in variant.limits}
+        families = all_families(contract.extensions, stated)
     golden = contract.golden
     labelled = bool(contract.classes) and (not isinstance(golden, ArraySet) or golden.labels is not None)
     bearers: list[tuple[Case, dict[str, Limits]]] = []
@@ -204,5 +206,5 @@ def plan(contract: Contract, families: Sequence[Family[Any]] | None = None) -> t
             f"{display_path(contract.file)}: the contract demands nothing, so nothing could be held",
             next_step="state limits in [limits.FAMILY] or [variants.NAME.limits.FAMILY]",
         )
-    sharing = sum(each.clause.rests is SignificanceSource.ON_STATISTICS for each in planned)
+    sharing = sum(each.clause.significance is SignificanceSource.ON_STATISTICS for each in planned)
     return tuple(replace(each, case=replace(each.case, sharing=max(sharing, 1))) for each in planned)

@@ -1,7 +1,6 @@
-"""Quality: how often a variant decides rightly, and how much worse than its reference it does.
+"""Quality: how often a variant decides rightly, and how much worse than its reference.
 
-The golden set is a sample: what it shows is decided as such, by :mod:`eyerace_parity.stats.decisions`; here stand the
-words.
+The golden set is a sample, so :mod:`eyerace_parity.stats.decisions` decides what it proves; this module has the words.
 """
 
 from __future__ import annotations
@@ -15,22 +14,22 @@ from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.comparison import (
     SamplesOfClasses,
     SampleStatistic,
-    by_class,
     decides,
     decides_per_class,
-    unfit_classes,
+    either,
+    needs,
+    unlabelled,
+    unreferenced,
 )
-from eyerace_parity.checks.fits import either, needs, unlabelled, unreferenced
-from eyerace_parity.checks.guards import GOLDEN, require_samples, require_scores
+from eyerace_parity.checks.guards import GOLDEN, labelled_scores, require_samples
 from eyerace_parity.checks.phrases import cannot_judge
-from eyerace_parity.contract.base import Limits, Share
+from eyerace_parity.contract.base import Limits, Share, limit
 from eyerace_parity.contract.extended import metric_of
 from eyerace_parity.core.numbers import format_number, pluralise
 from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.stats import classification, measures
-from eyerace_parity.stats.decisions import Labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,9 +40,9 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array
-    from eyerace_parity.stats.decisions import Decision, Statistic
+    from eyerace_parity.stats.decisions import Decision, Labelled, Statistic
 
-    Unfit = Callable[[Case, "QualityLimits"], str]
+    NotApplicable = Callable[[Case, "QualityLimits"], str]
 
 Drop = Annotated[float, Field(ge=-1.0, le=1.0)]
 
@@ -55,20 +54,17 @@ class QualityLimits(Limits):
 
     renamed = {"micro_f1": "accuracy", "micro_f1_drop": "accuracy_drop"}
 
-    f1: Share | None = Field(
-        default=None, description="Least macro-F1: the mean over the classes, each of equal weight."
+    f1: Share | None = limit("Least macro-F1: the mean over the classes, each of equal weight.")
+    accuracy: Share | None = limit("Least share of right decisions.")
+    metric: float | None = limit("Least value of the contract's own metric.")
+    f1_drop: Drop | None = limit("Largest macro-F1 of the reference minus the variant's.")
+    accuracy_drop: Drop | None = limit("Largest drop of accuracy against the reference.")
+    metric_drop: float | None = limit("Largest drop of the contract's own metric.")
+    f1_drop_per_class: Drop | dict[str, Drop] | None = limit(
+        "Largest drop of the F1 of every class against the reference: one number for all, or a table."
     )
-    accuracy: Share | None = Field(default=None, description="Least share of right decisions.")
-    metric: float | None = Field(default=None, description="Least value of the contract's own metric.")
-    f1_drop: Drop | None = Field(default=None, description="Largest macro-F1 of the reference minus the variant's.")
-    accuracy_drop: Drop | None = Field(default=None, description="Largest drop of accuracy against the reference.")
-    metric_drop: float | None = Field(default=None, description="Largest drop of the contract's own metric.")
-    f1_drop_per_class: Drop | dict[str, Drop] | None = Field(
-        default=None,
-        description="Largest drop of the F1 of every class against the reference: one number for all, or a table.",
-    )
-    f1_per_class: Share | dict[str, Share] | None = Field(
-        default=None, description="Least F1 of every class: one number for all, or a table from class to number."
+    f1_per_class: Share | dict[str, Share] | None = limit(
+        "Least F1 of every class: one number for all, or a table from class to number."
     )
 
 
@@ -77,33 +73,8 @@ quality = Family("quality", QualityLimits)
 _undropped = either(unlabelled, unreferenced("to drop below"))
 
 
-def _unfit_metric(case: Case, limits: QualityLimits) -> str:
+def _no_metric(case: Case, limits: QualityLimits) -> str:
     return unlabelled(case, limits) or ("" if case.contract.metric else "the contract names no metric")
-
-
-def _unfit_per_class(case: Case, limits: QualityLimits) -> str:
-    return unfit_classes(case, "f1_per_class", limits.f1_per_class) or unlabelled(case, limits)
-
-
-def _unfit_drop_per_class(case: Case, limits: QualityLimits) -> str:
-    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or _undropped(case, limits)
-
-
-def _gather(case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled:
-    """Bring labels and scores together."""
-    golden, outputs = findings[GOLDEN], findings[case.need(Outputs)]
-    reference = findings[case.need(Outputs, case.reference)] if paired else None
-    require_scores(case, outputs, golden, reference)
-    labels = golden.labels
-    if labels is None or len(labels) != outputs.expected or golden.classes != case.contract.classes:
-        raise cannot_judge(
-            "the golden set's labels do not fit its samples and the contract's classes", "measure the golden set again"
-        )
-    if labels.min() < 0 or labels.max() >= len(golden.classes):
-        raise cannot_judge("a label lies outside the contract's classes", "correct the labels, or the classes")
-    name = case.contract.scores_output
-    other = reference.arrays[name] if reference is not None else None
-    return Labelled(labels, outputs.arrays[name], other, golden.clusters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +92,14 @@ class _Measure:
     every_class: bool = False
 
     def samples(self, case: Case, findings: ClauseEvidence, *, paired: bool) -> Labelled:
-        """The samples that it is reckoned of."""
-        found = _gather(case, findings, paired=paired)
+        """The samples that it is computed from."""
+        found = labelled_scores(case, findings, case.need(Outputs, case.reference) if paired else None)
         if self.every_class:
             require_samples(case.contract, found.labels)
         return found
 
 
-def _floor(name: str, measure: _Measure, summary: str, *, unfit: Unfit = unlabelled) -> None:
+def _floor(name: str, measure: _Measure, summary: str, *, not_applicable: NotApplicable = unlabelled) -> None:
     """Declare the clause that a measure reaches its floor."""
 
     def statistic(case: Case, findings: ClauseEvidence) -> SampleStatistic:
@@ -143,11 +114,18 @@ def _floor(name: str, measure: _Measure, summary: str, *, unfit: Unfit = unlabel
 
     statistic.__doc__ = summary
     step = "train or calibrate on more of the classes that it mistakes, or keep more layers in float"
-    decides(quality, name, Relation.AT_LEAST, needs=needs(GoldenFacts, Outputs), unfit=unfit, next_step=step)(statistic)
+    decides(
+        quality,
+        name,
+        Relation.AT_LEAST,
+        needs=needs(GoldenFacts, Outputs),
+        not_applicable=not_applicable,
+        next_step=step,
+    )(statistic)
 
 
-def _drop(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _undropped) -> None:
-    """Declare the clause that a measure lies no further below the reference's than a margin."""
+def _drop(name: str, measure: _Measure, summary: str, *, not_applicable: NotApplicable = _undropped) -> None:
+    """Declare the clause that a measure is no further below the reference's than a margin."""
 
     def statistic(case: Case, findings: ClauseEvidence) -> SampleStatistic:
         samples = measure.samples(case, findings, paired=True)
@@ -166,13 +144,13 @@ def _drop(name: str, measure: _Measure, summary: str, *, unfit: Unfit = _undropp
         name,
         Relation.AT_MOST,
         needs=needs(GoldenFacts, Outputs, reference=Outputs),
-        unfit=unfit,
+        not_applicable=not_applicable,
         next_step=step,
     )(statistic)
 
 
 def _changed(case: Case, decision: Decision) -> str:
-    """Say how a statistic differs between the two variants."""
+    """Describe the difference of a statistic between the two variants."""
     known = "not known" if decision.reference is None else format_number(decision.reference)
     change = f"{'rises' if decision.value < 0 else 'drops'} by {format_number(abs(decision.value))}"
     return (
@@ -182,7 +160,7 @@ def _changed(case: Case, decision: Decision) -> str:
 
 
 def _by_class(contract: Contract, samples: Labelled) -> list[str]:
-    """Tell the F1 of every class with its commonest confusion."""
+    """Write a line for every class with its F1 and its most frequent confusions."""
     counts = classification.confusion(samples.labels, classification.decisions(samples.scores), len(contract.classes))
     scores = classification.f1_by_class(counts)
     return [
@@ -192,14 +170,14 @@ def _by_class(contract: Contract, samples: Labelled) -> list[str]:
 
 
 def _taken_for(contract: Contract, counts: NDArray[np.int64], label: int) -> str:
-    """Say what the samples of a class were mistaken for, most often first."""
+    """List the classes that samples of a class are mistaken for, the most frequent first."""
     wrong = [(int(counts[label, other]), other) for other in range(len(counts)) if other != label]
     named = [f"{contract.classes[other]} {number}×" for number, other in sorted(wrong, key=lambda w: -w[0]) if number]  # noqa: RUF001
     return f", {int(counts[label].sum())} samples" + (f", taken for {join_names(named, most=3)}" if named else "")
 
 
 def _flips(case: Case, golden: GoldenFacts, samples: Labelled) -> list[str]:
-    """Tell how many decisions flipped, by who was right, with the first images of each kind."""
+    """Count the flipped decisions by kind, with the first images of each kind."""
     if samples.reference is None:
         return []
     ours, theirs = classification.decisions(samples.scores), classification.decisions(samples.reference)
@@ -240,14 +218,14 @@ _METRIC = _Measure(lambda contract: f"metric {contract.metric}", _own_metric)
 
 _floor("f1", _MACRO_F1, "Macro-F1 reaches its floor.")
 _floor("accuracy", _ACCURACY, "The share of right decisions reaches its floor.")
-_floor("metric", _METRIC, "The contract's own metric reaches its floor.", unfit=_unfit_metric)
-_drop("f1_drop", _MACRO_F1, "Macro-F1 lies no further below the reference's than the margin.")
-_drop("accuracy_drop", _ACCURACY, "The share of right decisions lies no further below the reference's than the margin.")
+_floor("metric", _METRIC, "The contract's own metric reaches its floor.", not_applicable=_no_metric)
+_drop("f1_drop", _MACRO_F1, "Macro-F1 is no further below the reference's than the margin.")
+_drop("accuracy_drop", _ACCURACY, "The share of right decisions is no further below the reference's than the margin.")
 _drop(
     "metric_drop",
     _METRIC,
-    "The contract's own metric lies no further below the reference's than the margin.",
-    unfit=either(_unfit_metric, _undropped),
+    "The contract's own metric is no further below the reference's than the margin.",
+    not_applicable=either(_no_metric, _undropped),
 )
 
 
@@ -255,14 +233,12 @@ _drop(
     quality,
     "f1_drop_per_class",
     Relation.AT_MOST,
-    limit="f1_drop_per_class",
-    to=lambda case: by_class(case, quality.limits_of(case).f1_drop_per_class),
     needs=needs(GoldenFacts, Outputs, reference=Outputs),
-    unfit=_unfit_drop_per_class,
+    not_applicable=_undropped,
 )
 def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
-    """The F1 of no single class lies further below the reference's than the margin."""
-    samples = _gather(case, findings, paired=True)
+    """The F1 of no single class is further below the reference's than the margin."""
+    samples = labelled_scores(case, findings, case.need(Outputs, case.reference))
     require_samples(case.contract, samples.labels, margins)
     return SamplesOfClasses(
         samples,
@@ -276,14 +252,12 @@ def f1_drop_per_class(case: Case, margins: Mapping[str, float], findings: Clause
     quality,
     "f1_per_class",
     Relation.AT_LEAST,
-    limit="f1_per_class",
-    to=lambda case: by_class(case, quality.limits_of(case).f1_per_class),
     needs=needs(GoldenFacts, Outputs),
-    unfit=_unfit_per_class,
+    not_applicable=unlabelled,
 )
 def f1_per_class(case: Case, floors: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
     """The F1 of every single class reaches its floor."""
-    samples = _gather(case, findings, paired=False)
+    samples = labelled_scores(case, findings)
     require_samples(case.contract, samples.labels, floors)
     classes = case.contract.classes
     counts = classification.confusion(samples.labels, classification.decisions(samples.scores), len(classes))

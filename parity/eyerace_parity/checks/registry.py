@@ -3,49 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin
 
 from pydantic import ByteSize
 
-from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.limits import RatioLimit
+from eyerace_parity.contract.base import LazyLimits
 from eyerace_parity.contract.load import load_contract
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.evidence.registry import add_kinds
 from eyerace_parity.extending.loading import active
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
     from pydantic.fields import FieldInfo
 
+    from eyerace_parity.checks.base import Family
     from eyerace_parity.contract.base import Limits
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
 
-_MODULES: Final = (
-    "interface",
-    "compatibility",
-    "freshness",
-    "integrity",
-    "stability",
-    "closeness",
-    "quality",
-    "flips",
-    "hybrid",
-    "latency",
-    "size",
-    "memory",
-    "arm64",
-    "instructions",
-    "release",
-)
-"""Files of this room that declare a family of their own name, or add to one, in the order of the report's rows."""
+_MODULES: Final = {
+    "interface": True,
+    "compatibility": True,
+    "freshness": True,
+    "integrity": True,
+    "stability": True,
+    "closeness": False,
+    "quality": False,
+    "flips": False,
+    "hybrid": False,
+    "latency": False,
+    "size": False,
+    "memory": False,
+    "arm64": True,
+    "release": False,
+}
+"""Files of this room that declare a family of their own name, in the order of the report's rows.
 
-FAMILIES: Final[list[Family[Any]]] = []
-"""All families, in the order of the report's rows."""
+The value says whether the family demands something of a contract that states no limit of it. A family that does not is
+imported only for a contract that states one.
+"""
+
+_BESIDE: Final = {"arm64": ("instructions",)}
+"""Further files, whose clauses join a family."""
+
+ADDED: Final[list[Family[Any]]] = []
+"""Families that :func:`register` has added; they follow all others."""
 
 
 def register(family: Family[Any]) -> None:
@@ -54,25 +62,29 @@ def register(family: Family[Any]) -> None:
     Raises:
         ValueError: There is one of its name.
     """
-    if any(family.name == known.name for known in FAMILIES):
-        message = f"there is a family called {family.name} already"
-        raise ValueError(message)
-    FAMILIES.append(family)
+    if family.name in _MODULES or any(family.name == known.name for known in ADDED):
+        raise ValueError(f"there is a family called {family.name} already")
+    ADDED.append(family)
 
 
-for each in _MODULES:
-    declared = getattr(import_module(f"eyerace_parity.checks.{each}"), each)
-    if isinstance(declared, Family):
-        register(declared)
+@cache
+def _family(name: str) -> Family[Any]:
+    """Import a family of this room, with the files whose clauses join it."""
+    modules = [import_module(f"eyerace_parity.checks.{each}") for each in (name, *_BESIDE.get(name, ()))]
+    family: Family[Any] = getattr(modules[0], name)
+    return family
 
 
-def families(named: Sequence[str] = ()) -> tuple[Family[Any], ...]:
+def families(named: Sequence[str] = (), stated: Container[str] | None = None) -> tuple[Family[Any], ...]:
     """All families, in the order of the report's rows: our own, and those of extensions behind the one they follow.
 
     Args:
         named: Extensions of other packages whose families belong to them: those that a contract names.
+        stated: Families of which a contract states a limit. Of the others, those that demand nothing by themselves are
+            left out. By default all families are returned.
     """
-    found = list(FAMILIES)
+    found = [_family(name) for name, demands in _MODULES.items() if demands or stated is None or name in stated]
+    found += ADDED
     for added in active().added("check_families", named):
         places = [family.name for family in found]
         found.insert(places.index(added.after) + 1 if added.after in places else len(found), added)
@@ -83,18 +95,19 @@ def limits_by_family(named: Sequence[str] = ()) -> Mapping[str, type[Limits]]:
     """Types of the limits by family, for reading a contract.
 
     Raises:
-        ContractError: Two families bear the same name.
+        ContractError: Two families have the same name.
     """
-    limits: dict[str, type[Limits]] = {}
-    for family in families(named):
-        if family.name in limits:
-            owner = next(owner for owner, added in active().additions("check_families") if added is family)
+    added = {family.name: family for family in ADDED}
+    for owner, family in active().additions("check_families"):
+        if family not in active().added("check_families", named):
+            continue
+        if family.name in _MODULES or family.name in added:
             raise ContractError(
                 f"the extension {owner.name!r} cannot be used: there is a family of checks {family.name!r} already",
                 next_step=f"leave it out with --eyerace-parity-disable {owner.name}",
             )
-        limits[family.name] = family.limits
-    return limits
+        added[family.name] = family
+    return LazyLimits((*_MODULES, *added), lambda name: (added.get(name) or _family(name)).limits)
 
 
 def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
@@ -132,10 +145,10 @@ class ClauseDescription:
     description: str
 
 
-def describe_clauses(described_families: Sequence[Family[Any]] | None = None) -> tuple[ClauseDescription, ...]:
+def describe_clauses() -> tuple[ClauseDescription, ...]:
     """Describe every clause, in the order of the report's rows."""
     described = []
-    for family in families() if described_families is None else described_families:
+    for family in families():
         for clause in family.clauses:
             field = family.limits.model_fields[clause.limit] if clause.limit else None
             described.append(
@@ -168,6 +181,6 @@ def _hint_in_words(hint: object) -> str:
         return f"a table of {_hint_in_words(get_args(bare)[1])}"
     bounds = [b for mark in marks for b in getattr(mark, "metadata", (mark,))]
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    told = [f"{sign} {getattr(b, key):g}" for key, sign in signs.items() for b in bounds if hasattr(b, key)]
+    stated = [f"{sign} {getattr(b, key):g}" for key, sign in signs.items() for b in bounds if hasattr(b, key)]
     noun = "size" if bare is ByteSize else "text" if bare is str else "number"
-    return f"{noun} {' and '.join(told)}" if told else noun
+    return f"{noun} {' and '.join(stated)}" if stated else noun

@@ -1,17 +1,17 @@
-"""Release: the candidate against the release that is out there, judged in one run on the same golden set.
+"""Release: the candidate against the accepted release, judged in one run on the same golden set.
 
-The release answers from what was saved of it; where its artefact is at hand, its times are taken in turns with the
-candidate's. Without a release every clause here is ``unproven``: nothing holds for want of something to compare with.
-A cell of the matrix judges none of it: what differs there is the runtime, and not the candidate.
+Evidence of the release is read from its saved files. If its artefact is available, its times are interleaved with the
+candidate's. Without a release every clause here is ``unproven``. A cell of the matrix judges none of them, because
+there only the runtime differs.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family, SignificanceSource
@@ -19,25 +19,24 @@ from eyerace_parity.checks.comparison import (
     Number,
     SamplesOfClasses,
     SampleStatistic,
-    by_class,
     compares,
     decides,
     decides_per_class,
-    unfit_classes,
+    either,
+    needs,
+    undecided,
+    unlabelled,
 )
-from eyerace_parity.checks.fits import either, needs, undecided, unlabelled
 from eyerace_parity.checks.flips import NEXT_STEP_FLIPS, Count, flip_needs, flip_number, unjudged
-from eyerace_parity.checks.guards import GOLDEN, element, require_scores, require_usable
-from eyerace_parity.checks.phrases import cannot_judge
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.checks.guards import GOLDEN, element, furthest, labelled_scores, require_samples, require_usable
+from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.numbers import INFINITE, format_bytes, format_number, pluralise
-from eyerace_parity.core.result import Judgement, Relation, Status
-from eyerace_parity.core.text import join_names
+from eyerace_parity.core.result import Judgement, Relation
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.stats import differences, measures
-from eyerace_parity.stats.decisions import Labelled
 from eyerace_parity.stats.quantiles import decide_in_looks
 from eyerace_parity.stats.stopping_rules import StoppingRule, StoppingRules
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import Case, ClauseEvidence
     from eyerace_parity.evidence.base import Array, Need
     from eyerace_parity.evidence.costs import Series
+    from eyerace_parity.stats.decisions import Labelled
 
 Drop = Annotated[float, Field(ge=-1.0, le=1.0)]
 Growth = Annotated[float, Field(ge=-1.0)]
@@ -60,37 +60,29 @@ _MEANT = "if the model was meant to change, accept the new release; else find wh
 class ReleaseLimits(Limits):
     """How far a candidate may fall behind the accepted release (``--eyerace-parity-baseline``)."""
 
-    f1_drop: Drop | None = Field(default=None, description="Largest macro-F1 of the release minus the candidate's.")
-    f1_drop_per_class: Drop | dict[str, Drop] | None = Field(
-        default=None, description="Largest drop of the F1 of every class: one number for all, or a table."
+    f1_drop: Drop | None = limit("Largest macro-F1 of the release minus the candidate's.")
+    f1_drop_per_class: Drop | dict[str, Drop] | None = limit(
+        "Largest drop of the F1 of every class: one number for all, or a table."
     )
-    flips: Count | None = Field(
-        default=None, description="Most images that are decided otherwise than by the release and are not accepted."
+    flips: Count | None = limit("Most images that are decided differently from the release and are not accepted.")
+    harmful_flips: Count | None = limit("Most of these that the release decides rightly and the candidate wrongly.")
+    max_abs: Annotated[float, Field(ge=0.0)] | None = limit(
+        "Largest absolute difference of any element from the release's."
     )
-    harmful_flips: Count | None = Field(
-        default=None, description="Most of these that the release decides rightly and the candidate wrongly."
+    sqnr_db: float | None = limit("Least ratio of the release's signal to its difference from the candidate, in dB.")
+    size_growth: Growth | None = limit("Largest growth of the file, as a share: 0.02 is two per cent.")
+    latency_growth: Growth | None = limit(
+        "Largest growth of the median inference's process CPU time, as a share; both are interleaved in one run."
     )
-    max_abs: Annotated[float, Field(ge=0.0)] | None = Field(
-        default=None, description="Largest absolute difference of any element from the release's."
-    )
-    sqnr_db: float | None = Field(
-        default=None, description="Least ratio of the release's signal to its difference from the candidate, in dB."
-    )
-    size_growth: Growth | None = Field(
-        default=None, description="Largest growth of the file, as a share: 0.02 is two per cent."
-    )
-    latency_growth: Growth | None = Field(
-        default=None,
-        description="Largest growth of the median inference's process CPU time, as a share, both in turns in one run.",
-    )
-    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] | None = Field(
-        default=None,
-        description="Confidence of the proof that the median stays within its growth; the contract's where left out.",
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] | None = limit(
+        "Confidence of the proof that the median stays within its growth; the contract's where left out."
     )
 
     def asked_of_times(self, versus: str, confidence: float) -> StoppingRules | None:
-        """Say what the measurement beside the release must prove before it may end."""
-        if self.latency_growth is None or "@" not in versus:  # int8@v1: the release's own, in turns with the candidate
+        """Return the stopping rules of the times that are interleaved with the release."""
+        if (
+            self.latency_growth is None or "@" not in versus
+        ):  # int8@v1: the release's artefact, interleaved with the candidate
             return None
         return StoppingRules(
             (StoppingRule("ratio", 1.0 + self.latency_growth, _MEDIAN, "cpu", self.confidence or confidence),)
@@ -108,31 +100,14 @@ def _timing(case: Case) -> Need[Timing]:
     return case.need(Timing, versus=case.name, baseline=True)
 
 
-def _unfit_per_class(case: Case, limits: ReleaseLimits) -> str:
-    return unfit_classes(case, "f1_drop_per_class", limits.f1_drop_per_class) or unlabelled(case, limits)
-
-
-def _unfit_latency(case: Case, _limits: ReleaseLimits) -> str:
-    return "a release keeps no torch module to run" if case.variant.needs_torch else ""
-
-
 # ---- quality ---------------------------------------------------------------------------------------------------------
 
 
 def _gather(case: Case, findings: ClauseEvidence) -> Labelled:
-    """Bring labels and both variants' scores together."""
-    golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
-    theirs = findings[case.need(Outputs, baseline=True)]
-    require_scores(case, ours, golden, theirs)
-    labels, classes = golden.labels, case.contract.classes
-    if labels is None or len(labels) != ours.expected or golden.classes != classes:
-        raise cannot_judge("the golden set's labels do not fit its samples", "measure the golden set again")
-    support = np.bincount(labels, minlength=len(classes))
-    if absent := [name for name, number in zip(classes, support, strict=True) if not number]:
-        reason = f"the golden set has no sample of {join_names(absent)}, so its F1 is not defined"
-        raise cannot_judge(reason, "add golden samples of every class")
-    name = case.contract.scores_output
-    return Labelled(labels, ours.arrays[name], theirs.arrays[name], golden.clusters)
+    """Return the labels with both variants' scores."""
+    samples = labelled_scores(case, findings, case.need(Outputs, baseline=True))
+    require_samples(case.contract, samples.labels)
+    return samples
 
 
 @decides(
@@ -141,12 +116,12 @@ def _gather(case: Case, findings: ClauseEvidence) -> Labelled:
     Relation.AT_MOST,
     limit="f1_drop",
     needs=needs(GoldenFacts, Outputs, baseline=Outputs),
-    unfit=unlabelled,
+    not_applicable=unlabelled,
     next_step="look at the images that flipped",
     undefined=_UNDEFINED,
 )
 def release_f1_drop(case: Case, findings: ClauseEvidence) -> SampleStatistic:
-    """Macro-F1 lies no further below the accepted release's than the margin."""
+    """Macro-F1 is no further below the accepted release's than the margin."""
     samples = _gather(case, findings)
     return SampleStatistic(
         measures.macro_f1(len(case.contract.classes)),
@@ -163,13 +138,12 @@ def release_f1_drop(case: Case, findings: ClauseEvidence) -> SampleStatistic:
     "release_f1_drop_per_class",
     Relation.AT_MOST,
     limit="f1_drop_per_class",
-    to=lambda case: by_class(case, release.limits_of(case).f1_drop_per_class),
     needs=needs(GoldenFacts, Outputs, baseline=Outputs),
-    unfit=_unfit_per_class,
+    not_applicable=unlabelled,
     undefined=_UNDEFINED,
 )
 def release_f1_drop_per_class(case: Case, _margins: Mapping[str, float], findings: ClauseEvidence) -> SamplesOfClasses:
-    """The F1 of no class lies further below the accepted release's than the margin."""
+    """The F1 of no class is further below the accepted release's than the margin."""
     samples = _gather(case, findings)
     return SamplesOfClasses(
         samples,
@@ -188,13 +162,13 @@ def _known(value: float | None) -> str:
 _flips = partial(compares, release, relation=Relation.AT_MOST, unit="flips", next_step=NEXT_STEP_FLIPS)
 
 
-@_flips("release_flips", limit="flips", needs=_flip_needs, unfit=undecided)
+@_flips("release_flips", limit="flips", needs=_flip_needs, not_applicable=undecided)
 def release_flips(case: Case, findings: ClauseEvidence) -> Number:
-    """No more images than allowed are decided otherwise than by the accepted release."""
+    """No more images than allowed are decided differently from the accepted release."""
     return flip_number(case, findings, case.name, harmful=False, baseline=True)
 
 
-@_flips("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, unfit=either(undecided, unjudged))
+@_flips("release_harmful_flips", limit="harmful_flips", needs=_flip_needs, not_applicable=either(undecided, unjudged))
 def release_harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
     """No more images than allowed turn from right in the accepted release to wrong."""
     return flip_number(case, findings, case.name, harmful=True, baseline=True)
@@ -204,7 +178,7 @@ def release_harmful_flips(case: Case, findings: ClauseEvidence) -> Number:
 
 
 def _answered(case: Case, findings: ClauseEvidence) -> dict[str, tuple[Array, Array]]:
-    """Bring the candidate's and the release's answers together, output by output."""
+    """Pair the candidate's and the release's outputs."""
     golden, ours = findings[GOLDEN], findings[case.need(Outputs)]
     theirs = findings[case.need(Outputs, baseline=True)]
     require_usable(case, ours, golden, theirs)
@@ -223,16 +197,13 @@ def _answered(case: Case, findings: ClauseEvidence) -> dict[str, tuple[Array, Ar
 def release_max_abs(case: Case, findings: ClauseEvidence) -> Number:
     """No element differs from the accepted release's by more than the tolerance."""
     pairs = _answered(case, findings)
-    apart = {name: differences.absolute(ours, theirs) for name, (ours, theirs) in pairs.items()}
-    name = max(apart, key=lambda each: float(apart[each].max()))
-    value = float(apart[name].max())
-    rows = apart[name].reshape(len(apart[name]), -1)
-    ids, order = findings[GOLDEN].ids, np.argsort(-rows.max(axis=1), kind="stable")[:_MOST_NAMED]
-    details = []
-    for row in (int(each) for each in order):
-        if rows[row].max() > 0:
-            place = tuple(int(i) for i in np.unravel_index(int(rows[row].argmax()), apart[name].shape[1:]))
-            details.append(f"{ids[row]}: {element(name, place)} is apart by {format_number(float(rows[row].max()))}")
+    difference = {name: differences.absolute(ours, theirs) for name, (ours, theirs) in pairs.items()}
+    name = max(difference, key=lambda each: float(difference[each].max()))
+    value, ids = float(difference[name].max()), findings[GOLDEN].ids
+    details = [
+        f"{ids[at[0]]}: {element(name, at[1:])} is apart by {format_number(float(difference[name][at]))}"
+        for at in furthest(difference[name], _MOST_NAMED)
+    ]
     return Number(
         value, f"the largest absolute difference of {name} from the release's is {format_number(value)}", details
     )
@@ -248,13 +219,13 @@ def release_max_abs(case: Case, findings: ClauseEvidence) -> Number:
     next_step=_MEANT,
 )
 def release_sqnr_db(case: Case, findings: ClauseEvidence) -> Number:
-    """The accepted release's signal stands far enough above its difference from the candidate."""
+    """The ratio of the accepted release's signal to its difference from the candidate is high enough."""
     pairs = _answered(case, findings)
     found = {name: differences.sqnr_db(ours, theirs) for name, (ours, theirs) in pairs.items()}
     name = min(found, key=lambda each: found[each])
     value = found[name]
-    told = f"{format_number(value)} dB" if math.isfinite(value) else f"{'-' * (value < 0)}{INFINITE}"
-    return Number(value, f"the ratio of the release's {name} to its difference from {case.name} is {told}")
+    ratio = f"{format_number(value)} dB" if math.isfinite(value) else f"{'-' * (value < 0)}{INFINITE}"
+    return Number(value, f"the ratio of the release's {name} to its difference from {case.name} is {ratio}")
 
 
 # ---- cost ------------------------------------------------------------------------------------------------------------
@@ -283,33 +254,31 @@ def release_size_growth(case: Case, findings: ClauseEvidence) -> Number:
     "release_latency_growth",
     limit="latency_growth",
     needs=lambda case, _: (_timing(case),),
-    unfit=_unfit_latency,
-    rests=SignificanceSource.ON_OWN_CONFIDENCE,
+    not_applicable=lambda case, _: "a release keeps no torch module to run" if case.variant.needs_torch else "",
+    significance=SignificanceSource.ON_OWN_CONFIDENCE,
 )
 def release_latency_growth(case: Case, most: float, findings: ClauseEvidence) -> Judgement:
     """The median inference takes no longer than allowed beside the accepted release's, run by run."""
     timing = findings[_timing(case)]
     ours, theirs = _cpu(timing.runs), _cpu(timing.versus_runs)
     if not ours or len(ours) != len(theirs) or not all(theirs):
-        raise cannot_judge(f"there are no usable times of {case.name} in turns with the release", "measure again")
+        raise cannot_judge(f"there are no usable times of {case.name} interleaved with the release", "measure again")
     ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
     sure = release.limits_of(case).confidence or case.contract.statistics.confidence
     decision = decide_in_looks(ratios, 1.0 + most, quantile=_MEDIAN, confidence=sure)
     growth = decision.quantile - 1.0
-    found = (
-        f"the median inference takes {100 * growth:+.1f} % of process CPU time beside the release's;"
-        f" {decision.over} of {pluralise(decision.looked, 'pair of runs', 'pairs of runs')} grow by more than"
-        f" {format_number(100 * most)} %"
+    return decided_quantile(
+        replace(decision, quantile=growth),
+        most,
+        sure,
+        unit="",
+        noun="growth",
+        found=f"the median inference takes {100 * growth:+.1f} % of process CPU time beside the release's;"
+        f" {decision.over} of {pluralise(decision.looked, 'pair of runs', 'pairs of runs')} that grow by more than"
+        f" {format_number(100 * most)} %",
+        next_step="find what was added to the graph, or accept the new release",
+        settles=f"{pluralise(decision.further, 'further run')} without such growth would prove it held",
     )
-    match decision.status:
-        case Status.HELD:
-            settles = ""
-        case Status.BROKEN:
-            settles = "find what was added to the graph, or accept the new release"
-        case _:
-            settles = f"{pluralise(decision.further, 'further run')} without such growth would prove it held"
-    details = (f"{format_number(100 * sure)} % confidence",)
-    return Judgement(decision.status, growth, most, Relation.AT_MOST, "", found, settles, details)
 
 
 def _cpu(series: Series | None) -> tuple[float, ...]:

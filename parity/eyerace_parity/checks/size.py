@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ByteSize, Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import needs
 from eyerace_parity.checks.limits import RatioLimit, other_variant
 from eyerace_parity.checks.phrases import broken, cannot_judge, compare_to_limit
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.numbers import format_bytes, format_number
 from eyerace_parity.core.result import Judgement, Relation, Status
 from eyerace_parity.evidence.artefacts import Files
@@ -28,15 +28,10 @@ _SMALLER = "quantise it, prune it, or take a smaller network"
 class SizeLimits(Limits):
     """How big an artefact may be. Sizes are bytes, or a text with a unit: ``"12 MB"`` (10^6), ``"12 MiB"`` (2^20)."""
 
-    file_size: Bytes | None = Field(
-        default=None, description='Largest size of the file with its external data, e.g. "12 MB".'
-    )
-    download_size: Bytes | None = Field(
-        default=None, description='Largest size after deflate, as a store packs it, e.g. "10 MB".'
-    )
-    size_ratio: RatioLimit | None = Field(
-        default=None,
-        description='Largest size in proportion to another variant\'s, e.g. {versus = "fp32", at_most = 0.4}.',
+    file_size: Bytes | None = limit('Largest size of the file with its external data, e.g. "12 MB".')
+    download_size: Bytes | None = limit('Largest size after deflate, as a store packs it, e.g. "10 MB".')
+    size_ratio: RatioLimit | None = limit(
+        'Largest size in proportion to another variant\'s, e.g. {versus = "fp32", at_most = 0.4}.'
     )
 
 
@@ -48,11 +43,7 @@ def _ratio_needs(case: Case, limits: SizeLimits) -> tuple[Need[Any], ...]:
     return (case.need(Files), case.need(Files, versus))
 
 
-def _unfit_ratio(case: Case, limits: SizeLimits) -> str:
-    return other_variant(case, limits.size_ratio)
-
-
-def _judge(name: str, value: int, limit: int, *, told: str, details: tuple[str, ...]) -> Judgement:
+def _judge(name: str, value: int, limit: int, *, where: str, details: tuple[str, ...]) -> Judgement:
     if value <= 0:
         return Judgement(
             Status.BROKEN, value, limit, Relation.AT_MOST, "bytes", f"the file of {name} is empty", "make it again"
@@ -62,7 +53,7 @@ def _judge(name: str, value: int, limit: int, *, told: str, details: tuple[str, 
         limit,
         value,
         unit="bytes",
-        found=f"{name} takes {format_bytes(value)} {told}, allowed are {format_bytes(limit)}",
+        found=f"{name} takes {format_bytes(value)} {where}, allowed are {format_bytes(limit)}",
         next_step=_SMALLER,
         details=details,
     )
@@ -73,7 +64,7 @@ def file_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement:
     """The file, with its external data, is no bigger than allowed."""
     files = findings[case.need(Files)]
     details = (f"deflated: {files.deflated} bytes",)
-    return _judge(case.name, files.bytes, int(limit), told="on disk", details=details)
+    return _judge(case.name, files.bytes, int(limit), where="on disk", details=details)
 
 
 @size.demand("download_size", limit="download_size", needs=needs(Files))
@@ -81,12 +72,17 @@ def download_size(case: Case, limit: int, findings: ClauseEvidence) -> Judgement
     """The file, deflated as a store packs it, is no bigger than allowed."""
     files = findings[case.need(Files)]
     details = (f"on disk: {files.bytes} bytes",)
-    return _judge(case.name, files.deflated, int(limit), told="deflated", details=details)
+    return _judge(case.name, files.deflated, int(limit), where="deflated", details=details)
 
 
-@size.demand("size_ratio", limit="size_ratio", needs=_ratio_needs, unfit=_unfit_ratio)
+@size.demand(
+    "size_ratio",
+    limit="size_ratio",
+    needs=_ratio_needs,
+    not_applicable=lambda case, limits: other_variant(case, limits.size_ratio),
+)
 def size_ratio(case: Case, limit: RatioLimit, findings: ClauseEvidence) -> Judgement:
-    """The file is small enough beside another variant's."""
+    """The file is small enough in proportion to another variant's."""
     ours, theirs = findings[case.need(Files)].bytes, findings[case.need(Files, limit.versus)].bytes
     if ours <= 0:
         raise broken(reason=f"the file of {case.name} is empty", next_step="make it again")

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.comparison import Number, compares
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import Number, compares, needs
 from eyerace_parity.checks.guards import GOLDEN, not_finite, worst_place
 from eyerace_parity.checks.phrases import broken, cannot_judge
-from eyerace_parity.contract.base import Limits
+from eyerace_parity.contract.base import Limits, limit
 from eyerace_parity.core.numbers import format_number, passing_limit, pluralise
-from eyerace_parity.core.result import Judgement, Relation, Status
+from eyerace_parity.core.result import Relation
 from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import GoldenFacts, Repeats
 from eyerace_parity.stats.differences import absolute
@@ -28,14 +27,13 @@ Tolerance = Annotated[float, Field(ge=0.0)]
 
 
 class StabilityLimits(Limits):
-    """How far answers to the same sample may lie apart."""
+    """How far answers to the same sample may differ."""
 
     repeatable: Tolerance | None = Field(
         default=0.0, description="Largest absolute difference between two runs of the same sample; 0 by default."
     )
-    batch_invariant: Tolerance | None = Field(
-        default=None,
-        description="Largest absolute difference between a sample run alone and run as one of a batch.",
+    batch_invariant: Tolerance | None = limit(
+        "Largest absolute difference between a sample run alone and run as one of a batch."
     )
 
 
@@ -60,34 +58,36 @@ def _fixed_batch(case: Case, _limits: StabilityLimits) -> str:
 def repeatable(case: Case, findings: ClauseEvidence) -> Number:
     """Two runs of the same sample agree."""
     repeats = findings[case.need(Repeats)]
-    return _apart(case, repeats, findings[GOLDEN], repeats.again, second="a second run")
+    return _difference(case, repeats, findings[GOLDEN], repeats.again, second="a second run")
 
 
-@stability.demand("batch_invariant", limit="batch_invariant", needs=needs(GoldenFacts, Repeats), unfit=_fixed_batch)
-def batch_invariant(case: Case, limit: float, findings: ClauseEvidence) -> Judgement:
+@compares(
+    stability,
+    "batch_invariant",
+    Relation.AT_MOST,
+    needs=needs(GoldenFacts, Repeats),
+    not_applicable=_fixed_batch,
+    next_step="look for operators that mix the samples of a batch: batch normalisation in training mode, or dynamic "
+    "quantisation, whose ranges are taken over the whole batch",
+)
+def batch_invariant(case: Case, findings: ClauseEvidence) -> Number:
     """A sample gets the same answer alone and as one of a batch."""
     repeats, golden = findings[case.need(Repeats)], findings[GOLDEN]
     if repeats.batch_refused:
-        return Judgement(
-            Status.BROKEN,
-            limit=limit,
-            relation=Relation.AT_MOST,
-            reason=f"{case.name} does not run a batch: {repeats.batch_refused}",
-            next_step="export with a dynamic batch axis, and without reshapes to a fixed batch",
+        raise broken(
+            f"{case.name} does not run a batch: {repeats.batch_refused}",
+            "export with a dynamic batch axis, and without reshapes to a fixed batch",
         )
-    found = _apart(case, repeats, golden, repeats.batched, second=f"a batch of {len(repeats.samples)}")
-    step = (
-        "look for operators that mix the samples of a batch: batch normalisation in training mode, or dynamic "
-        "quantisation, whose ranges are taken over the whole batch"
-    )
-    return found.against(Relation.AT_MOST, limit, next_step=step)
+    return _difference(case, repeats, golden, repeats.batched, second=f"a batch of {len(repeats.samples)}")
 
 
-def _apart(case: Case, repeats: Repeats, golden: GoldenFacts, others: Mapping[str, Array], *, second: str) -> Number:
+def _difference(
+    case: Case, repeats: Repeats, golden: GoldenFacts, others: Mapping[str, Array], *, second: str
+) -> Number:
     """The largest difference between the first run and another one."""
-    _unusable(case, repeats, others, golden, second)
-    apart = {name: absolute(others[name], repeats.first[name]) for name in repeats.first}
-    value, where = worst_place(apart, golden, repeats.samples)
+    _require_comparable(case, repeats, others, golden, second)
+    differences = {name: absolute(others[name], repeats.first[name]) for name in repeats.first}
+    value, where = worst_place(differences, golden, repeats.samples)
     if not value:
         return Number(value, f"{second} agrees in every element of {pluralise(len(repeats.samples), 'sample')}")
     return Number(
@@ -97,10 +97,10 @@ def _apart(case: Case, repeats: Repeats, golden: GoldenFacts, others: Mapping[st
     )
 
 
-def _unusable(
+def _require_comparable(
     case: Case, repeats: Repeats, others: Mapping[str, Array], golden: GoldenFacts, second: str
-) -> Judgement | None:
-    """Judge runs that cannot be compared; ``None`` where they can."""
+) -> None:
+    """Refuse runs that cannot be compared."""
     wanted = {port.name for port in case.contract.interface.outputs}
     if not repeats.samples or max(repeats.samples) >= len(golden.ids):
         raise cannot_judge("no golden sample was run again", "add golden samples, then measure again")
@@ -125,4 +125,3 @@ def _unusable(
             reason=f"{second} answers {join_names(differ)} in another shape",
             next_step="check the axes of the exported graph",
         )
-    return None

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from eyerace_parity.core.text import NAME, NAME_IN_WORDS, NAME_LENGTH, did_you_mean, join_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class Model(BaseModel):
@@ -37,6 +36,39 @@ class Limits(Model):
     def demanded(self) -> frozenset[str]:
         """Return the names of the fields with a limit."""
         return frozenset(name for name, value in self if value is not None)
+
+
+def limit(description: str) -> Any:
+    """Declare a limit that demands nothing unless a contract states it.
+
+    Args:
+        description: What it means, with its unit.
+    """
+    return Field(default=None, description=description)
+
+
+class LazyLimits(Mapping[str, type[Limits]]):
+    """Types of the limits by family; a family is imported when its type is needed.
+
+    Args:
+        names: Names of the families.
+        read: Returns the type of a family's limits.
+    """
+
+    def __init__(self, names: Iterable[str], read: Callable[[str], type[Limits]]) -> None:
+        self._read = dict.fromkeys(names, read)
+
+    def __getitem__(self, name: str) -> type[Limits]:
+        return self._read[name](name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._read
 
 
 @lru_cache(maxsize=8)
@@ -101,6 +133,36 @@ Dimension = Annotated[
 
 BundlePath = Path
 """A path relative to the contract's folder, with forward slashes. Absolute paths are allowed."""
+
+
+Keys = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One error in a contract.
+
+    Attributes:
+        keys: Keys in the file. The index of an array item is a key.
+        sentence: What was found and what is allowed.
+    """
+
+    keys: Keys
+    sentence: str
+
+
+def written(value: object) -> str:
+    """Format a value as in the file, shortened."""
+    match value:
+        case dict():
+            return "a table"
+        case list() | tuple():
+            return f"an array of {len(value)}"
+        case bool() | str():
+            text = json.dumps(value, ensure_ascii=False)
+            return text if len(text) <= 60 else f'{text[:56]}…"'  # noqa: PLR2004 - what fits a line
+        case _:
+            return str(value)
 
 
 CONTRADICTION = "contradiction"

@@ -233,8 +233,8 @@ class _Bundles:
 
     def load(self, root: Path, name: str, spec: str) -> ModuleType:
         """Import a module while its bundle is active."""
-        strangers = self.activate(root)
-        self.stand(0)
+        others = self.activate(root)
+        self.move_to(0)
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -251,11 +251,11 @@ class _Bundles:
             ) from error
         finally:
             # Restore modules that other code imported before, and store the bundle's modules of the same names.
-            self.stand(len(sys.meta_path))
-            self.aside[root] = _take_out({_top(stranger) for stranger in strangers})
-            sys.modules.update(strangers)
+            self.move_to(len(sys.meta_path))
+            self.aside[root] = _take_out({_top(other) for other in others})
+            sys.modules.update(others)
 
-    def stand(self, place: int) -> None:
+    def move_to(self, place: int) -> None:
         """Move this finder to an index of ``sys.meta_path``."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
@@ -265,16 +265,16 @@ class _Bundles:
         """Activate a bundle. Returns modules of the same names that belong to no bundle."""
         importlib.invalidate_caches()
         self.active, self.names = root, _local_names(root)
-        own, strangers = self.aside.pop(root, {}), {}
+        own, others = self.aside.pop(root, {}), {}
         for name, module in _take_out(self.names).items():
             if _stands_in(module, root):
                 own.setdefault(name, module)
             elif (home := next((other for other in self.aside if _stands_in(module, other)), None)) is not None:
                 self.aside[home][name] = module
             else:
-                strangers[name] = module
+                others[name] = module
         sys.modules.update(own)
-        return strangers
+        return others
 
 
 def _top(name: str) -> str:

@@ -59,13 +59,16 @@ class Interface(Model):
     domains: tuple[str, ...] = ("com.microsoft",)
     single_file: bool = True
 
+    def fed_with(self, name: str | None) -> Port:
+        """Return the input of a name; the first one without a name, or of an unknown name."""
+        return next((port for port in self.inputs if port.name == name), self.inputs[0])
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         for kind, ports in (("input", self.inputs), ("output", self.outputs)):
             names = [port.name for port in ports]
             if len(set(names)) < len(names):
-                message = f"two {kind}s bear the same name: {', '.join(names)}"
-                raise ValueError(message)
+                raise ValueError(f"two {kind}s have the same name: {', '.join(names)}")
         return self
 
 
@@ -119,11 +122,9 @@ class Preprocess(Model):
         for key in ("mean", "std"):
             given = len(getattr(self, key))
             if given not in {1, channels}:
-                message = f"{key} has {given} numbers, but {self.color} has {channels} channels"
-                raise ValueError(message)
+                raise ValueError(f"{key} has {given} numbers, but {self.color} has {channels} channels")
         if self.dtype == "uint8" and (self.scale, {*self.mean}, {*self.std}) != (1.0, {0.0}, {1.0}):
-            message = "dtype 'uint8' holds whole pixel values: it needs scale = 1, and neither mean nor std"
-            raise ValueError(message)
+            raise ValueError("dtype 'uint8' holds whole pixel values: it needs scale = 1, and neither mean nor std")
         return self
 
     @property

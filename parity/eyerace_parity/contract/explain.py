@@ -7,7 +7,6 @@ may contain there.
 
 from __future__ import annotations
 
-import json
 import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from eyerace_parity.contract.base import CONTRADICTION, Limits
+from eyerace_parity.contract.base import CONTRADICTION, Keys, Limits, Problem, written
 from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
@@ -23,21 +22,6 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
-
-Keys = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
-    """One error in a contract.
-
-    Attributes:
-        keys: Keys in the file. The index of an array item is a key.
-        sentence: What was found and what is allowed.
-    """
-
-    keys: Keys
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +60,6 @@ def explain(error: ValidationError, model: type[BaseModel], limits: Mapping[str,
         key = place.keys if place.alternatives else (*place.keys, f"\0{len(found)}")
         found.setdefault(key, []).append((place, details))
     return [Problem(group[0][0].keys, _sentence(group, limits)) for group in found.values()]
-
-
-def written(value: object) -> str:
-    """Format a value as in the file, shortened."""
-    match value:
-        case dict():
-            return "a table"
-        case list() | tuple():
-            return f"an array of {len(value)}"
-        case bool() | str():
-            text = json.dumps(value, ensure_ascii=False)
-            return text if len(text) <= 60 else f'{text[:56]}…"'  # noqa: PLR2004 - what fits a line
-        case _:
-            return str(value)
 
 
 def _only_follows(details: ErrorDetails) -> bool:

@@ -1,4 +1,7 @@
-"""The contract with what extensions add to it: one model a set of additions, made when it is first needed."""
+"""The contract with what extensions add to it, and what a contract needs of extensions.
+
+There is one model of the contract for each set of additions, made when it is first needed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, create_model
 
-from eyerace_parity.contract.base import CallablePath, Name
+from eyerace_parity.contract.base import CallablePath, Name, Problem
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.contract.data import ImageSet, Preprocess, TensorSet
 from eyerace_parity.contract.model import Contract
@@ -22,9 +25,12 @@ from eyerace_parity.contract.variants import (
     TorchVariant,
 )
 from eyerace_parity.extending.loading import active
+from eyerace_parity.extending.shipped import SHIPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from eyerace_parity.contract.base import Keys
 
 _POINTS = ("contract_sections", "runners", "readers", "preprocessing_steps", "recipes", "metrics")
 
@@ -77,12 +83,67 @@ def _made(*additions: tuple[Any, ...]) -> type[Contract]:
     if not fields:
         return Contract
     made: type[Contract] = create_model("Contract", __base__=Contract, **fields)
-    made._sections = tuple(sections)  # noqa: SLF001 - set once, on the model that was just made
+    made.sections = tuple(sections)
     return made
 
 
 def _either(*models: Any) -> Any:
-    """One of several models, told apart by their ``kind``."""
+    """One of several models, distinguished by their ``kind``."""
     if len(models) == 1:
         return models[0]
     return Annotated[Union[models], Field(discriminator="kind")]  # noqa: UP007 - the members are not known before
+
+
+# ---- what a contract needs of extensions -----------------------------------------------------------------------------
+
+
+def named_extensions(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The extensions of other packages that a contract's document names; invalid names are refused later."""
+    stated = document.get("extensions")
+    return tuple(name for name in stated if isinstance(name, str)) if isinstance(stated, list) else ()
+
+
+def without_extension(
+    document: Mapping[str, Any], named: Sequence[str], owners: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Find what a document uses of extensions that take no part, or that it does not name.
+
+    Args:
+        document: The contract as TOML gave it.
+        named: The extensions that it names.
+        owners: Extension of another package that judges a family, by the family.
+    """
+    extensions = active()
+    there = {each.name for each in extensions.loaded}
+    for number, name in enumerate(named):
+        if name not in there:
+            yield Problem(("extensions", str(number)), f"the extension {name!r} {extensions.why_absent(name)}")
+    sections = {name: each.name for each in SHIPPED for name in each.sections}
+    families = {name: each.name for each in SHIPPED for name in each.families}
+    foreign = {section.key: owner.name for owner, section in extensions.additions("contract_sections") if owner.foreign}
+    for key in document:
+        yield from _unless_there((key,), sections.get(key, ""), foreign.get(key, ""), named)
+    for keys, limits in limits_tables(document):
+        for family in limits:
+            yield from _unless_there((*keys, family), families.get(family, ""), owners.get(family, ""), named)
+
+
+def _unless_there(keys: Keys, own: str, foreign: str, named: Sequence[str]) -> Iterator[Problem]:
+    """Yield a problem if something belongs to an extension that is absent or not named."""
+    extensions = active()
+    if own and all(each.name != own for each in extensions.loaded):
+        why = f"belongs to the extension {own!r}, which {extensions.why_absent(own)}; enable it, or take this out"
+        yield Problem(keys, why)
+    if foreign and foreign not in named:
+        yield Problem(keys, f'belongs to the extension {foreign!r}; name it: extensions = ["{foreign}"]')
+
+
+def limits_tables(document: Mapping[str, Any]) -> Iterator[tuple[Keys, Mapping[str, Any]]]:
+    """Every table of limits, with its keys: the shared one, and those of the variants."""
+    shared, variants = document.get("limits"), document.get("variants")
+    if isinstance(shared, dict):
+        yield ("limits",), shared
+    for name, variant in variants.items() if isinstance(variants, dict) else ():
+        own = variant.get("limits") if isinstance(variant, dict) else None
+        if isinstance(own, dict):
+            yield ("variants", name, "limits"), own

@@ -13,24 +13,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from eyerace_parity.contract.base import limits_table
-from eyerace_parity.contract.explain import Keys, Problem, explain, written
-from eyerace_parity.contract.extended import contract_type
+from eyerace_parity.contract.base import LazyLimits, Problem, limits_table, written
+from eyerace_parity.contract.extended import contract_type, limits_tables, named_extensions, without_extension
 from eyerace_parity.contract.locate import DEEPEST, line_of
-from eyerace_parity.contract.needed import named_extensions, without_extension
-from eyerace_parity.contract.overrides import apply_overrides
-from eyerace_parity.contract.renamed import as_written, renaming_notes, take_new_names
 from eyerace_parity.core.digests import json_digest
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import did_you_mean, join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from eyerace_parity.contract.base import Limits
+    from eyerace_parity.contract.base import Keys, Limits
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
+
+_UNTIL: Final = "0.3"
+"""The first version that refuses the old names of limits."""
 
 MAX_BYTES: Final = 1 << 20
 """A contract is written by hand: a file larger than this is something else."""
@@ -61,30 +60,41 @@ def load_contract(
     Raises:
         ContractError: The file or an override is wrong; the message names all that is, with file, line and key.
     """
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - without following links: paths are relative to where it stands
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - without following links: paths are relative to its own folder
     text = _text(path)
     document = _document(path, text)
-    page = _Page(path, text, apply_overrides(document, overrides))
+    page = _Page(path, text, _overridden(document, overrides))
     page.refuse(list(_unspeakable(document, ())))
     named = named_extensions(document)
     page.refuse(list(without_extension(document, named, owners or {})))
-    limits = {family: own for family, own in limits.items() if (owners or {}).get(family, "") in {"", *named}}
-    problems, renamed = take_new_names(document, limits)
+    known = [family for family in limits if (owners or {}).get(family, "") in {"", *named}]
+    limits = LazyLimits(known, limits.__getitem__)
+    problems, renamed = _take_new_names(document, limits)
     unshared, taken_over = _share(document, limits)
     problems += unshared
-    kind = contract_type(named)
+    stated = {family for _, tables in limits_tables(document) for family in tables}
+    kind, table = contract_type(named), limits_table(tuple((name, limits[name]) for name in limits if name in stated))
     try:
-        contract = kind.model_validate_json(
-            json.dumps(document), strict=True, context=limits_table(tuple(limits.items()))
-        )
+        contract = kind.model_validate_json(json.dumps(document), strict=True, context=table)
     except ValidationError as error:
+        from eyerace_parity.contract.explain import explain  # noqa: PLC0415 - only for a contract that is wrong
+
         found = [_at_source(problem, taken_over) for problem in explain(error, kind, limits)]
-        problems += [as_written(problem, renamed) for problem in found]
+        problems += [_as_written(problem, renamed) for problem in found]
     page.refuse(problems)
     contract._file = path  # noqa: SLF001 - set once, here; the model itself is frozen
     contract._digest = json_digest(document)  # noqa: SLF001
-    contract._renamed, contract._notes = renamed, renaming_notes(renamed, page.place)  # noqa: SLF001
+    contract._renamed, contract._notes = renamed, _renaming_notes(renamed, page.place)  # noqa: SLF001
     return contract
+
+
+def _overridden(document: dict[str, Any], overrides: Sequence[Override]) -> dict[Keys, str]:
+    """Set values from outside; return their origins by key."""
+    if not overrides:
+        return {}
+    from eyerace_parity.contract.overrides import apply_overrides  # noqa: PLC0415 - most runs override nothing
+
+    return apply_overrides(document, overrides)
 
 
 def _text(path: Path) -> str:
@@ -133,7 +143,7 @@ def _document(path: Path, text: str) -> dict[str, Any]:
             column = f"column {found[2]}: " if found[2] else "at the end of the file: "
         raise ContractError(
             f"{place}: {column}not TOML: {message[:1].lower()}{message[1:]}",
-            next_step="texts need quotes, a key stands only once, a table begins with [name]",
+            next_step="texts need quotes, a key occurs only once, a table begins with [name]",
         ) from None
     except ValueError:
         # Python reads no number of more than 4,300 digits.
@@ -141,7 +151,7 @@ def _document(path: Path, text: str) -> dict[str, Any]:
 
 
 class _Page:
-    """The contract's file as the user sees it: it knows where each key was said."""
+    """The contract's file as the user sees it: it knows where each key is set."""
 
     def __init__(self, path: Path, text: str, origins: Mapping[Keys, str]) -> None:
         self._place = display_path(path)
@@ -160,11 +170,11 @@ class _Page:
             raise ContractError("\n".join(sentences))
 
     def place(self, keys: Keys) -> str:
-        """Where a key was said, in words."""
+        """The place of a key, in words."""
         return self._said(keys)[1]
 
     def _said(self, keys: Keys) -> tuple[int, str]:
-        """Where a key was said: an override's origin, else line and file. What is missing everywhere is on line 1."""
+        """Line and place of a key: an override's origin, else line and file; line 1 for a missing key."""
         for set_here, origin in self._origins.items():
             if keys[: len(set_here)] == set_here:
                 return 0, origin
@@ -241,7 +251,59 @@ def _take_over(own: dict[str, Any], shared: Mapping[str, dict[str, Any]]) -> Ite
 
 
 def _at_source(problem: Problem, taken_over: set[Keys]) -> Problem:
-    """Move a problem with a shared limit from the variant that took it over to where it was said."""
+    """Move a problem with a shared limit from the variant that took it over to the shared table."""
     own = next((problem.keys[:depth] for depth in (5, 4) if problem.keys[:depth] in taken_over), None)
-    # A family that was taken over whole has no field of its own, so whatever is wrong in it was said above.
+    # A family that was taken over whole has no field of its own, so its errors belong to the shared table.
     return problem if own is None else Problem(problem.keys[2:], problem.sentence)
+
+
+# ---- limits that had another name ------------------------------------------------------------------------------------
+
+
+def _take_new_names(
+    document: dict[str, Any], limits: Mapping[str, type[Limits]]
+) -> tuple[list[Problem], dict[Keys, Keys]]:
+    """Replace the old name of each renamed limit by the new name.
+
+    Args:
+        document: The parsed contract file; changed in place.
+        limits: Types of the limits by family.
+
+    Returns:
+        Contradictions between an old name and the new name beside it, and the keys in the file by the new keys.
+    """
+    problems: list[Problem] = []
+    renamed: dict[Keys, Keys] = {}
+    stated = [((*at, family), table) for at, tables in limits_tables(document) for family, table in tables.items()]
+    for keys, table in stated:
+        if keys[-1] not in limits or not isinstance(table, dict):
+            continue
+        for old, new in limits[keys[-1]].renamed.items():
+            if old not in table:
+                continue
+            value = table.pop(old)
+            if table.setdefault(new, value) != value:
+                sentence = (
+                    f"{old} is called {new} now, and here {old} is {written(value)} and {new} {written(table[new])}"
+                )
+                problems.append(Problem((*keys, old), f"{sentence}; keep {new} with the one that you mean"))
+            renamed[*keys, new] = (*keys, old)
+    return problems, renamed
+
+
+def _as_written(problem: Problem, renamed: Mapping[Keys, Keys]) -> Problem:
+    """Change the keys of a problem with a renamed limit to those in the file."""
+    for new, old in renamed.items():
+        if problem.keys[: len(new)] == new:
+            return Problem((*old, *problem.keys[len(new) :]), problem.sentence)
+    return problem
+
+
+def _renaming_notes(renamed: Mapping[Keys, Keys], place: Callable[[Keys], str]) -> tuple[str, ...]:
+    """Return one line per old name, with all its locations."""
+    pairs = dict.fromkeys((old[-1], new[-1]) for new, old in renamed.items())
+    return tuple(
+        f"{join_names(dict.fromkeys(place(keys) for keys in renamed.values() if keys[-1] == old))}: {old} is called"
+        f" {new} now; write {new}, version {_UNTIL} refuses {old}"
+        for old, new in pairs
+    )

@@ -16,7 +16,7 @@ from tree_sitter import Language, Node, Parser
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Keys = tuple[str, ...]
+    from eyerace_parity.contract.base import Keys
 
 DEEPEST: Final = 64
 """Deepest nesting that is searched. No contract is deeper, and hostile nesting must not exhaust the stack."""

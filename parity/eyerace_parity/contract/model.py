@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeVar
 from pydantic import Field, PrivateAttr, model_validator
 
 from eyerace_parity.contract.base import BundlePath, CallablePath, Contradictions, Model, Name
-from eyerace_parity.contract.data import ArraySet, Golden, ImageSet, Interface, Port, Preprocess
+from eyerace_parity.contract.data import ArraySet, Golden, ImageSet, Interface, Preprocess
 from eyerace_parity.contract.points import Section
 from eyerace_parity.contract.sections import FlipSettings, Hybrid, ReleaseSection, Statistics, agree_on_tiers
 from eyerace_parity.contract.targets import Targets, agree_on_targets
@@ -60,7 +60,7 @@ class Contract(Model):
         release: The accepted release that candidates are judged against.
         flips: Flips that are known and accepted.
         statistics: How sure decisions about samples must be.
-        recorded: Folder of recorded reference outputs, which stand in for a torch variant where torch is missing.
+        recorded: Folder of recorded reference outputs, which replace a torch variant if torch is missing.
         run: How it wishes to be run.
         extensions: Extensions of other packages that it needs; what one that is not named adds is not read.
     """
@@ -84,7 +84,7 @@ class Contract(Model):
     run: Run = Run()
     extensions: tuple[Name, ...] = ()
 
-    _sections: ClassVar[tuple[Section, ...]] = ()
+    sections: ClassVar[tuple[Section, ...]] = ()
     """Tables that extensions add; see :func:`eyerace_parity.contract.extended.contract_type`."""
 
     _file: Path = PrivateAttr(default=Path("contract.toml"))
@@ -105,11 +105,11 @@ class Contract(Model):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should change in it before long, a line each."""
+        """Notes for the user about deprecated names, one line each."""
         return self._notes
 
     def as_written(self, keys: tuple[str, ...]) -> tuple[str, ...]:
-        """The keys under which the file has a limit, which may be called otherwise now."""
+        """Return the keys in the file of a limit that may have been renamed."""
         return self._renamed.get(keys, keys)
 
     @property
@@ -134,11 +134,6 @@ class Contract(Model):
         own._cell = True  # noqa: SLF001 - set once, on the copy; the model itself is frozen
         return own
 
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """Tables that extensions add to it."""
-        return self._sections
-
     def section(self, model: type[M]) -> M:
         """The table of an extension.
 
@@ -148,14 +143,13 @@ class Contract(Model):
         Raises:
             LookupError: The contract was read without that extension.
         """
-        for section in self._sections:
+        for section in self.sections:
             if section.model is model:
                 return getattr(self, section.key)  # type: ignore[no-any-return] # what the section's model says
-        message = f"the contract was read without the extension of {model.__name__}"
-        raise LookupError(message)
+        raise LookupError(f"the contract was read without the extension of {model.__name__}")
 
     def path(self, relative: Path) -> Path:
-        """Place a path of the contract."""
+        """Resolve a path of the contract."""
         return self.root / relative
 
     def recipe_of(self, variant: str) -> Recipe | None:
@@ -255,7 +249,7 @@ def _profiles(contract: Contract, faults: Contradictions) -> None:
         elif profile is None:
             faults.unknown(keys, name, contract.preprocess, "profile")
         else:
-            port = _fed(contract, golden)
+            port = contract.interface.fed_with(golden.input)
             if not _fits(profile.shape, port.sample):
                 faults.add(
                     ("preprocess", name),
@@ -265,11 +259,6 @@ def _profiles(contract: Contract, faults: Contradictions) -> None:
                 faults.add(
                     ("preprocess", name), f"it gives {profile.dtype}, but the input {port.name!r} takes {port.dtype}"
                 )
-
-
-def _fed(contract: Contract, golden: ImageSet) -> Port:
-    inputs = contract.interface.inputs
-    return next((port for port in inputs if port.name == golden.input), inputs[0])
 
 
 def _fits(given: tuple[int | None, ...], taken: tuple[int | str, ...]) -> bool:

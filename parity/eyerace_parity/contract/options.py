@@ -38,7 +38,7 @@ class Option:
         kind: Type of its value.
         help: One line for help texts, without the default.
         default: Default for help texts.
-        choices: Valid values of a choice.
+        choices: Valid values of a choice; the first is the default.
         metavar: Placeholder for help texts.
     """
 
@@ -94,31 +94,30 @@ class Option:
 OPTIONS: Final = (
     Option("contract", OptionKind.PATHS, "contract to judge; may be repeated", ", else ".join(DEFAULT_CONTRACTS),
            metavar="FILE"),
-    Option("set", OptionKind.TEXTS, "set a value of the contract, e.g. variants.int8.limits.quality.f1=0.9; "
-"may be repeated",
-           "nothing", metavar="KEY=VALUE"),
-    Option("record", OptionKind.PATH, "where the record of the run is "
-"written", "build/parity/record.json", metavar="FILE"),
+    Option("set", OptionKind.TEXTS,
+           "set a value of the contract, e.g. variants.int8.limits.quality.f1=0.9; may be repeated", "nothing",
+           metavar="KEY=VALUE"),
+    Option("record", OptionKind.PATH, "where the record of the run is written", "build/parity/record.json",
+           metavar="FILE"),
     Option("html", OptionKind.PATH, "write the record as one HTML page too", "no page", metavar="FILE"),
     Option("no_record", OptionKind.FLAG, "write no record", "a record is written"),
     Option("cache", OptionKind.PATH, "folder of measurements that need not be taken again", "the user's cache folder",
            metavar="FOLDER"),
     Option("rehash", OptionKind.FLAG, "hash files again even where size, times and inode have not changed",
            "unchanged files are hashed once a run, and after each measurement"),
-    Option("jobs", OptionKind.COUNT, "how much is measured side by side: a number, or auto for the usable "
-"cores", "auto",
-           metavar="N"),
+    Option("jobs", OptionKind.COUNT, "how much is measured side by side: a number, or auto for the usable cores",
+           "auto", metavar="N"),
     Option("recorded", OptionKind.FLAG, "use recorded reference outputs even where torch is installed",
            "only where torch is missing"),
-    Option("in_process", OptionKind.FLAG, "work in this process, for a debugger in a factory: a crash then "
-"ends the run",
+    Option("in_process", OptionKind.FLAG,
+           "work in this process, for a debugger in a factory: a crash then ends the run",
            "a process that may die measures and builds"),
-    Option("rebuild", OptionKind.FLAG, "build artefacts again that are missing or "
-"stale", "only missing ones are built"),
+    Option("rebuild", OptionKind.FLAG, "build artefacts again that are missing or stale",
+           "only missing ones are built"),
     Option("offline", OptionKind.FLAG, "fetch nothing from a network", "off"),
-    Option("arm64", OptionKind.CHOICE, "samples that the contract's targets run: those chosen, or all (before "
-"a release)",
-           "chosen", choices=("chosen", "all")),
+    Option("arm64", OptionKind.CHOICE,
+           "samples that the contract's targets run: those chosen, or all (before a release)", "chosen",
+           choices=("chosen", "all")),
     Option("arm64_home", OptionKind.PATH, "folder of the emulated arm64 userland", "the user's cache folder",
            metavar="FOLDER"),
     Option("sysroot", OptionKind.PATH, "arm64 userland of your own", "one is installed", metavar="FOLDER"),
@@ -126,7 +125,7 @@ OPTIONS: Final = (
            "the machine's, else one is installed", metavar="FOLDER"),
     Option("wheels", OptionKind.PATH, "folder of aarch64 wheels of your own", "they are fetched", metavar="FOLDER"),
     Option("matrix", OptionKind.FLAG, "run what [matrix] says for one runtime of many", "off"),
-    Option("peer", OptionKind.PATH, "a Python with another onnxruntime, to take times in turns with", "none",
+    Option("peer", OptionKind.PATH, "a Python with another onnxruntime, for interleaved times", "none",
            metavar="PYTHON"),
     Option("baseline", OptionKind.TEXT, "the release to judge against: its name, or its folder", "the contract's",
            metavar="RELEASE"),

@@ -40,7 +40,30 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class VariantKind:
+class Kinded:
+    """An addition that the contract chooses by its ``kind``.
+
+    Attributes:
+        model: What the contract says of it.
+    """
+
+    model: type[Model]
+
+    @property
+    def kind(self) -> str:
+        """Its ``kind`` in the contract.
+
+        Raises:
+            LookupError: The model has none: a fault of the extension.
+        """
+        values = get_args(self.model.model_fields["kind"].annotation) if "kind" in self.model.model_fields else ()
+        if not values:
+            raise LookupError(f'{self.model.__name__} needs a field kind: Literal["…"]')
+        return str(values[0])
+
+
+@dataclass(frozen=True, slots=True)
+class VariantKind(Kinded):
     """A form of the model.
 
     Attributes:
@@ -49,17 +72,11 @@ class VariantKind:
             returns a :class:`~eyerace_parity.runners.base.Runner`.
     """
 
-    model: type[Model]
     runner: Callable[[Any, str, int | None], Any]
-
-    @property
-    def kind(self) -> str:
-        """Its ``kind`` in the contract."""
-        return kind_of(self.model)
 
 
 @dataclass(frozen=True, slots=True)
-class GoldenKind:
+class GoldenKind(Kinded):
     """A make of golden set.
 
     Attributes:
@@ -68,17 +85,11 @@ class GoldenKind:
         read: Called with the contract and the section; returns a :class:`~eyerace_parity.golden.base.GoldenSet`.
     """
 
-    model: type[Model]
     read: Callable[[Any, Any], Any]
-
-    @property
-    def kind(self) -> str:
-        """Its ``kind`` in the contract."""
-        return kind_of(self.model)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(Kinded):
     """A step of a preprocessing profile, done after resizing and before the pixels become numbers.
 
     Attributes:
@@ -86,17 +97,11 @@ class Step:
         apply: Called with the model and the image (Pillow); returns the image that takes its place, of the same mode.
     """
 
-    model: type[Model]
     apply: Callable[[Any, Any], Any]
-
-    @property
-    def kind(self) -> str:
-        """Its ``kind`` in the contract."""
-        return kind_of(self.model)
 
 
 @dataclass(frozen=True, slots=True)
-class RecipeKind:
+class RecipeKind(Kinded):
     """How an ONNX file is made from another ONNX variant.
 
     Attributes:
@@ -104,13 +109,7 @@ class RecipeKind:
         make: Called with the contract, the recipe and a progress; returns an ``onnx.ModelProto``.
     """
 
-    model: type[Model]
     make: Callable[[Any, Any, Any], Any]
-
-    @property
-    def kind(self) -> str:
-        """Its ``kind`` in the contract."""
-        return kind_of(self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +139,3 @@ class Metric:
 
     name: str
     function: Callable[[Any, Any], float]
-
-
-def kind_of(model: type[Model]) -> str:
-    """The value of a model's ``kind``.
-
-    Raises:
-        LookupError: It has none: a fault of the extension.
-    """
-    values = get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
-    if not values:
-        message = f'{model.__name__} needs a field kind: Literal["…"]'
-        raise LookupError(message)
-    return str(values[0])

@@ -115,7 +115,9 @@ class Settings:
         Raises:
             ContractError: An entry is not ``KEY=VALUE``.
         """
-        from eyerace_parity.contract.overrides import parse_override  # noqa: PLC0415 - not needed when pytest starts
+        if not self.set:
+            return ()
+        from eyerace_parity.contract.overrides import parse_override  # noqa: PLC0415 - most runs override nothing
 
         pairs = zip(self.set, self.set_origins, strict=True)
         return tuple(parse_override(text, origin) for text, origin in pairs)
@@ -242,31 +244,17 @@ def _group_quota(groups: Path) -> int:
 def _defaults(root: Path) -> dict[str, Any]:
     from platformdirs import user_cache_path  # noqa: PLC0415 - only when a run begins
 
-    return {
-        "contract": (),
-        "set": (),
-        "record": root / "build" / "parity" / "record.json",
-        "html": None,
-        "no_record": False,
-        "cache": user_cache_path("eyerace-parity", appauthor=False),
-        "rehash": False,
-        "jobs": usable_cores(),
-        "recorded": False,
-        "in_process": False,
-        "rebuild": False,
-        "offline": False,
-        "arm64": "chosen",
-        "arm64_home": user_cache_path("eyerace-parity", appauthor=False) / "arm64",
-        "sysroot": None,
-        "qemu": None,
-        "wheels": None,
-        "matrix": False,
-        "peer": None,
-        "baseline": "",
-        "accept": "",
-        "disable": (),
-        "progress": "auto",
+    cache = user_cache_path("eyerace-parity", appauthor=False)
+    places = {"record": root / "build" / "parity" / "record.json", "cache": cache, "arm64_home": cache / "arm64"}
+    by_kind: dict[OptionKind, Any] = {
+        OptionKind.FLAG: False,
+        OptionKind.PATH: None,
+        OptionKind.PATHS: (),
+        OptionKind.TEXT: "",
+        OptionKind.TEXTS: (),
+        OptionKind.COUNT: usable_cores(),
     }
+    return {each.name: each.choices[0] if each.choices else by_kind[each.kind] for each in OPTIONS} | places
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

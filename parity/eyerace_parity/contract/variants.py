@@ -64,8 +64,7 @@ class Calibration(Model):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.images is None) == (self.tensors is None):
-            message = "calibration needs exactly one of 'images' and 'tensors'"
-            raise ValueError(message)
+            raise ValueError("calibration needs exactly one of 'images' and 'tensors'")
         return self
 
 

@@ -116,11 +116,9 @@ class _Arrays:
 def _forms(kind: Any) -> dict[str, _Arrays | TypeAdapter[Any]]:
     """Return the form of each field of a dataclass. It evaluates annotations, so their names must exist at run time."""
     if not is_dataclass(kind):
-        message = f"{kind.__name__} is neither a Fact nor a dataclass"
-        raise TypeError(message)
+        raise TypeError(f"{kind.__name__} is neither a Fact nor a dataclass")
     if any(field.name == _NAMES for field in fields(kind)):
-        message = f"{kind}: no field may be called {_NAMES!r}, under which the names of arrays are written"
-        raise TypeError(message)
+        raise TypeError(f"{kind}: no field may be called {_NAMES!r}, under which the names of arrays are written")
     hints = get_type_hints(kind)
     return {field.name: _arrays(hints[field.name]) or TypeAdapter(hints[field.name]) for field in fields(kind)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -26,13 +26,13 @@ class Runs(Enum):
     DERIVED = "computed from other evidence, never measured"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class EvidenceKind(Generic[E]):
     """All that is to be known of a kind of evidence.
 
     Attributes:
-        name: Its stored name, ASCII letters only: it stands in content keys and release keys, and in lower case in
-            records and as a folder of the cache. It never changes, whatever its type is called.
+        name: Its stored name, ASCII letters only: it is part of content keys and release keys, and in lower case of
+            records and of the cache's folders. It never changes, even if the type is renamed.
         type: A :class:`Fact`, or a frozen dataclass that holds arrays.
         measurer: ``module:object`` of what obtains it, imported when it is first needed; see
             :mod:`eyerace_parity.measure.measurer`. Empty for what the golden set itself states.
@@ -42,7 +42,8 @@ class EvidenceKind(Generic[E]):
         keep: Whether it is true of the content alone, so that the cache may answer on another day; never for times.
         alone: Whether nothing else may be measured meanwhile; such numbers are times or memory of this machine.
         cheap: Whether reading files gives it: no sample is decoded and no model is run.
-        requires: Kinds, in lower case, that an ONNX variant must have passed before it is run for this one.
+        requires: Kinds, in lower case, that an ONNX variant must have passed before the isolated worker runs it for
+            this one.
         digest: What a record keeps of its arrays.
         has_provenance: Whether it says where it came from. The golden set's own facts do not: their digest is their
             key.
@@ -50,7 +51,8 @@ class EvidenceKind(Generic[E]):
 
     name: str
     type: type[E]
-    measurer: str
+    measurer: str = ""
+    _: KW_ONLY
     code: tuple[str, ...] = ()
     runs: Runs = Runs.ISOLATED
     keep: bool = True
@@ -67,7 +69,7 @@ class EvidenceKind(Generic[E]):
 
     @property
     def is_fact(self) -> bool:
-        """Whether it is made of numbers, and stands in a record whole."""
+        """Whether it is made of numbers, and is recorded whole."""
         return issubclass(self.type, Fact)
 
     @property
@@ -98,12 +100,10 @@ class Kinds:
             ValueError: Its name is no name, or its name or its type is taken.
         """
         if not (kind.name.isascii() and kind.name.isalpha()):
-            message = f"{kind.name!r} is no name of a kind of evidence: use ASCII letters only"
-            raise ValueError(message)
+            raise ValueError(f"{kind.name!r} is no name of a kind of evidence: use ASCII letters only")
         for known in self:
             if known.word == kind.word or known.type is kind.type:
-                message = f"{kind.name} ({kind.type.__name__}) is already registered as {known.name}"
-                raise ValueError(message)
+                raise ValueError(f"{kind.name} ({kind.type.__name__}) is already registered as {known.name}")
         self._by_type[kind.type] = kind
         WORDS[kind.type] = kind.word
 
@@ -111,18 +111,17 @@ class Kinds:
         """The declaration of a type of evidence.
 
         Raises:
-            LookupError: Nobody has registered it.
+            LookupError: It is not registered.
         """
         if kind not in self._by_type:
-            message = f"nobody has registered how evidence of the type {kind.__name__} is obtained"
-            raise LookupError(message)
+            raise LookupError(f"no kind of evidence is registered for the type {kind.__name__}")
         return self._by_type[kind]
 
     def named(self, word: str) -> EvidenceKind[Any]:
         """The declaration of the kind that a record or the cache names.
 
         Raises:
-            LookupError: Nobody has registered it.
+            LookupError: It is not registered.
         """
         for known in self:
             if known.word == word:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -13,7 +14,7 @@ import numpy as np
 from eyerace_parity.core.errors import MeasurementError, is_transient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from eyerace_parity.evidence.base import Array
 
@@ -110,21 +111,33 @@ def unpack(content: bytes, place: str, bound: Bound) -> tuple[dict[str, bytes], 
     Raises:
         MeasurementError: The archive is damaged, of another format, too large, or contains pickled objects.
     """
+    others: dict[str, bytes] = {}
+    arrays: dict[str, Array] = {}
+    with _opened(content, place) as archive:
+        for member in _directory(archive, place, bound):
+            if member.filename.endswith(SUFFIX):
+                _header(archive, member, place)
+                arrays[member.filename] = _array(archive, member.filename)
+            else:
+                others[member.filename] = archive.read(member)
+    return others, arrays
+
+
+@contextmanager
+def _opened(content: bytes, place: str) -> Iterator[zipfile.ZipFile]:
+    """Open an archive, and turn whatever its readers raise into one error.
+
+    Raises:
+        MeasurementError: The archive is damaged or of another format.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            others: dict[str, bytes] = {}
-            arrays: dict[str, Array] = {}
-            for member in _directory(archive, place, bound):
-                if member.filename.endswith(SUFFIX):
-                    _header(archive, member, place)
-                    arrays[member.filename] = _array(archive, member.filename)
-                else:
-                    others[member.filename] = archive.read(member)
-            return others, arrays
+            yield archive
     except MeasurementError:
         raise
     except Exception as error:  # noqa: BLE001 - a hostile file makes its readers raise anything, even TokenError
-        raise _torn(f"{place} is torn, or no .npz file: {error}", error) from None
+        reason = f"{place} is torn, or no .npz file: {error}"
+        raise MeasurementError(reason, next_step=NEXT_STEP, transient=is_transient(error)) from None
 
 
 def read_headers(content: bytes, place: str, bound: Bound) -> Archive:
@@ -141,14 +154,9 @@ def read_headers(content: bytes, place: str, bound: Bound) -> Archive:
     Raises:
         MeasurementError: The file is damaged, of another format, too large, or contains pickled objects.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = _directory(archive, place, bound)
-            return {member.filename.removesuffix(SUFFIX): _header(archive, member, place) for member in members}
-    except MeasurementError:
-        raise
-    except Exception as error:  # noqa: BLE001 - as above
-        raise _torn(f"{place} is torn, or no .npz file: {error}", error) from None
+    with _opened(content, place) as archive:
+        members = _directory(archive, place, bound)
+        return {member.filename.removesuffix(SUFFIX): _header(archive, member, place) for member in members}
 
 
 def read_arrays(content: bytes, place: str, names: Iterable[str]) -> dict[str, Array]:
@@ -157,12 +165,9 @@ def read_arrays(content: bytes, place: str, names: Iterable[str]) -> dict[str, A
     Raises:
         MeasurementError: The contents are damaged.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            there = set(archive.namelist())
-            return {name: _array(archive, name + SUFFIX if name + SUFFIX in there else name) for name in names}
-    except Exception as error:  # noqa: BLE001 - as above
-        raise _torn(f"{place} is torn: {error}", error) from None
+    with _opened(content, place) as archive:
+        there = set(archive.namelist())
+        return {name: _array(archive, name + SUFFIX if name + SUFFIX in there else name) for name in names}
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> Array:
@@ -170,10 +175,6 @@ def _array(archive: zipfile.ZipFile, name: str) -> Array:
         array: Array = np.lib.format.read_array(file, allow_pickle=False)
         file.read(1)  # zipfile verifies the checksum only at the end of the member
         return array
-
-
-def _torn(reason: str, error: Exception) -> MeasurementError:
-    return MeasurementError(reason, next_step=NEXT_STEP, transient=is_transient(error))
 
 
 def _directory(archive: zipfile.ZipFile, place: str, bound: Bound) -> Sequence[zipfile.ZipInfo]:

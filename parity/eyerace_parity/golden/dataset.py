@@ -29,8 +29,15 @@ def open_golden(contract: Contract) -> GoldenSet:
         The set, with its digest compared to the contract's. No sample is decoded yet.
 
     Raises:
-        GoldenError: The set is missing, damaged, changed, or not what the contract states.
+        GoldenError: The set is missing, damaged, changed, empty, or not what the contract states.
     """
+    opened = _reader(contract)
+    if not len(opened):
+        raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
+    return opened
+
+
+def _reader(contract: Contract) -> GoldenSet:
     golden = contract.golden
     if isinstance(golden, ImageSet):
         from eyerace_parity.golden.images import ImageGolden  # noqa: PLC0415 - Pillow only where there are images

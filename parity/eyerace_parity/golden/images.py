@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from eyerace_parity.contract.data import ImageSet, Port, Preprocess
+    from eyerace_parity.contract.data import ImageSet, Preprocess
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Array
 
@@ -53,7 +53,7 @@ class ImageGolden(GoldenSet):
     def __init__(self, contract: Contract, spec: ImageSet) -> None:
         self._spec = spec
         self._classes = contract.classes
-        self._port = _port(contract, spec)
+        self._port = contract.interface.fed_with(spec.input)
         self._default = contract.preprocess[spec.preprocess]
         self._folder = contract.path(spec.images)
         table = read_table(contract.path(spec.labels), contract.classes, spec.cluster)
@@ -188,11 +188,6 @@ def open_image(path: Path | io.BytesIO, max_pixels: int) -> Image.Image:
         image.close()
         raise GoldenError("the image has several frames", next_step="keep one frame")
     return image
-
-
-def _port(contract: Contract, spec: ImageSet) -> Port:
-    inputs = contract.interface.inputs
-    return next((port for port in inputs if port.name == spec.input), inputs[0])
 
 
 def _sizes(folder: Path, max_bytes: int) -> dict[str, int]:

@@ -8,7 +8,7 @@ import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.errors import GoldenError
 from eyerace_parity.core.files import FileTooLarge, display_path, read_bytes
@@ -91,35 +91,21 @@ def read_table(path: Path, classes: Sequence[str], cluster: str | None) -> Label
     Raises:
         GoldenError: The table is missing, damaged, empty or invalid; the message names all wrong lines of a kind.
     """
-    state = _state(path)
-    key = (path.absolute(), state, tuple(classes), cluster)
+    try:
+        state = path.stat()
+        # What changes with every write.
+        marks = state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+    except OSError:
+        return _read(path, classes, cluster)  # reading the file gives the error message
+    key = (path.absolute(), marks, tuple(classes), cluster)
     with _lock:
         if (known := _tables.get(key)) is None:
             known = _read(path, classes, cluster)
-            if state is not None and time.time() - state.written > _SETTLED:
+            if time.time() - state.st_mtime > _SETTLED:
                 _tables[key] = known
                 if len(_tables) > _MOST_TABLES:
                     _tables.popitem(last=False)
         return known
-
-
-class _State(NamedTuple):
-    """File metadata that changes with every write."""
-
-    device: int
-    inode: int
-    size: int
-    written: float
-    changed: int
-
-
-def _state(path: Path) -> _State | None:
-    """Return the file's metadata; ``None`` without a file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None  # reading the file gives the error message
-    return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns / 1e9, found.st_ctime_ns)
 
 
 def _read(path: Path, classes: Sequence[str], cluster: str | None) -> LabelTable:
@@ -155,8 +141,8 @@ def _read(path: Path, classes: Sequence[str], cluster: str | None) -> LabelTable
     refuse(_label_problems(rows, classes, place), "correct the label, or name the class in the contract")
     refuse(_file_problems(rows, place), "name each image once, by its path below the folder of images")
     if group is not None:
-        nowhere = [f"{place}:{row.line}: {row.file} has no {cluster!r}" for row in rows if not row.cluster.strip()]
-        refuse(nowhere, f"fill the column {cluster!r}, or drop golden.cluster")
+        without = [f"{place}:{row.line}: {row.file} has no {cluster!r}" for row in rows if not row.cluster.strip()]
+        refuse(without, f"fill the column {cluster!r}, or drop golden.cluster")
     rows.sort(key=lambda row: row.file)
     return LabelTable(path, tuple(rows), tuple(header[number] for number in others))
 
@@ -187,7 +173,7 @@ def _cells(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _check_header(header: list[str], cluster: str | None, place: str) -> None:
-    problems = [f"{place}: the column {name!r} stands twice" for name, n in Counter(header).items() if n > 1]
+    problems = [f"{place}: the column {name!r} occurs twice" for name, n in Counter(header).items() if n > 1]
     problems += [
         f"{place}: there is no column {name!r}{did_you_mean(name, header)}; found: {join_names(header)}"
         for name in (FILE, LABEL, cluster)

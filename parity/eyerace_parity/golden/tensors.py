@@ -66,8 +66,7 @@ class TensorGolden(GoldenSet):
     def feeds(self, index: int, profile: Preprocess | None) -> dict[str, Array]:  # noqa: ARG002 - tensors have none
         """Return one sample's inputs; see :meth:`GoldenSet.feeds`."""
         if not 0 <= index < len(self):
-            message = f"sample {index} of {len(self)}"
-            raise IndexError(message)
+            raise IndexError(f"sample {index} of {len(self)}")
         file = bisect_right(self._starts, index) - 1
         row = index - self._starts[file]
         # Copy the row: a view would keep the whole file in memory.

@@ -62,7 +62,7 @@ def batch_of(contract: Contract, variant: str, golden: GoldenSet, samples: Seque
         return {name: np.stack([feeds[name] for feeds in single]) for name in single[0]}
     except ValueError as error:
         raise MeasurementError(
-            f"samples {min(samples)} to {max(samples)} have different shapes and cannot stand in one batch: {error}",
+            f"samples {min(samples)} to {max(samples)} have different shapes and cannot form one batch: {error}",
             next_step="set golden.batch = 1, or resize all images to one size in the preprocessing profile",
         ) from error
 

@@ -108,8 +108,8 @@ class EvidenceCache:
         """
         from filelock import FileLock, Timeout  # noqa: PLC0415 - the import takes longer than a fully cached run
 
-        machine_lock = self._turns()
-        if wait and machine_lock.alone:
+        machine_lock = MachineLock(self.folder / "locks", self._note)
+        if wait and machine_lock.is_exclusive:
             # All other processes are stopped by the exclusive lock: the holder of the key would never release it.
             yield True
             return
@@ -117,7 +117,7 @@ class EvidenceCache:
         free = True
         try:
             (self.folder / "locks").mkdir(parents=True, exist_ok=True)
-            with machine_lock.letting_go() if wait else contextlib.nullcontext():
+            with machine_lock.released() if wait else contextlib.nullcontext():
                 lock.acquire(poll_interval=0.1, blocking=wait)
         except Timeout:
             free = False
@@ -134,11 +134,8 @@ class EvidenceCache:
         Args:
             alone: Whether to hold it exclusively.
         """
-        machine_lock = self._turns()
-        return machine_lock.by_oneself() if alone else machine_lock.sharing()
-
-    def _turns(self) -> MachineLock:
-        return MachineLock(self.folder / "locks", self._note)
+        machine_lock = MachineLock(self.folder / "locks", self._note)
+        return machine_lock.exclusive() if alone else machine_lock.shared()
 
     def _note(self, trouble: str) -> None:
         self.trouble = self.trouble or f"{self.folder}: {trouble}"

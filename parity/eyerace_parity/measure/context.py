@@ -36,7 +36,7 @@ from eyerace_parity.runners import torch as torch_runtime
 from eyerace_parity.runners.artefact_files import external_locations, lies_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.progress import Progress
@@ -47,7 +47,7 @@ MISSING: Final = "missing"
 """Takes the place of a digest in a provenance if the file does not exist."""
 
 OUTSIDE: Final = "outside"
-"""Takes the place of a digest if the file lies outside the bundle; such a file is never opened."""
+"""Takes the place of a digest if the file is outside the bundle; such a file is never opened."""
 
 _PACKAGE: Final = Path(__file__).parent.parent
 
@@ -95,25 +95,17 @@ class MeasurementContext:
                 raise self._golden
             return self._golden
 
-    def is_torch(self, variant: str) -> bool:
-        """Whether a variant needs torch to run."""
-        return self.contract.variants[variant].needs_torch
-
-    def in_onnxruntime(self, variant: str) -> bool:
-        """Whether ONNX Runtime runs a variant."""
-        return self.contract.variants[variant].in_onnxruntime
-
-    def stands_in(self, variant: str) -> bool:
+    def uses_recorded(self, variant: str) -> bool:
         """Whether recorded outputs are used instead of running the variant."""
-        return self.is_torch(variant) and (self.recorded or not torch_runtime.installed())
+        return self.contract.variants[variant].needs_torch and (self.recorded or not torch_runtime.installed())
 
     def runtime(self, variant: str) -> str:
         """Return name and version of a variant's runtime, without importing it."""
-        stated = self.contract.variants[variant].kind
+        stated = self.contract.variants[variant]
         for added in active().added("runners", self.contract.extensions):
-            if added.kind == stated:
+            if added.kind == stated.kind:
                 return str(added.runner(self.contract, variant, None).runtime)
-        return torch_runtime.runtime() if self.is_torch(variant) else onnx_runtime.runtime()
+        return torch_runtime.runtime() if stated.needs_torch else onnx_runtime.runtime()
 
     def artefact(self, variant: str) -> str:
         """Return the digest of everything that makes a variant: its files, and a factory's source and arguments.
@@ -121,22 +113,20 @@ class MeasurementContext:
         Raises:
             MeasurementError: A file cannot be read, or the factory's source cannot be found.
         """
-        with self._lock:
-            if variant not in self._seals:
-                self._seals[variant] = Seal(
-                    lambda: artefact_files(self.contract, variant),
-                    lambda: artefact_digest(self.contract, variant),
-                    rehash=self.rehash,
-                )
-            return self._seals[variant].digest
+        return self._sealed(
+            variant, lambda: artefact_files(self.contract, variant), lambda: artefact_digest(self.contract, variant)
+        )
 
     def recorded_outputs(self, variant: str) -> str:
         """Return the digest of a variant's recorded outputs, or :data:`MISSING`."""
+        path = recorded_place(self.contract, variant)
+        return self._sealed(f"{variant} (recorded)", lambda: [path], lambda: _digest_of(path))
+
+    def _sealed(self, name: str, files: Callable[[], Iterable[Path]], digest: Callable[[], str]) -> str:
+        """Return the digest of files, which are sealed once in a run."""
         with self._lock:
-            name = f"{variant} (recorded)"
             if name not in self._seals:
-                path = recorded_place(self.contract, variant)
-                self._seals[name] = Seal(lambda: [path], lambda: _digest_of(path), rehash=self.rehash)
+                self._seals[name] = Seal(files, digest, rehash=self.rehash)
             return self._seals[name].digest
 
     def require(self, source: Provenance, *, quick: bool = False) -> None:
@@ -149,7 +139,7 @@ class MeasurementContext:
         Raises:
             InputChanged: A file has changed.
         """
-        for seal in self._beneath(source):
+        for seal in self._seals_of(source):
             seal.require(quick=quick)
 
     @contextmanager
@@ -173,15 +163,14 @@ class MeasurementContext:
         self._prove(source, quick=quick)
 
     def _prove(self, source: Provenance, *, quick: bool) -> None:
-        for seal in self._beneath(source):
+        for seal in self._seals_of(source):
             seal.prove(quick=quick)
 
-    def _beneath(self, source: Provenance) -> Iterator[Seal]:
+    def _seals_of(self, source: Provenance) -> list[Seal]:
         """Return the seals whose digests the provenance names."""
         named = {source.artefact, *source.settings.values()}
         with self._lock:
-            seals = tuple(self._seals.values())
-        return (seal for seal in seals if seal.digest in named)
+            return [seal for seal in self._seals.values() if seal.digest in named]
 
     def provenance(
         self,
@@ -218,7 +207,7 @@ class MeasurementContext:
         )
 
     def extensions(self) -> dict[str, str]:
-        """Extensions of other packages that can have changed a number, as they stand in a provenance."""
+        """Extensions of other packages that can have changed a number, by their key in a provenance."""
         named = active().measuring(self.contract.extensions)
         return {f"extension.{each.name}": f"{each.package} {each.version} {each.digest}" for each in named}
 
@@ -226,7 +215,7 @@ class MeasurementContext:
         """Return the settings of a variant's session for a provenance."""
         session = onnx_runtime.session_of(self.contract, variant, threads=threads)
         settings = {"threads": str(session.intra_op_threads)}
-        if not self.in_onnxruntime(variant):
+        if not self.contract.variants[variant].in_onnxruntime:
             # A torch module names no outputs: they get their names by the order in the contract.
             ports = {"inputs": self.contract.interface.inputs, "outputs": self.contract.interface.outputs}
             return settings | {side: json.dumps([port.name for port in named]) for side, named in ports.items()}
@@ -245,6 +234,32 @@ class MeasurementContext:
         return {name: installed_version(name) for name in libraries}
 
 
+@contextmanager
+def _readable(contract: Contract, variant: str) -> Iterator[None]:
+    """Turn the errors of reading a variant's files into measurement errors.
+
+    Raises:
+        MeasurementError: A file cannot be read, or the factory's source cannot be found.
+    """
+    try:
+        yield
+    except OSError as error:
+        path = contract.variants[variant].path.as_posix()
+        reason = f"{variant}: {path} cannot be read: {error.strerror or error}"
+        raise MeasurementError(reason, next_step="check the file's permissions") from error
+    except ParityError as error:
+        raise MeasurementError(error.reason, next_step=error.next_step) from error
+
+
+def _external(contract: Contract, variant: str, digest: str = "") -> dict[str, Path | None]:
+    """Return the external data of a variant's file by location; ``None`` for data outside the bundle, never opened."""
+    path = contract.path(contract.variants[variant].path)
+    if contract.variants[variant].kind != "onnx" or not path.is_file():
+        return {}
+    locations = _locations(path, digest) if digest else external_locations(path)
+    return {location: lies_inside(contract.root, path, location) for location in locations}
+
+
 def artefact_digest(contract: Contract, variant: str, digest_of: Callable[[Path], str] = file_digest) -> str:
     """Return the digest of everything that makes a variant, or :data:`MISSING`.
 
@@ -258,22 +273,18 @@ def artefact_digest(contract: Contract, variant: str, digest_of: Callable[[Path]
     """
     stated = contract.variants[variant]
     path = contract.path(stated.path)
-    try:
+    with _readable(contract, variant):
         if not path.is_file():
             return MISSING
         digest = digest_of(path)
         if isinstance(stated, TorchVariant):
             source = source_digest(contract.root, stated.factory)
             return json_digest({"file": digest, "factory": stated.factory, "source": source, "with": stated.arguments})
-        beside = _locations(path, digest) if stated.kind == "onnx" else ()
-        if not beside:
-            return digest
-        return json_digest({"file": digest, "beside": {place: _beside(contract, path, place) for place in beside}})
-    except OSError as error:
-        reason = f"{variant}: {stated.path.as_posix()} cannot be read: {error.strerror or error}"
-        raise MeasurementError(reason, next_step="check the file's permissions") from error
-    except ParityError as error:
-        raise MeasurementError(error.reason, next_step=error.next_step) from error
+        beside = {
+            location: OUTSIDE if place is None else file_digest(place) if place.is_file() else MISSING
+            for location, place in _external(contract, variant, digest).items()
+        }
+        return json_digest({"file": digest, "beside": beside}) if beside else digest
 
 
 @lru_cache(maxsize=64)
@@ -290,26 +301,15 @@ def artefact_files(contract: Contract, variant: str) -> list[Path]:
     """
     stated = contract.variants[variant]
     path = contract.path(stated.path)
-    try:
+    with _readable(contract, variant):
         if isinstance(stated, TorchVariant):
             return [path, *source_files(contract.root, stated.factory)]
-        beside = external_locations(path) if stated.kind == "onnx" and path.is_file() else ()
-        return [path, *filter(None, (inside(contract, path, place) for place in beside))]
-    except OSError as error:
-        reason = f"{variant}: {stated.path.as_posix()} cannot be read: {error.strerror or error}"
-        raise MeasurementError(reason, next_step="check the file's permissions") from error
-    except ParityError as error:
-        raise MeasurementError(error.reason, next_step=error.next_step) from error
+        return [path, *filter(None, _external(contract, variant).values())]
 
 
 def recorded_place(contract: Contract, variant: str) -> Path:
     """Return the path of a variant's recorded outputs."""
     return contract.path(contract.recorded) / f"{variant}.npz"
-
-
-def inside(contract: Contract, path: Path, location: str) -> Path | None:
-    """Resolve the path of external data; ``None`` if it lies outside the bundle and must not be opened."""
-    return lies_inside(contract.root, path, location)
 
 
 def content_key(kind: type[Any], source: Provenance) -> str:
@@ -369,13 +369,6 @@ def _code_file(place: str) -> Path:
     if found is None or not found.has_location or found.origin is None:
         raise FileNotFoundError(errno.ENOENT, "there is no such module with a file", place)
     return Path(found.origin)
-
-
-def _beside(contract: Contract, path: Path, location: str) -> str:
-    place = inside(contract, path, location)
-    if place is None:
-        return OUTSIDE
-    return file_digest(place) if place.is_file() else MISSING
 
 
 def _digest_of(path: Path) -> str:

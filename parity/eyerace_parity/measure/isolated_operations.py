@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,6 +53,7 @@ class TracingGoldenSet(GoldenSetProxy):
         return self._golden.unchecked(index, profile)
 
 
+@dataclass(frozen=True, slots=True)
 class _OpenContract:
     """A contract that the host has sent.
 
@@ -61,10 +63,9 @@ class _OpenContract:
         contexts: Measurement contexts by the options that differ between requests: jobs, recorded, peer.
     """
 
-    def __init__(self, contract: Contract, path: list[str]) -> None:
-        self.contract = contract
-        self.path = path
-        self.contexts: dict[tuple[int, bool, str | None], MeasurementContext] = {}
+    contract: Contract
+    path: list[str]
+    contexts: dict[tuple[int, bool, str | None], MeasurementContext] = field(default_factory=dict)
 
 
 class IsolatedOperations:
@@ -108,7 +109,8 @@ class IsolatedOperations:
 
     def feeds(self, header: dict[str, Any], _arrays: Arrays) -> Answer:
         """Prepare one golden sample."""
-        return {}, self._context(header).golden().feeds(int(header["index"]), _profile(header))
+        profile = None if header["profile"] is None else Preprocess.model_validate(header["profile"])
+        return {}, self._context(header).golden().feeds(int(header["index"]), profile)
 
     def _opened(self, header: dict[str, Any]) -> _OpenContract:
         opened = self._contracts[header["contract"]]
@@ -134,13 +136,4 @@ class IsolatedOperations:
 def operations(progress: ProgressReporter, in_flight: SamplesInFlight) -> Mapping[str, Operation]:
     """Return the operations of the isolated worker by name."""
     served = IsolatedOperations(progress, in_flight)
-    return {
-        "open": served.open,
-        "measure": served.measure,
-        "make": served.make,
-        "feeds": served.feeds,
-    }
-
-
-def _profile(header: dict[str, Any]) -> Preprocess | None:
-    return None if header["profile"] is None else Preprocess.model_validate(header["profile"])
+    return {"open": served.open, "measure": served.measure, "make": served.make, "feeds": served.feeds}

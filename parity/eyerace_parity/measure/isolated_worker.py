@@ -48,8 +48,9 @@ class IsolatedWorker:
         self._silence_seconds = silence_seconds
         self._worker: PackageWorker | None = None
         self._lock = RLock()
-        self._abandoned = 0
-        self._written: dict[tuple[int, tuple[str, ...]], _Written] = {}
+        self._cancelled = 0
+        # With each header its contract, whose ``id`` must not be reused.
+        self._headers: dict[tuple[int, tuple[str, ...]], tuple[Contract, dict[str, Any]]] = {}
 
     def measure(self, context: MeasurementContext, need: Need[E], source: Provenance) -> E:
         """Measure the evidence for a need; the measurer of its kind documents further errors.
@@ -59,11 +60,12 @@ class IsolatedWorker:
             MeasurementError: It cannot be measured.
         """
         fields = {"variant": need.variant, "target": need.target, "versus": need.versus, "baseline": need.baseline}
-        header: dict[str, Any] = {
+        header = {
             "kind": f"{need.kind.__module__}:{need.kind.__qualname__}",
             "measurer": KINDS.of(need.kind).measurer,
+            "need": fields,
+            "source": source.model_dump(mode="json"),
         }
-        header |= {"need": fields, "source": source.model_dump(mode="json")}
         step = f"measuring {need}"
         results = self._ask("measure", header, context.contract, step=step, context=context, hear=context.progress)
         return decode(need.kind, results["evidence"].tobytes())
@@ -75,7 +77,7 @@ class IsolatedWorker:
             WorkerDied: The worker died of it.
             GoldenError: It cannot be decoded.
         """
-        header = {"index": index, "profile": _json(profile)}
+        header = {"index": index, "profile": None if profile is None else profile.model_dump(mode="json")}
         return self._ask("feeds", header, context.contract, step="preparing a golden sample", context=context)
 
     def make(self, contract: Contract, variant: str, progress: Progress) -> bytes:
@@ -92,12 +94,12 @@ class IsolatedWorker:
         except WorkerDied as error:
             raise accused(error, RECIPE) from error
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """End all calls that wait for an answer or for the lock, because the run ends. Any thread may call this.
 
         A later call starts another process.
         """
-        self._abandoned += 1
+        self._cancelled += 1
         if (worker := self._worker) is not None:
             worker.close()
 
@@ -118,11 +120,11 @@ class IsolatedWorker:
         context: MeasurementContext | None = None,
         hear: Progress | None = None,
     ) -> dict[str, Array]:
-        before = self._abandoned
+        before = self._cancelled
         with self._lock, RemoteProgress(hear) as heard:
-            self._refuse_abandoned(before)
+            self._refuse_cancelled(before)
             worker = self._living()
-            self._refuse_abandoned(before)  # abandon() may have been called before there was a process to end
+            self._refuse_cancelled(before)  # cancel() may have been called before there was a process to end
             try:
                 request = {**header, "contract": self._opened(worker, contract)}
                 if context is not None:
@@ -130,7 +132,7 @@ class IsolatedWorker:
                     request["options"] = [context.jobs, context.recorded, peer]
                 return worker.ask(operation, request, step=step, hear=heard.hear)[1]
             except MeasurementError as error:
-                self._refuse_abandoned(before)
+                self._refuse_cancelled(before)
                 if context is None or not isinstance(error, WorkerDied):
                     raise
                 names, places = context.golden().ids, worker.samples_in_flight()
@@ -139,24 +141,25 @@ class IsolatedWorker:
                     raise
                 raise accused(error, SAMPLES, in_flight) from error
 
-    def _refuse_abandoned(self, before: int) -> None:
-        if self._abandoned != before:
+    def _refuse_cancelled(self, before: int) -> None:
+        if self._cancelled != before:
             raise MeasurementError("the run was ended early", next_step="run again")
 
     def _opened(self, worker: PackageWorker, contract: Contract) -> str:
         """Send a contract unless the worker holds it, and return the digest by which requests name it."""
         path = import_path()
         key = id(contract), tuple(path)
-        if key not in self._written:
-            if len(self._written) >= _REMEMBERED:
-                self._written.clear()
-            self._written[key] = _Written(contract, path)
-        written = self._written[key]
-        if written.digest not in worker.contracts:
-            header = {"digest": written.digest, **written.body}
+        if key not in self._headers:
+            if len(self._headers) >= _REMEMBERED:
+                self._headers.clear()
+            body = {"contract": to_wire(contract), "path": path}
+            self._headers[key] = contract, {"digest": json_digest(body), **body}
+        header = self._headers[key][1]
+        digest: str = header["digest"]
+        if digest not in worker.contracts:
             answer, _ = worker.ask("open", header, step="opening the contract")
             worker.contracts = frozenset(answer["contracts"])
-        return written.digest
+        return digest
 
     def _living(self) -> PackageWorker:
         """Return the running worker, or start one."""
@@ -171,25 +174,6 @@ class IsolatedWorker:
                 raise
             self._worker = worker
         return self._worker
-
-
-class _Written:
-    """A serialised contract, with the path on which its modules are found.
-
-    Attributes:
-        contract: The contract; the reference keeps its ``id`` from being reused.
-        body: Fields of the request.
-        digest: Digest of the body.
-    """
-
-    def __init__(self, contract: Contract, path: list[str]) -> None:
-        self.contract = contract
-        self.body = {"contract": to_wire(contract), "path": path}
-        self.digest = json_digest(self.body)
-
-
-def _json(profile: Preprocess | None) -> dict[str, Any] | None:
-    return None if profile is None else profile.model_dump(mode="json")
 
 
 class ProxyGoldenSet(GoldenSetProxy):

@@ -58,12 +58,12 @@ class MachineLock:
         self._trouble = trouble
 
     @property
-    def alone(self) -> bool:
+    def is_exclusive(self) -> bool:
         """Whether this thread holds the lock exclusively."""
         return self._folder in _HELD.by_folder and _HELD.by_folder[self._folder] is None
 
     @contextmanager
-    def sharing(self) -> Iterator[None]:
+    def shared(self) -> Iterator[None]:
         """Hold the lock shared. Has no effect if this thread already holds the lock."""
         if self._folder in _HELD.by_folder:
             yield
@@ -75,14 +75,14 @@ class MachineLock:
             self._drop_share()
 
     @contextmanager
-    def by_oneself(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Hold the lock exclusively."""
-        if self.alone:
+        if self.is_exclusive:
             yield
             return
-        with self.letting_go(), ExitStack() as locks:
+        with self.released(), ExitStack() as locks:
             try:
-                for lock in (self._gate(), *(self._share(number) for number in range(SHARES))):
+                for lock in map(self._lock, ("gate", *(_slot(number) for number in range(SHARES)))):
                     lock.acquire(poll_interval=_POLL, blocking=True)
                     locks.callback(lock.release)
             except (OSError, NotImplementedError) as error:
@@ -94,9 +94,9 @@ class MachineLock:
                 del _HELD.by_folder[self._folder]
 
     @contextmanager
-    def letting_go(self) -> Iterator[None]:
+    def released(self) -> Iterator[None]:
         """Release the slot in the context; used around everything that waits for another process."""
-        if self._folder not in _HELD.by_folder or self.alone:
+        if self._folder not in _HELD.by_folder or self.is_exclusive:
             yield
             return
         self._drop_share()
@@ -109,13 +109,13 @@ class MachineLock:
         from filelock import Timeout  # noqa: PLC0415 - as in _lock
 
         try:
-            gate = self._gate()
+            gate = self._lock("gate")
             gate.acquire(poll_interval=_POLL, blocking=True)
             try:
                 # Starts at a slot that depends on the process, so that processes rarely try the same slot.
                 number = os.getpid()
                 while True:
-                    lock = self._share(number % SHARES)
+                    lock = self._lock(_slot(number))
                     try:
                         lock.acquire(poll_interval=_POLL, blocking=False)
                         break
@@ -134,14 +134,12 @@ class MachineLock:
         if lock is not None:
             lock.release()
 
-    def _gate(self) -> _Lock:
-        return self._lock("gate")
-
-    def _share(self, number: int) -> _Lock:
-        return self._lock(f"share-{number:02}")
-
     def _lock(self, name: str) -> _Lock:
         from filelock import FileLock  # noqa: PLC0415 - the import takes longer than a fully cached run
 
         self._folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self._folder / f"{name}.lock")
+
+
+def _slot(number: int) -> str:
+    return f"share-{number % SHARES:02}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.evidence.registry import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.errors import WorkerDied
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from eyerace_parity.isolation.runtime_worker import RuntimeWorker
     from eyerace_parity.measure.context import MeasurementContext
     from eyerace_parity.measure.sample_selection import SampleSelection
+
+    Columns = Mapping[str, tuple[str, ...]]
 
 E = TypeVar("E")
 
@@ -70,21 +73,35 @@ class Derivation(Generic[E]):
     Attributes:
         inputs: Needs of the evidence that it is computed from. The result has the provenance of the first, with
             settings added.
-        derive: Computes it from a source of that evidence and the further columns of the table of labels.
-        depends: Settings of the contract and values of those columns that it depends on beyond its inputs' keys.
+        compute: Called with the contract, the evidence of the inputs in their order, and the result's provenance.
+        depends: Settings of the contract and values of the label table's further columns that it depends on beyond its
+            inputs' keys.
     """
 
     inputs: Callable[[Need[E]], tuple[Need[Any], ...]]
-    derive: Callable[[Contract, Need[E], Source, Mapping[str, Sequence[str]]], E]
-    depends: Callable[[Contract, Need[E], Mapping[str, Sequence[str]]], dict[str, str]] = lambda *_: {}
+    compute: Callable[..., E]
+    depends: Callable[[Contract, Need[E], Columns], dict[str, str]] = lambda *_: {}
+
+    def derive(self, contract: Contract, need: Need[E], source: Source, columns: Columns) -> E:
+        """Compute the evidence for a need.
+
+        Args:
+            contract: The contract.
+            need: The need.
+            source: Supplies the inputs.
+            columns: Further columns of the table of labels; they replace those of the golden set's facts.
+
+        Raises:
+            MeasurementError: An input cannot be obtained, or nothing can be computed from it.
+        """
+        stated = derived_provenance(contract, need, source, columns)
+        inputs = [source.obtain(each) for each in self.inputs(need)]
+        current = [replace(each, columns=columns) if isinstance(each, GoldenFacts) else each for each in inputs]
+        return self.compute(contract, *current, stated)
 
 
 def derived_provenance(
-    contract: Contract,
-    need: Need[Any],
-    source: Source,
-    columns: Mapping[str, Sequence[str]],
-    first: Provenance | None = None,
+    contract: Contract, need: Need[Any], source: Source, columns: Columns, first: Provenance | None = None
 ) -> Provenance:
     """Make the provenance of derived evidence: that of its first input, with everything else that could change it.
 

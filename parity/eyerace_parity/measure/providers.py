@@ -1,13 +1,14 @@
 """Providers of evidence. The first provider that takes a need obtains it.
 
 The order is: derived from other evidence, the accepted release, facts of the golden set, targets, recorded outputs,
-measured on this machine. The laboratory knows no single provider; it reads the cache first if a provider allows it.
+measured on this machine. The laboratory knows no single provider. A provider whose evidence may come from the evidence
+cache reads it there first.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eyerace_parity.core.errors import BaselineMissing, MeasurementError, WorkerDied
@@ -17,7 +18,6 @@ from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.kinds import Runs
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.evidence.source import NEXT_STEP_BASELINE, refuse_incomparable
-from eyerace_parity.measure import recorded
 from eyerace_parity.measure.cache import get, put
 from eyerace_parity.measure.context import MeasurementContext, content_key, golden_key
 from eyerace_parity.measure.measurer import derivation_of, measurer_of
@@ -25,7 +25,9 @@ from eyerace_parity.measure.measurer import derivation_of, measurer_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.source import Baseline, Source
+    from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.measure.isolated_worker import IsolatedWorker
     from eyerace_parity.measure.targets.target_evidence import TargetEvidence
 
@@ -50,22 +52,19 @@ class Provider(Protocol):
             MeasurementError: It cannot be obtained.
         """
 
-    def kept(self, need: Need[Any]) -> Provenance | None:
-        """Return the provenance of the evidence if the cache may supply it; ``None`` if it may not."""
 
-
+@dataclass(frozen=True, slots=True)
 class Provenances:
     """Provenances of the candidate's evidence; computed once in a run for each need.
 
-    Args:
+    Attributes:
         context: The measurement context.
         targets: Evidence from targets.
     """
 
-    def __init__(self, context: MeasurementContext, targets: TargetEvidence) -> None:
-        self._bench = context
-        self._targets = targets
-        self._found: dict[Need[Any], Provenance] = {}
+    context: MeasurementContext
+    targets: TargetEvidence
+    _found: dict[Need[Any], Provenance] = field(default_factory=dict, init=False)
 
     def of(self, need: Need[Any]) -> Provenance:
         """Return the provenance of the evidence for a need, without measuring.
@@ -74,32 +73,24 @@ class Provenances:
             MeasurementError: A file that it covers cannot be read.
         """
         if need not in self._found:
-            on_targets = self._targets.takes(need)
+            on_targets = self.targets.takes(need)
             self._found[need] = (
-                self._targets.provenance(need) if on_targets else measurer_of(need.kind).provenance(self._bench, need)
+                self.targets.provenance(need) if on_targets else measurer_of(need.kind).provenance(self.context, need)
             )
         return self._found[need]
 
 
-class NeverKept:
-    """Base class of providers whose evidence is never read from the cache."""
-
-    def kept(self, _need: Need[Any]) -> Provenance | None:
-        """``None``; see :meth:`Provider.kept`."""
-        return None
-
-
-class Derived(NeverKept):
+@dataclass(frozen=True, slots=True)
+class Derived:
     """Computes evidence from other evidence, including that of the accepted release.
 
-    Args:
-        context: The measurement context.
+    Attributes:
+        contract: The contract.
         source: Supplies the other evidence.
     """
 
-    def __init__(self, context: MeasurementContext, source: Source) -> None:
-        self._bench = context
-        self._source = source
+    contract: Contract
+    source: Source
 
     def takes(self, need: Need[Any]) -> bool:
         """Whether the kind is derived."""
@@ -107,28 +98,28 @@ class Derived(NeverKept):
 
     def key(self, need: Need[Any]) -> str:
         """Return the content key; obtains the evidence that it is computed from."""
-        return content_key(need.kind, self._source.obtain(need).provenance)
+        return content_key(need.kind, self.source.obtain(need).provenance)
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Compute it."""
-        columns = self._source.obtain(Need(GoldenFacts)).columns
-        evidence = derivation_of(need.kind).derive(self._bench.contract, need, self._source, columns)
+        columns = self.source.obtain(Need(GoldenFacts)).columns
+        evidence = derivation_of(need.kind).derive(self.contract, need, self.source, columns)
         return content_key(need.kind, evidence.provenance), evidence
 
 
-class Accepted(NeverKept):
+@dataclass(frozen=True, slots=True)
+class Accepted:
     """Reads evidence of the accepted release.
 
-    Args:
-        context: The measurement context.
+    Attributes:
+        store: The evidence cache.
         baseline: The release; ``None`` for none.
         provenances: Provenances of the candidate's evidence, to refuse what is not comparable.
     """
 
-    def __init__(self, context: MeasurementContext, baseline: Baseline | None, provenances: Provenances) -> None:
-        self._bench = context
-        self._baseline = baseline
-        self._provenances = provenances
+    store: EvidenceCache
+    baseline: Baseline | None
+    provenances: Provenances
 
     def takes(self, need: Need[Any]) -> bool:
         """Whether the need asks for the release."""
@@ -143,28 +134,27 @@ class Accepted(NeverKept):
         declared, key = KINDS.of(need.kind), self.key(need)
         evidence = self._release().obtain(need)
         if declared.has_provenance:
-            wanted = self._provenances.of(dataclasses.replace(need, baseline=False))
-            refuse_incomparable(need, evidence.provenance, wanted)
+            refuse_incomparable(need, evidence.provenance, self.provenances.of(replace(need, baseline=False)))
         if not declared.is_fact:
             # A record names arrays only by key. Cached, they can be judged again after the release is deleted.
-            put(self._bench.store, key, evidence)
+            put(self.store, key, evidence)
         return key, evidence
 
     def _release(self) -> Baseline:
-        if self._baseline is None:
+        if self.baseline is None:
             raise BaselineMissing("no accepted release is given to compare with", next_step=NEXT_STEP_BASELINE)
-        return self._baseline
+        return self.baseline
 
 
-class OfGoldenSet(NeverKept):
+@dataclass(frozen=True, slots=True)
+class OfGoldenSet:
     """Supplies the facts of the golden set.
 
-    Args:
+    Attributes:
         context: The measurement context.
     """
 
-    def __init__(self, context: MeasurementContext) -> None:
-        self._bench = context
+    context: MeasurementContext
 
     def takes(self, need: Need[Any]) -> bool:
         """Whether the need asks for facts of the golden set."""
@@ -172,141 +162,132 @@ class OfGoldenSet(NeverKept):
 
     def key(self, _need: Need[Any]) -> str:
         """Return the key, made from the set's digest."""
-        return golden_key(self._bench.golden().digest)
+        return golden_key(self.context.golden().digest)
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Read the facts from the golden set, and cache them so that a record can be judged again without images."""
         _refuse_targets(need)
-        facts = self._bench.golden().facts()
+        facts = self.context.golden().facts()
         key = golden_key(facts.digest)
-        kept = get(self._bench.store, GoldenFacts, key)
-        if kept is None or kept.columns != facts.columns:  # the key does not cover the columns
-            put(self._bench.store, key, facts)
+        cached = get(self.context.store, GoldenFacts, key)
+        if cached is None or cached.columns != facts.columns:  # the key does not cover the columns
+            put(self.context.store, key, facts)
         return key, facts
 
 
-class OnTargets(NeverKept):
-    """Supplies evidence from targets, many needs together; :class:`TargetEvidence` reads the cache.
+@dataclass(frozen=True, slots=True)
+class _OfCandidate:
+    """Base of providers whose evidence has the content key of the candidate's provenance.
 
-    Args:
-        targets: Evidence from targets.
+    Attributes:
+        context: The measurement context.
         provenances: Provenances of the evidence.
     """
 
-    def __init__(self, targets: TargetEvidence, provenances: Provenances) -> None:
-        self._targets = targets
-        self._provenances = provenances
+    context: MeasurementContext
+    provenances: Provenances
+
+    def key(self, need: Need[Any]) -> str:
+        """Return the content key."""
+        return content_key(need.kind, self.provenances.of(need))
+
+
+@dataclass(frozen=True, slots=True)
+class OnTargets(_OfCandidate):
+    """Supplies evidence from targets, many needs together; :class:`TargetEvidence` reads the cache."""
 
     def takes(self, need: Need[Any]) -> bool:
         """Whether the kind is executed on targets."""
-        return self._targets.takes(need)
-
-    def key(self, need: Need[Any]) -> str:
-        """The content key."""
-        return content_key(need.kind, self._provenances.of(need))
+        return self.provenances.targets.takes(need)
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Execute it, together with everything else that is expected."""
-        evidence = self._targets.obtain(need)
+        evidence = self.provenances.targets.obtain(need)
         return content_key(need.kind, evidence.provenance), evidence
 
 
-class Recorded(NeverKept):
+@dataclass(frozen=True, slots=True)
+class Recorded(_OfCandidate):
     """Reads recorded outputs of a torch variant that cannot or must not run.
 
-    Args:
-        context: The measurement context.
-        provenances: Provenances that the outputs would have if the variant ran now.
+    They have the key that measured outputs would have.
     """
-
-    def __init__(self, context: MeasurementContext, provenances: Provenances) -> None:
-        self._bench = context
-        self._provenances = provenances
 
     def takes(self, need: Need[Any]) -> bool:
         """Whether the need is for outputs that are recorded."""
-        return need.kind is Outputs and self._bench.stands_in(need.variant)
-
-    def key(self, need: Need[Any]) -> str:
-        """Return the content key that measured outputs would have."""
-        return content_key(need.kind, self._provenances.of(need))
+        return need.kind is Outputs and self.context.uses_recorded(need.variant)
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Read them, if they were recorded from the same artefact, golden set and preprocessing."""
+        from eyerace_parity.measure.recorded import read  # noqa: PLC0415 - only where outputs were recorded
+
         _refuse_targets(need)
-        evidence = recorded.read(self._bench.contract, need.variant, self._provenances.of(need))
+        evidence = read(self.context.contract, need.variant, self.provenances.of(need))
         return content_key(need.kind, evidence.provenance), evidence
 
 
-class MeasuredHere:
-    """Measures on this machine, in the isolated worker if the kind demands it.
+@dataclass(frozen=True, slots=True)
+class MeasuredHere(_OfCandidate):
+    """Measures on this machine, in the isolated worker if the kind demands it; or reads the evidence cache.
 
-    Args:
-        context: The measurement context.
-        provenances: Provenances of the evidence.
-        obtain: Obtains the evidence that a kind requires first, such as the preflight.
+    Attributes:
+        obtain_first: Obtains the evidence that a kind requires first, such as the preflight.
         isolated: The isolated worker; ``None`` to measure everything in this process.
     """
 
-    def __init__(
-        self,
-        context: MeasurementContext,
-        provenances: Provenances,
-        obtain: Callable[[Need[Any]], Any],
-        isolated: IsolatedWorker | None,
-    ) -> None:
-        self._bench = context
-        self._provenances = provenances
-        self._obtain = obtain
-        self._isolated = isolated
+    obtain_first: Callable[[Need[Any]], Any]
+    isolated: IsolatedWorker | None
 
     def takes(self, _need: Need[Any]) -> bool:
         """Return true: this is the last provider."""
         return True
 
-    def key(self, need: Need[Any]) -> str:
-        """The content key."""
-        return content_key(need.kind, self._provenances.of(need))
-
-    def kept(self, need: Need[Any]) -> Provenance | None:
-        """See :meth:`Provider.kept`."""
-        _refuse_targets(need)
-        return self._provenances.of(need) if KINDS.of(need.kind).keep else None
-
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
-        """Measure it, guarded by the seals of its files."""
+        """Read it from the cache if its kind is kept there, else measure it."""
         _refuse_targets(need)
-        declared, source = KINDS.of(need.kind), self._provenances.of(need)
-        for variant in filter(None, (need.variant, need.versus)):
-            self._require(variant, need)
+        source = self.provenances.of(need)
+        if not KINDS.of(need.kind).keep:
+            evidence = self._measure(need, source)
+            return content_key(need.kind, evidence.provenance), evidence
+        store, key = self.context.store, self.key(need)
+        self.context.require(source)
+        if (cached := get(store, need.kind, key)) is not None:
+            return key, cached
+        with store.claim(key):
+            # Another run may have measured it while this run waited for the claim.
+            if (cached := get(store, need.kind, key)) is not None:
+                return key, cached
+            evidence = self._measure(need, source)
+            put(store, key, evidence)
+        return key, evidence
+
+    def _measure(self, need: Need[Any], source: Provenance) -> Any:
+        """Measure it, guarded by the seals of its files."""
+        declared, measurer = KINDS.of(need.kind), measurer_of(need.kind)
+        for variant in filter(self._in_onnxruntime, (need.variant, need.versus)):
+            # An ONNX variant must pass the preflight in its own process before the isolated worker runs it.
+            for word in declared.requires if declared.runs is Runs.ISOLATED else ():
+                kind = KINDS.named(word).type
+                evidence = self.obtain_first(Need(kind, variant, need.target))
+                measurer_of(kind).require(self.context, evidence)
         # Kinds that are neither cached nor measured alone only read files: they need no lock, whose import is slow.
         quick = not declared.keep and not declared.alone
         with (
-            nullcontext() if quick else self._bench.store.turn(alone=declared.alone),
-            self._bench.sealed(source, quick=quick),
+            nullcontext() if quick else self.context.store.turn(alone=declared.alone),
+            self.context.sealed(source, quick=quick),
         ):
-            evidence = self._measure(need, source)
-        return content_key(need.kind, evidence.provenance), evidence
+            if self.isolated is None or declared.runs is not Runs.ISOLATED:
+                return measurer.measure(self.context, need, source)
+            try:
+                return self.isolated.measure(self.context, need, source)
+            except WorkerDied as error:
+                found = None if error.transient else measurer.died(source, error)
+                if found is None:
+                    raise
+                return found
 
-    def _measure(self, need: Need[Any], source: Provenance) -> Any:
-        measurer = measurer_of(need.kind)
-        if self._isolated is None or KINDS.of(need.kind).runs is not Runs.ISOLATED:
-            return measurer.measure(self._bench, need, source)
-        try:
-            return self._isolated.measure(self._bench, need, source)
-        except WorkerDied as error:
-            evidence = None if error.transient else measurer.died(source, error)
-            if evidence is None:
-                raise
-            return evidence
-
-    def _require(self, variant: str, need: Need[Any]) -> None:
-        """Require that an ONNX variant passes the preflight in its own process before the isolated worker runs it."""
-        if not self._bench.in_onnxruntime(variant):
-            return
-        for word in KINDS.of(need.kind).requires:
-            kind = KINDS.named(word).type
-            measurer_of(kind).require(self._bench, self._obtain(Need(kind, variant, need.target)))
+    def _in_onnxruntime(self, variant: str) -> bool:
+        return bool(variant) and self.context.contract.variants[variant].in_onnxruntime
 
 
 def _refuse_targets(need: Need[Any]) -> None:

@@ -31,11 +31,6 @@ _PORTS: Final = ("inputs", "outputs")
 """Settings with the names and the order of torch's inputs and outputs."""
 
 
-def place(contract: Contract, variant: str) -> Path:
-    """Return the path of a variant's recorded outputs."""
-    return recorded_place(contract, variant)
-
-
 def write(contract: Contract, outputs: Outputs) -> Path:
     """Record a variant's outputs atomically.
 
@@ -49,7 +44,7 @@ def write(contract: Contract, outputs: Outputs) -> Path:
     Raises:
         RecordError: It cannot be written.
     """
-    path = place(contract, outputs.provenance.variant)
+    path = recorded_place(contract, outputs.provenance.variant)
     try:
         write_atomically(path, encode(outputs))
     except OSError as error:
@@ -71,7 +66,7 @@ def read(contract: Contract, variant: str, wanted: Provenance, *, digest: str = 
         InputChanged: The file has another digest.
         MeasurementError: There are no recorded outputs, or they are torn or stale; names what differs.
     """
-    path = place(contract, variant)
+    path = recorded_place(contract, variant)
     name = f"{contract.recorded.as_posix()}/{variant}.npz"
     again = f"run `eyerace-parity record --contract {display_path(contract.file)}` on a machine with torch"
     try:

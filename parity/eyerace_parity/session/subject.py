@@ -109,7 +109,7 @@ class ContractSession:
             peer_python=self.settings.peer,
             baseline=source_of(self.baseline, contract, self._open) if compare else None,
             equipment=emulation(contract, self.settings, self.progress),
-            everything=self.settings.arm64 == "all",
+            all_samples=self.settings.arm64 == "all",
             isolated=self.isolated_worker.get(),
             rehash=self.settings.rehash,
         )

@@ -67,7 +67,7 @@ def test_the_contract_may_name_another_file(image_bundle: Path) -> None:
         (ENTRY.replace("2999-12-31", '"some day"'), "flip.0.expires"),
         (ENTRY.replace("decision", "decided"), "flip.0.decided"),
         (ENTRY.replace('"int8"', '"int7"'), "names the variant 'int7'"),
-        (ENTRY + ENTRY, "stands twice"),
+        (ENTRY + ENTRY, "is listed twice"),
         ("[[flip]\n", "is not TOML"),
         ("flips = 3\n", "flips"),
     ],

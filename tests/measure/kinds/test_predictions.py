@@ -34,7 +34,7 @@ def contract(minimum: str | None = None) -> Contract:
 
 def test_each_runtime_has_its_outcome_and_reason() -> None:
     """As it is predicted, and with who brings it."""
-    found = compute_prediction(contract("1.22"), "int8", GRAPH, SOURCE)
+    found = compute_prediction(contract("1.22"), GRAPH, SOURCE)
     forecasts = predict(GRAPH).forecasts
     assert [one.version for one in found.runtimes] == [str(one.version) for one in forecasts]
     known = {one.version: one for one in found.runtimes}
@@ -48,5 +48,5 @@ def test_of_a_file_that_could_not_be_read_nothing_is_predicted() -> None:
     """And that is no prediction."""
     torn = GRAPH.model_copy(update={"failure": "it is torn"})
     with pytest.raises(MeasurementError, match="torn"):
-        compute_prediction(contract(), "int8", torn, SOURCE)
-    assert compute_prediction(contract(), "int8", GRAPH, SOURCE).demanded == ""
+        compute_prediction(contract(), torn, SOURCE)
+    assert compute_prediction(contract(), GRAPH, SOURCE).demanded == ""

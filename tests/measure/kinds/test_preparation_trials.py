@@ -100,7 +100,7 @@ def test_a_buffer_that_is_read_wrongly_is_read_rightly_again(shape: tuple[int, .
         assert not np.array_equal(variations._read_hwc_as_chw(tensor), tensor)
 
 
-def test_tensors_are_prepared_by_nobody(tensor_bundle: Path) -> None:
+def test_tensors_are_not_prepared(tensor_bundle: Path) -> None:
     """There is no mistake to make."""
-    with pytest.raises(MeasurementError, match="nobody prepares"):
+    with pytest.raises(MeasurementError, match="are not prepared"):
         measured(tensor_bundle, Need(PreparationTrials, "fp32"))

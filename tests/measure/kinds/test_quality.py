@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,11 @@ def golden(labels: NDArray[np.int64] | None, number: int = 0) -> GoldenFacts:
     return GoldenFacts("sha256:0", tuple(f"{i}.png" for i in range(number)), CLASSES, labels)
 
 
+def beside(facts: GoldenFacts, columns: dict[str, list[str]]) -> GoldenFacts:
+    """A golden set whose table has these further columns."""
+    return replace(facts, columns={name: tuple(cells) for name, cells in columns.items()})
+
+
 def outputs(decided: NDArray[np.int64], sure: float = 2.0, name: str = "int8") -> Outputs:
     """Answers that decide so."""
     scores = (np.eye(len(CLASSES))[decided] * sure).astype(np.float32)
@@ -65,7 +71,7 @@ DECIDED = np.where(np.arange(60) % 10 == 0, 1 - LABELS, LABELS)
 
 def test_quality_counts_and_bounds_what_clauses_bound() -> None:
     """Confusion by hand; bounds of a class are those of the clause that limits it."""
-    found = compute_quality(contract(f1_per_class={"y": 0.5}), golden(LABELS), outputs(DECIDED), SOURCE)
+    found = compute_quality(contract(f1_per_class={"y": 0.5}), outputs(DECIDED), golden(LABELS), SOURCE)
     assert found.confusion == ((27, 3), (3, 27))
     assert (found.samples, found.accuracy) == (60, 0.9)
     assert found.macro_f1 == pytest.approx(0.9)
@@ -78,7 +84,7 @@ def test_quality_counts_and_bounds_what_clauses_bound() -> None:
 
 def test_a_class_that_does_not_occur_has_no_f1() -> None:
     """Nor has the mean over the classes."""
-    found = compute_quality(contract(), golden(np.zeros(4, np.int64)), outputs(np.zeros(4, np.int64)), SOURCE)
+    found = compute_quality(contract(), outputs(np.zeros(4, np.int64)), golden(np.zeros(4, np.int64)), SOURCE)
     assert found.macro_f1 is None
     assert (found.by_class[1].value, found.by_class[1].low) == (None, None)
 
@@ -86,7 +92,7 @@ def test_a_class_that_does_not_occur_has_no_f1() -> None:
 def test_of_very_many_classes_none_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would cost a bootstrap; the F1 itself costs nothing."""
     monkeypatch.setattr(quality, "MOST_BOUNDED", 1)
-    found = compute_quality(contract(), golden(LABELS), outputs(DECIDED), SOURCE)
+    found = compute_quality(contract(), outputs(DECIDED), golden(LABELS), SOURCE)
     assert [one.value for one in found.by_class] == [pytest.approx(0.9)] * 2
     assert {(one.low, one.high) for one in found.by_class} == {(None, None)}
 
@@ -94,7 +100,7 @@ def test_of_very_many_classes_none_is_bounded(monkeypatch: pytest.MonkeyPatch) -
 def test_without_labels_there_is_no_quality() -> None:
     """Nobody knows what is right."""
     with pytest.raises(MeasurementError, match="no labels"):
-        compute_quality(contract(), golden(None, 60), outputs(DECIDED), SOURCE)
+        compute_quality(contract(), outputs(DECIDED), golden(None, 60), SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +115,7 @@ def test_scores_that_do_not_fit_are_refused(scores: NDArray[np.float64], told: s
     """Each with its reason."""
     answers = Outputs(SOURCE, {"scores": scores}, 60)
     with pytest.raises(MeasurementError, match=told):
-        compute_quality(contract(), golden(LABELS), answers, SOURCE)
+        compute_quality(contract(), answers, golden(LABELS), SOURCE)
 
 
 def test_slices_split_a_column_of_numbers() -> None:
@@ -119,7 +125,7 @@ def test_slices_split_a_column_of_numbers() -> None:
         "camera": ["front"] * 60,
         "gain": ["1"] * 60,
     }
-    found = compute_slices(contract(), golden(LABELS), columns, outputs(DECIDED), SOURCE).slices
+    found = compute_slices(contract(), outputs(DECIDED), beside(golden(LABELS), columns), SOURCE).slices
     assert {(one.column, one.part, one.samples) for one in found} == {("light", part, 12) for part in range(5)}
     assert [one.middle for one in found] == [5.5, 17.5, 29.5, 41.5, 53.5]
     middle = found[2]
@@ -138,9 +144,8 @@ def test_every_sample_stands_in_one_part(labels: list[int], seed: int) -> None:
     truth = np.array(labels, np.int64)
     drawn = np.random.default_rng(seed)
     cells = [str(number) for number in drawn.normal(size=len(truth))]
-    found = compute_slices(
-        contract(), golden(truth), {"light": cells}, outputs(drawn.integers(0, 2, len(truth))), SOURCE
-    )
+    answers = outputs(drawn.integers(0, 2, len(truth)))
+    found = compute_slices(contract(), answers, beside(golden(truth), {"light": cells}), SOURCE)
     assert sum(one.samples for one in found.slices) == len(truth)
     for one in found.slices:
         assert (one.low is None) == (one.high is None)
@@ -151,13 +156,13 @@ def test_noise_is_told_of_every_comparable_output() -> None:
     """Equal answers have infinite decibels; other shapes and numbers that are none are left out."""
     ours = Outputs(SOURCE, {"a": np.ones((2, 2)), "b": np.ones((2, 3)), "c": np.full((2, 2), np.nan)}, 2)
     theirs = Outputs(SOURCE, {"a": np.ones((2, 2)), "b": np.ones((2, 2)), "c": np.ones((2, 2))}, 2)
-    (level,) = compute_noise(ours, theirs, SOURCE).levels
+    (level,) = compute_noise(contract(), ours, theirs, SOURCE).levels
     assert (level.output, level.sqnr_db) == ("a", math.inf)
 
 
 def test_samples_tell_both_decisions_and_how_sure_they_are() -> None:
     """Who was right, and the candidate's probability of what the other decides."""
-    found = compute_samples(contract(), golden(LABELS), outputs(DECIDED), outputs(LABELS, name="fp32"), SOURCE)
+    found = compute_samples(contract(), outputs(DECIDED), golden(LABELS), outputs(LABELS, name="fp32"), SOURCE)
     assert (found.total, found.differ, len(found.rows)) == (60, 6, 60)
     row = found.rows[0]
     assert (row.id, row.label, row.kind, row.decision, row.other) == ("0.png", "x", "harmed", "y", "x")
@@ -172,7 +177,7 @@ def test_the_furthest_are_named_first() -> None:
     times = np.ones((60, 1), np.float32)
     times[7], times[20:] = 4, 2
     shifted = np.asarray(theirs.arrays["scores"], np.float32) * times
-    found = compute_samples(contract(), golden(LABELS), Outputs(SOURCE, {"scores": shifted}, 60), theirs, SOURCE)
+    found = compute_samples(contract(), Outputs(SOURCE, {"scores": shifted}, 60), golden(LABELS), theirs, SOURCE)
     assert found.moved[0].index == 7
     assert len(found.moved) == MOST_MOVED
     assert all(row.kind == "same" for row in found.moved)
@@ -184,12 +189,12 @@ def test_of_many_samples_all_flips_are_shown() -> None:
     decided = labels.copy()
     decided[-9:] = 1
     sides = outputs(decided), outputs(labels)
-    found = compute_samples(contract(), golden(labels), *sides, SOURCE)
+    found = compute_samples(contract(), sides[0], golden(labels), sides[1], SOURCE)
     places = [row.index for row in found.rows]
     assert len(places) == MOST_ROWS
     assert places == sorted(set(places))
     assert set(range(len(labels) - 9, len(labels))) <= set(places)
-    assert found == compute_samples(contract(), golden(labels), *sides, SOURCE)
+    assert found == compute_samples(contract(), sides[0], golden(labels), sides[1], SOURCE)
 
 
 def test_scores_that_are_probabilities_are_taken_as_they_are() -> None:
@@ -204,10 +209,10 @@ def test_scores_that_are_probabilities_are_taken_as_they_are() -> None:
 def test_a_mixture_goes_from_the_cloud_to_the_device() -> None:
     """Its ends are the F1 of either, and the expected share lies on the curve."""
     stated = contract(hybrid=Hybrid(offline_share=0.25))
-    found = compute_mixture(stated, golden(LABELS), outputs(DECIDED), outputs(LABELS), SOURCE)
+    found = compute_mixture(stated, outputs(DECIDED), golden(LABELS), outputs(LABELS), SOURCE)
     assert found.curve[0].f1 == 1.0
     assert found.curve[-1].f1 == pytest.approx(0.9)
     assert found.expected.share == 0.25
     assert found.expected == found.curve[5]
     with pytest.raises(MeasurementError, match="mixes no variants"):
-        compute_mixture(contract(), golden(LABELS), outputs(DECIDED), outputs(LABELS), SOURCE)
+        compute_mixture(contract(), outputs(DECIDED), golden(LABELS), outputs(LABELS), SOURCE)

@@ -30,7 +30,7 @@ def contract(clock: str = "cpu", confidence: float | None = None) -> Contract:
 def test_each_quantile_has_the_bounds_that_decide() -> None:
     """Of both clocks, with the confidence of the variant's clauses."""
     timing = Timing(provenance=SOURCE, threads=1, first_wall_ms=20, runs=Series(wall_ms=TIMES[::-1], cpu_ms=TIMES))
-    found = compute_time_quantiles(contract(confidence=0.8), "int8", timing, SOURCE)
+    found = compute_time_quantiles(contract(confidence=0.8), timing, SOURCE)
     assert (found.clock, found.confidence) == ("cpu", 0.8)
     assert [(one.clock, one.quantile) for one in found.quantiles] == [
         (c, q) for c in ("cpu", "wall") for q in QUANTILES
@@ -44,7 +44,7 @@ def test_what_was_timed_in_turns_stands_beside_it() -> None:
     """Too few runs leave bounds open; times that are none have no quantiles."""
     few = Series(wall_ms=(1.0, 2.0), cpu_ms=(math.nan, 1.0))
     timing = Timing(provenance=SOURCE, threads=1, first_wall_ms=20, runs=few, versus="fp32", versus_runs=few)
-    found = compute_time_quantiles(contract("wall"), "int8", timing, SOURCE)
+    found = compute_time_quantiles(contract("wall"), timing, SOURCE)
     assert (found.clock, found.confidence) == ("wall", 0.9)
     assert {(one.series, one.clock) for one in found.quantiles} == {("int8", "wall"), ("fp32", "wall")}
     assert all(one.high is None for one in found.quantiles)

@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from eyerace_parity.evidence.artefacts import LayerSize
-from eyerace_parity.measure.onnx_graph.layers import MOST, element_type, weigh_layers
+from eyerace_parity.measure.onnx_graph.layers import MOST, weigh_layers
+from eyerace_parity.measure.onnx_graph.shapes import element_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -110,7 +110,7 @@ def test_another_choice_or_target_is_another_execution(bundle: Path) -> None:
     lab = expecting(bundle)
     keys = {lab.key(on(OLD)), lab.key(on(X86)), lab.key(on(HOST)), lab.key(on(OLD, "fp32"))}
     assert len(keys) == 4
-    keys.add(expecting(bundle, everything=True).key(on(OLD)))
+    keys.add(expecting(bundle, all_samples=True).key(on(OLD)))
     other = Local(commands={OLD: (sys.executable, "elsewhere.py")})
     keys.add(expecting(bundle, equipment=other).key(on(OLD)))
     change(bundle, f"images = {IMAGES}", "images = 7")
@@ -120,7 +120,7 @@ def test_another_choice_or_target_is_another_execution(bundle: Path) -> None:
 
 def test_all_samples_are_run_where_that_is_asked_for(bundle: Path) -> None:
     """Before a release nothing is chosen."""
-    assert len(expecting(bundle, everything=True).obtain(on(OLD)).samples) == 24
+    assert len(expecting(bundle, all_samples=True).obtain(on(OLD)).samples) == 24
 
 
 def test_a_model_that_does_not_load_is_a_finding(bundle: Path) -> None:
@@ -301,7 +301,7 @@ def test_progress_counts_every_inference(bundle: Path) -> None:
 
     bars = Bars()
     lab = expecting(bundle, on(OLD), on(X86), on(X86, "fp32"))
-    lab._bench.progress = bars
+    lab.context.progress = bars
     lab.obtain(on(OLD))
     label, total, done = bars.told[-1]
     assert OLD in label

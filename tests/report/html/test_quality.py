@@ -73,7 +73,7 @@ def timing(runs: int = 100) -> tuple[EvidenceEntry, EvidenceEntry]:
 def quantiles(timed: Timing) -> TimeQuantiles:
     """What a run derives of times, with the defaults of a contract."""
     contract = SimpleNamespace(statistics=Statistics(), variants={timed.provenance.variant: SimpleNamespace(limits={})})
-    return compute_time_quantiles(contract, timed.provenance.variant, timed, timed.provenance)  # type: ignore[arg-type]
+    return compute_time_quantiles(contract, timed, timed.provenance)  # type: ignore[arg-type]
 
 
 def test_times_come_with_budget_and_interval() -> None:

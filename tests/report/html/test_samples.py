@@ -39,8 +39,8 @@ def flipped(number: int) -> Record:
     )
     source = Provenance(variant="int8")
     facts = (
-        compute_flips(CONTRACT, golden, ours, theirs, source=source),
-        compute_samples(CONTRACT, golden, ours, theirs, source),
+        compute_flips(CONTRACT, ours, golden, theirs, source),
+        compute_samples(CONTRACT, ours, golden, theirs, source),
     )
     return made(*(evidence(fact).model_copy(update={"versus": "fp32"}) for fact in facts))
 

@@ -48,10 +48,10 @@ def answered(*, labelled: bool = True, pieces: tuple[EvidenceEntry, ...] = ()) -
     }
     golden = GoldenFacts("sha256:0", ("a", "b", "c", "d"), ("x", "y"), LABELS if labelled else None)
     facts = [
-        evidence(compute_quality(CONTRACT, golden, found, found.provenance), name)
+        evidence(compute_quality(CONTRACT, found, golden, found.provenance), name)
         for name, found in (outputs.items() if labelled else ())
     ]
-    ledger = compute_flips(CONTRACT, golden, outputs["int8"], outputs["fp32"], source=Provenance(variant="int8"))
+    ledger = compute_flips(CONTRACT, outputs["int8"], golden, outputs["fp32"], Provenance(variant="int8"))
     return material(*pieces, *facts, evidence(ledger).model_copy(update={"versus": "fp32"}))
 
 
@@ -109,7 +109,7 @@ def test_runtimes_that_lack_a_kernel_are_told_with_the_reason() -> None:
     graph = Graph(
         provenance=Provenance(variant="int8"), ir_version=8, opsets={"ai.onnx": 17}, signatures=(dynamic,)
     )  # fmt: skip
-    prediction = compute_prediction(CONTRACT, "int8", graph, graph.provenance)
+    prediction = compute_prediction(CONTRACT, graph, graph.provenance)
     found = runtimes(material(evidence(prediction)), "1.32.0")
     assert found is not None
     (line,) = found.lines

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eyerace_parity import __version__
-from eyerace_parity.checks.compatibility import oldest_demanded
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import RecordError
 from eyerace_parity.core.files import display_path
@@ -21,6 +20,7 @@ from eyerace_parity.extensions.matrix.document import CellNumber, MatrixCell, Me
 from eyerace_parity.extensions.matrix.predictions import predict_for
 from eyerace_parity.extensions.matrix.records import artefacts_here, measured_artefacts, open_records, release, rows_of
 from eyerace_parity.extensions.matrix.section import Fails, Matrix, cell_of
+from eyerace_parity.measure.kinds.predictions import demanded_of
 from eyerace_parity.record.compose import measurement_digest
 from eyerace_parity.record.document import outcome
 
@@ -147,7 +147,7 @@ class _Merging:
             return "fails", stated.words
         if stated is not None:
             return "held", ()
-        oldest = release(oldest_demanded(self.contract, variant))
+        oldest = release(str(demanded_of(self.contract, variant) or ""))
         version = release(runtime.version or runtime.declared)
         # Without numbers (the newest, of which there is no record) it is no older than what the contract names.
         return ("anything" if version and version < oldest else "held"), ()

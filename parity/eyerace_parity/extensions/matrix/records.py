@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.checks.compatibility import bundled_by
+from eyerace_parity.compatibility.flutter import packages_with
+from eyerace_parity.compatibility.versions import Version
 from eyerace_parity.core.errors import MeasurementError, RecordError
 from eyerace_parity.core.files import display_path
 from eyerace_parity.core.text import join_names
@@ -234,7 +235,7 @@ def _runtime(seat: str, found: MatrixInput, beside: Sequence[MatrixInput]) -> Ma
     if found.record is None:
         name = found.file.name
         label = name if label == found.file.stem else label if len(beside) == 1 else f"{label} · {name}"
-        packages = bundled_by(found.version or seat)
+        packages = _bundled_by(found.version or seat)
         return MatrixRuntime(label=label, **shared, packages=packages, fault=found.fault, next=found.next)
     place = found.record.environment
     others = [other.record.environment for other in beside if other.record is not None and other is not found]
@@ -247,7 +248,7 @@ def _runtime(seat: str, found: MatrixInput, beside: Sequence[MatrixInput]) -> Ma
         machine=place.machine,
         started=found.record.started,
         seconds=found.record.seconds,
-        packages=bundled_by(found.version),
+        packages=_bundled_by(found.version),
     )
 
 
@@ -284,9 +285,17 @@ def _empty(version: str) -> Row:
         f"run `tox run -e ort{version}`, and see what it says: whether that version can be installed for this Python, "
         "or tox.ini has no such environment"
     )
-    packages = bundled_by(version)
+    packages = _bundled_by(version)
     return MatrixRuntime(label=version, declared=version, packages=packages, fault=fault, next=step), MatrixInput()
 
 
 def _order(runtime: MatrixRuntime) -> tuple[bool, tuple[int, ...], str]:
     return (runtime.declared == NEWEST, release(runtime.version or runtime.declared), runtime.label)
+
+
+def _bundled_by(version: str) -> tuple[str, ...]:
+    """Flutter packages that bundle a version of ONNX Runtime; none of one that has no number yet."""
+    try:
+        return packages_with(Version.parse(version))
+    except ValueError:
+        return ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from eyerace_parity.checks.base import Family
-from eyerace_parity.checks.fits import needs
+from eyerace_parity.checks.comparison import needs
 from eyerace_parity.checks.phrases import cannot_judge, decided_quantile
 from eyerace_parity.contract.base import Limits, Positive
 from eyerace_parity.core.numbers import format_number
@@ -49,7 +49,9 @@ def _unfit(case: Case, _limits: RuntimeLimits) -> str:
     return "" if case.variant.in_onnxruntime else f"{case.name} is a {case.variant.kind} variant"
 
 
-@runtime.demand("runtime_ratio", limit="runtime_ratio", needs=needs(PeerTiming), applies=_in_matrix, unfit=_unfit)
+@runtime.demand(
+    "runtime_ratio", limit="runtime_ratio", needs=needs(PeerTiming), applies=_in_matrix, not_applicable=_unfit
+)
 def runtime_ratio(case: Case, limit: float, findings: ClauseEvidence) -> Judgement:
     """An inference takes not much longer in this runtime than in the newest (in a run of the matrix)."""
     timing = findings[case.need(PeerTiming)]

@@ -217,7 +217,7 @@ def _clauses(examiner: Examiner, degradation: Degradation, variant: str) -> list
             found.append(planned)
     held = [planned for planned in found if examiner.clean(planned).status.passes]
     # The cheap ones first.
-    return sorted(held, key=lambda planned: planned.clause.rests is not SignificanceSource.ON_NO_SAMPLE)
+    return sorted(held, key=lambda planned: planned.clause.significance is not SignificanceSource.EXACT)
 
 
 # ---- degradations ----------------------------------------------------------------------------------------------------

@@ -25,19 +25,14 @@ Kind = Literal["harmed", "mended", "moved", "unlabelled"]
 
 
 def compute_flips(
-    contract: Contract,
-    golden: GoldenFacts,
-    candidate: Outputs,
-    other: Outputs,
-    *,
-    source: Provenance,
+    contract: Contract, candidate: Outputs, golden: GoldenFacts, other: Outputs, source: Provenance
 ) -> FlipLedger:
     """Compare two variants' decisions.
 
     Args:
         contract: Names the scores and the classes.
-        golden: The samples, in the order of both outputs.
         candidate: Outputs of the judged variant; scores [n, classes].
+        golden: The samples, in the order of both outputs.
         other: Outputs of the variant that it is compared with.
         source: Provenance of the ledger.
 

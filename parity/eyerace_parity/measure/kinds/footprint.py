@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.core.errors import ArtefactError, GoldenError, MeasurementError, WorkerDied
+from eyerace_parity.core.errors import ArtefactError, MeasurementError, WorkerDied
 from eyerace_parity.evidence.costs import Footprint, Preflight
 from eyerace_parity.isolation.failures import FILE, death
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
@@ -42,14 +42,12 @@ class ProcessRun:
         ran: Its first run; ``None`` if it failed.
         failure: Why there is none, as one sentence.
         signal: Signal that ended the process; ``None`` if none did.
-        next_step: What the user should do about the failure.
     """
 
     loaded: Loaded | None = None
     ran: Ran | None = None
     failure: str = ""
     signal: int | None = None
-    next_step: str = ""
 
 
 def preflight_provenance(context: MeasurementContext, need: Need[Preflight]) -> Provenance:
@@ -134,10 +132,11 @@ def model_to_load(context: MeasurementContext, variant: str) -> bytes | Path:
         MeasurementError: ONNX Runtime does not run the variant.
         ArtefactError: The file is missing or cannot be read.
     """
-    if not context.in_onnxruntime(variant):
-        kind = context.contract.variants[variant].kind
+    stated = context.contract.variants[variant]
+    if not stated.in_onnxruntime:
         raise MeasurementError(
-            f"{variant} is a {kind} variant; loading, cold start and memory are measured of ONNX Runtime variants only",
+            f"{variant} is a {stated.kind} variant; loading, cold start and memory are measured of ONNX Runtime"
+            " variants only",
             next_step="state these limits for the ONNX variants",
         )
     return model_of(context.contract, variant)
@@ -147,11 +146,9 @@ def first_feeds(context: MeasurementContext, variant: str, most: int) -> list[di
     """Prepare the first golden samples, each as the inputs of one inference.
 
     Raises:
-        GoldenError: The golden set is empty, or a sample cannot be read.
+        GoldenError: A sample cannot be read.
     """
     golden = context.golden()
-    if not len(golden):
-        raise GoldenError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
     return [batch_of(context.contract, variant, golden, (place,)) for place in range(min(most, len(golden)))]
 
 
@@ -172,7 +169,7 @@ def _try(
     context: MeasurementContext, variant: str, model: bytes | Path | ArtefactError, feeds: dict[str, Array]
 ) -> ProcessRun:
     if isinstance(model, ArtefactError):
-        return ProcessRun(failure=model.reason, next_step=model.next_step)
+        return ProcessRun(failure=model.reason)
     worker = RuntimeWorker(local_command(), name=f"the process that tried {variant}")
     worker.start()
     loaded = None
@@ -183,7 +180,7 @@ def _try(
         if error.transient:
             raise  # it says nothing about the file and must not be cached as evidence
         signal = error.signal if isinstance(error, WorkerDied) else None
-        return ProcessRun(loaded, failure=error.reason, signal=signal, next_step=error.next_step)
+        return ProcessRun(loaded, failure=error.reason, signal=signal)
     finally:
         worker.close()
     return ProcessRun(loaded, ran)

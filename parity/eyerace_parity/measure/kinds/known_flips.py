@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 _MAX_BYTES: Final = 1 << 24
-"""Largest file in bytes (16 MiB): nobody can have reviewed more flips."""
+"""Largest file in bytes (16 MiB): no one reviews more flips."""
 
 
 def provenance(context: MeasurementContext, need: Need[KnownFlips]) -> Provenance:
-    """Say which file, in which state, on which day."""
+    """Make the provenance: the file, its digest, and the date."""
     body = _body(context.contract)
     settings = {"file": context.contract.flips.accepted.as_posix(), "today": today()}
     return Provenance(variant="", target=need.target, artefact=bytes_digest(body) if body else "", settings=settings)
@@ -61,27 +61,22 @@ def read(contract: Contract, body: bytes | None = None) -> FlipFile:
     body = _body(contract) if body is None else body
     if len(body) > _MAX_BYTES:
         # A truncated file may be valid TOML and would accept the flips of its first part.
-        message = f"{place} is larger than {_MAX_BYTES >> 20} MiB"
-        raise ValueError(message)
+        raise ValueError(f"{place} is larger than {_MAX_BYTES >> 20} MiB")
     try:
         file = FlipFile.model_validate(tomllib.loads(body.decode("utf-8-sig")))
     except ValidationError as error:
-        told = error.errors()[0]
-        where = ".".join(str(part) for part in told["loc"])
-        message = f"{place}: {where}: {told['msg']}"
-        raise ValueError(message) from None
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{place}: {where}: {first['msg']}") from None
     except RecursionError:
-        message = f"{place}: arrays or tables are nested too deep"
-        raise ValueError(message) from None
+        raise ValueError(f"{place}: arrays or tables are nested too deep") from None
     except ValueError as error:  # not UTF-8, not TOML, or a number with too many digits
-        message = f"{place} is not TOML: {error}"
-        raise ValueError(message) from None
+        raise ValueError(f"{place} is not TOML: {error}") from None
     seen: set[tuple[str, ...]] = set()
     for entry in file.flip:
         key = (entry.id, entry.variant, entry.against)
         if key in seen:
-            message = f"{place}: {entry.id} stands twice for {entry.variant} against {entry.against}"
-            raise ValueError(message)
+            raise ValueError(f"{place}: {entry.id} is listed twice for {entry.variant} against {entry.against}")
         seen.add(key)
         if entry.variant not in contract.variants:
             message = f"{place}: {entry.id} names the variant {entry.variant!r}, which the contract does not know"
@@ -90,14 +85,14 @@ def read(contract: Contract, body: bytes | None = None) -> FlipFile:
 
 
 def today() -> str:
-    """The day, ISO 8601, in UTC: the same on every machine that judges."""
+    """Return the date in UTC, ISO 8601, which is the same on every machine."""
     return datetime.now(UTC).date().isoformat()
 
 
 def _body(contract: Contract) -> bytes:
-    """The file's bytes; none where there is no file, for a bundle without known flips needs none.
+    """Return the file's bytes; empty without a file, because a bundle without accepted flips needs none.
 
-    Of a file that is too large, one byte more than it may hold.
+    Of a file that is too large, one byte more than the limit is returned.
     """
     path = contract.path(contract.flips.accepted)
     try:

@@ -1,7 +1,7 @@
 """Times a variant in this Python's ONNX Runtime and in another Python's, interleaved in one run.
 
 One process cannot load two versions of a runtime, so each version has its own worker; a few runs of one alternate with
-as many of the other. System noise affects both alike, so their ratio is the cost of the version. Times are never
+as many of the other. System noise affects both equally, so their ratio is the cost of the version. Times are never
 cached.
 """
 
@@ -46,7 +46,7 @@ def python_of(place: Path) -> Path:
         if found.is_file():
             return found
     raise MeasurementError(
-        f"there is no Python at {place.name}, so nothing can be timed in turns with its onnxruntime",
+        f"there is no Python at {place.name}, so its onnxruntime cannot be timed",
         next_step="name a Python, or the folder of a virtual environment, that has the newest onnxruntime",
     )
 
@@ -58,7 +58,7 @@ def provenance(context: MeasurementContext, need: Need[PeerTiming]) -> Provenanc
 
 
 def measure(context: MeasurementContext, need: Need[PeerTiming], source: Provenance) -> PeerTiming:
-    """Time a variant here and there.
+    """Time a variant in both runtimes, interleaved.
 
     Raises:
         GoldenError: A sample cannot be read.
@@ -66,13 +66,11 @@ def measure(context: MeasurementContext, need: Need[PeerTiming], source: Provena
     """
     if context.peer is None:
         raise MeasurementError(
-            "no other onnxruntime was named to take times in turns with",
+            "no other onnxruntime was named for interleaved times",
             next_step="name the Python that has the newest one with --eyerace-parity-peer PYTHON",
         )
-    python, golden = python_of(context.peer), context.golden()
-    if not len(golden):
-        raise MeasurementError("the golden set is empty", next_step="add samples to it: there is nothing to time on")
-    feeds = batch_of(context.contract, need.variant, golden, (0,))
+    python = python_of(context.peer)
+    feeds = batch_of(context.contract, need.variant, context.golden(), (0,))
     load = machine.load_average()
     own = RuntimeWorker(local_command(), name=f"the process that timed {need.variant}")
     other = RuntimeWorker(local_command(python), name=f"the peer that timed {need.variant}")
@@ -102,7 +100,7 @@ def measure(context: MeasurementContext, need: Need[PeerTiming], source: Provena
 def _prepare(
     context: MeasurementContext, variant: str, worker: RuntimeWorker, feeds: dict[str, Array]
 ) -> tuple[Hello, int | None]:
-    """Start a worker and warm its session up with one run, which is in no series; return how much its memory grew."""
+    """Start a worker and warm its session up with one run, outside the series; return the growth of its memory."""
     hello = worker.start()
     try:
         loaded = worker.load(_SESSION, model_of(context.contract, variant), context.contract.session_of(variant))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.compatibility.flutter import minimum_runtime, packages_with
 from eyerace_parity.compatibility.predict import predict
@@ -10,17 +10,13 @@ from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.artefacts import Graph
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.quality import LoadPrediction, RuntimePrediction
-from eyerace_parity.measure.measurer import Derivation, derived_provenance
+from eyerace_parity.measure.measurer import Derivation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from eyerace_parity.compatibility.versions import Version
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Provenance
-    from eyerace_parity.evidence.source import Source
-
-    Columns = Mapping[str, Sequence[str]]
+    from eyerace_parity.measure.measurer import Columns
 
 
 def demanded_of(contract: Contract, variant: str) -> Version | None:
@@ -29,18 +25,18 @@ def demanded_of(contract: Contract, variant: str) -> Version | None:
     return minimum_runtime(getattr(limits, "min_onnxruntime", None), getattr(limits, "flutter", None))
 
 
-def compute_prediction(contract: Contract, variant: str, graph: Graph, source: Provenance) -> LoadPrediction:
+def compute_prediction(contract: Contract, graph: Graph, source: Provenance) -> LoadPrediction:
     """Predict for every known runtime whether it loads a file.
 
     Args:
         contract: Names the execution providers, and the oldest runtime that it demands.
-        variant: The variant.
-        graph: What its file says of itself.
-        source: Provenance of the evidence.
+        graph: What the variant's file says of itself.
+        source: Provenance of the evidence; names the variant.
 
     Raises:
         MeasurementError: The file could not be read.
     """
+    variant = source.variant
     if graph.failure:
         raise MeasurementError(f"{variant} could not be read: {graph.failure}", next_step="export it again")
     found = predict(graph, providers=contract.session_of(variant).providers)
@@ -50,7 +46,7 @@ def compute_prediction(contract: Contract, variant: str, graph: Graph, source: P
             version=str(forecast.version),
             outcome=forecast.outcome.value,
             reasons=tuple(reason.sentence for reason in forecast.reasons),
-            packages=_packages(forecast.version),
+            packages=packages_with(forecast.version),
             demanded=least is not None and forecast.version >= least,
         )
         for forecast in found.forecasts
@@ -63,28 +59,10 @@ def compute_prediction(contract: Contract, variant: str, graph: Graph, source: P
     )
 
 
-def _packages(version: Version) -> tuple[str, ...]:
-    """Flutter packages that bring a version; none of one that has no number yet."""
-    try:
-        return tuple(packages_with(version))
-    except ValueError:
-        return ()
-
-
-def _graph(need: Need[Any]) -> tuple[Need[Any], ...]:
-    return (Need(Graph, need.variant, need.target),)
-
-
 def _on_runtimes(contract: Contract, need: Need[LoadPrediction], _columns: Columns) -> dict[str, str]:
     providers = contract.session_of(need.variant).providers
     demanded = demanded_of(contract, need.variant)
     return {"providers": " ".join(providers), "demanded": "" if demanded is None else str(demanded)}
 
 
-def _prediction(contract: Contract, need: Need[LoadPrediction], source: Source, columns: Columns) -> LoadPrediction:
-    stated = derived_provenance(contract, need, source, columns)
-    graph = source.obtain(Need(Graph, need.variant, need.target))
-    return compute_prediction(contract, need.variant, graph, stated)
-
-
-PREDICTION: Final = Derivation(_graph, _prediction, _on_runtimes)
+PREDICTION: Final = Derivation(lambda need: (Need(Graph, need.variant, need.target),), compute_prediction, _on_runtimes)

@@ -44,7 +44,7 @@ def provenance(context: MeasurementContext, need: Need[PreparationTrials]) -> Pr
     settings |= {"samples": str(SAMPLES), "seed": str(SEED)}
     if need.versus:
         settings |= {"versus": need.versus, "versus_artefact": context.artefact(need.versus)}
-        if context.stands_in(need.versus):
+        if context.uses_recorded(need.versus):
             settings |= {"versus_recorded": context.recorded_outputs(need.versus)}
     # The contract's other preprocessing profiles are tried as well.
     settings |= {f"profile.{name}": profile_digest(profile) for name, profile in context.contract.preprocess.items()}
@@ -60,7 +60,7 @@ def measure(context: MeasurementContext, need: Need[PreparationTrials], source: 
     """
     stated = context.contract.preprocess_of(need.variant)
     if stated is None or not isinstance(context.contract.golden, ImageSet):
-        raise MeasurementError("the golden set holds tensors, which nobody prepares")
+        raise MeasurementError("the golden set holds tensors, which are not prepared")
     samples = _chosen(context)
     recorded_digest = source.settings.get("versus_recorded", "")
     reference = _answers(context, need.versus, samples, recorded_digest) if need.versus else None
@@ -71,22 +71,22 @@ def measure(context: MeasurementContext, need: Need[PreparationTrials], source: 
         open_runner(context.contract, need.variant, threads=1) as runner,
         context.progress.task(f"{need.variant}: usual mistakes of preprocessing", len(ways)) as task,
     ):
-        for told, profile, change in ways:
+        for description, profile, change in ways:
             found = _run(context, need.variant, runner, profile=profile, samples=samples, change=change)
-            if found is None and not told:
+            if found is None and not description:
                 raise MeasurementError(f"{need.variant} does not answer to samples as the contract prepares them")
             if found is not None:
-                trials.append(_trial(told, found, reference))
+                trials.append(_trial(description, found, reference))
             task.advance()
     return PreparationTrials(provenance=source, samples=samples, size=size, trials=tuple(trials))
 
 
-def _trial(told: str, found: Array, reference: Array | None) -> PreparationTrial:
+def _trial(description: str, found: Array, reference: Array | None) -> PreparationTrial:
     decided = tuple(int(index) for index in decisions(found)) if found.ndim == SCORES_NDIM else ()
-    apart = None
+    difference = None
     if reference is not None and reference.shape == found.shape:
-        apart = _size(found.astype(np.float64) - reference.astype(np.float64))
-    return PreparationTrial(prepared=told, decisions=decided, apart=apart)
+        difference = _size(found.astype(np.float64) - reference.astype(np.float64))
+    return PreparationTrial(prepared=description, decisions=decided, apart=difference)
 
 
 def _size(array: Array) -> float:
@@ -110,8 +110,8 @@ def _chosen(context: MeasurementContext) -> tuple[int, ...]:
 
 
 def _answers(context: MeasurementContext, variant: str, samples: tuple[int, ...], recorded_digest: str) -> Array:
-    """What the reference answers to the samples, or what the file of this digest recorded of it."""
-    if context.stands_in(variant):
+    """Return the reference's scores for the samples: measured, or from the recorded outputs of this digest."""
+    if context.uses_recorded(variant):
         source = outputs.provenance(context, Need(Outputs, variant))
         kept = recorded.read(context.contract, variant, source, digest=recorded_digest)
         return kept.arrays[context.contract.scores_output][list(samples)]
@@ -132,7 +132,7 @@ def _run(
     samples: tuple[int, ...],
     change: Callable[[Array], Array] | None = None,
 ) -> Array | None:
-    """Scores of the samples, one at a time; ``None`` where they cannot be prepared or run so."""
+    """Return the scores of the samples, run one at a time; ``None`` if they cannot be prepared or run in this way."""
     contract, golden, rows = context.contract, context.golden(), []
     batched = {port.name for port in contract.interface.inputs if port.batched}
     for index in samples:

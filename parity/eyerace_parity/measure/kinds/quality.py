@@ -107,7 +107,7 @@ def probabilities_of(contract: Contract, scores: Array) -> Floats:
 
 
 def labelled(contract: Contract, golden: GoldenFacts, outputs: Outputs) -> LabelledDecisions:
-    """Labels beside decisions.
+    """Return the labels with the decisions.
 
     Raises:
         MeasurementError: The set has no labels, or the variant no scores.
@@ -118,13 +118,13 @@ def labelled(contract: Contract, golden: GoldenFacts, outputs: Outputs) -> Label
     return LabelledDecisions(golden.labels, decided, golden.classes, golden.clusters)
 
 
-def compute_quality(contract: Contract, golden: GoldenFacts, outputs: Outputs, source: Provenance) -> Quality:
+def compute_quality(contract: Contract, outputs: Outputs, golden: GoldenFacts, source: Provenance) -> Quality:
     """Count right and wrong decisions, and bound the F1 of every class.
 
     Args:
         contract: Names the scores, says how sure a bound must be, and what it demands of each class.
-        golden: The labels.
         outputs: What the variant answered.
+        golden: The labels.
         source: Provenance of the evidence; names the judged variant.
 
     Raises:
@@ -161,7 +161,7 @@ def _class_f1(
 
 
 def _bounds(known: LabelledDecisions, measure: BootstrapMeasure, stated: Statistics) -> Bounds | None:
-    """One-sided bounds by the bootstrap that clauses use; ``None`` where fewer than two classes leave no error."""
+    """One-sided bounds by the bootstrap that clauses use; ``None`` for fewer than two classes, which allow no error."""
     if measure.classes < _FEWEST_CLASSES:
         return None
     kinds = cluster(known.labels, known.decided[None], measure.classes, known.clusters)
@@ -169,27 +169,24 @@ def _bounds(known: LabelledDecisions, measure: BootstrapMeasure, stated: Statist
     return bound(kinds, measure.value, (1,), draws=stated.draws, seed=stated.seed, below=risk, above=risk)
 
 
-def compute_slices(
-    contract: Contract, golden: GoldenFacts, columns: Mapping[str, Sequence[str]], outputs: Outputs, source: Provenance
-) -> Slices:
+def compute_slices(contract: Contract, outputs: Outputs, golden: GoldenFacts, source: Provenance) -> Slices:
     """F1 of each part of each column of numbers, with bounds.
 
     Args:
         contract: Names the scores, and says how sure a bound must be.
-        golden: The labels.
-        columns: Further columns of the table of labels, one text a sample.
         outputs: What the variant answered.
+        golden: The labels, and the further columns of their table.
         source: Provenance of the evidence.
 
     Raises:
         MeasurementError: The set has no labels or other columns, or the variant no scores.
     """
     known = labelled(contract, golden, outputs)
-    if any(len(cells) != len(known.labels) for cells in columns.values()):
+    if any(len(cells) != len(known.labels) for cells in golden.columns.values()):
         raise MeasurementError("the table of labels is of another set", next_step="restore the table that was judged")
     found: list[Slice] = []
     looked_at = 0
-    for column, cells in columns.items():
+    for column, cells in golden.columns.items():
         numbers = _numbers(cells)
         if numbers is None or looked_at == MOST_COLUMNS:
             continue
@@ -237,8 +234,8 @@ def _slices(known: LabelledDecisions, column: str, numbers: Floats, stated: Stat
     return found
 
 
-def compute_noise(ours: Outputs, theirs: Outputs, source: Provenance) -> OutputNoise:
-    """Signal to quantisation noise of every output that both have in one shape."""
+def compute_noise(_contract: Contract, ours: Outputs, theirs: Outputs, source: Provenance) -> OutputNoise:
+    """Compute the signal-to-noise ratio of every output that both have in the same shape."""
     levels = [
         NoiseLevel(output=name, sqnr_db=differences.sqnr_db(array, theirs.arrays[name]))
         for name, array in ours.arrays.items()
@@ -254,14 +251,14 @@ def _comparable(ours: Array, theirs: Array) -> bool:
 
 
 def compute_samples(
-    contract: Contract, golden: GoldenFacts, ours: Outputs, theirs: Outputs, source: Provenance
+    contract: Contract, ours: Outputs, golden: GoldenFacts, theirs: Outputs, source: Provenance
 ) -> DecisionSamples:
     """Choose the samples that a report shows of a comparison, with both decisions and their probabilities.
 
     Args:
         contract: Names the scores and says what they are.
-        golden: The samples.
         ours: What the candidate answered.
+        golden: The samples.
         theirs: What the variant answered that it is compared to.
         source: Provenance of the evidence.
 
@@ -314,22 +311,17 @@ def _shown(differs: NDArray[np.bool_], order: NDArray[np.intp]) -> list[int]:
 
 
 def _kinds(golden: GoldenFacts, mine: Indices, its: Indices) -> list[ChangeOfDecision]:
-    """What became of each sample's decision."""
+    """Return the relation of the two decisions about each sample."""
     if golden.labels is None:
         return ["unlabelled" if differs else "same" for differs in mine != its]
     found = flips(golden.labels, mine, its)
-    kinds: list[ChangeOfDecision] = ["same"] * len(mine)
-    groups: tuple[tuple[ChangeOfDecision, Indices], ...] = (
-        ("harmed", found.harmed), ("mended", found.mended), ("moved", found.moved),
-    )  # fmt: skip
-    for kind, where in groups:
-        for at in where.tolist():
-            kinds[at] = kind
-    return kinds
+    kinds = np.full(len(mine), "same", object)
+    kinds[found.harmed], kinds[found.mended], kinds[found.moved] = "harmed", "mended", "moved"
+    return kinds.tolist()
 
 
 def compute_mixture(
-    contract: Contract, golden: GoldenFacts, device: Outputs, cloud: Outputs, source: Provenance
+    contract: Contract, device: Outputs, golden: GoldenFacts, cloud: Outputs, source: Provenance
 ) -> Mixture:
     """Macro-F1 by the share of answers that the device gives.
 

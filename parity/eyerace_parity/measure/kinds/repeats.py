@@ -47,8 +47,6 @@ def measure(context: MeasurementContext, need: Need[Repeats], source: Provenance
         MeasurementError: The variant cannot be loaded, or a single sample cannot be run.
     """
     samples = chosen(len(context.golden()))
-    if not samples:
-        raise MeasurementError("the golden set is empty", next_step="add samples to it: nothing can hold on none")
     with (
         open_runner(context.contract, need.variant) as runner,
         context.progress.task(f"{need.variant}: repeats", 2 * len(samples)) as task,

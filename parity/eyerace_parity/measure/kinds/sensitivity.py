@@ -45,13 +45,13 @@ MOST: Final = 128
 """Layers that are tried; of more, as many from either end of the network, where the sensitive ones mostly are."""
 
 WORTH: Final = 1.0
-"""dB that are worth another file, and worth to be told of."""
+"""Gain in dB that is worth another file, and worth reporting."""
 
 NEAR: Final = 40.0
-"""dB from which on quantisation has cost next to nothing: whatever is broken is broken for another reason."""
+"""dB from which quantisation costs almost nothing, so that the cause is another one."""
 
 RUINED: Final = 6.0
-"""dB below which a file is hardly what any recipe makes, so that this is seen to first."""
+"""dB below which the file is hardly what its recipe makes, so that a new build is compared first."""
 
 
 _SHARE: Final = 0.25
@@ -64,7 +64,7 @@ _PRODUCTS: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def provenance(context: MeasurementContext, need: Need[Sensitivity]) -> Provenance:
-    """Say what is tried."""
+    """Make the provenance of the trials."""
     recipe = _recipe(context.contract, need.variant)
     settings = context.session_settings(need.variant) | context.decoding_settings()
     settings |= {"source": context.artefact(recipe.source), "recipe": recipe.model_dump_json()}
@@ -86,7 +86,7 @@ def measure(context: MeasurementContext, need: Need[Sensitivity], source: Proven
         return _found(context, need, source, ours=ours, theirs=prepared(contract, recipe))
     except ParityError:
         raise
-    except Exception as error:  # a damaged file is read here: whatever it causes is no fault of the run
+    except Exception as error:  # a damaged file may raise anything here
         raise MeasurementError(f"{need.variant} cannot be looked into: {type(error).__name__}: {error}") from error
 
 
@@ -137,7 +137,7 @@ def _found(
 
 
 def _worst(gains: Sequence[LayerGain], base: float) -> list[LayerGain]:
-    """The layers that gain most; never so many that hardly any would be left in integers."""
+    """Return the layers that gain most, at most a quarter of all layers."""
     first, *others = sorted(gains, key=lambda gain: -gain.decibels)[: max(1, min(NAMED, len(gains) // 4))]
     return [first, *(gain for gain in others if gain.decibels - base >= _SHARE * (first.decibels - base) > 0)]
 
@@ -186,7 +186,7 @@ def _recipe(contract: Contract, variant: str) -> QuantiseStaticRecipe:
 
 
 def _from_integers(ours: onnx.ModelProto, theirs: onnx.ModelProto) -> list[str]:
-    """Layers, by the names of their nodes, whose weights are stored in integers here and in float there."""
+    """Return the names of the nodes whose weights are integers in the first model and floats in the second."""
     stored = {tensor.name for tensor in ours.graph.initializer}
     there = {node.name for node in theirs.graph.node}
     whole = {node.output[0] for node in ours.graph.node if node.op_type == _READ_BACK and node.input[0] in stored}

@@ -35,10 +35,7 @@ _SESSION: Final = "model"
 def provenance(context: MeasurementContext, need: Need[Soak]) -> Provenance:
     """Make the provenance of a soak test."""
     settings = context.session_settings(need.variant) | context.decoding_settings()
-    settings |= {
-        "runs": str(runs_of_soak(context.contract.variants[need.variant].limits.values())),
-        "samples": str(SAMPLES),
-    }
+    settings |= {"runs": str(_runs(context, need)), "samples": str(SAMPLES)}
     return context.provenance(need.variant, target=need.target, golden=True, settings=settings)
 
 

@@ -10,9 +10,11 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from eyerace_parity.evidence.costs import Disturbance
+
+N = TypeVar("N", int, float)
 
 SHORTEST: Final = 0.2
 """Seconds below which the counters, which tick a hundred times a second, tell nothing."""
@@ -45,7 +47,7 @@ class _Counters:
 
 @dataclass(slots=True)
 class NoiseWatch:
-    """Watches the machine from its making to :meth:`seen`.
+    """Watches the machine from its creation to :meth:`seen`.
 
     Args:
         root: Where ``proc`` and ``sys`` lie.
@@ -59,16 +61,16 @@ class NoiseWatch:
         self._before = _read(self.root)
 
     def look(self) -> None:
-        """Look at the clock of the fastest processor, which is the one that works; called now and then."""
+        """Read the clock of the fastest processor, which is the working one. Call it now and then."""
         speeds = [_number(path) for path in self.root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")]
         if known := [speed for speed in speeds if speed]:
             self._clocks.append(max(known) / 1000)
 
     def seen(self, own_cpu: float) -> Disturbance | None:
-        """Say what was seen.
+        """Return the noise since the start.
 
         Args:
-            own_cpu: CPU seconds of the measurement itself, which are nobody's disturbance.
+            own_cpu: CPU seconds of the measurement itself, which do not count.
 
         Returns:
             What the counters say; ``None`` where the system has none or the time was too short for them.
@@ -83,8 +85,8 @@ class NoiseWatch:
             cores=after.cores,
             others=max(0.0, after.busy - before.busy - own_cpu) / seconds,
             steal=None if steal is None else steal / (seconds * after.cores),
-            throttled=_counted(before.throttled, after.throttled),
-            thermal=_counted(before.thermal, after.thermal),
+            throttled=_grown(before.throttled, after.throttled),
+            thermal=_grown(before.thermal, after.thermal),
             slowest_mhz=min(self._clocks, default=None),
             fastest_mhz=max(self._clocks, default=None),
         )
@@ -139,9 +141,5 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def _grown(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else max(0.0, after - before)
-
-
-def _counted(before: int | None, after: int | None) -> int | None:
-    return None if before is None or after is None else max(0, after - before)
+def _grown(before: N | None, after: N | None) -> N | None:
+    return None if before is None or after is None else max(after - before, type(after)(0))

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.evidence.quality import TimeQuantile, TimeQuantiles
-from eyerace_parity.measure.measurer import Derivation, derived_provenance
+from eyerace_parity.measure.measurer import Derivation
 from eyerace_parity.stats.quantiles import quantile_bounds, quantile_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.evidence.base import Provenance
-    from eyerace_parity.evidence.source import Source
+    from eyerace_parity.measure.measurer import Columns
 
     Clock = Literal["cpu", "wall"]
-    Columns = Mapping[str, Sequence[str]]
 
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
 
@@ -31,15 +30,15 @@ def clock_of(contract: Contract, variant: str) -> tuple[Clock, float]:
     return clock, getattr(limits, "confidence", None) or contract.statistics.confidence
 
 
-def compute_time_quantiles(contract: Contract, variant: str, timing: Timing, source: Provenance) -> TimeQuantiles:
-    """Quantiles of a variant's times, and of what it was timed in turns with.
+def compute_time_quantiles(contract: Contract, timing: Timing, source: Provenance) -> TimeQuantiles:
+    """Quantiles of a variant's times, and of the variant that it was interleaved with.
 
     Args:
         contract: Says which clock decides, and how sure a bound must be.
-        variant: The variant that was timed.
-        timing: Its times.
-        source: Provenance of the evidence.
+        timing: The variant's times.
+        source: Provenance of the evidence; names the variant.
     """
+    variant = source.variant
     clock, confidence = clock_of(contract, variant)
     series = [(variant, timing.runs)]
     if timing.versus_runs is not None:
@@ -54,7 +53,7 @@ def compute_time_quantiles(contract: Contract, variant: str, timing: Timing, sou
 
 
 def _clocks(cpu: Sequence[float], wall: Sequence[float]) -> Iterator[tuple[Clock, Sequence[float]]]:
-    """The clocks whose times are times: a system may not count CPU time."""
+    """Yield the clocks that the system supports; it may not count CPU time."""
     clocks: tuple[tuple[Clock, Sequence[float]], ...] = (("cpu", cpu), ("wall", wall))
     yield from ((which, times) for which, times in clocks if times and all(map(math.isfinite, times)))
 
@@ -68,19 +67,11 @@ def _quantiles(name: str, clock: Clock, times: Sequence[float], confidence: floa
         )
 
 
-def _timing(need: Need[Any]) -> tuple[Need[Any], ...]:
-    return (Need(Timing, need.variant, need.target, need.versus),)
-
-
 def _on_clock(contract: Contract, need: Need[TimeQuantiles], _columns: Columns) -> dict[str, str]:
     clock, confidence = clock_of(contract, need.variant)
     return {"clock": clock, "confidence": str(confidence)}
 
 
-def _quantiles_of(contract: Contract, need: Need[TimeQuantiles], source: Source, columns: Columns) -> TimeQuantiles:
-    stated = derived_provenance(contract, need, source, columns)
-    timing = source.obtain(Need(Timing, need.variant, need.target, need.versus))
-    return compute_time_quantiles(contract, need.variant, timing, stated)
-
-
-TIME_QUANTILES: Final = Derivation(_timing, _quantiles_of, _on_clock)
+TIME_QUANTILES: Final = Derivation(
+    lambda need: (Need(Timing, need.variant, need.target, need.versus),), compute_time_quantiles, _on_clock
+)

@@ -144,7 +144,7 @@ class _Taken:
 
 
 def _in_this_process(context: MeasurementContext, need: Need[Timing]) -> bool:
-    return any(not context.in_onnxruntime(name) for name in (need.variant, need.versus) if name)
+    return any(not context.contract.variants[name].in_onnxruntime for name in (need.variant, need.versus) if name)
 
 
 def _in_worker(context: MeasurementContext, feeds: Feeds, stop: _Stop) -> tuple[_First, _Taken]:

@@ -60,7 +60,7 @@ class _WeightLayer:
         weight: Its weights as numbers, output channels first.
         bias: Its bias, or ``None``.
         step: Greatest common divisor of the stored integers; 0 for floats.
-        scales: How many scales; 0 for floats, -1 where they stand elsewhere.
+        scales: How many scales; 0 for floats, -1 if they are not stored beside the weights.
     """
 
     name: str
@@ -71,7 +71,7 @@ class _WeightLayer:
 
 
 def provenance(context: MeasurementContext, need: Need[Weights]) -> Provenance:
-    """Say what is compared."""
+    """Make the provenance of the comparison."""
     from importlib.metadata import version  # noqa: PLC0415
 
     settings = {"onnx": version("onnx"), "versus": need.versus, "versus_artefact": context.artefact(need.versus)}
@@ -80,7 +80,7 @@ def provenance(context: MeasurementContext, need: Need[Weights]) -> Provenance:
 
 
 def measure(context: MeasurementContext, need: Need[Weights], source: Provenance) -> Weights:
-    """Compare layer by layer; what cannot be compared says why.
+    """Compare layer by layer. If the layers cannot be compared, the evidence says why.
 
     Raises:
         MeasurementError: The variant is no ONNX file.
@@ -113,26 +113,26 @@ def measure(context: MeasurementContext, need: Need[Weights], source: Provenance
 
 
 def parsed(content: bytes) -> onnx.ModelProto:
-    """Parse an ONNX file; whatever protobuf raises of a damaged one is raised."""
+    """Parse an ONNX file. For a damaged file, the errors of protobuf are raised."""
     import onnx  # noqa: PLC0415 - costs more than most runs
 
     return onnx.load_from_string(content)
 
 
 def _reference(context: MeasurementContext, need: Need[Weights]) -> tuple[onnx.ModelProto, str]:
-    """The reference as an ONNX model, and how it is called."""
+    """Return the reference as an ONNX model, and its name in words."""
     contract = context.contract
     if contract.variants[need.versus].kind == "onnx":
         return parsed(contents(contract, need.versus)), need.versus
     variant = contract.variants[need.variant]
     recipe = variant.recipe if isinstance(variant, OnnxVariant) else None
     if not isinstance(recipe, ExportRecipe) or recipe.source != need.versus or find_spec("torch") is None:
-        raise MeasurementError(f"{need.versus} cannot be laid beside {need.variant}: it is no ONNX file")
+        raise MeasurementError(f"{need.versus} cannot be compared with {need.variant}: it is no ONNX file")
     return parsed(_exported(context, need.versus)), f"a fresh export of {need.versus}"
 
 
 def _exported(context: MeasurementContext, source: str) -> bytes:
-    """Export a torch variant, once for all files that are laid beside it in this process."""
+    """Export a torch variant, once for all files that are compared with it in this process."""
     from eyerace_parity.recipes.export import export  # noqa: PLC0415 - it imports torch
 
     key = (context.artefact(source), context.contract.interface.model_dump_json())
@@ -147,7 +147,7 @@ def _exported(context: MeasurementContext, source: str) -> bytes:
 
 
 def _pairs(ours: Sequence[_WeightLayer], theirs: Sequence[_WeightLayer]) -> Iterator[LayerPair]:
-    """Pair layers by their names, or by their order where no name is shared and there are as many."""
+    """Pair layers by their names, or by their order if no name is shared and the numbers are equal."""
     by_name = {layer.name.removesuffix(_SUFFIX): layer for layer in theirs}
     matched = [(layer, by_name.get(layer.name.removesuffix(_SUFFIX))) for layer in ours]
     if not any(other for _, other in matched) and len(ours) == len(theirs):
@@ -160,7 +160,7 @@ def _pairs(ours: Sequence[_WeightLayer], theirs: Sequence[_WeightLayer]) -> Iter
 def _pair(ours: _WeightLayer, theirs: _WeightLayer) -> LayerPair:
     here, there = ours.weight, theirs.weight
     if ours.scales == _UNKNOWN:
-        # Dynamic operators multiply their integers out elsewhere: what they stand for is known up to a factor.
+        # Dynamic operators dequantise in another operator: their weights are known up to a factor.
         norm = float(np.vdot(here, here))
         here = here * (float(np.vdot(here, there)) / norm if norm else 1.0)
     bad = int(np.count_nonzero(~np.isfinite(here)))
@@ -196,22 +196,22 @@ def _pair(ours: _WeightLayer, theirs: _WeightLayer) -> LayerPair:
 
 
 def _off(rows: Floats, others: Floats) -> tuple[int, ...]:
-    """Find the few channels that bear most of the difference."""
-    apart = np.square(rows - others).sum(axis=1)
-    order = np.argsort(-apart)
+    """Find the few channels with most of the difference."""
+    difference = np.square(rows - others).sum(axis=1)
+    order = np.argsort(-difference)
     few = order[: max(1, len(order) // _TENTH)]
-    worst = [int(channel) for channel in few if apart[channel] > 0]
-    most = float(apart[worst].sum()) > (1 - 1 / _TENTH) * float(apart.sum())
+    worst = [int(channel) for channel in few if difference[channel] > 0]
+    most = float(difference[worst].sum()) > (1 - 1 / _TENTH) * float(difference.sum())
     return tuple(worst[:_MOST_ZEROED]) if len(order) > 1 and worst and most else ()
 
 
 def _odd(here: Floats, there: Floats) -> tuple[str, Floats]:
     """Find a single weight that is absurdly far off; returns it in words, and the weights without it."""
-    apart = np.abs(here - there)
-    place = np.unravel_index(int(apart.argmax()), apart.shape)
+    difference = np.abs(here - there)
+    place = np.unravel_index(int(difference.argmax()), difference.shape)
     largest = float(np.abs(there).max())
-    others = np.partition(apart.reshape(-1), -2)[-2] if apart.size > 1 else 0.0
-    single = apart[place] > largest * _ABSURD and others < largest
+    others = np.partition(difference.reshape(-1), -2)[-2] if difference.size > 1 else 0.0
+    single = difference[place] > largest * _ABSURD and others < largest
     if not single:
         return "", here
     clean = here.copy()
@@ -263,9 +263,9 @@ def _layers(model: onnx.ModelProto) -> Iterator[_WeightLayer]:
 
 
 def _operands(node: onnx.NodeProto) -> tuple[int, str, str, int | None]:
-    """Where a node keeps its weights: the place of the operand, its scale, its zero point, the place of its bias."""
+    """Return the index of a node's weight operand, its scale and zero point, and the index of its bias."""
     if node.op_type.startswith("QLinear"):
-        return 3, node.input[4], node.input[5], None  # a bias in integers bears a scale that no node names
+        return 3, node.input[4], node.input[5], None  # the scale of an integer bias is named by no node
     if node.op_type.endswith("Integer"):
         return 1, "", node.input[3] if len(node.input) > 3 else "", None  # noqa: PLR2004
     return 1, "", "", 2
@@ -311,7 +311,7 @@ def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
 def _spans(
     context: MeasurementContext, need: Need[Weights], ours: onnx.ModelProto, theirs: onnx.ModelProto
 ) -> Iterator[ValueRange]:
-    """Ranges of quantised activations beside what the reference's are on a few golden samples."""
+    """Yield the ranges of quantised activations with the reference's ranges on a few golden samples."""
     tensors = {tensor.name: tensor for tensor in ours.graph.initializer}
     ranges: dict[str, tuple[float, float]] = {}
     for node in ours.graph.node:
@@ -360,21 +360,21 @@ def _seen(
 
 
 def _unscaled(model: onnx.ModelProto) -> Iterator[str]:
-    """Tensors that are quantised or read back with a scale that is no positive number."""
+    """Describe tensors that are quantised or dequantised with a scale that is no positive number."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    told = set()
+    reported = set()
     for node in model.graph.node:
         if node.op_type not in {"QuantizeLinear", "DequantizeLinear"} or node.input[1] not in tensors:
             continue
         scale = _array(tensors[node.input[1]]).astype(np.float64).reshape(-1)
         wrong = scale[~(np.isfinite(scale) & (scale > 0))]
-        if wrong.size and node.input[1] not in told:
-            told.add(node.input[1])
+        if wrong.size and node.input[1] not in reported:
+            reported.add(node.input[1])
             yield f"{node.input[0]} has the scale {wrong[0]:.6g}"
 
 
 def _mismatched(model: onnx.ModelProto) -> Iterator[str]:
-    """Activations that are read back otherwise than they were written."""
+    """Describe activations that are dequantised with other parameters than they were quantised with."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     writers = {node.output[0]: node for node in model.graph.node if node.op_type == "QuantizeLinear"}
     for node in model.graph.node:
@@ -389,8 +389,8 @@ def _mismatched(model: onnx.ModelProto) -> Iterator[str]:
                 continue
             written, read = (_array(tensors[name]) for name in names)
             if written.size == read.size == 1 and written != read:
-                told = f"is written with the {what} {_figure(written)} and read back with {_figure(read)}"
-                yield f"{writer.input[0]} {told}"
+                how = f"is written with the {what} {_figure(written)} and read back with {_figure(read)}"
+                yield f"{writer.input[0]} {how}"
 
 
 def _figure(array: NDArray[Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.evidence.artefacts import LayerSize
 from eyerace_parity.measure.onnx_graph.macs import SAME_VALUES
-from eyerace_parity.measure.onnx_graph.shapes import subgraphs
+from eyerace_parity.measure.onnx_graph.shapes import element_type, graphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,34 +25,13 @@ MOST: Final = 40
 _LONGEST: Final = 200
 """Characters of a name that are kept: a file may contain names of any length."""
 
-_DTYPES: Final = {
-    "FLOAT": "float32",
-    "DOUBLE": "float64",
-    "FLOAT16": "float16",
-    "BFLOAT16": "bfloat16",
-    "BOOL": "bool",
-    "STRING": "string",
-}
-"""Element types that numpy spells otherwise than ONNX; all others are only written in lower case."""
-
 _BITS: Final = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128,
                 16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2}  # fmt: skip
 """Bits of an element by the number that onnx.proto gives its type; a number is never given twice."""
 
 
-def element_type(number: int) -> str:
-    """Name an element type as numpy does; ``type N`` for one that this ONNX does not know."""
-    import onnx  # noqa: PLC0415 - costs more than most runs
-
-    try:
-        spelled: str = onnx.TensorProto.DataType.Name(number)
-    except ValueError:
-        return f"type {number}"
-    return _DTYPES.get(spelled, spelled.lower())
-
-
 def weigh_layers(model: onnx.ModelProto) -> tuple[tuple[LayerSize, ...], int]:
-    """Say what a model's stored tensors take, layer by layer.
+    """Compute the size of a model's stored tensors, layer by layer.
 
     Args:
         model: The model; external data count by their declared extents, and are not opened.
@@ -70,7 +49,7 @@ def weigh_layers(model: onnx.ModelProto) -> tuple[tuple[LayerSize, ...], int]:
         sizes[layer] += size
         largest[layer] = max(largest.get(layer, (0, 0)), (size, tensor.data_type))
     order = sorted((layer for layer in sizes if sizes[layer]), key=lambda layer: (-sizes[layer], layer))
-    told = tuple(
+    listed = tuple(
         LayerSize(
             name=name[:_LONGEST],
             operator=operator[:_LONGEST],
@@ -79,7 +58,7 @@ def weigh_layers(model: onnx.ModelProto) -> tuple[tuple[LayerSize, ...], int]:
         )
         for name, operator in order[:MOST]
     )
-    return told, sum(sizes[layer] for layer in order[MOST:])
+    return listed, sum(sizes[layer] for layer in order[MOST:])
 
 
 class _Users:
@@ -88,7 +67,7 @@ class _Users:
     def __init__(self, model: onnx.ModelProto) -> None:
         self._first: dict[str, Any] = {}
         self._found: dict[str, Any] = {}
-        for graph in _graphs(model):
+        for graph in graphs(model.graph, *model.functions):
             for node in graph.node:
                 for name in node.input:
                     self._first.setdefault(name, node)
@@ -109,8 +88,8 @@ class _Users:
 
 
 def _stored(model: onnx.ModelProto) -> Iterator[tuple[str, Any, Any]]:
-    """Every stored tensor with its name, and the node that holds it where that is more than a constant."""
-    for graph in _graphs(model):
+    """Yield every stored tensor with its name, and the node that holds it unless that is a constant."""
+    for graph in graphs(model.graph, *model.functions):
         for tensor in getattr(graph, "initializer", ()):
             yield tensor.name, tensor, None
         for sparse in getattr(graph, "sparse_initializer", ()):
@@ -121,16 +100,6 @@ def _stored(model: onnx.ModelProto) -> Iterator[tuple[str, Any, Any]]:
                 for tensor in (*((attribute.t,) if attribute.HasField("t") else ()), *attribute.tensors):
                     constant = node.op_type == "Constant" and node.output
                     yield (node.output[0] if constant else tensor.name), tensor, None if constant else node
-
-
-def _graphs(model: onnx.ModelProto) -> Iterator[Any]:
-    waiting: list[Any] = [*reversed(model.functions), model.graph]
-    while waiting:
-        graph = waiting.pop()
-        yield graph
-        for node in graph.node:
-            for attribute in node.attribute:
-                waiting += subgraphs(attribute)
 
 
 def _named(node: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.core.digests import bytes_digest
 from eyerace_parity.core.errors import ArtefactError, is_transient
@@ -13,9 +13,9 @@ from eyerace_parity.core.files import display_path
 from eyerace_parity.evidence.artefacts import Graph, PortFact
 from eyerace_parity.evidence.base import Provenance
 from eyerace_parity.measure.measurer import Measurer
-from eyerace_parity.measure.onnx_graph.layers import element_type, weigh_layers
+from eyerace_parity.measure.onnx_graph.layers import weigh_layers
 from eyerace_parity.measure.onnx_graph.macs import count_work
-from eyerace_parity.measure.onnx_graph.shapes import subgraphs
+from eyerace_parity.measure.onnx_graph.shapes import DEFAULT_DOMAIN, domain_of, element_type, graphs, opsets_of
 from eyerace_parity.measure.onnx_graph.signatures import signatures
 from eyerace_parity.runners.artefact_files import artefact
 
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
     import onnx
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.core.errors import WorkerDied
     from eyerace_parity.evidence.base import Need
     from eyerace_parity.measure.context import MeasurementContext
-
-DEFAULT_DOMAIN: Final = "ai.onnx"
-"""How the default operator set is called here; files also write it as an empty text."""
 
 _LARGEST: Final = (1 << 31) - 1
 """Bytes of the largest message that protobuf reads."""
@@ -50,26 +46,10 @@ def read_graph(contract: Contract, variant: str) -> Graph:
     Raises:
         ArtefactError: The file is missing or cannot be read.
     """
-    path = contract.path(contract.variants[variant].path)
+    path, bundle = contract.path(contract.variants[variant].path), contract.root
     if contract.variants[variant].kind != "onnx":
-        provenance = Provenance(variant=variant)
-        return Graph(
-            provenance=provenance, failure=f"{display_path(path)} is no ONNX file, so its graph cannot be seen"
-        )
-    return read_file(path, contract.root, variant)
-
-
-def read_file(path: Path, bundle: Path, variant: str = "") -> Graph:
-    """Read the facts of a file.
-
-    Args:
-        path: The file.
-        bundle: The folder in which its external data must lie.
-        variant: Name of the variant that it is.
-
-    Raises:
-        ArtefactError: The file is missing or cannot be read.
-    """
+        failure = f"{display_path(path)} is no ONNX file, so its graph cannot be seen"
+        return Graph(provenance=Provenance(variant=variant), failure=failure)
     content, failure = _contents(path)
     provenance = Provenance(variant=variant, artefact=bytes_digest(content))
     if failure:
@@ -118,7 +98,7 @@ def _parsed(content: bytes) -> onnx.ModelProto:
 
 def _facts(model: onnx.ModelProto, provenance: Provenance, path: Path, bundle: Path) -> Graph:
     survey = _surveyed(model)
-    opsets = _imports(model)
+    opsets = opsets_of(model)
     used = {name.partition("::")[0] for name in survey.operators}
     external = tuple(dict.fromkeys(survey.external))
     outside = tuple(location for location in external if not _inside(path, location, bundle))
@@ -133,7 +113,7 @@ def _facts(model: onnx.ModelProto, provenance: Provenance, path: Path, bundle: P
         opsets=opsets,
         operators=dict(sorted(survey.operators.items())),
         signatures=signatures(model),
-        function_opsets={f"{_domain(one.domain)}::{one.name}": _imports(one) for one in model.functions},
+        function_opsets={f"{domain_of(one.domain)}::{one.name}": opsets_of(one) for one in model.functions},
         unused_domains=tuple(sorted(opsets.keys() - used)),
         inputs=tuple(_port(info) for info in model.graph.input if info.name not in given),
         outputs=tuple(_port(info) for info in model.graph.output),
@@ -168,7 +148,7 @@ def _checked(model: onnx.ModelProto, path: Path, external: tuple[str, ...], outs
 
 
 def _inside(path: Path, location: str, bundle: Path) -> bool:
-    """Whether external data lie in the bundle's folder, links followed."""
+    """Whether external data are in the bundle's folder; links are followed."""
     try:
         return (path.parent / location).resolve().is_relative_to(bundle.resolve())
     except (OSError, ValueError, RuntimeError):  # a NUL, a name that is too long, links in a circle
@@ -188,15 +168,6 @@ def _axis(dim: onnx.TensorShapeProto.Dimension) -> int | str:
     return dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
 
 
-def _imports(holder: Any) -> dict[str, int]:
-    """Version by imported domain, of a model or a function."""
-    return {_domain(entry.domain): entry.version for entry in holder.opset_import}
-
-
-def _domain(domain: str) -> str:
-    return domain or DEFAULT_DOMAIN
-
-
 @dataclass(slots=True)
 class _Survey:
     """What a walk over all nodes and tensors collects.
@@ -214,22 +185,19 @@ class _Survey:
 
 def _surveyed(model: onnx.ModelProto) -> _Survey:
     survey = _Survey()
-    opset = next((entry.version for entry in model.opset_import if _domain(entry.domain) == DEFAULT_DOMAIN), 0)
-    graphs: list[Any] = [model.graph, *model.functions]
+    opset = opsets_of(model).get(DEFAULT_DOMAIN, 0)
     falsehoods: set[str] = set()
-    while graphs:  # a list, not recursion: how deep graphs lie in each other is the file's to say
-        graph = graphs.pop()
+    for graph in graphs(model.graph, *model.functions):
         for tensor in getattr(graph, "initializer", ()):
             _note_tensor(tensor, survey, falsehoods)
         for sparse in getattr(graph, "sparse_initializer", ()):
             _note_tensor(sparse.values, survey, falsehoods)
             _note_tensor(sparse.indices, survey, falsehoods)
         for node in graph.node:
-            survey.operators[f"{_domain(node.domain)}::{node.op_type}"] += 1
+            survey.operators[f"{domain_of(node.domain)}::{node.op_type}"] += 1
             for attribute in node.attribute:
                 for tensor in _tensors(attribute):
                     _note_tensor(tensor, survey, falsehoods, node.output)
-                graphs += subgraphs(attribute)
             if _trains(node, opset, falsehoods):
                 survey.training.append(node.name or f"{node.op_type} → {', '.join(node.output)}")
     return survey
@@ -248,7 +216,7 @@ def _tensors(attribute: onnx.AttributeProto) -> Iterator[onnx.TensorProto]:
 
 
 def _note_tensor(tensor: onnx.TensorProto, survey: _Survey, falsehoods: set[str], outputs: Iterable[str] = ()) -> None:
-    """Note where a tensor lies, and whether it is a plain ``false``."""
+    """Record where a tensor is stored, and whether it is a plain ``false``."""
     import onnx  # noqa: PLC0415 - costs more than most runs
 
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
@@ -259,7 +227,7 @@ def _note_tensor(tensor: onnx.TensorProto, survey: _Survey, falsehoods: set[str]
 
 def _trains(node: onnx.NodeProto, opset: int, falsehoods: set[str]) -> bool:
     """Whether a node behaves as in training: normalises by the batch, drops at random, or computes gradients."""
-    domain = _domain(node.domain)
+    domain = domain_of(node.domain)
     if domain in _TRAINING_DOMAINS:
         return True
     if domain != DEFAULT_DOMAIN:
@@ -295,9 +263,5 @@ def measure(context: MeasurementContext, need: Need[Graph], source: Provenance) 
     return graph_of(context.contract, need.variant).model_copy(update={"provenance": source})
 
 
-def killed_its_reader(source: Provenance, error: WorkerDied) -> Graph:
-    """The facts of a file whose reader died of it."""
-    return Graph(provenance=source, failure=error.reason)
-
-
-GRAPH: Final = Measurer(provenance, measure, died=killed_its_reader)
+# The death of the reader is a fact about the file.
+GRAPH: Final = Measurer(provenance, measure, died=lambda source, error: Graph(provenance=source, failure=error.reason))

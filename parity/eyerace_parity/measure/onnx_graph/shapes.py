@@ -47,6 +47,9 @@ class KnownShapes:
         return self.type in _SMALL
 
 
+DEFAULT_DOMAIN: Final = "ai.onnx"
+"""How the default operator set is called here; files also write it as an empty text."""
+
 # As onnx.proto numbers them; a number is never given twice.
 _SMALL: Final = frozenset({2, 3, 21, 22, 25, 26})
 """UINT8, INT8, UINT4, INT4, UINT2, INT2."""
@@ -104,7 +107,7 @@ def inferred(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, KnownSh
     for name, stored in _stored(lean):
         known.setdefault(name, stored)
     shaped = _shaped(lean)
-    for graph in _graphs(shaped.graph):
+    for graph in graphs(shaped.graph):
         for info in (*graph.input, *graph.value_info, *graph.output):
             found = _of(info)
             before = known.get(info.name)
@@ -164,7 +167,7 @@ def _shaped(lean: onnx.ModelProto) -> onnx.ModelProto:
 
     standard = onnx.ModelProto()
     standard.CopyFrom(lean)
-    for graph in _graphs(standard.graph):
+    for graph in graphs(standard.graph):
         for node in graph.node:
             if node.domain == _CONTRIB:
                 _stand_in(node, standard)
@@ -200,15 +203,36 @@ def _stand_in(node: Any, model: onnx.ModelProto) -> None:
     node.domain, node.op_type = "", stand_in
 
 
+def domain_of(domain: str) -> str:
+    """Spell a domain, the default one by its name."""
+    return domain or DEFAULT_DOMAIN
+
+
+def opsets_of(holder: Any) -> dict[str, int]:
+    """Version by imported domain, of a model or a function."""
+    return {domain_of(entry.domain): entry.version for entry in holder.opset_import}
+
+
+def element_type(number: int) -> str:
+    """Name an element type as numpy does; ``type N`` for one that this ONNX does not know."""
+    import onnx  # noqa: PLC0415 - costs more than most runs
+
+    try:
+        spelled: str = onnx.TensorProto.DataType.Name(number)
+    except ValueError:
+        return f"type {number}"
+    return {"FLOAT": "float32", "DOUBLE": "float64"}.get(spelled, spelled.lower())
+
+
 def subgraphs(attribute: onnx.AttributeProto) -> tuple[onnx.GraphProto, ...]:
     """Graphs that an attribute holds: a branch, the body of a loop."""
     return (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs)
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
-    """Yield a graph and all that lie inside it."""
-    waiting = [graph]
-    while waiting:
+def graphs(*roots: Any) -> Iterator[Any]:
+    """Yield graphs and functions, each followed by all graphs inside it."""
+    waiting = [*reversed(roots)]
+    while waiting:  # a list, not recursion: a hostile file may nest graphs deeply
         one = waiting.pop()
         yield one
         for node in one.node:
@@ -218,7 +242,7 @@ def _graphs(graph: Any) -> Iterator[Any]:
 
 def _stored(model: onnx.ModelProto) -> Iterator[tuple[str, KnownShapes]]:
     """Yield what the file stores: initialisers and constants, of all graphs."""
-    for graph in _graphs(model.graph):
+    for graph in graphs(model.graph):
         for tensor in graph.initializer:
             yield tensor.name, _known(tensor.dims, tensor)
         for sparse in graph.sparse_initializer:

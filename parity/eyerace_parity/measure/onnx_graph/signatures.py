@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.compatibility.kernels import ABSENT, UNKNOWN, bound
 from eyerace_parity.compatibility.table import table
 from eyerace_parity.evidence.artefacts import OperatorSignature
-from eyerace_parity.measure.onnx_graph.shapes import inferred, subgraphs
+from eyerace_parity.measure.onnx_graph.shapes import (
+    DEFAULT_DOMAIN,
+    domain_of,
+    element_type,
+    graphs,
+    inferred,
+    opsets_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,13 +28,8 @@ if TYPE_CHECKING:
 
     from eyerace_parity.compatibility.table import Form
 
-DEFAULT_DOMAIN: Final = "ai.onnx"
-
-_DTYPES: Final = {"float": "float32", "double": "float64"}
-"""Element types that are spelled otherwise than ONNX does; all others are only written in lower case."""
-
 _TYPE_ATTRIBUTES: Final = frozenset({"to", "dtype", "output_dtype"})
-"""Attributes by which an operator is told the element type of its answer."""
+"""Attributes that state the element type of an operator's output."""
 
 _GEMM: Final = ("com.microsoft", "QGemm")
 _GEMM_ANSWERS_LIKE: Final = 8
@@ -37,16 +39,16 @@ _GEMM_ANSWERS_LIKE: Final = 8
 def signatures(model: onnx.ModelProto) -> tuple[OperatorSignature, ...]:
     """List the operators of a model, functions written out, each once for the types around it."""
     lean, known = inferred(model)
-    opsets = _opsets(model.opset_import)
+    opsets = opsets_of(model)
     for function in model.functions:
         # What was written out is of the function's opset; the model's own word goes first.
-        opsets = _opsets(function.opset_import) | opsets
-    types = {name: element_type(found.type) for name, found in known.items()}
+        opsets = opsets_of(function) | opsets
+    types = {name: _spelled(found.type) for name, found in known.items()}
     types |= _corrected(lean, opsets, types, _declared(model))
     found = Counter(_signatures(lean.graph, opsets, types))
     for function in lean.functions:
         # Left are those that could not be written out, because they are of another opset than the model.
-        own_opsets = opsets | _opsets(function.opset_import)
+        own_opsets = opsets | opsets_of(function)
         for inputs in _calls(lean, function, types):
             inside = dict(zip(function.input, inputs, strict=False))
             found.update(_signatures(function, own_opsets, inside | _answers(function, own_opsets, inside)))
@@ -58,32 +60,15 @@ def signatures(model: onnx.ModelProto) -> tuple[OperatorSignature, ...]:
     )
 
 
-def element_type(number: int) -> str:
+def _spelled(number: int) -> str:
     """Spell an element type of ``TensorProto``, ``?`` where there is none."""
-    import onnx  # noqa: PLC0415 - costs more than most runs
-
-    if number == 0:
-        return UNKNOWN
-    try:
-        spelled: str = onnx.TensorProto.DataType.Name(number).lower()
-    except ValueError:
-        return f"type {number}"
-    return _DTYPES.get(spelled, spelled)
-
-
-def domain_of(domain: str) -> str:
-    """Spell a domain, the default one by its name."""
-    return domain or DEFAULT_DOMAIN
-
-
-def _opsets(imports: Any) -> dict[str, int]:
-    return {domain_of(entry.domain): entry.version for entry in imports}
+    return element_type(number) if number else UNKNOWN
 
 
 def _declared(model: onnx.ModelProto) -> dict[str, str]:
-    """Types that the file itself states of values at the top."""
+    """Return the types that the file states for values of the outermost graph."""
     stated = (*model.graph.input, *model.graph.value_info, *model.graph.output)
-    types = {info.name: element_type(info.type.tensor_type.elem_type) for info in stated}
+    types = {info.name: _spelled(info.type.tensor_type.elem_type) for info in stated}
     return {name: type_ for name, type_ in types.items() if type_ != UNKNOWN}
 
 
@@ -107,18 +92,13 @@ def _typed(names: Sequence[str], types: Mapping[str, str]) -> tuple[str, ...]:
 
 def _nodes(graph: Any) -> Iterator[Any]:
     """Yield the nodes of a graph and of all graphs inside it, the outer ones first."""
-    waiting = [graph]
-    while waiting:  # a list, not recursion: how deep graphs lie in each other is the file's to say
-        for node in waiting.pop().node:
-            yield node
-            for attribute in node.attribute:
-                waiting += subgraphs(attribute)
+    return (node for one in graphs(graph) for node in one.node)
 
 
 def _corrected(
     lean: onnx.ModelProto, opsets: Mapping[str, int], guessed: Mapping[str, str], declared: Mapping[str, str]
 ) -> dict[str, str]:
-    """Types of what operators of other domains answer, and of all that is computed from it.
+    """Return the output types of operators of other domains, and of everything computed from them.
 
     Shapes are inferred with stand-ins whose answers have the right extents, not always the right type.
     """
@@ -131,13 +111,13 @@ def _corrected(
 
 
 def _only_answer(form: Form, variable: str) -> str:
-    """The one type that all kernels answer, where the inputs do not tell."""
+    """Return the output type that all kernels share, if the inputs do not determine it."""
     answers = {type_ for kernel in form.kernels for type_ in kernel.types.get(variable, (UNKNOWN, ABSENT))}
     return answers.pop() if len(answers) == 1 else UNKNOWN
 
 
 def _calls(lean: onnx.ModelProto, function: onnx.FunctionProto, types: Mapping[str, str]) -> set[tuple[str, ...]]:
-    """Types with which a function is called; unknown ones where it is called by another function only."""
+    """Return the types with which a function is called; unknown ones if only another function calls it."""
     calls = {
         _typed(node.input, types)
         for node in _nodes(lean.graph)
@@ -147,7 +127,7 @@ def _calls(lean: onnx.ModelProto, function: onnx.FunctionProto, types: Mapping[s
 
 
 def _answers(function: onnx.FunctionProto, opsets: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str]:
-    """Types of all that a function computes from what it is given."""
+    """Return the types of everything that a function computes from its inputs."""
     types: dict[str, str] = {}
     for node in _nodes(function):
         types |= dict(zip(node.output, _answered(node, opsets, _typed(node.input, {**given, **types})), strict=True))
@@ -155,8 +135,8 @@ def _answers(function: onnx.FunctionProto, opsets: Mapping[str, int], given: Map
 
 
 def _answered(node: Any, opsets: Mapping[str, int], inputs: tuple[str, ...]) -> list[str]:
-    """Types that an operator answers by its schema."""
-    told = next((a.i for a in node.attribute if a.name in _TYPE_ATTRIBUTES and a.i), 0) or next(
+    """Return an operator's output types by its schema."""
+    stated = next((a.i for a in node.attribute if a.name in _TYPE_ATTRIBUTES and a.i), 0) or next(
         (a.t.data_type for a in node.attribute if a.name == "value"), 0
     )
     unknown = [UNKNOWN] * len(node.output)
@@ -171,8 +151,8 @@ def _answered(node: Any, opsets: Mapping[str, int], inputs: tuple[str, ...]) -> 
     for place in range(len(node.output)):
         port = form.outputs[min(place, len(form.outputs) - 1)] if form.outputs else None
         type_ = UNKNOWN if port is None or not port.alike else variables.get(port.variable, UNKNOWN)
-        if type_ == UNKNOWN and told:
-            type_ = element_type(told)
+        if type_ == UNKNOWN and stated:
+            type_ = element_type(stated)
         elif type_ == UNKNOWN and port is not None:
             type_ = port.only or _only_answer(form, port.variable)
         answers.append(type_)
