@@ -81,7 +81,13 @@ class Case:
     def rules(self) -> Rules:
         """How sure a decision about samples must be, as the contract states it."""
         stated = self.contract.statistics
-        whole = Rules(stated.confidence, 1.0 - stated.confidence, stated.draws, stated.seed)
+        whole = Rules(
+            stated.confidence,
+            1.0 - stated.confidence,
+            stated.draws,
+            stated.seed,
+            stratified=stated.sampling == "stratified",
+        )
         return whole.among(self.sharing) if stated.correction == "bonferroni" else whole
 
     @property
