@@ -180,6 +180,12 @@ def require_scores(case: Case, outputs: Outputs, golden: GoldenFacts, reference:
             reason=f"{name} has the shape {list(shape[1:])} a sample, but must be {wanted}",
             next_step="name the right output in golden.scores, or the right classes in classes",
         )
+    if shape[1] == 1:
+        # Whatever the model answers, the only class wins: every share would be 1 and every limit held.
+        raise cannot_judge(
+            f"{name} has a single score a sample, so no decision can be wrong",
+            "export one score for each class, two at least, and name them in classes",
+        )
 
 
 def on_host(case: Case) -> Need[Execution]:
