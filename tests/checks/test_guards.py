@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from eyerace_parity.core.result import Status
-from tests.checks.evidence_factory import CLASSES, contract, golden, judge, one_hot, outputs, scores
+from tests.checks.evidence_factory import CLASSES, INTERFACE, contract, golden, judge, one_hot, outputs, scores
 
 if TYPE_CHECKING:
     from eyerace_parity.core.result import Judgement
@@ -113,3 +114,21 @@ def test_scores_that_do_not_fit_the_classes_break(clause):
     judgement = verdict(clause, outputs("int8", scores=wide), outputs("fp32", scores=wide))
     assert judgement.status is Status.BROKEN
     assert f"one score for each of {len(CLASSES)} classes" in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("family", "limits"),
+    [
+        ("quality", {"f1": 0.5, "accuracy": 0.5, "f1_drop": 0.1, "f1_per_class": 0.5, "f1_drop_per_class": 0.1}),
+        ("closeness", {"top1_agreement": 0.5, "mean_kl": 1.0}),
+    ],
+)
+def test_with_a_single_class_nothing_is_held(family, limits):
+    """The only class always wins, so an answer would say nothing of the model."""
+    interface = INTERFACE | {"outputs": [{"name": "scores", "shape": ["batch", 1]}]}
+    read = contract({"int8": {family: limits}}, classes=("red",), interface=interface)
+    facts = replace(golden((0, 0, 0)), classes=("red",))
+    answers = [outputs(name, scores=np.ones((3, 1), np.float32)) for name in ("int8", "fp32")]
+    for clause in limits:
+        found = judge(read, "int8", clause, facts, *answers)
+        assert (found.status, "single score" in found.reason) == (Status.ERROR, True), clause

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyerace_parity.core.result import Status
-from eyerace_parity.stats.decisions import Labelled, Rules, decide_drop
-from eyerace_parity.stats.measures import class_f1, macro_f1
+from eyerace_parity.stats.decisions import Labelled, Rules, decide_drop, decide_floor
+from eyerace_parity.stats.measures import class_f1, macro_f1, tally
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from eyerace_parity.stats.measures import BootstrapMeasure
 
 CLASSES = 5
 MEASURE = macro_f1(CLASSES)
@@ -92,4 +94,29 @@ def shares(world: World, margin: float, *, trials: int, draws: int, seed: int = 
         decide_drop(MEASURE, world.draw(random), margin, Rules(draws=draws, seed=trial, plan=False)).status
         for trial in range(trials)
     ]
+    return {status: found.count(status) / trials for status in Status}
+
+
+RARE = CLASSES - 1
+"""The class that few samples have, and half of all mistakes are taken for."""
+
+
+def as_they_come(samples: int, random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw labels and decisions of a set whose class counts come as they fall (multinomial): int64 [n] each."""
+    labels = random.choice(CLASSES, samples, p=[0.4, 0.3, 0.15, 0.1, 0.05])
+    mistaken = np.where((labels != RARE) & (random.random(samples) < 0.5), RARE, (labels + 1) % CLASSES)
+    return labels, np.where(random.random(samples) < 0.9, labels, mistaken)
+
+
+def floors(
+    measure: BootstrapMeasure, samples: int, *, trials: int, draws: int, stratified: bool
+) -> dict[Status, float]:
+    """How often a floor of exactly the true value is decided how, over seeded sets of multinomial class counts."""
+    labels, decided = as_they_come(4 * ENDLESS, np.random.default_rng(99))
+    truth = float(measure.value(tally(labels, decided[None], CLASSES)))
+    random, sure, found = np.random.default_rng(0), np.eye(CLASSES, dtype=np.float32), []
+    for trial in range(trials):
+        labels, decided = as_they_come(samples, random)
+        rules = Rules(draws=draws, seed=trial, plan=False, stratified=stratified)
+        found.append(decide_floor(measure, Labelled(labels, sure[decided]), truth, rules).status)
     return {status: found.count(status) / trials for status in Status}

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from eyerace_parity.stats import measures
-from eyerace_parity.stats.bootstrap import Bounds, Clusters, _product, bound, cluster, enough_draws, worst_cost
+from eyerace_parity.stats.binomial import Bounds, share_bounds
+from eyerace_parity.stats.bootstrap import bound, cluster, enough_draws, worst_cost
 
 ACCURACY = measures.accuracy(2)
 DRAWS = 20_000
@@ -51,10 +52,14 @@ def test_clusters_are_sorted_by_what_they_are():
     labels = np.array([0, 0, 1, 1, 1, 0])
     decided = np.array([[0, 1, 1, 0, 1, 0]])
     found = cluster(labels, decided, 2, ["a", "a", "b", "c", "c", "c"])
-    assert (found.number, found.samples, len(found.sizes)) == (3, 6, 3)
+    assert (found.number, len(found.sizes), found.samples.tolist().count(3)) == (3, 3, 1)
+    assert found.samples.sum() == 6
     assert found.total == pytest.approx(measures.tally(labels, decided, 2))
-    spanning = found.tallies[found.tallies[:, 0, 1].min(axis=1) > 0]
-    assert spanning[0, 0].tolist() == [[1, 1], [1, 2], [2, 1]]
+    each = [found.summed(np.ones((1, 1)), slice(kind, kind + 1)) for kind in range(3)]
+    tallies = np.concatenate(each).reshape(3, 3, 2)
+    assert tallies.sum(axis=0) == pytest.approx(found.total[0])
+    spanning = tallies[tallies[:, 1].min(axis=1) > 0]
+    assert spanning[0].tolist() == [[1, 1], [1, 2], [2, 1]]
     alike = cluster(np.tile([0, 0, 1, 1], 50), np.tile([0, 1, 1, 1], 50)[None], 2, [str(i // 2) for i in range(200)])
     assert sorted(alike.sizes.tolist()) == [50, 50]
 
@@ -111,22 +116,44 @@ def test_many_classes_are_no_obstacle():
 def test_there_are_always_enough_draws_beyond_a_bound():
     """A small chance asks for more draws than were stated."""
     assert enough_draws(1000, 0.05) == 1000
-    assert enough_draws(1000, 0.05, 0.001) == 50_000
+    assert enough_draws(1000, 0.05, 0.001) == 20_000
 
 
 def test_one_sample_of_one_class_proves_nothing():
     """The smallest set there is: its bounds are as wide as they can be."""
-    found = bound(
-        Clusters(np.array([[[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]]]), np.array([1]), np.array([0]), 1),
-        ACCURACY.value, (1,), draws=DRAWS, seed=0, below=0.05, above=0.05,
-    )  # fmt: skip
+    found = of_accuracy(1, 0)
     assert found.lower == pytest.approx(0.05, abs=0.01)
     assert found.upper == 1.0
 
 
-def test_a_product_in_blocks_is_the_product(monkeypatch):
-    """Blocks of rows give the same matrix, the last and shorter one included."""
-    monkeypatch.setattr("eyerace_parity.stats.bootstrap._ALONE", 60)
-    random = np.random.default_rng(3)
-    many, few = random.random((23, 4)), random.random((4, 3))
-    assert _product(many, few) == pytest.approx(many @ few, rel=1e-14)
+@pytest.mark.parametrize("classes", [1, 2])
+def test_with_one_class_there_is_nothing_to_decide_wrongly(classes):
+    """A single class is no crash, and its bounds have no width; one class of two is as unknown as any share."""
+    labels = np.zeros(40, dtype=np.int64)
+    measure = measures.macro_f1(classes) if classes == 1 else measures.accuracy(classes)
+    found = bound(
+        cluster(labels, labels[None], classes), measure.value, (1,), draws=DRAWS, seed=0, below=0.05, above=0.05
+    )
+    assert found.upper == 1.0
+    assert found.lower == pytest.approx(1.0 if classes == 1 else 0.05 ** (1 / 40), abs=0.003)
+
+
+def test_strata_keep_their_size_and_else_are_drawn():
+    """The share of a class is certain where the class counts were chosen, and a sample's share where they were not."""
+    labels = np.repeat([0, 1], [30, 70])
+    for stratified in (True, False):
+        clusters = cluster(labels, labels[None], 2, stratified=stratified)
+        found = bound(clusters, lambda t: t[..., 0, 1, 0] / 100, (1,), draws=DRAWS, seed=0, below=0.05, above=0.05)
+        exact = share_bounds(30, 100, below=0.05, above=0.05)
+        wanted = (0.3, 0.3) if stratified else (exact.lower, exact.upper)
+        assert (found.lower, found.upper) == pytest.approx(wanted, abs=0.005)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 0), (0, 20), (20, 20), (19, 20), (3, 50_000), (49_000, 50_000)])
+@pytest.mark.parametrize("chance", [0.05, 0.00025])
+def test_an_exact_share_is_that_of_clopper_and_pearson(successes, trials, chance):
+    """At both ends, for many trials, at small chances."""
+    found = share_bounds(successes, trials, below=chance, above=chance)
+    lower = beta.ppf(chance, successes, trials - successes + 1) if successes else 0.0
+    upper = beta.ppf(1 - chance, successes + 1, trials - successes) if successes < trials else 1.0
+    assert (found.lower, found.upper) == pytest.approx((lower, upper), abs=1e-9)

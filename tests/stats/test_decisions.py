@@ -9,8 +9,8 @@ import pytest
 
 from eyerace_parity.core.result import Status
 from eyerace_parity.stats.decisions import Labelled, Rules, decide_drop, decide_floor
-from eyerace_parity.stats.measures import BootstrapMeasure, accuracy, macro_f1
-from tests.stats.simulated import MEASURE, World, shares
+from eyerace_parity.stats.measures import BootstrapMeasure, accuracy, class_f1, macro_f1
+from tests.stats.simulated import CLASSES, MEASURE, RARE, World, floors, shares
 
 WORSE = [Status.BROKEN, Status.UNPROVEN, Status.HELD]
 TRIALS = 200
@@ -28,6 +28,15 @@ def test_a_true_drop_of_the_margin_is_rarely_passed_and_rarely_alarmed(world):
     found = shares(world, world.drop, trials=TRIALS, draws=1000)
     assert found[Status.HELD] <= three_errors(0.05, TRIALS)
     assert found[Status.BROKEN] <= three_errors(0.05, TRIALS)
+
+
+@pytest.mark.parametrize("measure", [MEASURE, class_f1(CLASSES, RARE)], ids=["macro-F1", "rare class"])
+def test_a_floor_of_the_true_value_is_rarely_broken_where_class_counts_come_as_they_fall(measure):
+    """Counts that count as fixed make it too sure: they are drawn, too."""
+    drawn, fixed = (floors(measure, 200, trials=400, draws=1000, stratified=each) for each in (False, True))
+    assert drawn[Status.HELD] <= three_errors(0.05, 400)
+    assert drawn[Status.BROKEN] <= three_errors(0.05, 400)
+    assert fixed[Status.BROKEN] > drawn[Status.BROKEN]
 
 
 def test_no_drop_is_proven_within_two_points_by_twelve_hundred():

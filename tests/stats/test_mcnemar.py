@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binomtest
 
-from eyerace_parity.stats.mcnemar import Pairs, harm_p, most_net_harm, pairs, share_at_most
+from eyerace_parity.stats.binomial import share_at_most
+from eyerace_parity.stats.mcnemar import Pairs, harm_p, most_net_harm, pairs
 
 
 @given(st.integers(0, 40), st.integers(0, 40))

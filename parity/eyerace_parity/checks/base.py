@@ -81,7 +81,13 @@ class Case:
     def rules(self) -> Rules:
         """Confidence rules of decisions about samples, as the contract states them."""
         stated = self.contract.statistics
-        whole = Rules(stated.confidence, 1.0 - stated.confidence, stated.draws, stated.seed)
+        whole = Rules(
+            stated.confidence,
+            1.0 - stated.confidence,
+            stated.draws,
+            stated.seed,
+            stratified=stated.sampling == "stratified",
+        )
         return whole.among(self.sharing) if stated.correction == "bonferroni" else whole
 
     @property

@@ -233,6 +233,12 @@ def require_decisive(case: Case, scores: Array) -> None:
     """Refuse scores that decide for no class."""
     classes = case.contract.classes
     if scores.ndim == SCORES_NDIM and (not classes or scores.shape[1] == len(classes)):
+        if scores.shape[1] == 1:
+            # Whatever the model answers, the only class wins: every share would be 1 and every limit held.
+            raise cannot_judge(
+                f"{case.contract.scores_output} has a single score a sample, so no decision can be wrong",
+                "export one score for each class, two at least, and name them in classes",
+            )
         return
     wanted = f"one score for each of {len(classes)} classes" if classes else "one row of scores"
     raise broken(

@@ -97,6 +97,8 @@ class Statistics(Model):
         correction: Whether clauses share the probability of a false ``broken``. ``none``: it is 1 - ``confidence`` for
             each clause. ``bonferroni``: it is 1 - ``confidence`` for all clauses together. A false ``held`` needs no
             correction, because a contract holds only if every clause does.
+        sampling: How the golden set was drawn. ``random``: its class counts came as they fell, and another set would
+            have others. ``stratified``: they were chosen, so they count as fixed.
         assumed_flips: Assumed share of samples that two variants decide differently. It gives the margins that the set
             can resolve, before anything is measured.
     """
@@ -105,4 +107,5 @@ class Statistics(Model):
     draws: int = Field(default=10_000, ge=1_000, le=1_000_000)
     seed: int = Field(default=0, ge=0)
     correction: Literal["none", "bonferroni"] = "none"
+    sampling: Literal["random", "stratified"] = "random"
     assumed_flips: Annotated[float, Field(gt=0.0, le=1.0)] = 0.01

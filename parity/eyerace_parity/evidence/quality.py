@@ -16,8 +16,7 @@ class ClassF1(Fact):
     Attributes:
         name: Name of the class.
         value: Its F1; ``None`` for a class that is neither labelled nor decided.
-        low: One-sided lower bound of the true F1; ``None`` without a value, or if there are too many classes to bound
-            each.
+        low: One-sided lower bound of the true F1; ``None`` without a value, or if there is one class only.
         high: One-sided upper bound; ``None`` as for ``low``.
         demanded: The contract's floor for this class, or ``None``.
     """

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from eyerace_parity.core.result import Status
 from eyerace_parity.stats import mcnemar, resampling
-from eyerace_parity.stats.bootstrap import Bounds, Clusters, Gain, bound, cluster, worst_cost
-from eyerace_parity.stats.measures import BootstrapMeasure, Floats
+from eyerace_parity.stats.binomial import Bounds
+from eyerace_parity.stats.bootstrap import Clusters, Gain, bound, cluster, enough_draws, worst_cost
+from eyerace_parity.stats.measures import BootstrapMeasure, Floats, class_f1
 from eyerace_parity.stats.planning import times_to_settle
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ Statistic = Callable[[NDArray[np.int64], "Array"], float]
 """Maps labels int64 [n] and scores [n, classes] to a number; larger is better. A
 :class:`~eyerace_parity.stats.measures.BootstrapMeasure` evaluates all draws at once. Any other function is called once
 per draw, with fewer draws."""
+
+_PLANNED: Final = 1000
+"""Draws for each number of samples that is tried to settle a decision. The search takes about 20 of them."""
+
+_TWO: Final = 2
 
 _SPARE: Final = 1.05
 """Factor on the advised number of samples, because bootstrap bounds have a Monte Carlo error."""
@@ -64,7 +70,8 @@ class Rules:
         alarm: Largest probability of a false ``broken``; 1 - ``confidence`` unless clauses share it.
         draws: Fewest draws of the bootstrap.
         seed: Seed of the draws.
-        plan: Whether ``unproven`` says how many samples would settle it. This takes about 20 times the draws.
+        plan: Whether ``unproven`` says how many samples would settle it. It is an estimate, from fewer draws.
+        stratified: Whether the class counts of the set were chosen. Else they came as they fell, and are drawn, too.
     """
 
     confidence: float = 0.95
@@ -72,6 +79,7 @@ class Rules:
     draws: int = 10_000
     seed: int = 0
     plan: bool = True
+    stratified: bool = False
 
     def among(self, number: int) -> Rules:
         """Return the rules for each of several questions of one clause, which share its ``alarm`` (Bonferroni)."""
@@ -120,7 +128,8 @@ def decide_floor(statistic: Statistic, samples: Labelled, floor: float, rules: R
         alike = value >= 1.0 - _rounding(1.0)
         status = Status.HELD if alike else Status.BROKEN
         return Decision(status, value, value, method="a floor of 1 is a demand on this very set", exact=True)
-    question, proof = _SampleQuestion(floor, floor=True), _prove_floor(statistic, samples, rules)
+    question = _SampleQuestion(floor, floor=True)
+    proof = _prove_floor(statistic, samples, question, rules)
     status = question.answer(proof.bounds)
     settles = _settles(proof, samples, question) if status is Status.UNPROVEN and rules.plan else ""
     return Decision(status, value, value, settles=settles, bounds=proof.bounds, method=proof.method)
@@ -143,7 +152,8 @@ def decide_drop(statistic: Statistic, samples: Labelled, margin: float, rules: R
     if margin == 0.0 and _alike(statistic, samples):
         method = "no sample is decided otherwise, which is what a margin of 0 demands of this very set"
         return Decision(Status.HELD, drop, candidate, reference, method=method, exact=True)
-    question, proof = _SampleQuestion(margin, floor=False), _prove_drop(statistic, samples, rules)
+    question = _SampleQuestion(margin, floor=False)
+    proof = _prove_drop(statistic, samples, question, rules)
     status = question.answer(proof.bounds)
     settles = _settles(proof, samples, question) if status is Status.UNPROVEN and rules.plan else ""
     return Decision(status, drop, candidate, reference, settles, proof.bounds, proof.method)
@@ -181,36 +191,80 @@ class _Proof:
     more: Callable[[float], Bounds] | None = None
 
 
-def _prove_floor(statistic: Statistic, samples: Labelled, rules: Rules) -> _Proof:
+def _prove_floor(statistic: Statistic, samples: Labelled, question: _SampleQuestion, rules: Rules) -> _Proof:
     """Bound a statistic."""
     if not isinstance(statistic, BootstrapMeasure):
         return _prove_by_calling(statistic, samples, rules, (samples.scores,))
-    clusters = cluster(samples.labels, statistic.decided(samples.scores), statistic.classes, samples.clusters)
-    signs = (1,) * statistic.parts
-
-    def at(times: float) -> Bounds:
-        below, above = 1.0 - rules.confidence, rules.alarm
-        return bound(
-            clusters, statistic.value, signs, draws=rules.draws, seed=rules.seed, below=below, above=above, times=times
-        )
-
+    measure, clusters = clusters_of(statistic, samples, statistic.decided(samples.scores), rules)
+    signs = (1,) * measure.parts
+    at = _bounding(clusters, measure.value, signs, rules, lambda upper: question.answer(Bounds(-math.inf, upper)))
     return _Proof(at(1.0), _told("", clusters, samples, rules), at)
 
 
-def _prove_drop(statistic: Statistic, samples: Labelled, rules: Rules) -> _Proof:
+def clusters_of(
+    measure: BootstrapMeasure, samples: Labelled, decided: NDArray[np.int64], rules: Rules
+) -> tuple[BootstrapMeasure, Clusters]:
+    """Return the clusters of a set, and the measure as a function of their tallies.
+
+    The F1 of one class is that of two: the class and the rest. That makes few kinds of clusters, whatever the number of
+    classes.
+
+    Args:
+        measure: The measure.
+        samples: Labels and clusters.
+        decided: int64 [parts, n].
+        rules: Whether class counts are drawn.
+    """
+    labels, classes = samples.labels, measure.classes
+    if measure.label is not None and classes > _TWO:
+        labels, decided = (np.asarray(each == measure.label, np.int64) for each in (labels, decided))
+        measure, classes = class_f1(_TWO, 1), _TWO
+    return measure, cluster(labels, decided, classes, samples.clusters, stratified=rules.stratified)
+
+
+def _bounding(
+    clusters: Clusters, gain: Gain, signs: tuple[int, ...], rules: Rules, answer: Callable[[float], Status]
+) -> Callable[[float], Bounds]:
+    """Return the function from a multiple of the samples to the bounds of a gain.
+
+    A small chance of a false alarm, shared by many classes, takes many draws. They are spared where the upper bound at
+    the confidence of ``held`` shows no alarm: at a smaller chance it lies higher still.
+
+    Args:
+        clusters: The set.
+        gain: The number to bound.
+        signs: See :func:`.bootstrap.bound`.
+        rules: Error limits and settings.
+        answer: The decision by an upper bound of the gain.
+    """
+
+    def at(times: float) -> Bounds:
+        below, above = 1.0 - rules.confidence, max(1.0 - rules.confidence, rules.alarm)
+        draws = enough_draws(rules.draws, below, above) if times == 1.0 else _PLANNED
+        found = bound(clusters, gain, signs, draws=draws, seed=rules.seed, below=below, above=above, times=times)
+        if rules.alarm >= above or answer(found.upper) is not Status.BROKEN:
+            return found
+        draws = max(draws, enough_draws(0, rules.alarm)) if times == 1.0 else draws
+        sure = bound(clusters, gain, signs, draws=draws, seed=rules.seed, below=below, above=rules.alarm, times=times)
+        return Bounds(found.lower, sure.upper)
+
+    return at
+
+
+def _prove_drop(statistic: Statistic, samples: Labelled, question: _SampleQuestion, rules: Rules) -> _Proof:
     """Bound a drop."""
     if not isinstance(statistic, BootstrapMeasure):
         proof = _prove_by_calling(statistic, samples, rules, (samples.scores, _reference(samples)))
-        return _Proof(_turned(proof.bounds), proof.method)
-    clusters, gain = _paired(statistic, samples)
+        return _Proof(proof.bounds.turned, proof.method)
+    clusters, gain = _paired(statistic, samples, rules)
     signs = (1,) * statistic.parts + (-1,) * statistic.parts
     small = clusters.number < mcnemar.SMALL and statistic.parts == 1
     exact = _Exact.of(statistic, samples, worst_cost(clusters, gain, signs)) if small else None
+    gains = _bounding(clusters, gain, signs, rules, lambda upper: question.answer(Bounds(-upper, math.inf)))
 
     def at(times: float) -> Bounds:
-        below, above = 1.0 - rules.confidence, rules.alarm
-        gains = bound(clusters, gain, signs, draws=rules.draws, seed=rules.seed, below=below, above=above, times=times)
-        return exact.widen(_turned(gains), rules, times) if exact else _turned(gains)
+        drop = gains(times).turned
+        return exact.widen(drop, rules, times) if exact else drop
 
     method = _told("paired ", clusters, samples, rules)
     return _Proof(at(1.0), f"{exact.told}; {method}" if exact else method, at)
@@ -224,14 +278,10 @@ def _prove_by_calling(statistic: Statistic, samples: Labelled, rules: Rules, sco
     return _Proof(found, f"bootstrap of {draws:,} draws, the function called for each")
 
 
-def _turned(gains: Bounds) -> Bounds:
-    """Convert bounds of a gain to bounds of the drop."""
-    return Bounds(-gains.upper, -gains.lower)
-
-
 def _told(kind: str, clusters: Clusters, samples: Labelled, rules: Rules) -> str:
     what = "samples" if samples.clusters is None else "clusters"
-    return f"{kind}bootstrap of {clusters.number:,} {what} within their classes, {rules.draws:,} draws"
+    within = " within their classes" if rules.stratified else ""
+    return f"{kind}bootstrap of {clusters.number:,} {what}{within}, {rules.draws:,} draws"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,16 +320,17 @@ class _Exact:
         return Bounds(drop.lower if harmed else min(drop.lower, 0.0), max(drop.upper, most))
 
 
-def _paired(measure: BootstrapMeasure, samples: Labelled) -> tuple[Clusters, Gain]:
+def _paired(statistic: BootstrapMeasure, samples: Labelled, rules: Rules) -> tuple[Clusters, Gain]:
     """Return the clusters of both variants' answers, and the gain of the candidate over the reference."""
-    decided = np.concatenate([measure.decided(samples.scores), measure.decided(_reference(samples))])
+    decided = np.concatenate([statistic.decided(samples.scores), statistic.decided(_reference(samples))])
+    measure, clusters = clusters_of(statistic, samples, decided, rules)
     parts = measure.parts
 
     def gain(tallies: Floats) -> Floats:
         difference: Floats = measure.value(tallies[..., :parts, :, :]) - measure.value(tallies[..., parts:, :, :])
         return difference
 
-    return cluster(samples.labels, decided, measure.classes, samples.clusters), gain
+    return clusters, gain
 
 
 def _settles(proof: _Proof, samples: Labelled, question: _SampleQuestion) -> str:

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from eyerace_parity.stats.binomial import share_at_most
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from eyerace_parity.stats.classification import Indices
 
 SMALL: Final = 100
 """Number of clusters below which the exact test must confirm the bootstrap, which is not reliable on so few."""
-
-_STEPS: Final = 40
-"""Steps of the bisection: 2^-40 is about 1e-12, far below what a bound shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +84,9 @@ def most_net_harm(found: Pairs, chance: float) -> float:
     return discordant * max(2.0 * harms - 1.0, 0.0)
 
 
-def share_at_most(successes: int, trials: int, chance: float) -> float:
-    """Return the upper Clopper-Pearson bound of a share at this error probability (Biometrika 26, 1934)."""
-    if successes >= trials:
-        return 1.0
-    return _crossing(lambda share: _at_least(successes + 1, trials, share) < 1.0 - chance)
-
-
 def _at_least(successes: int, trials: int, share: float) -> float:
     """Return the binomial P(X ≥ ``successes``), summed term by term, for few trials."""
     terms = (
         math.comb(trials, k) * share**k * (1.0 - share) ** (trials - k) for k in range(max(successes, 0), trials + 1)
     )
     return min(math.fsum(terms), 1.0)
-
-
-def _crossing(before: Callable[[float], bool]) -> float:
-    """Bisect [0, 1] for the point up to which a condition holds."""
-    low, high = 0.0, 1.0
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if before(middle) else (low, middle)
-    return high

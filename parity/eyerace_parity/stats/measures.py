@@ -36,11 +36,13 @@ class BootstrapMeasure:
         value: Maps tallies float64 [..., parts, 3, classes] to values [...].
         parts: Number of answers per sample that the measure combines. Their scores are concatenated,
             [n, parts · classes].
+        label: The class that it depends on alone; ``None`` if it depends on several.
     """
 
     classes: int
     value: Callable[[Floats], Floats]
     parts: int = 1
+    label: int | None = None
 
     def decided(self, scores: Array) -> Indices:
         """Decide every part of scores [n, parts · classes]: int64 [parts, n]."""
@@ -93,7 +95,7 @@ def macro_f1(classes: int) -> BootstrapMeasure:
 
 def class_f1(classes: int, index: int) -> BootstrapMeasure:
     """Return the F1 of the class at ``index`` as a measure."""
-    return BootstrapMeasure(classes, lambda tallies: _f1(tallies[..., 0, :, index : index + 1])[..., 0])
+    return BootstrapMeasure(classes, lambda tallies: _f1(tallies[..., 0, :, index : index + 1])[..., 0], label=index)
 
 
 def accuracy(classes: int) -> BootstrapMeasure:

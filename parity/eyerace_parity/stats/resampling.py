@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from eyerace_parity.stats.bootstrap import BEYOND, Bounds
+from eyerace_parity.stats.binomial import Bounds
+from eyerace_parity.stats.bootstrap import BEYOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

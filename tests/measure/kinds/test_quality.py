@@ -89,12 +89,14 @@ def test_a_class_that_does_not_occur_has_no_f1() -> None:
     assert (found.by_class[1].value, found.by_class[1].low) == (None, None)
 
 
-def test_of_very_many_classes_none_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each would cost a bootstrap; the F1 itself costs nothing."""
-    monkeypatch.setattr(quality, "MOST_BOUNDED", 1)
-    found = compute_quality(contract(), outputs(DECIDED), golden(LABELS), SOURCE)
-    assert [one.value for one in found.by_class] == [pytest.approx(0.9)] * 2
-    assert {(one.low, one.high) for one in found.by_class} == {(None, None)}
+def test_the_bounds_follow_how_the_set_was_drawn() -> None:
+    """Class counts that were chosen leave less unknown than those that came as they fell."""
+    chosen = contract(statistics=Statistics(draws=1000, sampling="stratified"))
+    fixed, drawn = (
+        compute_quality(read, outputs(DECIDED), golden(LABELS), SOURCE).by_class[0] for read in (chosen, contract())
+    )
+    assert fixed.value == drawn.value
+    assert (fixed.low, fixed.high) != (drawn.low, drawn.high)
 
 
 def test_without_labels_there_is_no_quality() -> None:

@@ -42,7 +42,12 @@ def _pair(need: Need[Any]) -> tuple[Need[Any], ...]:
 
 def _on_statistics(contract: Contract, _need: Need[Any], _columns: Columns) -> dict[str, str]:
     stated = contract.statistics
-    numbers = {"confidence": stated.confidence, "draws": stated.draws, "seed": stated.seed}
+    numbers = {
+        "confidence": stated.confidence,
+        "draws": stated.draws,
+        "seed": stated.seed,
+        "sampling": stated.sampling,
+    }
     return {"scores": contract.scores_output} | {key: str(value) for key, value in numbers.items()}
 
 

@@ -22,8 +22,9 @@ from eyerace_parity.evidence.quality import (
     Slices,
 )
 from eyerace_parity.stats import differences, measures
-from eyerace_parity.stats.bootstrap import bound, cluster
+from eyerace_parity.stats.bootstrap import bound, enough_draws
 from eyerace_parity.stats.classification import accuracy, confusion, decisions, f1_by_class, flips, macro_f1
+from eyerace_parity.stats.decisions import Labelled, Rules, clusters_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from eyerace_parity.evidence.answers import GoldenFacts, Outputs
     from eyerace_parity.evidence.base import Array, Provenance
     from eyerace_parity.evidence.quality import ChangeOfDecision
-    from eyerace_parity.stats.bootstrap import Bounds
+    from eyerace_parity.stats.binomial import Bounds
     from eyerace_parity.stats.classification import Indices
     from eyerace_parity.stats.measures import BootstrapMeasure
 
@@ -52,9 +53,6 @@ MOST_ROWS: Final = 2000
 
 MOST_MOVED: Final = 12
 """Samples named for the largest changes of probability without a flip."""
-
-MOST_BOUNDED: Final = 30
-"""Most classes for which F1 gets bounds: each costs a bootstrap; with more classes, no class gets bounds."""
 
 _MOVED: Final = 0.01
 _CURVE: Final = 21
@@ -154,8 +152,7 @@ def _class_f1(
     name = known.classes[index]
     if not math.isfinite(value):
         return ClassF1(name=name, demanded=demanded)
-    bounded = len(known.classes) <= MOST_BOUNDED
-    found = _bounds(known, measures.class_f1(len(known.classes), index), stated) if bounded else None
+    found = _bounds(known, measures.class_f1(len(known.classes), index), stated)
     low, high = (None, None) if found is None else (found.lower, found.upper)
     return ClassF1(name=name, value=value, low=low, high=high, demanded=demanded)
 
@@ -164,9 +161,12 @@ def _bounds(known: LabelledDecisions, measure: BootstrapMeasure, stated: Statist
     """One-sided bounds by the bootstrap that clauses use; ``None`` for fewer than two classes, which allow no error."""
     if measure.classes < _FEWEST_CLASSES:
         return None
-    kinds = cluster(known.labels, known.decided[None], measure.classes, known.clusters)
+    rules = Rules(stratified=stated.sampling == "stratified")
+    samples = Labelled(known.labels, known.decided[:, None], clusters=known.clusters)
+    measure, kinds = clusters_of(measure, samples, known.decided[None], rules)
     risk = 1.0 - stated.confidence
-    return bound(kinds, measure.value, (1,), draws=stated.draws, seed=stated.seed, below=risk, above=risk)
+    draws = enough_draws(stated.draws, risk)
+    return bound(kinds, measure.value, (1,), draws=draws, seed=stated.seed, below=risk, above=risk)
 
 
 def compute_slices(contract: Contract, outputs: Outputs, golden: GoldenFacts, source: Provenance) -> Slices:
