@@ -15,10 +15,16 @@ import torch
 import vl_convert  # noqa: F401
 from hypothesis import HealthCheck, settings
 
+from eyerace_parity.extending.hooks import MEASURING
+from eyerace_parity.extending.loading import active
 from tests.bundles import make_image_bundle, make_tensor_bundle
 from tests.extensions.matrix.matrices import Cells, make_cells
 
 pytest_plugins = ["pytester"]
+
+# What extensions bring must not load twice either.
+for hook in MEASURING:
+    active().additions(hook)
 
 # Speed is never asserted in a test: a busy machine must not turn a law red.
 settings.register_profile("parity", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eyerace_parity.checks.plan import plan
-from eyerace_parity.checks.registry import FAMILIES, describe_clauses, open_contract
+from eyerace_parity.checks.registry import describe_clauses, families, open_contract
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Graph
@@ -18,7 +18,7 @@ from tests.checks.evidence_factory import TWO_OUTPUTS, clauses, contract, golden
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_clause_names_are_unique_over_all_families(elsewhere):
     """A clause's name alone stands in a test id; on a target it stands there with the target's."""
-    names = [clause.name for family in FAMILIES if family.elsewhere is elsewhere for clause in family.clauses]
+    names = [clause.name for family in families() if family.elsewhere is elsewhere for clause in family.clauses]
     assert names
     assert len(names) == len(set(names))
     assert all(name.replace("_", "").isalnum() and name.islower() for name in names)
@@ -29,7 +29,7 @@ def test_every_clause_and_every_limit_is_described():
     for described in describe_clauses():
         assert described.summary.endswith("."), described
         assert bool(described.key) == bool(described.type) == bool(described.description), described
-    for family in FAMILIES:
+    for family in families():
         assert all(field.description for field in family.limits.model_fields.values()), family.name
 
 
@@ -45,7 +45,7 @@ def test_every_limit_belongs_to_a_clause_or_sets_one():
         "max_seconds",
         "leak_runs",
     }
-    for family in FAMILIES:
+    for family in families():
         known = {clause.limit for clause in family.clauses} | settings
         assert set(family.limits.model_fields) <= known, family.name
 

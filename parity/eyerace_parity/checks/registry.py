@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin
 
-from pydantic import ByteSize
+from pydantic import ByteSize, create_model
 
-from eyerace_parity.checks.base import Family
 from eyerace_parity.checks.limits import RatioLimit
 from eyerace_parity.contract.load import load_contract
 from eyerace_parity.core.errors import ContractError
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+    from eyerace_parity.checks.base import Family
     from eyerace_parity.contract.base import Limits
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
+    from eyerace_parity.extending.declaration import LoadedExtension
 
 _MODULES: Final = (
     "interface",
@@ -38,14 +40,13 @@ _MODULES: Final = (
     "latency",
     "size",
     "memory",
-    "arm64",
-    "instructions",
+    "targets",
     "release",
 )
-"""Files of this room that declare a family of their own name, or add to one, in the order of the report's rows."""
+"""Files of this room that declare a family under their own name, in the order of the report's rows."""
 
 FAMILIES: Final[list[Family[Any]]] = []
-"""All families, in the order of the report's rows."""
+"""The families of the core, in the order of the report's rows."""
 
 
 def register(family: Family[Any]) -> None:
@@ -61,9 +62,7 @@ def register(family: Family[Any]) -> None:
 
 
 for each in _MODULES:
-    declared = getattr(import_module(f"eyerace_parity.checks.{each}"), each)
-    if isinstance(declared, Family):
-        register(declared)
+    register(getattr(import_module(f"eyerace_parity.checks.{each}"), each))
 
 
 def families(named: Sequence[str] = ()) -> tuple[Family[Any], ...]:
@@ -75,8 +74,24 @@ def families(named: Sequence[str] = ()) -> tuple[Family[Any], ...]:
     found = list(FAMILIES)
     for added in active().added("check_families", named):
         places = [family.name for family in found]
-        found.insert(places.index(added.after) + 1 if added.after in places else len(found), added)
+        if added.joins and added.name in places:
+            place = places.index(added.name)
+            found[place] = _joined(found[place], added)
+        else:
+            found.insert(places.index(added.after) + 1 if added.after in places else len(found), added)
     return tuple(found)
+
+
+def _joined(family: Family[Any], added: Family[Any]) -> Family[Any]:
+    """A family with the limits and the clauses of one that joins it, behind its own."""
+    limits = _joined_limits(family.limits, added.limits)  # type: ignore[arg-type] # a type is hashable
+    return replace(family, limits=limits, clauses=[*family.clauses, *added.clauses])
+
+
+@cache
+def _joined_limits(limits: type[Limits], added: type[Limits]) -> type[Limits]:
+    """One type of both: always the same, for limits are told by their type."""
+    return create_model(limits.__name__, __base__=(limits, added), __doc__=limits.__doc__)
 
 
 def limits_by_family(named: Sequence[str] = ()) -> Mapping[str, type[Limits]]:
@@ -89,12 +104,16 @@ def limits_by_family(named: Sequence[str] = ()) -> Mapping[str, type[Limits]]:
     for family in families(named):
         if family.name in limits:
             owner = next(owner for owner, added in active().additions("check_families") if added is family)
-            raise ContractError(
-                f"the extension {owner.name!r} cannot be used: there is a family of checks {family.name!r} already",
-                next_step=f"leave it out with --eyerace-parity-disable {owner.name}",
-            )
+            raise _unusable(owner, f"there is a family of checks {family.name!r} already")
         limits[family.name] = family.limits
     return limits
+
+
+def _unusable(owner: LoadedExtension, why: str) -> ContractError:
+    return ContractError(
+        f"the extension {owner.name!r} cannot be used: {why}",
+        next_step=f"leave it out with --eyerace-parity-disable {owner.name}",
+    )
 
 
 def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
@@ -104,7 +123,14 @@ def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
         ContractError: The file or an override is wrong.
     """
     add_kinds()
-    foreign = {family.name: owner.name for owner, family in active().additions("check_families") if owner.foreign}
+    foreign: dict[str, str] = {}
+    for owner, family in active().additions("check_families"):
+        if owner.foreign and family.joins:
+            # A contract that does not name the extension would then have limits that nobody judges.
+            why = f"only an extension of eyerace-parity itself may join the family {family.name!r}"
+            raise _unusable(owner, why)
+        if owner.foreign:
+            foreign[family.name] = owner.name
     return load_contract(path, limits_by_family(tuple(foreign.values())), overrides, foreign)
 
 

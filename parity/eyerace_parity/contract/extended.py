@@ -11,6 +11,7 @@ from eyerace_parity.contract.base import CallablePath, Name
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.contract.data import ImageSet, Preprocess, TensorSet
 from eyerace_parity.contract.model import Contract
+from eyerace_parity.contract.targets import Targets
 from eyerace_parity.contract.variants import (
     ExportRecipe,
     OnnxVariant,
@@ -26,7 +27,7 @@ from eyerace_parity.extending.loading import active
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_POINTS = ("contract_sections", "runners", "readers", "preprocessing_steps", "recipes", "metrics")
+_POINTS = ("contract_sections", "runners", "readers", "preprocessing_steps", "recipes", "metrics", "target_providers")
 
 
 def contract_type(named: Sequence[str] = ()) -> type[Contract]:
@@ -53,7 +54,7 @@ def metric_of(contract: Contract) -> Callable[[Any, Any], Any]:
 
 @lru_cache(maxsize=16)
 def _made(*additions: tuple[Any, ...]) -> type[Contract]:
-    sections, variants, sets, steps, recipes, metrics = additions
+    sections, variants, sets, steps, recipes, metrics, providers = additions
     fields: dict[str, Any] = {}
     for section in sections:
         fields[section.key] = (section.model, section.model())
@@ -66,6 +67,10 @@ def _made(*additions: tuple[Any, ...]) -> type[Contract]:
         own: Any = _either(*(step.model for step in steps))
         profile = create_model("Preprocess", __base__=Preprocess, steps=(tuple[own, ...], ()))
         fields["preprocess"] = (dict[Name, profile], {})
+    if described := tuple(dict.fromkeys(each.own for each in providers if each.own is not None)):
+        own_target: Any = Union[described]  # noqa: UP007 - the members are not known before
+        targets = create_model("Targets", __base__=Targets, own=(dict[str, own_target], {}))
+        fields["targets"] = (targets, targets())
     if variants or recipes:
         onnx: Any = OnnxVariant
         if recipes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from eyerace_parity.contract.explain import Problem
 from eyerace_parity.extending.loading import active
-from eyerace_parity.extending.shipped import SHIPPED
+from eyerace_parity.extending.shipped import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,14 +35,16 @@ def without_extension(
     for number, name in enumerate(named):
         if name not in there:
             yield Problem(("extensions", str(number)), f"the extension {name!r} {extensions.why_absent(name)}")
-    sections = {name: each.name for each in SHIPPED for name in each.sections}
-    families = {name: each.name for each in SHIPPED for name in each.families}
     foreign = {section.key: owner.name for owner, section in extensions.additions("contract_sections") if owner.foreign}
     for key in document:
-        yield from _unless_there((key,), sections.get(key, ""), foreign.get(key, ""), named)
+        yield from _unless_there((key,), owner_of("sections", key), foreign.get(key, ""), named)
+        for inner in table if isinstance(table := document[key], dict) else ():
+            yield from _unless_there((key, inner), owner_of("sections", f"{key}.{inner}"), "", named)
     for keys, limits in _limits(document):
-        for family in limits:
-            yield from _unless_there((*keys, family), families.get(family, ""), owners.get(family, ""), named)
+        for family, demands in limits.items():
+            yield from _unless_there((*keys, family), owner_of("families", family), owners.get(family, ""), named)
+            for limit in demands if isinstance(demands, dict) else ():
+                yield from _unless_there((*keys, family, limit), owner_of("limits", f"{family}.{limit}"), "", named)
 
 
 def _unless_there(keys: Keys, own: str, foreign: str, named: Sequence[str]) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from eyerace_parity.core.result import Judgement, Status
 from eyerace_parity.core.text import join_names
 from eyerace_parity.extending.loading import active
 from eyerace_parity.judging import judge
+from eyerace_parity.measure.targets.equipment import equipment_of
 from eyerace_parity.record.compose import ContractFindings, finding
 from eyerace_parity.session.baseline import places, stored_baseline
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.measure.isolated_worker import IsolatedWorker
     from eyerace_parity.measure.laboratory import Laboratory
-    from eyerace_parity.measure.targets.equipment import TargetEquipment
     from eyerace_parity.record.compose import VerdictWithEvidence
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.release.files import Stored
@@ -111,7 +111,7 @@ class ContractSession:
             use_recorded=self.settings.recorded,
             peer_python=self.settings.peer,
             baseline=source_of(self.baseline, contract, measurer(self._open)) if compare else None,
-            equipment=emulation(contract, self.settings, self.progress),
+            equipment=equipment_of(contract, self.settings, self.progress),
             everything=self.settings.arm64 == "all",
             isolated=self.isolated_worker.get(),
             rehash=self.settings.rehash,
@@ -306,21 +306,9 @@ class LazyIsolatedWorker:
             self._isolated.close()
 
 
-def emulation(contract: Contract, settings: Settings, progress: Progress) -> TargetEquipment | None:
-    """What equips the targets of a contract; ``None`` where it names none, so that nothing is imported for them."""
-    if not contract.targets.run:
-        return None
-    from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415 - only where a contract names targets
-    from eyerace_parity.measure.targets.equipment import EmulatedTargets, ProvidedTargets  # noqa: PLC0415
-
-    sources = Sources(settings.arm64_home, settings.sysroot, settings.qemu, settings.wheels)
-    emulated = EmulatedTargets(contract, sources, offline=settings.offline, progress=progress)
-    return ProvidedTargets(contract, emulated, lambda added: added.equipment(contract, settings, progress))
-
-
 def in_words(contract: Contract, settings: Settings, progress: Progress) -> str:
     """Say where a contract is executed, and what would first be installed for it; an empty text where it is nowhere."""
-    equipment = emulation(contract, settings, progress)
+    equipment = equipment_of(contract, settings, progress)
     if equipment is None:
         return ""
     targets = contract.targets

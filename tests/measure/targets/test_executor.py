@@ -15,7 +15,7 @@ from eyerace_parity.core.errors import MeasurementError, WorkerDied
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Execution, Outputs
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.costs import InstructionCounts
+from eyerace_parity.extensions.emulation.evidence import InstructionCounts
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure.sample_selection import margins
 from tests.equipment import NEW, OLD, X86, Local, alive, misbehaving, on_two_targets

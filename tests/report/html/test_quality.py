@@ -12,13 +12,15 @@ from eyerace_parity.contract.sections import Statistics
 from eyerace_parity.core.result import Relation, Status
 from eyerace_parity.evidence.artefacts import Files, Graph, LayerSize
 from eyerace_parity.evidence.base import Provenance
-from eyerace_parity.evidence.costs import InstructionCounts, Series, Timing
+from eyerace_parity.evidence.costs import Series, Timing
 from eyerace_parity.evidence.registry import KINDS
+from eyerace_parity.extensions.emulation.evidence import InstructionCounts
+from eyerace_parity.extensions.emulation.picture import instructions_picture
 from eyerace_parity.measure.kinds.time_quantiles import compute_time_quantiles
 from eyerace_parity.record.document import EvidenceEntry
 from eyerace_parity.release.history import AcceptedRelease
 from eyerace_parity.report.html.charts import draw, placed, rows
-from eyerace_parity.report.html.costs import cost_pictures, instructions_picture, latency_picture, layers_picture
+from eyerace_parity.report.html.costs import cost_pictures, latency_picture, layers_picture
 from eyerace_parity.report.html.history import history_picture
 from eyerace_parity.report.html.page import render
 from eyerace_parity.report.view.pictures import PictureData

@@ -20,7 +20,7 @@ from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import SCORES_NDIM, GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.costs import Footprint, InstructionCounts, Series, Soak, Timing
+from eyerace_parity.evidence.costs import Footprint, Series, Soak, Timing
 from eyerace_parity.evidence.kinds import Runs
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.judging import judge
@@ -282,11 +282,8 @@ def _leaking(soak: Soak, kilobytes: float, *_: object) -> Soak:
     return soak.model_copy(update={"resident_bytes": held})
 
 
-def _longer(counted: InstructionCounts, share: float, *_: object) -> InstructionCounts:
-    return counted.model_copy(update={"steady": tuple(round(count * (1 + share)) for count in counted.steady)})
-
-
-def _percent(what: str) -> Callable[[float], str]:
+def percent(what: str) -> Callable[[float], str]:
+    """Words for a strength that is a share."""
     return lambda share: f"{100 * share:.2g} % {what}" if share < 1 else f"{100 * share:.0f} % {what}"
 
 
@@ -309,13 +306,11 @@ DOSES: Final = (
         _wrong,
         lambda share: f"{100 * share:.2g} % more wrong decisions",
     ),
-    Degradation("noise", Outputs, frozenset(), 1e-7, 10, _noisy, _percent("noise on the answers")),
-    Degradation("scale", Outputs, frozenset(), 1e-7, 100, _scaled, _percent("more on all scores")),
-    Degradation("file size", Files, frozenset(), 1e-3, 100, _bigger, _percent("more bytes in the file"), random=False),
-    Degradation("inference", Timing, frozenset(), 1e-2, 1000, _slower, _percent("more time for an inference")),
-    Degradation(
-        "memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, _percent("more memory"), random=False
-    ),
+    Degradation("noise", Outputs, frozenset(), 1e-7, 10, _noisy, percent("noise on the answers")),
+    Degradation("scale", Outputs, frozenset(), 1e-7, 100, _scaled, percent("more on all scores")),
+    Degradation("file size", Files, frozenset(), 1e-3, 100, _bigger, percent("more bytes in the file"), random=False),
+    Degradation("inference", Timing, frozenset(), 1e-2, 1000, _slower, percent("more time for an inference")),
+    Degradation("memory", Footprint, frozenset({"memory"}), 1e-2, 1000, _heavier, percent("more memory"), random=False),
     Degradation(
         "cold start",
         Footprint,
@@ -323,7 +318,7 @@ DOSES: Final = (
         1e-2,
         1000,
         _colder,
-        _percent("more time to start"),
+        percent("more time to start"),
         random=False,
     ),
     Degradation(
@@ -336,16 +331,5 @@ DOSES: Final = (
         lambda size: f"{size:.2g} kB that every run keeps",
         random=False,
     ),
-    Degradation(
-        "instructions",
-        InstructionCounts,
-        frozenset(),
-        1e-3,
-        10,
-        _longer,
-        _percent("more instructions"),
-        target=True,
-        random=False,
-    ),
 )
-"""Faults that are simulated by degrading evidence."""
+"""Faults that are simulated by degrading evidence; extensions add theirs by the hook ``degradations``."""

@@ -16,6 +16,7 @@ from eyerace_parity.report.html.history import history_picture
 from eyerace_parity.report.html.material import EDGE, LARGE, Thumbnails
 from eyerace_parity.report.html.quality import quality_pictures
 from eyerace_parity.report.html.scatter import shown_samples
+from eyerace_parity.report.view.parts import added_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,6 +91,7 @@ def _no_photograph(_sample: int) -> None:
 def _pictures(data: PictureData) -> Iterator[Picture]:
     yield from quality_pictures(data)
     yield from cost_pictures(data)
+    yield from added_pictures(data)
     history = history_picture(data)
     if history is not None:
         yield history
