@@ -178,7 +178,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
     heard = Heard()
     build_variant(contract, "int8", heard)
     assert heard.labels == [
-        "exporting fp32",
+        "exporting torch",
         "drawing calibration samples",
         "comparing them with the golden set",
         "observing calibration samples",

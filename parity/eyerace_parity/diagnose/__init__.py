@@ -48,7 +48,7 @@ def causes(planned: PlannedClause, source: Source) -> tuple[str, ...]:
     case = planned.case
     if planned.clause.check not in EXPLAINED or case.target != HOST:
         return ()
-    for explain in _EXPLANATIONS:
+    for explain in EXPLANATIONS:
         try:
             sentences = explain(case, source)
         except MeasurementError as error:
@@ -93,7 +93,7 @@ def _by_constant_answers(case: Case, source: Source) -> list[str]:
     return answers.constant_answers(case.name, scores)
 
 
-_EXPLANATIONS: Final[tuple[Callable[[Case, Source], list[str]], ...]] = (
+EXPLANATIONS: Final[tuple[Callable[[Case, Source], list[str]], ...]] = (
     _by_answers,
     _by_layers,
     _by_preparation,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from filelock import FileLock, Timeout
 
-from eyerace_parity.contract.variants import ExportRecipe, OnnxVariant
+from eyerace_parity.contract.variants import OnnxVariant
 from eyerace_parity.core.errors import MeasurementError, RecipeError
 from eyerace_parity.core.files import display_path, write_atomically
 from eyerace_parity.core.text import join_names
@@ -15,12 +15,14 @@ from eyerace_parity.extending.loading import active
 from eyerace_parity.recipes.lineage import current_lineage, read_stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    import onnx
     from filelock import BaseFileLock
 
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.contract.variants import Recipe
+    from eyerace_parity.contract.variants import ExportRecipe, QuantiseDynamicRecipe, QuantiseStaticRecipe, Recipe
     from eyerace_parity.core.progress import Progress
 
 Maker = Callable[["Contract", str, "Progress"], bytes]
@@ -51,22 +53,38 @@ def content_of(contract: Contract, name: str, progress: Progress) -> bytes:
         RecipeError: The recipe cannot be carried out.
         MeasurementError: A source cannot be opened or run.
     """
-    # Imported here because they load torch and onnx, which takes seconds, and most runs build nothing.
-    from eyerace_parity.recipes.export import export  # noqa: PLC0415
-    from eyerace_parity.recipes.onnx_file import seal  # noqa: PLC0415
-    from eyerace_parity.recipes.quantise import quantise  # noqa: PLC0415
+    from eyerace_parity.recipes.onnx_file import seal  # noqa: PLC0415 - loads onnx, and most runs build nothing
 
     recipe = _recipe(contract, name)
     assert recipe is not None  # noqa: S101 - the caller has checked
     # Before the build: if a source changes during it, the stamp shows that the artefact is of the older source.
     stamp = _stamp(contract, name, recipe)
-    for added in active().added("recipes", contract.extensions):
-        if isinstance(recipe, added.model):
-            return seal(added.make(contract, recipe, progress), stamp)
-    if not isinstance(recipe, ExportRecipe):
-        return seal(quantise(contract, recipe, progress), stamp)
-    with progress.task(f"exporting {name}", None):
-        return seal(export(contract, recipe.source), stamp)
+    added = {each.kind: each.make for each in active().added("recipes", contract.extensions)}
+    make = added.get(recipe.kind) or RECIPE_MAKERS[recipe.kind]
+    return seal(make(contract, recipe, progress), stamp)
+
+
+def _export(contract: Contract, recipe: ExportRecipe, progress: Progress) -> onnx.ModelProto:
+    from eyerace_parity.recipes.export import export  # noqa: PLC0415 - loads torch, which takes seconds
+
+    with progress.task(f"exporting {recipe.source}", None):
+        return export(contract, recipe.source)
+
+
+def _quantise(
+    contract: Contract, recipe: QuantiseDynamicRecipe | QuantiseStaticRecipe, progress: Progress
+) -> onnx.ModelProto:
+    from eyerace_parity.recipes.quantise import quantise  # noqa: PLC0415 - as above
+
+    return quantise(contract, recipe, progress)
+
+
+RECIPE_MAKERS: Final[Mapping[str, Callable[[Contract, Any, Progress], onnx.ModelProto]]] = {
+    "export": _export,
+    "quantize_dynamic": _quantise,
+    "quantize_static": _quantise,
+}
+"""What makes the model, by the recipe's kind; extensions add others by the hook ``recipes``."""
 
 
 def build_variant(contract: Contract, variant: str, progress: Progress, make: Maker = content_of) -> Path:
