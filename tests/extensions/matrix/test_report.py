@@ -122,3 +122,19 @@ def test_the_gate_judges_one_cell(here: Cells, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert f"newest ({here.runtime})" in said
     assert "no record" not in said
+
+
+def test_a_merge_has_all_three_forms_too(
+    cells: Cells, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page and Markdown of the table over runtimes."""
+    monkeypatch.chdir(cells.bundle)
+    cells.all(but="1.21")
+    page = cells.folder / "page.html"
+    arguments = [str(cells.folder), "--contract", "contract.toml", "--markdown", "--html", str(page)]
+    assert main(["report", *arguments]) == Exit.NOT_HELD
+    said = capsys.readouterr().out
+    assert said.startswith("### ❌ ")
+    assert "| 1.21 | ❌ no record |" in said
+    assert "**next:**" in said
+    assert "no record" in page.read_text(encoding="utf-8") or "missing" in page.read_text(encoding="utf-8")
