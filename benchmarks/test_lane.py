@@ -20,16 +20,16 @@ from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.overrides import parse_override
 from eyerace_parity.core.progress import SilentProgress
 from eyerace_parity.core.result import HOST
-from eyerace_parity.emulation.toolkit import Sources
 from eyerace_parity.evidence.answers import Execution
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.costs import InstructionCounts
+from eyerace_parity.extensions.emulation.evidence import InstructionCounts
+from eyerace_parity.extensions.emulation.targets import EmulatedTargets
+from eyerace_parity.extensions.emulation.toolkit import Sources
 from eyerace_parity.golden.dataset import open_golden
 from eyerace_parity.isolation.runtime_worker import local_command
 from eyerace_parity.measure.batching import batch_of
 from eyerace_parity.measure.cache import EvidenceCache
 from eyerace_parity.measure.laboratory import Laboratory
-from eyerace_parity.measure.targets.equipment import EmulatedTargets
 from eyerace_parity.recipes.build import build_variant, missing_artefacts
 
 if TYPE_CHECKING:

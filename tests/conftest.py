@@ -15,10 +15,15 @@ import torch
 import vl_convert  # noqa: F401
 from hypothesis import HealthCheck, settings
 
+from eyerace_parity.extending.hooks import MEASURING
+from eyerace_parity.extending.loading import active
 from tests.bundles import make_image_bundle, make_tensor_bundle
-from tests.extensions.matrix.matrices import Cells, make_cells
 
 pytest_plugins = ["pytester"]
+
+# What extensions bring must not load twice either.
+for hook in MEASURING:
+    active().additions(hook)
 
 # Speed is never asserted in a test: a busy machine must not turn a law red.
 settings.register_profile("parity", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,6 +33,19 @@ settings.load_profile("parity")
 def pytest_configure() -> None:
     """Let Ctrl-C mean what it means: a run started in the background inherits that it is ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what speaks of an extension that is not there; see ``tools/without_extension.py``."""
+    there = {each.name for each in active().loaded}
+
+    def lacks(item: pytest.Item) -> bool:
+        return any(name not in there for mark in item.iter_markers("needs_extension") for name in mark.args)
+
+    lacking = [item for item in items if lacks(item)]
+    if lacking:
+        config.hook.pytest_deselected(items=lacking)
+        items[:] = [item for item in items if item not in lacking]
 
 
 @pytest.fixture(autouse=True)
@@ -61,17 +79,3 @@ def image_bundle(_built_bundles: dict[str, Path], tmp_path: Path) -> Path:
 def tensor_bundle(_built_bundles: dict[str, Path], tmp_path: Path) -> Path:
     """A copy of the tiny unlabelled tensor bundle, artefacts built: two inputs, one int64, two outputs."""
     return Path(shutil.copytree(_built_bundles["tensors"], tmp_path / "bundle"))
-
-
-@pytest.fixture(scope="session")
-def _judged_cells(_built_bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Cells:
-    """The tiny bundle judged as one cell of a matrix, never handed out itself."""
-    return make_cells(_built_bundles["images"], tmp_path_factory.mktemp("cells"))
-
-
-@pytest.fixture
-def cells(_judged_cells: Cells, tmp_path: Path) -> Cells:
-    """A copy of the bundle, its record, and an empty folder for what records a test makes of it."""
-    bundle = Path(shutil.copytree(_judged_cells.bundle, tmp_path / "cells"))
-    (tmp_path / "records").mkdir()
-    return Cells(bundle, _judged_cells.record, _judged_cells.runtime, tmp_path / "records")

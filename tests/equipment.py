@@ -9,9 +9,8 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import MeasurementError
-from eyerace_parity.emulation.tiers import KNOWN
-from eyerace_parity.emulation.toolkit import Toolkit
 from eyerace_parity.isolation.runtime_worker import local_command
+from eyerace_parity.measure.targets.equipment import TargetCommand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,13 +32,19 @@ class Local:
     lacking: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
 
-    def toolkit(self, target: str) -> Toolkit:
+    def toolkit(self, target: str) -> TargetCommand:
         """Say how a worker is started there."""
         self.asked.append(target)
         if target in self.lacking:
             raise MeasurementError(f"{target} is not installed", next_step="run `eyerace-parity arm64 install`")
         command = self.commands.get(target, local_command())
-        return Toolkit(KNOWN[target], command, (), "nothing is counted here", {"command": " ".join(command)})
+        identity = {"command": " ".join(command)}
+        return TargetCommand(
+            command,
+            identity,
+            counting_refused="nothing is counted here",
+            processor="phone generation" if target.startswith("arm64/") else "processor",
+        )
 
     def prove(self, target: str) -> None:
         """Nothing here is anybody's own."""

@@ -22,12 +22,14 @@ DOCUMENTS = [
 ]
 
 
+@pytest.mark.needs_extension("emulation", "matrix")
 def test_the_clauses_are_those_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:
     """``docs/clauses.md`` holds what ``eyerace-parity clauses --markdown`` prints, to the letter."""
     assert main(["clauses", "--markdown"]) == 0
     assert capsys.readouterr().out in (ROOT / "docs" / "clauses.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.needs_extension("emulation", "matrix")
 def test_the_example_contract_can_be_judged(tmp_path: Path) -> None:
     """The example of ``docs/contract.md`` is a whole contract, and demands something of every variant."""
     text = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")

@@ -102,6 +102,7 @@ def test_recorded_outputs_are_written_as_they_were(place: Path) -> None:
     assert (scores.dtype, len(scores)) == (np.dtype(np.float32), outputs.expected)
 
 
+@pytest.mark.needs_extension("emulation")
 def test_the_committed_release_is_valid() -> None:
     """Its digest is still the one that its history names: what a dump of it holds has not changed."""
     folder = ROOT / "golden" / "releases" / "1.0"

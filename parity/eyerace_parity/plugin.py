@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from eyerace_parity.contract.options import OPTIONS
+from eyerace_parity.contract.options import all_options
 from eyerace_parity.session import SWITCH, session_key
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="eyerace_parity",
         help="judge the contracts, and run the tests marked 'parity'; without it nothing of this plugin happens",
     )
-    for option in OPTIONS:
+    for option in all_options():
         group.addoption(option.flag(), **option.argument())
         words = f"{option.help} (as {option.flag()}; environment: {option.environment})"
         parser.addini(option.ini, words, type=option.ini_type, default=None)  # type: ignore[arg-type] # its own words

@@ -10,7 +10,7 @@ import numpy as np
 from eyerace_parity.checks.base import ClauseEvidence
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import families
-from eyerace_parity.contract.model import Contract
+from eyerace_parity.contract.extended import contract_type
 from eyerace_parity.evidence.answers import GoldenFacts, Outputs, Repeats
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage, PortFact
 from eyerace_parity.evidence.base import Provenance
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from eyerace_parity.checks.base import PlannedClause
+    from eyerace_parity.contract.model import Contract
     from eyerace_parity.core.result import Judgement
     from eyerace_parity.evidence.base import Array
 
@@ -85,7 +86,7 @@ def contract(
         "golden": golden,
         "variants": made,
     }
-    read = Contract.model_validate(base | fields)
+    read = contract_type().model_validate(base | fields)
     read._file = Path("contract.toml").absolute()
     return read
 

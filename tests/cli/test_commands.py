@@ -15,7 +15,7 @@ import pytest
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.cli import Exit, main
-from eyerace_parity.cli.registry import all_commands
+from eyerace_parity.cli.registry import all_commands, owner_of
 
 
 def gate(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +31,13 @@ def here(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return image_bundle
 
 
-@pytest.mark.parametrize("command", all_commands())
+COMMANDS = [
+    pytest.param(name, marks=pytest.mark.needs_extension(owner) if (owner := owner_of(name)) else ())
+    for name in all_commands()
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """``--help`` ends with 0 and says what the command does."""
     with pytest.raises(SystemExit) as left:

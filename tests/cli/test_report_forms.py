@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.extensions.matrix.matrices import Cells
-
 
 @pytest.fixture
 def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
@@ -104,19 +102,3 @@ def test_without_what_draws_pages_the_line_that_installs_it_is_told(
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     assert main(["report", "record.json", "--html", "page.html"]) == Exit.USAGE
     assert "eyerace-parity[html]" in capsys.readouterr().err
-
-
-def test_a_merge_has_all_three_forms_too(
-    cells: Cells, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A page and Markdown of the table over runtimes."""
-    monkeypatch.chdir(cells.bundle)
-    cells.all(but="1.21")
-    page = cells.folder / "page.html"
-    arguments = [str(cells.folder), "--contract", "contract.toml", "--markdown", "--html", str(page)]
-    assert main(["report", *arguments]) == Exit.NOT_HELD
-    said = capsys.readouterr().out
-    assert said.startswith("### ❌ ")
-    assert "| 1.21 | ❌ no record |" in said
-    assert "**next:**" in said
-    assert "no record" in page.read_text(encoding="utf-8") or "missing" in page.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import pytest
 
 from eyerace_parity.contract import settings as settings_room
 from eyerace_parity.contract.load import load_contract
-from eyerace_parity.contract.options import OPTIONS, OptionKind
+from eyerace_parity.contract.options import OPTIONS, OptionKind, all_options
 from eyerace_parity.contract.settings import Settings, resolve, usable_cores
 from eyerace_parity.core.errors import ContractError
 from tests.bundles import IMAGE_CONTRACT
@@ -37,7 +37,8 @@ def settled(command_line=None, environ=None, ini=None) -> Settings:
 def test_the_table_and_the_settings_know_the_same_options():
     """An option without a field, or a field without an option, would go unseen."""
     known = [field.name for field in fields(Settings)]
-    assert known == [*(option.name for option in OPTIONS), "origins", "set_origins"]
+    assert known == [*(option.name for option in OPTIONS), "added", "origins", "set_origins"]
+    assert set(settled().added) == {option.name for option in all_options()} - {option.name for option in OPTIONS}
 
 
 @pytest.mark.parametrize(
@@ -108,30 +109,30 @@ def test_a_value_that_its_option_does_not_take_is_refused(environ, message):
 def test_the_command_line_is_built_from_the_table():
     """What a parser reads is what the settings take, option by option."""
     parser = argparse.ArgumentParser()
-    for option in OPTIONS:
+    for option in all_options():
         parser.add_argument(option.flag("--"), **option.argument())
     words = ["--contract", "x.toml", "--contract", "y.toml", "--set", "a=1", "--no-record", "--jobs", "auto",
              "--progress", "never", "--offline", "--record", "r.json"]  # fmt: skip
     parsed = parser.parse_args(words)
-    settings = settled({option.name: getattr(parsed, option.dest) for option in OPTIONS})
+    settings = settled({option.name: getattr(parsed, option.dest) for option in all_options()})
     assert [path.name for path in settings.contract] == ["x.toml", "y.toml"]
     assert (settings.no_record, settings.offline, settings.recorded, settings.progress) == (True, True, False, "never")
     assert settings.jobs == usable_cores()
     assert settings.record == ROOT / "here" / "r.json"
     nothing = parser.parse_args([])
-    assert all(getattr(nothing, option.dest) is None for option in OPTIONS), "absent must be told from given"
+    assert all(getattr(nothing, option.dest) is None for option in all_options()), "absent must be told from given"
 
 
 def test_every_value_can_be_shown_with_its_origin():
     """For the header of a run and for its record."""
     described = settled({"jobs": "2"}).described()
-    assert set(described) == {option.name for option in OPTIONS}
+    assert set(described) == {option.name for option in all_options()}
     assert described["jobs"] == ("2", "command line --eyerace-parity-jobs")
 
 
 def test_several_values_are_lines_in_an_ini_file():
     """The type that pytest is told."""
-    assert {option.ini_type for option in OPTIONS if option.kind in {OptionKind.PATHS, OptionKind.TEXTS}} == {
+    assert {option.ini_type for option in all_options() if option.kind in {OptionKind.PATHS, OptionKind.TEXTS}} == {
         "linelist"
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.wire import from_wire, to_wire
 from eyerace_parity.stats.stopping_rules import StoppingRules, asked_of, runs_of_soak
@@ -13,6 +15,7 @@ from tests.laboratories import change
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
+@pytest.mark.needs_extension("emulation", "matrix")
 def test_the_stopping_rules_of_the_limits_cross() -> None:
     """A process without the types of the limits stops a series where they say, and not at its first look."""
     here = open_contract(GOLDEN / "contract.toml")

@@ -30,7 +30,6 @@ STORED = {
     "Soak",
     "Timing",
     "PeerTiming",
-    "Instructions",
     "Lineage",
     "FlipLedger",
     "KnownFlips",

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import families, open_contract
 from eyerace_parity.cli import main
+from eyerace_parity.contract.options import OptionKind, all_options
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.extending.loading import activated, active, load
 from eyerace_parity.extending.shipped import FOLDER, SHIPPED
@@ -21,6 +23,8 @@ from tests.extensions.packages import declaring, make_package, run_gate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from eyerace_parity.contract.options import Option
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = [each.name for each in SHIPPED]
@@ -35,20 +39,32 @@ def test_the_table_is_what_the_extensions_register() -> None:
     )
     for shipped in SHIPPED:
 
-        def handed_in(hook: str, name: str = shipped.name) -> list[object]:
+        def handed_in(hook: str, name: str = shipped.name) -> list[Any]:
             return [value for owner, value in extensions.additions(hook) if owner.name == name]
 
-        assert tuple(section.key for section in handed_in("contract_sections")) == shipped.sections  # type: ignore[attr-defined]
-        assert tuple(family.name for family in handed_in("check_families")) == shipped.families  # type: ignore[attr-defined]
-        commands = tuple((command.name, command.summary) for command in handed_in("commands"))  # type: ignore[attr-defined]
+        own = ["targets.own" for provider in handed_in("target_providers") if provider.own]
+        assert {*(section.key for section in handed_in("contract_sections")), *own} == set(shipped.sections)
+        joining = [family for family in handed_in("check_families") if family.joins]
+        whole = [family for family in handed_in("check_families") if not family.joins]
+        assert tuple(family.name for family in whole) == shipped.families
+        limits = [f"{family.name}.{limit}" for family in joining for limit in family.limits.model_fields]
+        assert tuple(limits) == shipped.limits
+        assert tuple(provider.prefix for provider in handed_in("target_providers")) == shipped.targets
+        commands = tuple((command.name, command.summary, command.judges) for command in handed_in("commands"))
         assert commands == shipped.commands
+        assert tuple(option.name for option in handed_in("options")) == shipped.options
 
 
 def test_the_page_shows_the_table() -> None:
     """``docs/extensions.md`` names what belongs to each extension; made by this very code."""
-    rows = ["| extension | sections of the contract | checks | commands | options |", "|---|---|---|---|---|"]
+    rows = [
+        "| extension | sections of the contract | checks | targets | commands | options |",
+        "|---|---|---|---|---|---|",
+    ]
     for each in SHIPPED:
-        cells = (each.sections, each.families, tuple(name for name, _ in each.commands), each.options)
+        commands = tuple(command.name for command in each.commands)
+        checks, targets = (*each.families, *each.limits), tuple(f"{prefix}/…" for prefix in each.targets)
+        cells = (each.sections, checks, targets, commands, each.options)
         told = " | ".join(", ".join(f"`{name}`" for name in names) or "–" for names in cells)  # noqa: RUF001
         rows.append(f"| [`{each.name}`](extensions/{each.name}.md) | {told} |")
     page = (ROOT / "docs" / "extensions.md").read_text(encoding="utf-8")
@@ -99,7 +115,9 @@ def test_the_core_does_without_each(name: str, how: str, tmp_path: Path, monkeyp
             active().require(name, "something")
 
 
-@pytest.mark.parametrize(("name", "command"), [(each.name, word) for each in SHIPPED for word, _ in each.commands])
+@pytest.mark.parametrize(
+    ("name", "command"), [(each.name, command.name) for each in SHIPPED for command in each.commands]
+)
 def test_a_command_of_a_disabled_extension_is_refused(
     name: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,14 +211,46 @@ def test_a_contract_that_uses_it_is_refused_with_its_name(tmp_path: Path) -> Non
                 open_contract(path)
 
 
-@pytest.mark.parametrize("option", [(each.name, name) for each in SHIPPED for name in each.options])
-def test_an_option_of_a_disabled_extension_is_refused(option: tuple[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [(each.name, limit) for each in SHIPPED for limit in each.limits], ids=str)
+def test_a_limit_that_it_adds_is_refused_with_its_name(limit: tuple[str, str], tmp_path: Path) -> None:
+    """In a family of the core, whose own limits stay."""
+    name, (family, _, key) = limit[0], limit[1].partition(".")
+    path = make_image_bundle(tmp_path) / "contract.toml"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"\n[limits.{family}]\n{key} = 1\n")
+    with activated(load(foreign=False, disabled={name: "a test"})):
+        words = rf"limits\.{family}\.{key}: belongs to the extension '{name}', which is disabled"
+        with pytest.raises(ContractError, match=words):
+            open_contract(path)
+
+
+def test_a_target_that_it_provides_is_refused_with_its_name(tmp_path: Path) -> None:
+    """When the clauses are planned, which is before anything is measured."""
+    provided = [(each.name, prefix) for each in SHIPPED for prefix in each.targets]
+    assert provided
+    for number, (name, prefix) in enumerate(provided):
+        path = make_image_bundle(tmp_path / str(number)) / "contract.toml"
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f'\n[targets]\nrun = ["{prefix}/any"]\n')
+        with activated(load(foreign=False, disabled={name: "a test"})):
+            words = rf"targets\.run.*the target '{prefix}/any' belongs to the extension '{name}', which is disabled"
+            with pytest.raises(ContractError, match=words):
+                plan(open_contract(path))
+
+
+OF_EXTENSIONS = {name: each.name for each in SHIPPED for name in each.options}
+
+
+@pytest.mark.parametrize(
+    "option", [option for option in all_options() if option.name in OF_EXTENSIONS], ids=lambda option: option.name
+)
+def test_an_option_of_a_disabled_extension_is_refused(option: Option, tmp_path: Path) -> None:
     """It would be heeded by nobody."""
-    name, flag = option
+    name, value = OF_EXTENSIONS[option.name], "" if option.kind is OptionKind.FLAG else "=somewhere"
     make_image_bundle(tmp_path / "golden")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     done = run_gate(
-        tmp_path, None, "--eyerace-parity", f"--eyerace-parity-{flag}", "--eyerace-parity-disable", name, "--co"
+        tmp_path, None, "--eyerace-parity", f"{option.flag()}{value}", "--eyerace-parity-disable", name, "--co"
     )
     assert done.returncode == 4
     assert f"belongs to the extension {name!r}" in done.stderr

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from eyerace_parity.checks.plan import plan
 from eyerace_parity.checks.registry import open_contract
 from eyerace_parity.contract.variants import OnnxVariant, QuantiseDynamicRecipe, QuantiseStaticRecipe
 from eyerace_parity.golden.dataset import open_golden
+
+pytestmark = pytest.mark.needs_extension("emulation", "matrix")
 
 GOLDEN = Path(__file__).parent.parent.parent / "golden"
 

@@ -32,7 +32,7 @@ from eyerace_parity.release import files as releases
 from eyerace_parity.runners.artefact_files import external_locations
 from eyerace_parity.runners.onnxruntime import model_of
 from tests.hostile import models, mutations
-from tests.hostile.yard import ESCAPES, Reader, Unclear
+from tests.hostile.yard import ESCAPES, Reader, Unclear, has_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,6 +214,12 @@ def _onnx_bytes(yard: Yard, path: Path) -> object:
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
+_MERGED: Final = (
+    (Reader("merged record", lambda y: [y.root / "cells" / "merged.json"], _matrix, (mutations.json_text,) * 2, 500),)
+    if has_matrix()
+    else ()
+)
+
 READERS: Final = (
     Reader(
         "contract",
@@ -232,7 +238,7 @@ READERS: Final = (
         1000,
     ),
     Reader("record", lambda y: [y.images / "record.json"], _record, (mutations.json_text, mutations.json_text), 500),
-    Reader("merged record", lambda y: [y.root / "cells" / "merged.json"], _matrix, (mutations.json_text,) * 2, 500),
+    *_MERGED,
     Reader(
         "release",
         lambda y: [

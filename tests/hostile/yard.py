@@ -19,7 +19,7 @@ from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.codec import encode
 from eyerace_parity.evidence.source import TrackedSource
-from eyerace_parity.extensions.matrix.files import write_merged
+from eyerace_parity.extending.loading import active
 from eyerace_parity.isolation import worker
 from eyerace_parity.judging import judge
 from eyerace_parity.measure import recorded
@@ -30,7 +30,6 @@ from eyerace_parity.record.files import write_record
 from eyerace_parity.release import files as releases
 from eyerace_parity.release.save import acceptance, make
 from eyerace_parity.runners.torch import load_module
-from tests.extensions.matrix.matrices import make_cells
 from tests.laboratories import laboratory
 
 if TYPE_CHECKING:
@@ -87,6 +86,19 @@ class Reader:
     inputs: int
 
 
+def has_matrix() -> bool:
+    """Whether the extension that reads merged records is there."""
+    return any(each.name == "matrix" for each in active().loaded)
+
+
+def _write_merged(built_images: Path, folder: Path) -> None:
+    from eyerace_parity.extensions.matrix.files import write_merged
+    from tests.extensions.matrix.matrices import make_cells
+
+    cells = make_cells(built_images, folder)
+    write_merged(folder / "merged.json", cells.merged(*cells.all()))
+
+
 def make_yard(built_images: Path, built_tensors: Path, root: Path) -> Yard:
     """Judge a bundle, release the run, record what torch answered, and lay everything out."""
     images = Path(shutil.copytree(built_images, root / "bundle"))
@@ -108,8 +120,8 @@ def make_yard(built_images: Path, built_tensors: Path, root: Path) -> Yard:
     )
     Image.open(images / "images" / "red-0.jpg").save(images / "picture.png", exif=_turned())
     Image.open(images / "images" / "red-1.jpg").save(images / "picture.jpg", exif=_turned(), progressive=True)
-    cells = make_cells(built_images, root / "cells")
-    write_merged(root / "cells" / "merged.json", cells.merged(*cells.all()))
+    if has_matrix():
+        _write_merged(built_images, root / "cells")
     evidence = {key: obtained.obtain(need) for key, need in zip(obtained.keys, obtained.needs, strict=True)}
     tensors = Path(shutil.copytree(built_tensors, root / "tensors"))
     guest_says(root)

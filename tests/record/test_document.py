@@ -18,7 +18,7 @@ from eyerace_parity.evidence.costs import Footprint, Preflight
 from eyerace_parity.record.document import EvidenceEntry, outcome
 from eyerace_parity.record.files import document_text, read_record, write_record
 from eyerace_parity.record.rows import VerdictEntry
-from eyerace_parity.record.schema import SCHEMA_FILE, schema_text
+from eyerace_parity.record.schema import SCHEMA_FILE
 from tests.record.records import record, unjudged, verdict
 
 if TYPE_CHECKING:
@@ -32,11 +32,6 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     write_record(path, written)
     assert read_record(path) == written
     assert [entry.name for entry in path.parent.iterdir()] == ["record.json"], "no temporary file is left"
-
-
-def test_the_published_schema_is_the_models() -> None:
-    """``python -m eyerace_parity.record.schema`` writes it anew."""
-    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text()
 
 
 def test_a_record_keeps_the_published_schema() -> None:

@@ -59,7 +59,10 @@ def test_the_plugin_imports_nothing_heavy_into_a_run(pytester: pytest.Pytester) 
             ours = {name for name in sys.modules if name.partition(".")[0] == "eyerace_parity"}
             assert ours <= {
                 "eyerace_parity", "eyerace_parity.plugin", "eyerace_parity.session", "eyerace_parity.session.fixtures",
-                "eyerace_parity.core.errors",
+                "eyerace_parity.core", "eyerace_parity.core.errors", "eyerace_parity.core.text",
+                *(f"eyerace_parity.extending{name}" for name in ("", ".declaration", ".hooks", ".loading", ".shipped")),
+                "eyerace_parity.extensions", "eyerace_parity.extensions.matrix", "eyerace_parity.extensions.emulation",
+                "eyerace_parity.extensions.emulation.settings",
                 "eyerace_parity.contract", "eyerace_parity.contract.options", "eyerace_parity.contract.settings",
             }
             assert not {"pydantic", "numpy", "onnx", "onnxruntime", "torch", "rich", "scipy"} & set(sys.modules)

@@ -44,6 +44,7 @@ def test_the_same_verdicts_pass(record: dict[str, Any], tmp_path: Path) -> None:
     assert compared(record, tmp_path) == 0
 
 
+@pytest.mark.needs_extension("emulation", "matrix")
 def test_every_clause_of_the_contract_stands_in_the_file() -> None:
     """The file names the verdicts that the golden contract plans, in that order, and so none is left out."""
     verdicts = json.loads(EXPECTED.read_text(encoding="utf-8"))["verdicts"]

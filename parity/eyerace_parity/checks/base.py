@@ -213,6 +213,7 @@ class Family(Generic[L]):
         on_targets: Whether it is judged on each of the contract's targets, and not on the host.
         in_cells: Whether a cell of the matrix over runtimes judges it, too.
         after: Family of the core whose rows it follows in a report, for one of an extension; the last where empty.
+        joins: Whether its limits and clauses join the family of the core that bears its name.
         clauses: What has been registered by :meth:`clause`.
     """
 
@@ -221,6 +222,7 @@ class Family(Generic[L]):
     on_targets: bool = False
     in_cells: bool = True
     after: str = ""
+    joins: bool = False
     clauses: list[Clause[L]] = field(default_factory=list)
 
     def cases(self, case: Case) -> tuple[Case, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin
 
-from pydantic import ByteSize
+from pydantic import ByteSize, create_model
 
 from eyerace_parity.checks.limits import RatioLimit
 from eyerace_parity.contract.base import LazyLimits
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from eyerace_parity.contract.base import Limits
     from eyerace_parity.contract.model import Contract
     from eyerace_parity.contract.overrides import Override
+    from eyerace_parity.extending.declaration import LoadedExtension
 
 _MODULES: Final = {
     "interface": True,
@@ -43,14 +44,14 @@ _MODULES: Final = {
     "arm64": True,
     "release": False,
 }
-"""Files of this room that declare a family of their own name, in the order of the report's rows.
+"""Families of the core, in the order of the report's rows.
 
 The value says whether the family demands something of a contract that states no limit of it. A family that does not is
 imported only for a contract that states one.
 """
 
-_BESIDE: Final = {"arm64": ("instructions",)}
-"""Further files, whose clauses join a family."""
+_FILES: Final = {"arm64": "targets"}
+"""File and name of a family in this room, where they differ from what contracts call it."""
 
 ADDED: Final[list[Family[Any]]] = []
 """Families that :func:`register` has added; they follow all others."""
@@ -69,9 +70,9 @@ def register(family: Family[Any]) -> None:
 
 @cache
 def _family(name: str) -> Family[Any]:
-    """Import a family of this room, with the files whose clauses join it."""
-    modules = [import_module(f"eyerace_parity.checks.{each}") for each in (name, *_BESIDE.get(name, ()))]
-    family: Family[Any] = getattr(modules[0], name)
+    """Import a family of this room."""
+    file = _FILES.get(name, name)
+    family: Family[Any] = getattr(import_module(f"eyerace_parity.checks.{file}"), file)
     return family
 
 
@@ -87,8 +88,24 @@ def families(named: Sequence[str] = (), stated: Container[str] | None = None) ->
     found += ADDED
     for added in active().added("check_families", named):
         places = [family.name for family in found]
-        found.insert(places.index(added.after) + 1 if added.after in places else len(found), added)
+        if added.joins and added.name in places:
+            place = places.index(added.name)
+            found[place] = _joined(found[place], added)
+        else:
+            found.insert(places.index(added.after) + 1 if added.after in places else len(found), added)
     return tuple(found)
+
+
+def _joined(family: Family[Any], added: Family[Any]) -> Family[Any]:
+    """A family with the limits and the clauses of one that joins it, behind its own."""
+    limits = _joined_limits(family.limits, added.limits)  # type: ignore[arg-type] # a type is hashable
+    return replace(family, limits=limits, clauses=[*family.clauses, *added.clauses])
+
+
+@cache
+def _joined_limits(limits: type[Limits], added: type[Limits]) -> type[Limits]:
+    """One type of both: always the same, for limits are told by their type."""
+    return create_model(limits.__name__, __base__=(limits, added), __doc__=limits.__doc__)
 
 
 def limits_by_family(named: Sequence[str] = ()) -> Mapping[str, type[Limits]]:
@@ -98,16 +115,29 @@ def limits_by_family(named: Sequence[str] = ()) -> Mapping[str, type[Limits]]:
         ContractError: Two families have the same name.
     """
     added = {family.name: family for family in ADDED}
+    joining: dict[str, Family[Any]] = {}
     for owner, family in active().additions("check_families"):
         if family not in active().added("check_families", named):
             continue
+        if family.joins and family.name in _MODULES:
+            joining[family.name] = family
+            continue
         if family.name in _MODULES or family.name in added:
-            raise ContractError(
-                f"the extension {owner.name!r} cannot be used: there is a family of checks {family.name!r} already",
-                next_step=f"leave it out with --eyerace-parity-disable {owner.name}",
-            )
+            raise _unusable(owner, f"there is a family of checks {family.name!r} already")
         added[family.name] = family
-    return LazyLimits((*_MODULES, *added), lambda name: (added.get(name) or _family(name)).limits)
+
+    def limits_of(name: str) -> type[Limits]:
+        family = added.get(name) or _family(name)
+        return _joined(family, joining[name]).limits if name in joining else family.limits
+
+    return LazyLimits((*_MODULES, *added), limits_of)
+
+
+def _unusable(owner: LoadedExtension, why: str) -> ContractError:
+    return ContractError(
+        f"the extension {owner.name!r} cannot be used: {why}",
+        next_step=f"leave it out with --eyerace-parity-disable {owner.name}",
+    )
 
 
 def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
@@ -117,7 +147,14 @@ def open_contract(path: Path, overrides: Sequence[Override] = ()) -> Contract:
         ContractError: The file or an override is wrong.
     """
     add_kinds()
-    foreign = {family.name: owner.name for owner, family in active().additions("check_families") if owner.foreign}
+    foreign: dict[str, str] = {}
+    for owner, family in active().additions("check_families"):
+        if owner.foreign and family.joins:
+            # A contract that does not name the extension would then have limits that nobody judges.
+            why = f"only an extension of eyerace-parity itself may join the family {family.name!r}"
+            raise _unusable(owner, why)
+        if owner.foreign:
+            foreign[family.name] = owner.name
     return load_contract(path, limits_by_family(tuple(foreign.values())), overrides, foreign)
 
 

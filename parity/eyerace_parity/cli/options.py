@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from eyerace_parity.checks.registry import open_contract
-from eyerace_parity.contract.options import DEFAULT_CONTRACTS, OPTIONS, default_contract
+from eyerace_parity.contract.options import DEFAULT_CONTRACTS, all_options, default_contract
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.report.view.words import signs_for
@@ -27,14 +27,14 @@ def add_contract(parser: argparse.ArgumentParser, *others: str) -> None:
         metavar="PATH",
         help=f"the contract; {', else '.join(DEFAULT_CONTRACTS)}, if not given",
     )
-    for option in OPTIONS:
+    for option in all_options():
         if option.name in {"set", *others}:
             parser.add_argument(option.flag("--"), **option.argument())
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
     """Settle the options: command line, environment, default."""
-    given = {option.name: getattr(options, option.dest, None) for option in OPTIONS}
+    given = {option.name: getattr(options, option.dest, None) for option in all_options()}
     return resolve(command_line=given, root=Path.cwd(), prefix="--")
 
 

@@ -63,7 +63,6 @@ COMMANDS: Final[Mapping[str, Command]] = {
         _own("report", "show a finished run's record"),
         _own("release", "keep a release that later candidates are judged against, and look at those that are"),
         _own("flips", "list the images that two variants decide differently, and accept those that are known"),
-        _own("arm64", "bring, show or remove what the emulated processors need, without root", judges=False),
         _own("worker", "try a worker of any language against the worker protocol", judges=False),
         _own("clauses", "list everything that a contract can demand", judges=False),
         _own("doctor", "say what this machine can and cannot do, and how to get it"),
@@ -78,13 +77,13 @@ def all_commands(added: Iterable[Command] = ()) -> dict[str, Command]:
     Those of our own extensions stand here although the extension may be disabled: choosing one then says so.
     """
     own = {
-        name: Command(name, summary, f"{FOLDER}.{shipped.name}.{name}_command")
+        each.name: Command(each.name, each.summary, f"{FOLDER}.{shipped.name}.{each.name}_command", each.judges)
         for shipped in SHIPPED
-        for name, summary in shipped.commands
+        for each in shipped.commands
     }
     return {**COMMANDS, **own, **{command.name: command for command in added}}
 
 
 def owner_of(name: str) -> str:
     """Name the extension of ours that brings a command, or return an empty string."""
-    return next((each.name for each in SHIPPED if name in dict(each.commands)), "")
+    return next((each.name for each in SHIPPED if name in [command.name for command in each.commands]), "")

@@ -14,6 +14,7 @@ from eyerace_parity.contract.base import CallablePath, Name, Problem
 from eyerace_parity.contract.callables import load_callable
 from eyerace_parity.contract.data import ImageSet, Preprocess, TensorSet
 from eyerace_parity.contract.model import Contract
+from eyerace_parity.contract.targets import Targets
 from eyerace_parity.contract.variants import (
     ExportRecipe,
     OnnxVariant,
@@ -25,14 +26,14 @@ from eyerace_parity.contract.variants import (
     TorchVariant,
 )
 from eyerace_parity.extending.loading import active
-from eyerace_parity.extending.shipped import SHIPPED
+from eyerace_parity.extending.shipped import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from eyerace_parity.contract.base import Keys
 
-_POINTS = ("contract_sections", "runners", "readers", "preprocessing_steps", "recipes", "metrics")
+_POINTS = ("contract_sections", "runners", "readers", "preprocessing_steps", "recipes", "metrics", "target_providers")
 
 
 def contract_type(named: Sequence[str] = ()) -> type[Contract]:
@@ -59,7 +60,7 @@ def metric_of(contract: Contract) -> Callable[[Any, Any], Any]:
 
 @lru_cache(maxsize=16)
 def _made(*additions: tuple[Any, ...]) -> type[Contract]:
-    sections, variants, sets, steps, recipes, metrics = additions
+    sections, variants, sets, steps, recipes, metrics, providers = additions
     fields: dict[str, Any] = {}
     for section in sections:
         fields[section.key] = (section.model, section.model())
@@ -72,6 +73,10 @@ def _made(*additions: tuple[Any, ...]) -> type[Contract]:
         own: Any = _either(*(step.model for step in steps))
         profile = create_model("Preprocess", __base__=Preprocess, steps=(tuple[own, ...], ()))
         fields["preprocess"] = (dict[Name, profile], {})
+    if described := tuple(dict.fromkeys(each.own for each in providers if each.own is not None)):
+        own_target: Any = Union[described]  # noqa: UP007 - the members are not known before
+        targets = create_model("Targets", __base__=Targets, own=(dict[str, own_target], {}))
+        fields["targets"] = (targets, targets())
     if variants or recipes:
         onnx: Any = OnnxVariant
         if recipes:
@@ -118,14 +123,16 @@ def without_extension(
     for number, name in enumerate(named):
         if name not in there:
             yield Problem(("extensions", str(number)), f"the extension {name!r} {extensions.why_absent(name)}")
-    sections = {name: each.name for each in SHIPPED for name in each.sections}
-    families = {name: each.name for each in SHIPPED for name in each.families}
     foreign = {section.key: owner.name for owner, section in extensions.additions("contract_sections") if owner.foreign}
     for key in document:
-        yield from _unless_there((key,), sections.get(key, ""), foreign.get(key, ""), named)
+        yield from _unless_there((key,), owner_of("sections", key), foreign.get(key, ""), named)
+        for inner in table if isinstance(table := document[key], dict) else ():
+            yield from _unless_there((key, inner), owner_of("sections", f"{key}.{inner}"), "", named)
     for keys, limits in limits_tables(document):
-        for family in limits:
-            yield from _unless_there((*keys, family), families.get(family, ""), owners.get(family, ""), named)
+        for family, demands in limits.items():
+            yield from _unless_there((*keys, family), owner_of("families", family), owners.get(family, ""), named)
+            for limit in demands if isinstance(demands, dict) else ():
+                yield from _unless_there((*keys, family, limit), owner_of("limits", f"{family}.{limit}"), "", named)
 
 
 def _unless_there(keys: Keys, own: str, foreign: str, named: Sequence[str]) -> Iterator[Problem]:

@@ -1,16 +1,20 @@
 """The table of all options of a run.
 
-pytest's options and ini keys, command line arguments and environment variables are all created from :data:`OPTIONS`.
-pytest imports this module at start, so it imports nothing heavy.
+pytest's options and ini keys, command line arguments and environment variables are all created from
+:func:`all_options`. pytest imports this module at start, so it imports nothing heavy.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from eyerace_parity.extending.loading import shipped_options
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 DEFAULT_CONTRACTS: Final = ("golden/contract.toml", "parity.toml")
@@ -27,6 +31,7 @@ class OptionKind(Enum):
     TEXTS = "texts"
     COUNT = "count"
     CHOICE = "choice"
+    ABSENT = "of an extension that is not there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,14 @@ class Option:
     """One option with all of its spellings.
 
     Attributes:
-        name: Field of :class:`eyerace_parity.contract.settings.Settings`.
+        name: Field of :class:`eyerace_parity.contract.settings.Settings`; for an option of an extension, key of its
+            ``added``.
         kind: Type of its value.
         help: One line for help texts, without the default.
         default: Default for help texts.
         choices: Valid values of a choice; the first is the default.
         metavar: Placeholder for help texts.
+        unset: Called for the value of an extension's option that nobody gave.
     """
 
     name: str
@@ -48,6 +55,7 @@ class Option:
     default: str
     choices: tuple[str, ...] = ()
     metavar: str | None = None
+    unset: Callable[[], Any] = lambda: None
 
     @property
     def ini(self) -> str:
@@ -84,6 +92,8 @@ class Option:
         common: dict[str, Any] = {"dest": self.dest, "default": None, "help": words}
         if self.kind is OptionKind.FLAG:
             return common | {"action": "store_const", "const": "true"}
+        if self.kind is OptionKind.ABSENT:
+            return common | {"nargs": "?", "const": "true"}
         if self.several:
             return common | {"action": "append", "metavar": self.metavar}
         if self.choices:
@@ -118,13 +128,6 @@ OPTIONS: Final = (
     Option("arm64", OptionKind.CHOICE,
            "samples that the contract's targets run: those chosen, or all (before a release)", "chosen",
            choices=("chosen", "all")),
-    Option("arm64_home", OptionKind.PATH, "folder of the emulated arm64 userland", "the user's cache folder",
-           metavar="FOLDER"),
-    Option("sysroot", OptionKind.PATH, "arm64 userland of your own", "one is installed", metavar="FOLDER"),
-    Option("qemu", OptionKind.PATH, "folder of qemu-aarch64 and qemu-x86_64 of your own",
-           "the machine's, else one is installed", metavar="FOLDER"),
-    Option("wheels", OptionKind.PATH, "folder of aarch64 wheels of your own", "they are fetched", metavar="FOLDER"),
-    Option("matrix", OptionKind.FLAG, "run what [matrix] says for one runtime of many", "off"),
     Option("peer", OptionKind.PATH, "a Python with another onnxruntime, for interleaved times", "none",
            metavar="PYTHON"),
     Option("baseline", OptionKind.TEXT, "the release to judge against: its name, or its folder", "the contract's",
@@ -135,7 +138,22 @@ OPTIONS: Final = (
            metavar="NAME"),
     Option("progress", OptionKind.CHOICE, "show progress of long work", "auto", choices=("auto", "always", "never")),
 )  # fmt: skip
-"""All options."""
+"""The options of the core."""
+
+
+@cache
+def added_options() -> tuple[Option, ...]:
+    """The options of our own extensions; for one whose folder is not there, what refuses them with its name."""
+    found: list[Option] = []
+    for extension, options in shipped_options():
+        absent = f"belongs to the extension {extension.name!r}, which is not installed"
+        found += options or (Option(name, OptionKind.ABSENT, absent, "nothing") for name in extension.options)
+    return tuple(found)
+
+
+def all_options() -> tuple[Option, ...]:
+    """All options: those of the core, and those of our own extensions."""
+    return (*OPTIONS, *added_options())
 
 
 def default_contract(root: Path) -> Path | None:

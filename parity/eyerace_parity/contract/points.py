@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from eyerace_parity.contract.base import Contradictions, Model
 
@@ -121,11 +121,16 @@ class TargetProvider:
         check: Called with the contract and a name; raises ContractError where there is no such target.
         equipment: Called with the contract, the settings of the run and a progress; returns a
             :class:`~eyerace_parity.measure.targets.equipment.TargetEquipment`.
+        names: Called with the contract; names the targets that there are, for whoever misspells one.
+        own: What ``[targets.own]`` says of a target that a contract describes; extends
+            :class:`~eyerace_parity.contract.targets.OwnTarget`. ``None`` where a contract can describe none.
     """
 
     prefix: str
     check: Callable[[Any, str], None]
     equipment: Callable[[Any, Any, Any], Any]
+    names: Callable[[Any], Sequence[str]] = lambda _contract: ()
+    own: type[Model] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from eyerace_parity.contract.options import OPTIONS, Option, OptionKind
+from eyerace_parity.contract.options import OPTIONS, Option, OptionKind, added_options, all_options
 from eyerace_parity.core.errors import ContractError
 
 if TYPE_CHECKING:
@@ -47,16 +47,12 @@ class Settings:
         rebuild: Whether to rebuild stale artefacts; missing ones are always built.
         offline: Whether network access is forbidden.
         arm64: Samples that the contract's targets run: ``chosen`` or ``all``.
-        arm64_home: Folder of the emulated userland.
-        sysroot: The user's own userland.
-        qemu: Folder of the user's own qemu.
-        wheels: Folder of the user's own aarch64 wheels.
-        matrix: Whether the run is one cell of the matrix over runtimes.
         peer: A Python with another onnxruntime, for interleaved times.
         baseline: Release to judge against, by name or folder; empty for the contract's.
         accept: Name of the release to accept; empty for none.
         disable: Extensions that take no part.
         progress: ``auto`` (on a terminal), ``always`` or ``never``.
+        added: Values of the options that extensions bring, by option name.
         origins: Origin of each value, by option name.
         set_origins: Origin of each entry of ``set``.
     """
@@ -74,16 +70,12 @@ class Settings:
     rebuild: bool
     offline: bool
     arm64: Literal["chosen", "all"]
-    arm64_home: Path
-    sysroot: Path | None
-    qemu: Path | None
-    wheels: Path | None
-    matrix: bool
     peer: Path | None
     baseline: str
     accept: str
     disable: tuple[str, ...]
     progress: Literal["auto", "always", "never"]
+    added: Mapping[str, Any]
     origins: Mapping[str, str] = field(repr=False)
     set_origins: tuple[str, ...] = field(repr=False)
 
@@ -104,7 +96,7 @@ class Settings:
         from eyerace_parity.extending.shipped import owner_of  # noqa: PLC0415
 
         found = load(foreign=foreign, disabled=dict.fromkeys(self.disable, self.origins["disable"]))
-        for option in OPTIONS:
+        for option in all_options():
             if self.origins[option.name] != DEFAULT and (owner := owner_of("options", option.name)):
                 found.require(owner, self.origins[option.name])
         return found
@@ -135,8 +127,8 @@ class Settings:
     def described(self) -> dict[str, tuple[str, str]]:
         """Return every value as text with its origin, by option name."""
         texts: dict[str, tuple[str, str]] = {}
-        for option in OPTIONS:
-            value = getattr(self, option.name)
+        for option in all_options():
+            value = self.added[option.name] if option.name in self.added else getattr(self, option.name)
             text = ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
             texts[option.name] = (text, self.origins[option.name])
         return texts
@@ -203,16 +195,17 @@ def resolve(
         SettingsSource(ENVIRONMENT, variables, here),
         SettingsSource(INI, ini or {}, ini_folder or root),
     )
-    values = _defaults(root)
+    values = _defaults(root) | {option.name: option.unset() for option in added_options()}
     origins = dict.fromkeys(values, DEFAULT)
-    for option in OPTIONS:
+    for option in all_options():
         said = [(layer, texts) for layer in layers if (texts := layer.said(option)) is not None]
         if said:
             layer, texts = said[0]
             origins[option.name] = layer.origin(option, prefix)
             values[option.name] = _read(option, texts, layer.folder, origins[option.name])
     values["set"], set_origins = _all_set(layers, prefix)
-    return Settings(**values, origins=origins, set_origins=set_origins)
+    added = {option.name: values.pop(option.name) for option in added_options()}
+    return Settings(**values, added=added, origins=origins, set_origins=set_origins)
 
 
 def usable_cores() -> int:
@@ -245,7 +238,7 @@ def _defaults(root: Path) -> dict[str, Any]:
     from platformdirs import user_cache_path  # noqa: PLC0415 - only when a run begins
 
     cache = user_cache_path("eyerace-parity", appauthor=False)
-    places = {"record": root / "build" / "parity" / "record.json", "cache": cache, "arm64_home": cache / "arm64"}
+    places = {"record": root / "build" / "parity" / "record.json", "cache": cache}
     by_kind: dict[OptionKind, Any] = {
         OptionKind.FLAG: False,
         OptionKind.PATH: None,
@@ -260,7 +253,7 @@ def _defaults(root: Path) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return values by option name. An empty variable counts as not set, because CI systems often define empty ones."""
     found: dict[str, Any] = {}
-    for option in OPTIONS:
+    for option in all_options():
         text = environ.get(option.environment, "")
         if text.strip():
             separator = {OptionKind.PATHS: os.pathsep, OptionKind.TEXTS: "\n"}.get(option.kind)
@@ -279,7 +272,7 @@ def _read(option: Option, texts: list[str], folder: Path, origin: str) -> Any:
             return _count(texts[-1].strip(), origin)
         case OptionKind.FLAG:
             return _truth(texts[-1].strip(), origin)
-        case OptionKind.CHOICE | OptionKind.TEXT:
+        case OptionKind.CHOICE | OptionKind.TEXT | OptionKind.ABSENT:
             return _choice(texts[-1].strip(), option, origin)
         case OptionKind.TEXTS:
             return tuple(texts)
@@ -312,7 +305,7 @@ def _choice(text: str, option: Option, origin: str) -> str:
 
 def _all_set(layers: tuple[SettingsSource, ...], prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the overrides of all sources with their origins, lowest source first, so that higher ones win."""
-    option = next(option for option in OPTIONS if option.name == "set")
+    option = next(option for option in all_options() if option.name == "set")
     pairs = [
         (text, layer.origin(option, prefix)) for layer in reversed(layers) for text in layer.said(option) or () if text
     ]

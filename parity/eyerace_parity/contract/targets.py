@@ -1,4 +1,4 @@
-"""The ``[targets]`` section: emulated processors that also run the variants, one per generation of phones."""
+"""The ``[targets]`` section: where else the variants are run, by the names of the extensions that provide targets."""
 
 from __future__ import annotations
 
@@ -18,18 +18,8 @@ DEVICE: Final = "device"
 """Tier of the variants that run on the targets by default."""
 
 
-class OwnTier(Model):
-    """A processor that the contract describes.
-
-    Attributes:
-        cpu: Name of the processor in the emulator, e.g. ``cortex-a76``.
-        cpuinfo: Entry of one processor in a matching ``/proc/cpuinfo``. Required for arm64, where the runtime reads it.
-        phones: The phones that it represents, in one line.
-    """
-
-    cpu: str = Field(min_length=1)
-    cpuinfo: str = ""
-    phones: str = ""
+class OwnTarget(Model):
+    """A target that the contract describes; what it takes to describe one is said by an extension."""
 
 
 class Targets(Model):
@@ -40,7 +30,7 @@ class Targets(Model):
         variants: Variants that run on the targets; those of tier ``device`` by default.
         images: Number of golden samples per target: those with the narrowest decisions, and others drawn by class.
         seed: Seed of the choice.
-        seconds: Timeout in seconds for one answer of an emulated process.
+        seconds: Timeout in seconds for one answer of a process there.
         own: The contract's own targets, by name.
     """
 
@@ -49,7 +39,7 @@ class Targets(Model):
     images: int = Field(default=64, gt=0)
     seed: int = Field(default=0, ge=0)
     seconds: Positive = 300.0
-    own: dict[str, OwnTier] = {}
+    own: dict[str, OwnTarget] = {}
 
     def executed(self, variants: Mapping[str, Variant]) -> tuple[str, ...]:
         """Return the names of the variants that run on the targets, in the contract's order.

@@ -161,27 +161,3 @@ class PeerTiming(Fact):
     load_average: float | None = None
     peak_bytes: int | None = None
     peer_peak_bytes: int | None = None
-
-
-class InstructionCounts(Fact):
-    """Instructions that an emulated processor executes for a variant. They approximate cost and are not a time.
-
-    Attributes:
-        provenance: Origin of the measurement; its target is the processor.
-        load: Instructions to create a session, one entry per session.
-        first: Instructions of the first run, one entry per session.
-        steady: Instructions of each later run, session by session.
-        unavailable: Why this machine cannot count instructions, or an empty string.
-        failure: Why the file could not be loaded or run there, or an empty string.
-        signal: Number of the signal that ended the process, or ``None``.
-        next_step: What to do about ``unavailable`` or ``failure``.
-    """
-
-    provenance: Provenance
-    load: tuple[int, ...] = ()
-    first: tuple[int, ...] = ()
-    steady: tuple[int, ...] = ()
-    unavailable: str = ""
-    failure: str = ""
-    signal: int | None = None
-    next_step: str = ""

@@ -11,7 +11,7 @@ from typing import Final
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.evidence.answers import Execution, GoldenFacts, Outputs, Repeats, answers_of
 from eyerace_parity.evidence.artefacts import Files, Graph, Lineage
-from eyerace_parity.evidence.costs import Footprint, InstructionCounts, PeerTiming, Preflight, Soak, Timing
+from eyerace_parity.evidence.costs import Footprint, PeerTiming, Preflight, Soak, Timing
 from eyerace_parity.evidence.diagnostics import PreparationTrials, Sensitivity, Weights
 from eyerace_parity.evidence.flips import FlipLedger, KnownFlips
 from eyerace_parity.evidence.kinds import EvidenceKind, Kinds, Runs
@@ -28,7 +28,7 @@ from eyerace_parity.extending.loading import active
 
 _KINDS: Final = "eyerace_parity.measure.kinds"
 
-_SAMPLES: Final = (
+SAMPLES: Final = (
     "golden/base.py",
     "golden/dataset.py",
     "golden/images.py",
@@ -39,7 +39,7 @@ _SAMPLES: Final = (
 )
 """Code that turns golden samples into inputs, and answers into rows."""
 
-_SESSIONS: Final = (
+SESSIONS: Final = (
     "isolation/worker.py",
     "runners/artefact_files.py",
     "runners/base.py",
@@ -47,10 +47,10 @@ _SESSIONS: Final = (
 )
 """Code that creates sessions, in this process and in workers."""
 
-_RUNNERS: Final = (*_SAMPLES, *_SESSIONS, "runners/registry.py", "runners/torch.py")
+_RUNNERS: Final = (*SAMPLES, *SESSIONS, "runners/registry.py", "runners/torch.py")
 """Code that runs any variant in the calling process."""
 
-_WORKERS: Final = (*_SAMPLES, *_SESSIONS, "isolation/connection.py", "isolation/runtime_worker.py")
+_WORKERS: Final = (*SAMPLES, *SESSIONS, "isolation/connection.py", "isolation/runtime_worker.py")
 """Code that runs an ONNX variant in a separate process."""
 
 _GRAPH: Final = (
@@ -78,7 +78,7 @@ KINDS: Final = Kinds(
     EvidenceKind("Outputs", Outputs, f"{_KINDS}.outputs:OUTPUTS", code=_RUNNERS, digest=answers_of),
     EvidenceKind("Repeats", Repeats, f"{_KINDS}.repeats:REPEATS", code=("measure/kinds/outputs.py", *_RUNNERS)),
     EvidenceKind(
-        "Execution", Execution, f"{_KINDS}.execution:EXECUTION", code=(*_SAMPLES, *_SESSIONS), runs=Runs.ON_TARGETS
+        "Execution", Execution, f"{_KINDS}.execution:EXECUTION", code=(*SAMPLES, *SESSIONS), runs=Runs.ON_TARGETS
     ),
     EvidenceKind(
         "Graph", Graph, "eyerace_parity.measure.onnx_graph.reader:GRAPH", code=_GRAPH, cheap=True, requires=()
@@ -115,17 +115,10 @@ KINDS: Final = Kinds(
     ),
     EvidenceKind("PeerTiming", PeerTiming, f"{_KINDS}.peer_timing:PEER_TIMING", code=_WORKERS, keep=False, alone=True),
     EvidenceKind(
-        "Instructions",
-        InstructionCounts,
-        f"{_KINDS}.instructions:INSTRUCTIONS",
-        code=("measure/kinds/execution.py", "emulation/icount.c", *_SAMPLES, *_SESSIONS),
-        runs=Runs.ON_TARGETS,
-    ),
-    EvidenceKind(
         "Lineage",
         Lineage,
         f"{_KINDS}.lineage:LINEAGE",
-        code=("recipes/lineage.py", "runners/artefact_files.py", *_SAMPLES),
+        code=("recipes/lineage.py", "runners/artefact_files.py", *SAMPLES),
         runs=Runs.READS_BYTES,
         keep=False,
         cheap=True,
@@ -180,7 +173,7 @@ KINDS: Final = Kinds(
         code=("measure/kinds/weights.py", "recipes/quantise.py", "recipes/calibrate.py", *_RUNNERS),
     ),
 )
-"""All kinds of evidence."""
+"""All kinds of evidence; :func:`add_kinds` adds those of extensions."""
 
 
 def add_kinds() -> None:

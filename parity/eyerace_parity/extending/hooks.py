@@ -24,6 +24,10 @@ class Hooks:
     """The hooks. What each returns is an iterable of the type that its first line names."""
 
     @hookspec
+    def options(self) -> Iterable[Any]:  # type: ignore[empty-body]
+        """:class:`~eyerace_parity.contract.options.Option`: an option of a run; only of this package's extensions."""
+
+    @hookspec
     def contract_sections(self) -> Iterable[Any]:  # type: ignore[empty-body]
         """:class:`~eyerace_parity.contract.points.Section`: a table of the contract, which is also its settings."""
 
@@ -73,7 +77,11 @@ class Hooks:
 
     @hookspec
     def report_parts(self) -> Iterable[Any]:  # type: ignore[empty-body]
-        """:class:`~eyerace_parity.report.view.parts.ReportPart`: lines below a contract's verdict, from the record."""
+        """:class:`~eyerace_parity.report.view.parts.ReportPart`: lines below a verdict, and a picture on the page."""
+
+    @hookspec
+    def degradations(self) -> Iterable[Any]:  # type: ignore[empty-body]
+        """``extensions.selftest.detection_limits.Degradation``: worse evidence, for the self-test's limits."""
 
 
 MEASURING: Final = ("evidence_kinds", "runners", "readers", "preprocessing_steps", "target_providers")

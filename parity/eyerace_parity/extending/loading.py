@@ -18,7 +18,7 @@ from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.text import did_you_mean, join_names
 from eyerace_parity.extending.declaration import API_VERSION, GROUP, Extension, LoadedExtension
 from eyerace_parity.extending.hooks import MEASURING, PROJECT, Hooks
-from eyerace_parity.extending.shipped import FOLDER, SHIPPED
+from eyerace_parity.extending.shipped import FOLDER, SHIPPED, ShippedExtension
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,6 +134,20 @@ def load(*, foreign: bool, disabled: Mapping[str, str] | None = None) -> ActiveE
             raise _broken(name, "", f"several packages bring one of this name: {others}")
         found[name] = _import_foreign(named[0])
     return _registered(_in_order(found, absent), absent)
+
+
+def shipped_options() -> Iterator[tuple[ShippedExtension, tuple[Any, ...]]]:
+    """The options of our own extensions, each with what brings them; none where its folder is not there or is broken.
+
+    pytest must know all options before it is known which extensions take part, so no other package can add one.
+    """
+    for shipped in SHIPPED:
+        if shipped.options:
+            try:
+                own = _import_own(shipped.name)
+            except ContractError:
+                own = None  # a run in which it takes part says why
+            yield shipped, () if own is None else tuple(own.module.options())
 
 
 _active: list[ActiveExtensions] = []

@@ -15,7 +15,7 @@ A request is ``{"op": name, …}``. An answer is ``{"ok": true, …}`` or ``{"ok
 cannot be imported). :mod:`eyerace_parity.isolation.server` serves other operations with :func:`serve`. The in-process
 runner creates its sessions with the functions of this file, so that sessions are equal everywhere.
 
-Under an emulator with the project's plugin (``emulation/icount.c``) the worker counts the instructions of its work.
+Under an emulator with the plugin of the extension ``emulation`` the worker counts the instructions of its work.
 """
 
 from __future__ import annotations

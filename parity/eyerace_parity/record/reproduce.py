@@ -7,7 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from eyerace_parity.contract.options import OPTIONS, OptionKind
+from eyerace_parity.contract.options import OptionKind, all_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,7 +57,7 @@ def reproduce_commands(record: Record, entry: ContractEntry) -> tuple[str, ...]:
 def _said_in_environment(record: Record, entry: ContractEntry) -> Iterator[str]:
     """Environment variables as options, so that the commands work in any shell."""
     stated = {setting.key: setting for setting in record.settings if setting.origin.startswith(_ENVIRONMENT)}
-    for option in OPTIONS:
+    for option in all_options():
         if option.name not in stated or option.name == "set":
             continue
         value = str(stated[option.name].value)

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from eyerace_parity.core.files import write_atomically
 from eyerace_parity.evidence.base import Fact
-from eyerace_parity.evidence.registry import KINDS
+from eyerace_parity.evidence.registry import KINDS, add_kinds
 from eyerace_parity.record.document import VERSION, EvidenceEntry, Record
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ _ATTRIBUTE: Final = re.compile(r"^(\w+): (.*)$")
 
 
 def schema_text() -> str:
-    """The schema of :class:`Record`, as it is published."""
+    """The schema of :class:`Record`, as it is published: with the kinds of evidence that our own extensions bring."""
+    add_kinds()
     return schema_of(Record, f"urn:eyerace-parity:record:{VERSION}")
 
 
@@ -63,7 +64,7 @@ def _name_documents(schema: dict[str, Any]) -> None:
                 "document": {"anyOf": [references[kind.type, "serialization"], null]} if kind.is_fact else null,
             }
         }
-        for kind in KINDS
+        for kind in sorted(KINDS, key=lambda kind: kind.word)
     ]
     del entry["properties"]["document"]["anyOf"]
 

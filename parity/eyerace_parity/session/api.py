@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eyerace_parity.contract.options import OPTIONS
+from eyerace_parity.contract.options import all_options
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.machine import disable_telemetry
@@ -49,14 +49,14 @@ def judge(contract: Path | str, *, progress: Progress | None = None, **options: 
 
 
 def _settings(options: dict[str, Any]) -> Settings:
-    known = [option.name for option in OPTIONS if option.name not in _OF_A_RUN]
+    known = [option.name for option in all_options() if option.name not in _OF_A_RUN]
     for name in options:
         if name not in known:
             near = did_you_mean(name, known)
             raise ContractError(
                 f"judge() takes no option {name!r}{near}", next_step=f"give any of: {join_names(known, most=40)}"
             )
-    several = {option.name for option in OPTIONS if option.several}
+    several = {option.name for option in all_options() if option.several}
     given = {
         name: [str(each) for each in value] if name in several else "true" if value is True else str(value)
         for name, value in options.items()

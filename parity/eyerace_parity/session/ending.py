@@ -129,7 +129,7 @@ def refuse_acceptance(settings: Settings, config: pytest.Config) -> None:
         raise ContractError(
             f"{origin}: a release is not accepted from a run that xdist distributes", next_step="run without -n"
         )
-    if settings.matrix:
+    if settings.added.get("matrix"):
         raise ContractError(
             f"{origin}: one runtime of the matrix is no whole run", next_step="run without --eyerace-parity-matrix"
         )

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyerace_parity.contract.options import OPTIONS
+from eyerace_parity.contract.options import all_options
 from eyerace_parity.contract.settings import resolve
 from eyerace_parity.core.errors import ContractError, RecipeError
 from eyerace_parity.core.files import display_path
@@ -102,8 +102,8 @@ def _typed(config: pytest.Config) -> argparse.Namespace:
 
 def _settings(config: pytest.Config) -> Settings:
     return resolve(
-        command_line={option.name: config.getoption(option.argument()["dest"]) for option in OPTIONS},
-        ini={option.name: config.getini(option.ini) for option in OPTIONS},
+        command_line={option.name: config.getoption(option.argument()["dest"]) for option in all_options()},
+        ini={option.name: config.getini(option.ini) for option in all_options()},
         root=config.rootpath,
         ini_folder=config.inipath.parent if config.inipath else config.rootpath,
         folder=config.invocation_params.dir,

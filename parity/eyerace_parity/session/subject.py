@@ -20,6 +20,7 @@ from eyerace_parity.core.result import Judgement, Status
 from eyerace_parity.core.text import join_names
 from eyerace_parity.extending.loading import active
 from eyerace_parity.judging import judge
+from eyerace_parity.measure.targets.equipment import equipment_of
 from eyerace_parity.record.compose import ContractFindings, finding
 from eyerace_parity.session.baseline import source_of, stored_baseline
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from eyerace_parity.measure.cache import EvidenceCache
     from eyerace_parity.measure.isolated_worker import IsolatedWorker
     from eyerace_parity.measure.laboratory import Laboratory
-    from eyerace_parity.measure.targets.equipment import TargetEquipment
     from eyerace_parity.record.compose import VerdictWithEvidence
     from eyerace_parity.record.rows import VerdictEntry
     from eyerace_parity.release.files import Stored
@@ -108,7 +108,7 @@ class ContractSession:
             use_recorded=self.settings.recorded,
             peer_python=self.settings.peer,
             baseline=source_of(self.baseline, contract, self._open) if compare else None,
-            equipment=emulation(contract, self.settings, self.progress),
+            equipment=equipment_of(contract, self.settings, self.progress),
             all_samples=self.settings.arm64 == "all",
             isolated=self.isolated_worker.get(),
             rehash=self.settings.rehash,
@@ -309,21 +309,9 @@ class LazyIsolatedWorker:
             self._isolated.close()
 
 
-def emulation(contract: Contract, settings: Settings, progress: Progress) -> TargetEquipment | None:
-    """The equipment of a contract's targets; ``None`` if it names none, so that nothing is imported for them."""
-    if not contract.targets.run:
-        return None
-    from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415 - only where a contract names targets
-    from eyerace_parity.measure.targets.equipment import EmulatedTargets, ProvidedTargets  # noqa: PLC0415
-
-    sources = Sources(settings.arm64_home, settings.sysroot, settings.qemu, settings.wheels)
-    emulated = EmulatedTargets(contract, sources, offline=settings.offline, progress=progress)
-    return ProvidedTargets(contract, emulated, lambda added: added.equipment(contract, settings, progress))
-
-
 def in_words(contract: Contract, settings: Settings, progress: Progress) -> str:
     """Describe on which targets a contract runs and what will be installed first; empty without targets."""
-    equipment = emulation(contract, settings, progress)
+    equipment = equipment_of(contract, settings, progress)
     if equipment is None:
         return ""
     targets = contract.targets

@@ -15,7 +15,6 @@ from eyerace_parity.core.errors import MeasurementError, WorkerDied
 from eyerace_parity.core.result import HOST
 from eyerace_parity.evidence.answers import Execution, Outputs
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.costs import InstructionCounts
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure.sample_selection import margins
 from tests.equipment import NEW, OLD, X86, Local, alive, misbehaving, on_two_targets
@@ -231,15 +230,6 @@ def test_without_equipment_only_the_host_executes(bundle: Path) -> None:
     assert lab.obtain(on(HOST)).failure == ""
     with pytest.raises(MeasurementError, match="nothing here can measure on"):
         lab.obtain(on(OLD))
-
-
-def test_what_cannot_be_counted_is_told_without_a_guest(bundle: Path, started: list[str]) -> None:
-    """Instructions of a target without a counting command, beside an execution that needs none."""
-    counts: Need[InstructionCounts] = Need(InstructionCounts, "int8", OLD)
-    lab = expecting(bundle, on(OLD), counts)
-    assert lab.obtain(counts).unavailable == "nothing is counted here"
-    assert lab.obtain(on(OLD)).failure == ""
-    assert started.count(f"the guest on {OLD}") == 1
 
 
 def test_an_answer_that_is_none_of_the_interfaces_is_a_finding(bundle: Path, tmp_path: Path) -> None:

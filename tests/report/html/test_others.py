@@ -1,21 +1,9 @@
-"""The pages of a matrix and of two records side by side."""
+"""The page of two records side by side."""
 
 from __future__ import annotations
 
-from eyerace_parity.extensions.matrix.page import render_matrix
 from eyerace_parity.report.html.others import render_comparison
-from tests.record.records import matrix
 from tests.record.test_comparison import BEFORE, found
-
-
-def test_a_matrix_tells_what_is_not_so_before_its_grid() -> None:
-    """Reason and next step once, then the grid with exact versions and who bundles them, then the numbers."""
-    text = render_matrix(matrix())
-    assert text.index("no kernel for ConvInteger") < text.index('class="grid"')
-    assert text.count("no kernel for ConvInteger") == 1
-    for words in ("<small>1.22.1</small>", "flutter_onnxruntime ≥ 1.5.1", "× 1.50 of 1.32.0", "27.3", "armv8.0"):  # noqa: RUF001
-        assert words in text
-    assert "None" not in text
 
 
 def test_a_comparison_shows_both_numbers_and_the_factor() -> None:

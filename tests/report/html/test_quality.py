@@ -9,16 +9,16 @@ import altair as alt
 import pytest
 
 from eyerace_parity.contract.sections import Statistics
-from eyerace_parity.core.result import Relation, Status
+from eyerace_parity.core.result import Relation
 from eyerace_parity.evidence.artefacts import Files, Graph, LayerSize
 from eyerace_parity.evidence.base import Provenance
-from eyerace_parity.evidence.costs import InstructionCounts, Series, Timing
+from eyerace_parity.evidence.costs import Series, Timing
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.kinds.time_quantiles import compute_time_quantiles
 from eyerace_parity.record.document import EvidenceEntry
 from eyerace_parity.release.history import AcceptedRelease
 from eyerace_parity.report.html.charts import draw, placed, rows
-from eyerace_parity.report.html.costs import cost_pictures, instructions_picture, latency_picture, layers_picture
+from eyerace_parity.report.html.costs import cost_pictures, latency_picture, layers_picture
 from eyerace_parity.report.html.history import history_picture
 from eyerace_parity.report.html.page import render
 from eyerace_parity.report.view.pictures import PictureData
@@ -116,27 +116,6 @@ def test_layers_stand_beside_those_of_the_same_name() -> None:
     assert "in int8: 1 kB, Conv int8" in drawing
     assert "all others in fp32: 7 B" in drawing
     assert layers_picture(material(graph("torch", 1, "int8"))) is None
-
-
-def test_instructions_stand_beside_limit_and_accepted_release() -> None:
-    """Growth alone gives a limit too: the release's number and what it may grow by."""
-
-    def counted(number: int, *, baseline: bool = False) -> EvidenceEntry:
-        fact = InstructionCounts(provenance=Provenance(variant="int8", target="cortex-a72"), steady=(number, number))
-        return evidence(fact, target="cortex-a72", baseline=baseline)
-
-    row: dict[str, Any] = {
-        "clause": "instructions_growth",
-        "check": "arm64",
-        "target": "cortex-a72",
-        "value": 0.1,
-        "limit": 0.02,
-    }
-    picture = instructions_picture(
-        material(counted(110_000_000), counted(100_000_000, baseline=True), **row, status=Status.BROKEN)
-    )
-    assert picture is not None
-    assert "110 M, the accepted release 100 M (+10.00%), at most 102 M" in picture.caption
 
 
 def test_history_begins_with_an_accepted_release() -> None:

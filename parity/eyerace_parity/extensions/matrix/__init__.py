@@ -12,10 +12,20 @@ if TYPE_CHECKING:
     from eyerace_parity.checks.base import Family
     from eyerace_parity.cli.registry import Merging
     from eyerace_parity.contract.model import Contract
+    from eyerace_parity.contract.options import Option
     from eyerace_parity.contract.points import Section
     from eyerace_parity.contract.settings import Settings
 
 EXTENSION: Final = Extension("matrix", api=1, summary="one contract on many versions of ONNX Runtime")
+
+
+@hookimpl
+def options() -> tuple[Option, ...]:
+    """``--eyerace-parity-matrix``."""
+    from eyerace_parity.contract.options import Option, OptionKind  # noqa: PLC0415 - imported with the table of options
+
+    words = "run what [matrix] says for one runtime of many"
+    return (Option("matrix", OptionKind.FLAG, words, "off", unset=lambda: False),)
 
 
 @hookimpl

@@ -89,4 +89,4 @@ def cell_of(contract: Contract) -> Contract:
 
 def view(contract: Contract, settings: Settings) -> Contract:
     """Read a contract as one cell where the run is one."""
-    return cell_of(contract) if settings.matrix else contract
+    return cell_of(contract) if settings.added["matrix"] else contract

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from eyerace_parity.extending import Extension, hookimpl
-from eyerace_parity.extending.shipped import commands_of
+from eyerace_parity.extending.shipped import shipped
 
 if TYPE_CHECKING:
     from eyerace_parity.cli.registry import Command
@@ -25,4 +25,7 @@ def commands() -> tuple[Command, ...]:
     """``eyerace-parity selftest``."""
     from eyerace_parity.cli.registry import Command  # noqa: PLC0415 - only where commands are asked for
 
-    return tuple(Command(*each, f"{__name__}.selftest_command") for each in commands_of("selftest"))
+    return tuple(
+        Command(each.name, each.summary, f"{__name__}.selftest_command", each.judges)
+        for each in shipped("selftest").commands
+    )

@@ -20,7 +20,7 @@ from eyerace_parity.core.text import join_names
 from eyerace_parity.evidence.answers import SCORES_NDIM, GoldenFacts, Outputs
 from eyerace_parity.evidence.artefacts import Files
 from eyerace_parity.evidence.base import Need
-from eyerace_parity.evidence.costs import Footprint, InstructionCounts, Series, Soak, Timing
+from eyerace_parity.evidence.costs import Footprint, Series, Soak, Timing
 from eyerace_parity.evidence.kinds import Runs
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.judging import judge
@@ -289,11 +289,8 @@ def _leaking(soak: Soak, kilobytes: float, *_: object) -> Soak:
     return soak.model_copy(update={"resident_bytes": held})
 
 
-def _longer(counted: InstructionCounts, share: float, *_: object) -> InstructionCounts:
-    return counted.model_copy(update={"steady": tuple(round(count * (1 + share)) for count in counted.steady)})
-
-
-def _percent(what: str) -> Callable[[float], str]:
+def percent(what: str) -> Callable[[float], str]:
+    """Words for a strength that is a share."""
     return lambda share: f"{100 * share:.2g} % {what}" if share < 1 else f"{100 * share:.0f} % {what}"
 
 
@@ -303,14 +300,13 @@ def _points(share: float) -> str:
 
 DEGRADATIONS: Final = (
     Degradation("F1 drop", Outputs, 1e-3, 0.6, _wrong, _points, "quality"),
-    Degradation("wrong decisions", Outputs, 1e-3, 0.6, _wrong, _percent("more wrong decisions")),
-    Degradation("noise", Outputs, 1e-7, 10, _noisy, _percent("noise on the answers")),
-    Degradation("scale", Outputs, 1e-7, 100, _scaled, _percent("more on all scores")),
-    Degradation("file size", Files, 1e-3, 100, _bigger, _percent("more bytes in the file")),
-    Degradation("inference", Timing, 1e-2, 1000, _slower, _percent("more time for an inference")),
-    Degradation("memory", Footprint, 1e-2, 1000, _heavier, _percent("more memory"), "memory"),
-    Degradation("cold start", Footprint, 1e-2, 1000, _colder, _percent("more time to start"), "memory"),
+    Degradation("wrong decisions", Outputs, 1e-3, 0.6, _wrong, percent("more wrong decisions")),
+    Degradation("noise", Outputs, 1e-7, 10, _noisy, percent("noise on the answers")),
+    Degradation("scale", Outputs, 1e-7, 100, _scaled, percent("more on all scores")),
+    Degradation("file size", Files, 1e-3, 100, _bigger, percent("more bytes in the file")),
+    Degradation("inference", Timing, 1e-2, 1000, _slower, percent("more time for an inference")),
+    Degradation("memory", Footprint, 1e-2, 1000, _heavier, percent("more memory"), "memory"),
+    Degradation("cold start", Footprint, 1e-2, 1000, _colder, percent("more time to start"), "memory"),
     Degradation("leak", Soak, 1e-2, 1e6, _leaking, lambda size: f"{size:.2g} kB that every run keeps", "memory"),
-    Degradation("instructions", InstructionCounts, 1e-3, 10, _longer, _percent("more instructions"), target=True),
 )
-"""Faults that are simulated by degrading evidence."""
+"""Faults that are simulated by degrading evidence; extensions add theirs by the hook ``degradations``."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from eyerace_parity.cli.options import add_contract, contract_of, say, settings_of
 from eyerace_parity.core.errors import ContractError
 from eyerace_parity.core.text import did_you_mean, join_names
+from eyerace_parity.extending.loading import active
+from eyerace_parity.extending.shipped import shipped
 
 if TYPE_CHECKING:
     import argparse
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from eyerace_parity.core.progress import Progress
     from eyerace_parity.extensions.selftest.examiner import Examiner
     from eyerace_parity.extensions.selftest.model import FaultResult, PlantedFault
+    from eyerace_parity.measure.targets.equipment import TargetEquipment
 
 _WHAT: Final = (
     "Plants faults in copies of a good bundle, one at a time, and judges each: the clauses that should see it must"
@@ -48,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clean", type=_count, metavar="N", help="instead repeat the untouched gate N times under varied conditions"
     )
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
-    add_contract(parser, "cache", "jobs", "progress", "offline", "arm64_home", "sysroot", "qemu", "wheels")
+    add_contract(parser, "cache", "jobs", "progress", "offline", *shipped("emulation").options)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -104,8 +107,9 @@ def _limits(examiner: Examiner) -> list[str]:
     from eyerace_parity.extensions.selftest.layerwise import layer_limit  # noqa: PLC0415
     from eyerace_parity.extensions.selftest.workshop import Role, name_of  # noqa: PLC0415
 
+    degradations = (*DEGRADATIONS, *active().added("degradations", examiner.contract.extensions))
     names = dict.fromkeys(filter(None, (name_of(examiner.contract, role) for role in (Role.FLOAT, Role.DEVICE))))
-    found = [limit.sentence for limit in limits_of(examiner, DEGRADATIONS, tuple(names))]
+    found = [limit.sentence for limit in limits_of(examiner, degradations, tuple(names))]
     layers = (layer_limit(examiner, role) for role in (Role.FLOAT, Role.DEVICE))
     return found + [limit.sentence for limit in layers if limit is not None]
 
@@ -183,13 +187,10 @@ def _examiner(options: argparse.Namespace, contract: Contract, settings: Setting
 
     equipment = None
     if options.targets:
-        from eyerace_parity.emulation.toolkit import Sources  # noqa: PLC0415
-        from eyerace_parity.measure.targets.equipment import EmulatedTargets  # noqa: PLC0415
+        from eyerace_parity.measure.targets.equipment import equipment_of  # noqa: PLC0415 - as above
 
-        sources = Sources(settings.arm64_home, settings.sysroot, settings.qemu, settings.wheels)
-
-        def equipment(damaged: Contract) -> EmulatedTargets:
-            return EmulatedTargets(damaged, sources, offline=settings.offline, progress=progress)
+        def equipment(damaged: Contract) -> TargetEquipment | None:
+            return equipment_of(damaged, settings, progress)
 
     return Examiner(contract, EvidenceCache(settings.cache), settings.jobs, progress, equipment)
 

@@ -1,1 +1,1 @@
-"""Executes variants on targets: on the host, and on emulated processors."""
+"""Executes variants on targets: on the host, and on those that extensions provide."""

@@ -27,7 +27,7 @@ from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.cache import get, put
 from eyerace_parity.measure.measurer import TargetFailure, TargetMeasurer, target_measurer_of
 from eyerace_parity.measure.sample_selection import NO_SAMPLES, SampleSelection
-from eyerace_parity.measure.targets.equipment import runtime_of_the_run
+from eyerace_parity.runners import onnxruntime as onnx_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,11 +77,13 @@ class TargetBatch:
         target: The target.
         command: Command that starts a worker there.
         orders: The requests.
+        processor: What executes there, in words.
     """
 
     target: str
     command: tuple[str, ...]
     orders: list[TargetRequest]
+    processor: str = "processor"
 
 
 @dataclass(slots=True)
@@ -151,16 +153,16 @@ class TargetExecutor:
         batches: dict[str, TargetBatch] = {}
         for request in requests:
             target = request.need.target
-            command = local_command()
+            command, processor = local_command(), "processor"
             if target != HOST:
                 toolkit = self._equipped(target).toolkit(target)
-                command = toolkit.command
+                command, processor = toolkit.command, toolkit.processor
                 if request.measurer.uncountable is not None:
                     if not toolkit.counting_command:
                         found[request.need] = request.measurer.uncountable(request.source, toolkit.counting_refused)
                         continue
                     command = toolkit.counting_command
-            batch = batches.setdefault(target, TargetBatch(target, command, []))
+            batch = batches.setdefault(target, TargetBatch(target, command, [], processor))
             batch.orders.append(request)
             if request.measurer.uncountable is not None:
                 # One worker serves all requests: while the plugin does not count, it slows nothing down.
@@ -269,7 +271,7 @@ class TargetExecutor:
         worker = RuntimeWorker(
             batch.command,
             name="the worker on the host" if batch.target == HOST else f"the guest on {batch.target}",
-            processor="phone generation" if batch.target.startswith("arm64/") else "processor",
+            processor=batch.processor,
             start_seconds=max(seconds, START_SECONDS),
             answer_seconds=seconds,
         )
@@ -291,7 +293,7 @@ class TargetExecutor:
         Raises:
             MeasurementError: The worker has another version.
         """
-        wanted = runtime_of_the_run().onnxruntime
+        wanted = onnx_runtime.runtime().partition(" ")[2]
         if found != wanted:
             raise MeasurementError(
                 f"the guest on {target} runs onnxruntime {found}, this run has {wanted}",

@@ -18,6 +18,8 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from eyerace_parity.report.view.pictures import PictureData
+
 # After Okabe and Ito, "Color Universal Design", 2008: told apart by all kinds of colour vision. Each stands out from
 # white paper by more than 3 to 1; the page's style gives each a lighter one where the paper is dark.
 BLUE: Final = "#0072b2"
@@ -214,3 +216,9 @@ def rows(values: list[dict[str, Any]]) -> alt.Data:
 
 def _attribute(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+
+
+def variant_colour(data: PictureData, variant: str) -> str:
+    """A variant's own colour; that of the first for one that the contract does not know."""
+    known = data.ranked()
+    return Legend.among((variant,), known).key()[0].colour if variant in known else BLUE

@@ -1,4 +1,4 @@
-"""The pictures of a page about cost: time, instructions and size, each drawn from numeric evidence in the record."""
+"""The pictures of a page about cost: time and size, each drawn from numeric evidence in the record."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from eyerace_parity.core.numbers import format_quantity
 from eyerace_parity.evidence.artefacts import Graph
-from eyerace_parity.evidence.costs import InstructionCounts, Timing
+from eyerace_parity.evidence.costs import Timing
 from eyerace_parity.evidence.quality import TimeQuantiles
-from eyerace_parity.report.html.charts import BLUE, INK, PURPLE, WIDTH, Key, Legend, Picture, draw, rows
+from eyerace_parity.report.html.charts import INK, WIDTH, Key, Legend, Picture, draw, rows, variant_colour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,6 @@ def cost_pictures(data: PictureData) -> Iterator[Picture]:
     """Every picture about cost that this material gives."""
     makers: tuple[Callable[[PictureData], Picture | None], ...] = (
         latency_picture,
-        instructions_picture,
         layers_picture,
     )
     for make in makers:
@@ -71,7 +70,7 @@ def latency_picture(data: PictureData) -> Picture | None:
             marks = [_mark(word, who, proven, limits.get(word)) for word in words]
             sentence = f"{who}: {len(runs)} runs, {'; '.join(str(mark['text']) for mark in marks)}"
             sentences.append(sentence)
-            colour = _colour(data, who)
+            colour = variant_colour(data, who)
             scale = (min([*times, *others]), most)
             beyond = [
                 f"{mark['name']} {mark['budget']:g} ms" for mark in marks if mark["budget"] and not _near(mark, most)
@@ -91,12 +90,6 @@ def latency_picture(data: PictureData) -> Picture | None:
     caption = f"{'. '.join(sentences)}. {how}"
     key = (Key("budget", INK, "tick"),) if budgeted else ()
     return Picture("latency", "Time of an inference", caption, tuple(panels), key)
-
-
-def _colour(data: PictureData, variant: str) -> str:
-    """A variant's own colour; that of the first for one that the contract does not know."""
-    known = data.ranked()
-    return Legend.among((variant,), known).key()[0].colour if variant in known else BLUE
 
 
 def _times(series: Series, clock: str) -> list[float]:
@@ -249,62 +242,3 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
     # What two layers would share says nothing of either.
     taken = Counter(short.values())
     return {name: label if taken[label] == 1 and label != _OTHERS else name for name, label in short.items()}
-
-
-# ---- instructions ----------------------------------------------------------------------------------------------------
-
-
-def instructions_picture(data: PictureData) -> Picture | None:
-    """Instructions of an inference by target, beside the limit and the accepted release."""
-    found = [(entry, counted) for entry, counted in data.documents(InstructionCounts) if counted.steady]
-    before = {(entry.variant, entry.target): max(one.steady) for entry, one in found if entry.baseline}
-    values: list[dict[str, Any]] = []
-    for entry, counted in found:
-        if entry.baseline:
-            continue
-        now, then = max(counted.steady), before.get((entry.variant, entry.target))
-        limit = _limit(data, entry.variant, entry.target, then)
-        text = f"{entry.variant} on {entry.target}: {format_quantity(now, 'instructions')}"
-        growth = _growth(data, entry.variant, entry.target)
-        text += f", the accepted release {format_quantity(then, 'instructions')}" if then else ""
-        text += f" ({growth:+.2%})" if then and growth is not None else ""
-        text += f", at most {format_quantity(limit, 'instructions')}" if limit else ""
-        values.append(
-            {"variant": entry.variant, "target": entry.target, "n": now, "then": then, "limit": limit, "text": text}
-        )
-    if not values:
-        return None
-    panels: list[tuple[str, str]] = []
-    for variant in dict.fromkeys(str(value["variant"]) for value in values):
-        colour = _colour(data, variant)
-        base = alt.Chart(rows([value for value in values if value["variant"] == variant])).encode(
-            y=alt.Y("target:N", title=None, axis=alt.Axis(labelOverlap=False))
-        )
-        x = alt.X("n:Q", title="instructions of an inference", axis=alt.Axis(format="~s", tickCount=5))
-        chart = alt.layer(
-            base.mark_bar(color=colour, height=14).encode(x=x, description="text:N"),
-            base.mark_tick(color=INK, thickness=2, size=22, aria=False).encode(x="limit:Q"),
-            base.mark_point(filled=True, shape="diamond", size=80, color=PURPLE, opacity=1, aria=False).encode(
-                x="then:Q"
-            ),
-        ).properties(width=WIDTH - 30, height=alt.Step(28))
-        panels.append((variant, draw(chart, f"instructions-{len(panels)}", f"Instructions of {variant} by target")))
-    key = [Key("limit", INK, "tick")] if any(value["limit"] for value in values) else []
-    key += [Key("accepted release", PURPLE, "diamond")] if before else []
-    caption = f"{'; '.join(str(value['text']) for value in values)}. These are counts, not times."
-    return Picture("instructions", "Instructions by target", caption, tuple(panels), tuple(key))
-
-
-def _growth(data: PictureData, variant: str, target: str) -> float | None:
-    """The share by which instructions grew since the accepted release, as the clause says it."""
-    found = [row.value for row in data.verdicts if (row.variant, row.target) == (variant, target)
-             and row.clause == "instructions_growth" and isinstance(row.value, int | float)]  # fmt: skip
-    return float(found[0]) if found else None
-
-
-def _limit(data: PictureData, variant: str, target: str, then: int | None) -> float | None:
-    """The most that any clause allows: a budget, or the accepted release's number and what it may grow by."""
-    found = data.limits(variant, "instructions", "instructions_growth", target=target)
-    growth = found.pop("instructions_growth", None)
-    grown = [then * (1 + growth)] if then and growth is not None else []
-    return min([*found.values(), *grown], default=None)

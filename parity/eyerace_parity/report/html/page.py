@@ -15,6 +15,7 @@ from eyerace_parity.report.html.frame import icon, part, template
 from eyerace_parity.report.html.history import history_picture
 from eyerace_parity.report.html.material import EDGE, LARGE, Thumbnails
 from eyerace_parity.report.html.quality import quality_pictures
+from eyerace_parity.report.view.parts import added_pictures
 from eyerace_parity.report.view.samples import shown_samples
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def _no_photograph(_sample: int) -> None:
 def _pictures(data: PictureData) -> Iterator[Picture]:
     yield from quality_pictures(data)
     yield from cost_pictures(data)
+    yield from added_pictures(data)
     history = history_picture(data)
     if history is not None:
         yield history

@@ -1,1 +1,0 @@
-"""Emulated processors: which exist, and how a worker starts on one. Needs neither root nor a container."""
