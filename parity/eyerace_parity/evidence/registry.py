@@ -73,11 +73,25 @@ _QUALITY: Final = (
     "stats/measures.py",
 )
 
+_FED: Final = ("interface.inputs.*.name", "interface.inputs.*.shape")
+"""What decides how samples are fed: the name of each input, and whether its first axis counts samples."""
+
+_PORTS: Final = (*_FED, "interface.outputs.*.name", "interface.outputs.*.shape")
+"""What decides how samples are fed and how answers are split into rows."""
+
+_SCORES: Final = ("golden.scores", "interface.outputs.*.name")
+"""What names the output that holds the scores."""
+
+_STATISTICS: Final = ("statistics.confidence", "statistics.draws", "statistics.seed")
+
+_LIMITS: Final = ("variants.*.limits",)
+
 KINDS: Final = Kinds(
     EvidenceKind(
         name="Golden",
         type=GoldenFacts,
         measurer="",
+        reads=("classes", "golden.cluster", "golden.labels"),
         runs=Runs.READS_BYTES,
         cheap=True,
         requires=(),
@@ -87,6 +101,7 @@ KINDS: Final = Kinds(
         name="Outputs",
         type=Outputs,
         measurer=f"{_KINDS}.outputs:OUTPUTS",
+        reads=_PORTS,
         code=_RUNNERS,
         digest=answers_of,
     ),
@@ -94,12 +109,14 @@ KINDS: Final = Kinds(
         name="Repeats",
         type=Repeats,
         measurer=f"{_KINDS}.repeats:REPEATS",
+        reads=_PORTS,
         code=("measure/kinds/outputs.py", *_RUNNERS),
     ),
     EvidenceKind(
         name="Execution",
         type=Execution,
         measurer=f"{_KINDS}.execution:EXECUTION",
+        reads=_PORTS,
         code=(*_SAMPLES, *_SESSIONS),
         runs=Runs.ON_TARGETS,
     ),
@@ -107,6 +124,7 @@ KINDS: Final = Kinds(
         name="Graph",
         type=Graph,
         measurer="eyerace_parity.measure.onnx_graph.reader:GRAPH",
+        reads=(),
         code=_GRAPH,
         cheap=True,
         requires=(),
@@ -115,6 +133,7 @@ KINDS: Final = Kinds(
         name="Files",
         type=Files,
         measurer=f"{_KINDS}.files:FILES",
+        reads=(),
         code=("runners/artefact_files.py",),
         runs=Runs.READS_BYTES,
         cheap=True,
@@ -124,6 +143,7 @@ KINDS: Final = Kinds(
         name="Preflight",
         type=Preflight,
         measurer=f"{_KINDS}.footprint:PREFLIGHT",
+        reads=_FED,
         code=_WORKERS,
         requires=(),
     ),
@@ -131,6 +151,7 @@ KINDS: Final = Kinds(
         name="Footprint",
         type=Footprint,
         measurer=f"{_KINDS}.footprint:FOOTPRINT",
+        reads=_FED,
         code=_WORKERS,
         keep=False,
         alone=True,
@@ -140,6 +161,7 @@ KINDS: Final = Kinds(
         name="Soak",
         type=Soak,
         measurer=f"{_KINDS}.soak:SOAK",
+        reads=(*_FED, *_LIMITS),
         code=("measure/kinds/footprint.py", "stats/stopping_rules.py", *_WORKERS),
         keep=False,
         alone=True,
@@ -148,6 +170,7 @@ KINDS: Final = Kinds(
         name="Timing",
         type=Timing,
         measurer=f"{_KINDS}.timing:TIMING",
+        reads=("classes", *_FED, *_SCORES, "statistics.confidence", *_LIMITS),
         code=(
             "measure/kinds/system_noise.py",
             "stats/sequential.py",
@@ -163,6 +186,7 @@ KINDS: Final = Kinds(
         name="PeerTiming",
         type=PeerTiming,
         measurer=f"{_KINDS}.peer_timing:PEER_TIMING",
+        reads=_FED,
         code=_WORKERS,
         keep=False,
         alone=True,
@@ -171,6 +195,7 @@ KINDS: Final = Kinds(
         name="Instructions",
         type=InstructionCounts,
         measurer=f"{_KINDS}.instructions:INSTRUCTIONS",
+        reads=_FED,
         code=("measure/kinds/execution.py", "emulation/icount.c", *_SAMPLES, *_SESSIONS),
         runs=Runs.ON_TARGETS,
     ),
@@ -178,6 +203,7 @@ KINDS: Final = Kinds(
         name="Lineage",
         type=Lineage,
         measurer=f"{_KINDS}.lineage:LINEAGE",
+        reads=("interface",),
         code=("recipes/lineage.py", "runners/artefact_files.py", *_SAMPLES),
         runs=Runs.READS_BYTES,
         keep=False,
@@ -188,6 +214,7 @@ KINDS: Final = Kinds(
         name="FlipLedger",
         type=FlipLedger,
         measurer=f"{_KINDS}.derived:FLIPS",
+        reads=("classes", *_SCORES),
         code=_QUALITY,
         runs=Runs.DERIVED,
         requires=(),
@@ -197,22 +224,24 @@ KINDS: Final = Kinds(
             name=name,
             type=kind,
             measurer=f"{_KINDS}.derived:{name.upper()}",
+            reads=reads,
             code=_QUALITY,
             runs=Runs.DERIVED,
             requires=(),
         )
-        for name, kind in (
-            ("Quality", Quality),
-            ("Slices", Slices),
-            ("Noise", OutputNoise),
-            ("Samples", DecisionSamples),
-            ("Mixture", Mixture),
+        for name, kind, reads in (
+            ("Quality", Quality, ("classes", *_SCORES, *_STATISTICS, *_LIMITS)),
+            ("Slices", Slices, (*_SCORES, *_STATISTICS)),
+            ("Noise", OutputNoise, ()),
+            ("Samples", DecisionSamples, (*_SCORES, "hybrid.scores")),
+            ("Mixture", Mixture, (*_SCORES, "hybrid.offline_share")),
         )
     ),
     EvidenceKind(
         name="Prediction",
         type=LoadPrediction,
         measurer=f"{_KINDS}.predictions:PREDICTION",
+        reads=_LIMITS,
         code=(
             "compatibility/flutter.py",
             "compatibility/flutter.toml",
@@ -228,6 +257,7 @@ KINDS: Final = Kinds(
         name="TimeQuantiles",
         type=TimeQuantiles,
         measurer=f"{_KINDS}.time_quantiles:TIME_QUANTILES",
+        reads=("statistics.confidence", *_LIMITS),
         code=("stats/quantiles.py", "stats/sequential.py"),
         runs=Runs.DERIVED,
         keep=False,
@@ -237,6 +267,7 @@ KINDS: Final = Kinds(
         name="KnownFlips",
         type=KnownFlips,
         measurer=f"{_KINDS}.known_flips:KNOWN_FLIPS",
+        reads=("flips.accepted",),
         runs=Runs.READS_BYTES,
         keep=False,
         cheap=True,
@@ -246,18 +277,21 @@ KINDS: Final = Kinds(
         name="Trials",
         type=PreparationTrials,
         measurer=f"{_KINDS}.preparation_trials:PREPARATION_TRIALS",
+        reads=(*_PORTS, "golden.scores"),
         code=("measure/kinds/outputs.py", "measure/recorded.py", "preprocess/variations.py", *_RUNNERS),
     ),
     EvidenceKind(
         name="Weights",
         type=Weights,
         measurer=f"{_KINDS}.weights:WEIGHTS",
+        reads=("interface",),
         code=_RUNNERS,
     ),
     EvidenceKind(
         name="Sensitivity",
         type=Sensitivity,
         measurer=f"{_KINDS}.sensitivity:SENSITIVITY",
+        reads=("classes", "golden", "interface.inputs", "interface.outputs.*.name"),
         code=("measure/kinds/weights.py", "recipes/quantise.py", "recipes/calibrate.py", *_RUNNERS),
     ),
 )

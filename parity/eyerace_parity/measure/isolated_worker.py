@@ -62,6 +62,7 @@ class IsolatedWorker:
         header: dict[str, Any] = {
             "kind": f"{need.kind.__module__}:{need.kind.__qualname__}",
             "measurer": KINDS.of(need.kind).measurer,
+            "reads": KINDS.of(need.kind).reads,
         }
         header |= {"need": fields, "source": source.model_dump(mode="json")}
         step = f"measuring {need}"

@@ -19,8 +19,8 @@ from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.evidence.source import NEXT_STEP_BASELINE, refuse_incomparable
 from eyerace_parity.measure import recorded
 from eyerace_parity.measure.cache import get, put
-from eyerace_parity.measure.context import MeasurementContext, content_key, golden_key
-from eyerace_parity.measure.measurer import derivation_of, measurer_of
+from eyerace_parity.measure.context import MeasurementContext, content_key, contract_read, golden_key
+from eyerace_parity.measure.measurer import derive, measurer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,10 +75,12 @@ class Provenances:
         """
         if need not in self._found:
             on_targets = self._targets.takes(need)
-            self._found[need] = (
-                self._targets.provenance(need) if on_targets else measurer_of(need.kind).provenance(self._bench, need)
-            )
+            self._found[need] = self._targets.provenance(need) if on_targets else self._measured(need)
         return self._found[need]
+
+    def _measured(self, need: Need[Any]) -> Provenance:
+        stated = measurer_of(need.kind).provenance(self._bench, need)
+        return stated.with_settings(contract_read(self._bench.contract, need.kind))
 
 
 class NeverKept:
@@ -112,7 +114,7 @@ class Derived(NeverKept):
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Compute it."""
         columns = self._source.obtain(Need(GoldenFacts)).columns
-        evidence = derivation_of(need.kind).derive(self._bench.contract, need, self._source, columns)
+        evidence = derive(self._bench.contract, need, self._source, columns)
         return content_key(need.kind, evidence.provenance), evidence
 
 
@@ -172,13 +174,13 @@ class OfGoldenSet(NeverKept):
 
     def key(self, _need: Need[Any]) -> str:
         """Return the key, made from the set's digest."""
-        return golden_key(self._bench.golden().digest)
+        return golden_key(self._bench.contract, self._bench.golden().digest)
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Read the facts from the golden set, and cache them so that a record can be judged again without images."""
         _refuse_targets(need)
         facts = self._bench.golden().facts()
-        key = golden_key(facts.digest)
+        key = golden_key(self._bench.contract, facts.digest)
         kept = get(self._bench.store, GoldenFacts, key)
         if kept is None or kept.columns != facts.columns:  # the key does not cover the columns
             put(self._bench.store, key, facts)
@@ -288,7 +290,7 @@ class MeasuredHere:
     def _measure(self, need: Need[Any], source: Provenance) -> Any:
         measurer = measurer_of(need.kind)
         if self._isolated is None or KINDS.of(need.kind).runs is not Runs.ISOLATED:
-            return measurer.measure(self._bench, need, source)
+            return measurer.measure(self._bench.narrowed(KINDS.of(need.kind).reads), need, source)
         try:
             return self._isolated.measure(self._bench, need, source)
         except WorkerDied as error:
