@@ -59,10 +59,11 @@ def test_ci_runs_the_commands_of_lint_in_an_environment_that_holds_the_same(tox:
 
 
 def test_what_ci_leaves_out_runs_at_night(tox: configparser.RawConfigParser) -> None:
-    """The label names environments that exist, and every condition of the self-test is in one of them."""
+    """The label names environments that exist, with every condition, and what they damage is built first."""
     (line,) = (line for line in tox["tox"]["labels"].split("\n") if line.startswith("nightly"))
     names = [name.strip() for name in line.partition("=")[2].split(",")]
     commands = [shlex.split(tox[f"testenv:{name}"]["commands"]) for name in names]
+    assert "eyerace-parity export" in tox[f"testenv:{names[0]}"]["commands"]
     assert ["eyerace-parity", "selftest", "--clean", str(len(CONDITIONS))] in commands
     assert f"| `{'`, `'.join(names)}` |" in (ROOT / "README.md").read_text(encoding="utf-8")
 
