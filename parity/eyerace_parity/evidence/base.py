@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from eyerace_parity.core.result import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Array = NDArray[np.generic]
 
@@ -46,6 +49,10 @@ class Provenance(Fact):
     machine: str = ""
     settings: dict[str, str] = {}
     cached: bool = False
+
+    def with_settings(self, settings: Mapping[str, str]) -> Self:
+        """Return this provenance with further settings."""
+        return self.model_copy(update={"settings": self.settings | dict(settings)})
 
 
 WORDS: Final[dict[type[Any], str]] = {}

@@ -38,6 +38,9 @@ class EvidenceKind(Generic[E]):
             :mod:`eyerace_parity.measure.measurer`. Empty for what the golden set itself states.
         code: Files beside the measurer's own whose change voids earlier measurements: paths relative to this package,
             or dotted names of modules of other packages.
+        reads: Fields of the contract that it reads, as dotted keys with ``*`` for each item; it is given no others, and
+            its key covers their values. ``None`` gives it the whole contract, so that any change of that is another
+            key. Variants, sessions and profiles are always given: the provenance names what is read of them.
         runs: Where it is measured.
         keep: Whether it is true of the content alone, so that the cache may answer on another day; never for times.
         alone: Whether nothing else may be measured meanwhile; such numbers are times or memory of this machine.
@@ -54,6 +57,7 @@ class EvidenceKind(Generic[E]):
     measurer: str = ""
     _: KW_ONLY
     code: tuple[str, ...] = ()
+    reads: tuple[str, ...] | None = None
     runs: Runs = Runs.ISOLATED
     keep: bool = True
     alone: bool = False

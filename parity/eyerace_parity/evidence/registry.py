@@ -73,22 +73,62 @@ _QUALITY: Final = (
     "stats/measures.py",
 )
 
+FED: Final = ("interface.inputs.*.name", "interface.inputs.*.shape")
+"""What decides how samples are fed: the name of each input, and whether its first axis counts samples."""
+
+_PORTS: Final = (*FED, "interface.outputs.*.name", "interface.outputs.*.shape")
+"""What decides how samples are fed and how answers are split into rows."""
+
+_SCORES: Final = ("golden.scores", "interface.outputs.*.name")
+"""What names the output that holds the scores."""
+
+_STATISTICS: Final = ("statistics.confidence", "statistics.draws", "statistics.sampling", "statistics.seed")
+
+_LIMITS: Final = ("variants.*.limits",)
+
 KINDS: Final = Kinds(
-    EvidenceKind("Golden", GoldenFacts, runs=Runs.READS_BYTES, cheap=True, has_provenance=False),
-    EvidenceKind("Outputs", Outputs, f"{_KINDS}.outputs:OUTPUTS", code=_RUNNERS, digest=answers_of),
-    EvidenceKind("Repeats", Repeats, f"{_KINDS}.repeats:REPEATS", code=("measure/kinds/outputs.py", *_RUNNERS)),
     EvidenceKind(
-        "Execution", Execution, f"{_KINDS}.execution:EXECUTION", code=(*SAMPLES, *SESSIONS), runs=Runs.ON_TARGETS
+        "Golden",
+        GoldenFacts,
+        runs=Runs.READS_BYTES,
+        cheap=True,
+        has_provenance=False,
+        reads=("classes", "golden.cluster", "golden.labels"),
+    ),
+    EvidenceKind("Outputs", Outputs, f"{_KINDS}.outputs:OUTPUTS", code=_RUNNERS, digest=answers_of, reads=_PORTS),
+    EvidenceKind(
+        "Repeats", Repeats, f"{_KINDS}.repeats:REPEATS", code=("measure/kinds/outputs.py", *_RUNNERS), reads=_PORTS
     ),
     EvidenceKind(
-        "Graph", Graph, "eyerace_parity.measure.onnx_graph.reader:GRAPH", code=_GRAPH, cheap=True, requires=()
+        "Execution",
+        Execution,
+        f"{_KINDS}.execution:EXECUTION",
+        code=(*SAMPLES, *SESSIONS),
+        runs=Runs.ON_TARGETS,
+        reads=_PORTS,
     ),
     EvidenceKind(
-        "Files", Files, f"{_KINDS}.files:FILES", code=("runners/artefact_files.py",), runs=Runs.READS_BYTES, cheap=True
+        "Graph", Graph, "eyerace_parity.measure.onnx_graph.reader:GRAPH", code=_GRAPH, cheap=True, requires=(), reads=()
     ),
-    EvidenceKind("Preflight", Preflight, f"{_KINDS}.footprint:PREFLIGHT", code=_WORKERS, requires=()),
     EvidenceKind(
-        "Footprint", Footprint, f"{_KINDS}.footprint:FOOTPRINT", code=_WORKERS, keep=False, alone=True, requires=()
+        "Files",
+        Files,
+        f"{_KINDS}.files:FILES",
+        code=("runners/artefact_files.py",),
+        runs=Runs.READS_BYTES,
+        cheap=True,
+        reads=(),
+    ),
+    EvidenceKind("Preflight", Preflight, f"{_KINDS}.footprint:PREFLIGHT", code=_WORKERS, requires=(), reads=FED),
+    EvidenceKind(
+        "Footprint",
+        Footprint,
+        f"{_KINDS}.footprint:FOOTPRINT",
+        code=_WORKERS,
+        keep=False,
+        alone=True,
+        requires=(),
+        reads=FED,
     ),
     EvidenceKind(
         "Soak",
@@ -97,6 +137,7 @@ KINDS: Final = Kinds(
         code=("measure/kinds/footprint.py", "stats/stopping_rules.py", *_WORKERS),
         keep=False,
         alone=True,
+        reads=(*FED, *_LIMITS),
     ),
     EvidenceKind(
         "Timing",
@@ -112,8 +153,11 @@ KINDS: Final = Kinds(
         ),
         keep=False,
         alone=True,
+        reads=("classes", *FED, *_SCORES, "statistics.confidence", *_LIMITS),
     ),
-    EvidenceKind("PeerTiming", PeerTiming, f"{_KINDS}.peer_timing:PEER_TIMING", code=_WORKERS, keep=False, alone=True),
+    EvidenceKind(
+        "PeerTiming", PeerTiming, f"{_KINDS}.peer_timing:PEER_TIMING", code=_WORKERS, keep=False, alone=True, reads=FED
+    ),
     EvidenceKind(
         "Lineage",
         Lineage,
@@ -122,16 +166,24 @@ KINDS: Final = Kinds(
         runs=Runs.READS_BYTES,
         keep=False,
         cheap=True,
+        reads=("interface",),
     ),
-    EvidenceKind("FlipLedger", FlipLedger, f"{_KINDS}.derived:FLIPS", code=_QUALITY, runs=Runs.DERIVED),
+    EvidenceKind(
+        "FlipLedger",
+        FlipLedger,
+        f"{_KINDS}.derived:FLIPS",
+        code=_QUALITY,
+        runs=Runs.DERIVED,
+        reads=("classes", *_SCORES),
+    ),
     *(
-        EvidenceKind(name, kind, f"{_KINDS}.derived:{name.upper()}", code=_QUALITY, runs=Runs.DERIVED)
-        for name, kind in (
-            ("Quality", Quality),
-            ("Slices", Slices),
-            ("Noise", OutputNoise),
-            ("Samples", DecisionSamples),
-            ("Mixture", Mixture),
+        EvidenceKind(name, kind, f"{_KINDS}.derived:{name.upper()}", code=_QUALITY, reads=reads, runs=Runs.DERIVED)
+        for name, kind, reads in (
+            ("Quality", Quality, ("classes", *_SCORES, *_STATISTICS, *_LIMITS)),
+            ("Slices", Slices, (*_SCORES, *_STATISTICS)),
+            ("Noise", OutputNoise, ()),
+            ("Samples", DecisionSamples, (*_SCORES, "hybrid.scores")),
+            ("Mixture", Mixture, (*_SCORES, "hybrid.offline_share")),
         )
     ),
     EvidenceKind(
@@ -147,6 +199,7 @@ KINDS: Final = Kinds(
             "compatibility/table.py",
         ),
         runs=Runs.DERIVED,
+        reads=_LIMITS,
     ),
     EvidenceKind(
         "TimeQuantiles",
@@ -155,22 +208,31 @@ KINDS: Final = Kinds(
         code=("stats/quantiles.py", "stats/sequential.py"),
         runs=Runs.DERIVED,
         keep=False,
+        reads=("statistics.confidence", *_LIMITS),
     ),
     EvidenceKind(
-        "KnownFlips", KnownFlips, f"{_KINDS}.known_flips:KNOWN_FLIPS", runs=Runs.READS_BYTES, keep=False, cheap=True
+        "KnownFlips",
+        KnownFlips,
+        f"{_KINDS}.known_flips:KNOWN_FLIPS",
+        runs=Runs.READS_BYTES,
+        keep=False,
+        cheap=True,
+        reads=("flips.accepted",),
     ),
     EvidenceKind(
         "Trials",
         PreparationTrials,
         f"{_KINDS}.preparation_trials:PREPARATION_TRIALS",
         code=("measure/kinds/outputs.py", "measure/recorded.py", "preprocess/variations.py", *_RUNNERS),
+        reads=(*_PORTS, "golden.scores"),
     ),
-    EvidenceKind("Weights", Weights, f"{_KINDS}.weights:WEIGHTS", code=_RUNNERS),
+    EvidenceKind("Weights", Weights, f"{_KINDS}.weights:WEIGHTS", code=_RUNNERS, reads=("interface",)),
     EvidenceKind(
         "Sensitivity",
         Sensitivity,
         f"{_KINDS}.sensitivity:SENSITIVITY",
         code=("measure/kinds/weights.py", "recipes/quantise.py", "recipes/calibrate.py", *_RUNNERS),
+        reads=("classes", "golden", "interface.inputs", "interface.outputs.*.name"),
     ),
 )
 """All kinds of evidence; :func:`add_kinds` adds those of extensions."""

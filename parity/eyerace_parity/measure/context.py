@@ -6,6 +6,7 @@ neither torch nor onnx.
 
 from __future__ import annotations
 
+import copy
 import errno
 import importlib.util
 import json
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eyerace_parity.contract.callables import source_digest, source_files
 from eyerace_parity.contract.data import ImageSet
+from eyerace_parity.contract.parts import contract_part, part_digest
 from eyerace_parity.contract.variants import TorchVariant
 from eyerace_parity.core import machine
 from eyerace_parity.core.digests import bytes_digest, file_digest, json_digest
@@ -48,6 +50,9 @@ MISSING: Final = "missing"
 
 OUTSIDE: Final = "outside"
 """Takes the place of a digest if the file is outside the bundle; such a file is never opened."""
+
+CONTRACT_READ: Final = "contract"
+"""Setting of a provenance: digest of what the measurement reads of the contract."""
 
 _PACKAGE: Final = Path(__file__).parent.parent
 
@@ -94,6 +99,14 @@ class MeasurementContext:
             if isinstance(self._golden, GoldenError):
                 raise self._golden
             return self._golden
+
+    def narrowed(self, reads: tuple[str, ...] | None) -> MeasurementContext:
+        """Return this context with only the part of the contract that a kind reads, which its key covers."""
+        if reads is None:
+            return self
+        own = copy.copy(self)
+        own.contract, own.opener = contract_part(self.contract, reads), lambda _: self.golden()
+        return own
 
     def uses_recorded(self, variant: str) -> bool:
         """Whether recorded outputs are used instead of running the variant."""
@@ -325,9 +338,17 @@ def content_key(kind: type[Any], source: Provenance) -> str:
     return json_digest({"schema": SCHEMA, "kind": declared.name, "code": code, "source": stated})
 
 
-def golden_key(digest: str) -> str:
-    """Return the key of a golden set's facts."""
-    return json_digest({"schema": SCHEMA, "kind": KINDS.of(GoldenFacts).name, "golden": digest})
+def golden_key(contract: Contract, digest: str) -> str:
+    """Return the key of a golden set's facts, from the digest of the set and what is read of the contract."""
+    read = contract_read(contract, GoldenFacts)
+    return json_digest({"schema": SCHEMA, "kind": KINDS.of(GoldenFacts).name, "golden": digest, **read})
+
+
+def contract_read(contract: Contract, kind: type[Any]) -> dict[str, str]:
+    """Return the digest of what a kind reads of the contract, as a setting of its provenance; empty for nothing."""
+    reads = KINDS.of(kind).reads
+    digest = contract.digest if reads is None else part_digest(contract, reads)
+    return {CONTRACT_READ: digest} if digest else {}
 
 
 def code_digest(*places: str) -> str:

@@ -96,10 +96,11 @@ class IsolatedOperations:
         """
         # Kind and measurer are named by module and object: an extension need not be registered in this process.
         kind, measurer = load(header["kind"]), load(header["measurer"])
+        reads = None if header["reads"] is None else tuple(header["reads"])
         context, source = self._context(header), Provenance.model_validate(header["source"])
         if source.golden and context.golden().digest != source.golden:
             raise InputChanged("the golden set has changed since the run began")
-        evidence = measurer.measure(context, Need(kind, **header["need"]), source)
+        evidence = measurer.measure(context.narrowed(reads), Need(kind, **header["need"]), source)
         return {}, {"evidence": np.frombuffer(encode(evidence), np.uint8)}
 
     def make(self, header: dict[str, Any], _arrays: Arrays) -> Answer:

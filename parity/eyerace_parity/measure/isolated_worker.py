@@ -63,6 +63,7 @@ class IsolatedWorker:
         header = {
             "kind": f"{need.kind.__module__}:{need.kind.__qualname__}",
             "measurer": KINDS.of(need.kind).measurer,
+            "reads": KINDS.of(need.kind).reads,
             "need": fields,
             "source": source.model_dump(mode="json"),
         }

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from eyerace_parity.contract.parts import contract_part
 from eyerace_parity.evidence.answers import GoldenFacts
 from eyerace_parity.evidence.registry import KINDS
+from eyerace_parity.measure.context import contract_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,16 +117,32 @@ def derived_provenance(
     Raises:
         MeasurementError: An input has no key or cannot be obtained.
     """
-    derivation = derivation_of(need.kind)
+    derivation, part = derivation_of(need.kind), _part(contract, need)
     own, *others = derivation.inputs(need)
     origin = source.obtain(own).provenance if first is None else first
-    settings = dict(origin.settings)
+    settings = dict(origin.settings) | {"evidence": source.key(own)}
     for other in others:
         if need.versus and other.variant == need.versus:
             settings |= {"versus": need.versus, "versus_evidence": source.key(other)}
-    settings |= derivation.depends(contract, need, columns)
+        else:
+            settings |= {f"{KINDS.of(other.kind).word}_evidence": source.key(other)}
+    settings |= derivation.depends(part, need, columns) | contract_read(part, need.kind)
     derived: Provenance = origin.model_copy(update={"settings": settings, "cached": False})
     return derived
+
+
+def derive(contract: Contract, need: Need[E], source: Source, columns: Columns) -> E:
+    """Compute derived evidence from the part of the contract that its kind reads.
+
+    Raises:
+        MeasurementError: An input cannot be obtained, or nothing can be computed from it.
+    """
+    return derivation_of(need.kind).derive(_part(contract, need), need, source, columns)
+
+
+def _part(contract: Contract, need: Need[Any]) -> Contract:
+    reads = KINDS.of(need.kind).reads
+    return contract if reads is None else contract_part(contract, reads)
 
 
 class TargetFailure(Exception):  # noqa: N818 - a finding, not a fault

@@ -19,8 +19,8 @@ from eyerace_parity.evidence.kinds import Runs
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.evidence.source import NEXT_STEP_BASELINE, refuse_incomparable
 from eyerace_parity.measure.cache import get, put
-from eyerace_parity.measure.context import MeasurementContext, content_key, golden_key
-from eyerace_parity.measure.measurer import derivation_of, measurer_of
+from eyerace_parity.measure.context import MeasurementContext, content_key, contract_read, golden_key
+from eyerace_parity.measure.measurer import derive, measurer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,10 +74,12 @@ class Provenances:
         """
         if need not in self._found:
             on_targets = self.targets.takes(need)
-            self._found[need] = (
-                self.targets.provenance(need) if on_targets else measurer_of(need.kind).provenance(self.context, need)
-            )
+            self._found[need] = self.targets.provenance(need) if on_targets else self._measured(need)
         return self._found[need]
+
+    def _measured(self, need: Need[Any]) -> Provenance:
+        stated = measurer_of(need.kind).provenance(self.context, need)
+        return stated.with_settings(contract_read(self.context.contract, need.kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Derived:
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Compute it."""
         columns = self.source.obtain(Need(GoldenFacts)).columns
-        evidence = derivation_of(need.kind).derive(self.contract, need, self.source, columns)
+        evidence = derive(self.contract, need, self.source, columns)
         return content_key(need.kind, evidence.provenance), evidence
 
 
@@ -162,13 +164,13 @@ class OfGoldenSet:
 
     def key(self, _need: Need[Any]) -> str:
         """Return the key, made from the set's digest."""
-        return golden_key(self.context.golden().digest)
+        return golden_key(self.context.contract, self.context.golden().digest)
 
     def obtain(self, need: Need[Any]) -> tuple[str, Any]:
         """Read the facts from the golden set, and cache them so that a record can be judged again without images."""
         _refuse_targets(need)
         facts = self.context.golden().facts()
-        key = golden_key(facts.digest)
+        key = golden_key(self.context.contract, facts.digest)
         cached = get(self.context.store, GoldenFacts, key)
         if cached is None or cached.columns != facts.columns:  # the key does not cover the columns
             put(self.context.store, key, facts)
@@ -277,7 +279,7 @@ class MeasuredHere(_OfCandidate):
             self.context.sealed(source, quick=quick),
         ):
             if self.isolated is None or declared.runs is not Runs.ISOLATED:
-                return measurer.measure(self.context, need, source)
+                return measurer.measure(self.context.narrowed(declared.reads), need, source)
             try:
                 return self.isolated.measure(self.context, need, source)
             except WorkerDied as error:

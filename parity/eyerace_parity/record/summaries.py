@@ -28,7 +28,7 @@ from eyerace_parity.evidence.source import TrackedSource
 from eyerace_parity.golden.dataset import columns_alone
 from eyerace_parity.measure.cache import get, put
 from eyerace_parity.measure.context import content_key
-from eyerace_parity.measure.measurer import derivation_of, derived_provenance
+from eyerace_parity.measure.measurer import derivation_of, derive, derived_provenance
 from eyerace_parity.record.document import EvidenceEntry
 from eyerace_parity.record.rejudge import RecordedRun
 
@@ -86,7 +86,7 @@ def _summaries(
                 continue
             fact = get(store, need.kind, key) if keep else None
             if fact is None:
-                fact = derivation_of(need.kind).derive(contract, need, source, columns)
+                fact = derive(contract, need, source, columns)
                 if keep:
                     put(store, key, fact)
             found[key] = EvidenceEntry.of(need, fact)

@@ -6,7 +6,7 @@ from typing import Final
 
 from eyerace_parity.evidence.base import Fact, Provenance
 from eyerace_parity.evidence.kinds import EvidenceKind, Runs
-from eyerace_parity.evidence.registry import SAMPLES, SESSIONS
+from eyerace_parity.evidence.registry import FED, SAMPLES, SESSIONS
 
 
 class InstructionCounts(Fact):
@@ -38,5 +38,6 @@ INSTRUCTIONS: Final = EvidenceKind(
     type=InstructionCounts,
     measurer="eyerace_parity.extensions.emulation.measurer:INSTRUCTIONS",
     code=("measure/kinds/execution.py", "extensions/emulation/icount.c", *SAMPLES, *SESSIONS),
+    reads=FED,
     runs=Runs.ON_TARGETS,
 )

@@ -24,7 +24,7 @@ from eyerace_parity.evidence.costs import Footprint, Series, Soak, Timing
 from eyerace_parity.evidence.kinds import Runs
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.judging import judge
-from eyerace_parity.measure.measurer import derivation_of
+from eyerace_parity.measure.measurer import derivation_of, derive
 from eyerace_parity.stats.classification import decisions
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class DegradedSource:
         if not self.degradation.touches(need, self.variant):
             return self.source.obtain(need)
         if KINDS.of(need.kind).runs is Runs.DERIVED:
-            return derivation_of(need.kind).derive(self.source.contract, need, self, {})
+            return derive(self.source.contract, need, self, {})
         golden = self.source.obtain(Need(GoldenFacts))
         return self.degradation.worsen(self.source.obtain(need), self.strength, self.random, golden)
 

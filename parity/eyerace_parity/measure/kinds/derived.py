@@ -1,4 +1,4 @@
-"""Derivations from outputs: the inputs of each kind, and the settings that it depends on beyond them."""
+"""Derivations from outputs: the inputs of each kind, and the limits and columns that it depends on beyond them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eyerace_parity.measure.measurer import Derivation
 
 if TYPE_CHECKING:
     from eyerace_parity.contract.model import Contract
-    from eyerace_parity.evidence.quality import DecisionSamples, Mixture, Quality, Slices
+    from eyerace_parity.evidence.quality import Quality
     from eyerace_parity.measure.measurer import Columns
 
 
@@ -37,47 +37,21 @@ def _pair(need: Need[Any]) -> tuple[Need[Any], ...]:
     return _ours(need), Need(GoldenFacts), _theirs(need)
 
 
-# ---- what they depend on in the contract -----------------------------------------------------------------------------
+# ---- what they depend on beside the fields that their kind reads -----------------------------------------------------
 
 
-def _on_statistics(contract: Contract, _need: Need[Any], _columns: Columns) -> dict[str, str]:
-    stated = contract.statistics
-    numbers = {
-        "confidence": stated.confidence,
-        "draws": stated.draws,
-        "seed": stated.seed,
-        "sampling": stated.sampling,
-    }
-    return {"scores": contract.scores_output} | {key: str(value) for key, value in numbers.items()}
+def _on_floors(contract: Contract, need: Need[Quality], _columns: Columns) -> dict[str, str]:
+    return {"demanded": json.dumps(dict(quality.floors_of(contract, need.variant)), sort_keys=True)}
 
 
-def _on_floors(contract: Contract, need: Need[Quality], columns: Columns) -> dict[str, str]:
-    demanded = json.dumps(dict(quality.floors_of(contract, need.variant)), sort_keys=True)
-    return _on_statistics(contract, need, columns) | {"demanded": demanded}
-
-
-def _on_columns(contract: Contract, _need: Need[Any], columns: Columns) -> dict[str, str]:
+def _on_columns(_contract: Contract, _need: Need[Any], columns: Columns) -> dict[str, str]:
     # The golden set's digest does not cover further columns: they change no answer.
-    return {"scores": contract.scores_output, "columns": json_digest(dict(columns))}
-
-
-def _on_parts(contract: Contract, need: Need[Slices], columns: Columns) -> dict[str, str]:
-    return _on_statistics(contract, need, columns) | _on_columns(contract, need, columns)
-
-
-def _on_scores(contract: Contract, _need: Need[DecisionSamples], _columns: Columns) -> dict[str, str]:
-    meaning = contract.hybrid.scores if contract.hybrid is not None else "logits"
-    return {"scores": contract.scores_output, "scores_are": meaning}
-
-
-def _on_share(contract: Contract, _need: Need[Mixture], _columns: Columns) -> dict[str, str]:
-    share = contract.hybrid.offline_share if contract.hybrid is not None else ""
-    return {"scores": contract.scores_output, "offline_share": str(share)}
+    return {"columns": json_digest(dict(columns))}
 
 
 QUALITY: Final = Derivation(_one, quality.compute_quality, _on_floors)
-SLICES: Final = Derivation(_one, quality.compute_slices, _on_parts)
+SLICES: Final = Derivation(_one, quality.compute_slices, _on_columns)
 NOISE: Final = Derivation(lambda need: (_ours(need), _theirs(need)), quality.compute_noise)
 FLIPS: Final = Derivation(_pair, flips.compute_flips, _on_columns)
-SAMPLES: Final = Derivation(_pair, quality.compute_samples, _on_scores)
-MIXTURE: Final = Derivation(_pair, quality.compute_mixture, _on_share)
+SAMPLES: Final = Derivation(_pair, quality.compute_samples)
+MIXTURE: Final = Derivation(_pair, quality.compute_mixture)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eyerace_parity.core.errors import MeasurementError, WorkerDied
 from eyerace_parity.core.result import HOST
 from eyerace_parity.core.text import join_names
+from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.isolation.connection import START_SECONDS
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker, local_command
 from eyerace_parity.measure.cache import get, put
@@ -246,7 +247,12 @@ class TargetExecutor:
         try:
             with self.bench.sealed(request.source):
                 found = request.measurer.execute(
-                    self.bench, worker, request.need, request.source, request.selection, done
+                    self.bench.narrowed(KINDS.of(request.need.kind).reads),
+                    worker,
+                    request.need,
+                    request.source,
+                    request.selection,
+                    done,
                 )
             if request.need.target != HOST:
                 self._equipped(request.need.target).prove(request.need.target)

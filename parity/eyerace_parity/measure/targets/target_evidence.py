@@ -11,7 +11,7 @@ from eyerace_parity.evidence.base import Need, Provenance
 from eyerace_parity.evidence.kinds import Runs
 from eyerace_parity.evidence.registry import KINDS
 from eyerace_parity.measure.cache import get
-from eyerace_parity.measure.context import content_key
+from eyerace_parity.measure.context import content_key, contract_read
 from eyerace_parity.measure.measurer import target_measurer_of
 from eyerace_parity.measure.sample_selection import NO_SAMPLES, SampleSelection, choose, margins
 from eyerace_parity.measure.targets.executor import TargetExecutor, TargetRequest
@@ -69,7 +69,8 @@ class TargetEvidence:
             MeasurementError: A file that it covers cannot be read, or the target is not available.
         """
         identity = self._lane.identity(need.target)
-        return target_measurer_of(need.kind).provenance(self._bench, need, self._selection(need), identity)
+        stated = target_measurer_of(need.kind).provenance(self._bench, need, self._selection(need), identity)
+        return stated.with_settings(contract_read(self._bench.contract, need.kind))
 
     def obtain(self, need: Need[Any]) -> Any:
         """Return the evidence for a need.
