@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,24 +12,21 @@ import onnx
 import pytest
 
 from eyerace_parity.core.digests import file_digest
-from eyerace_parity.core.errors import InputChanged, MeasurementError, WorkerDied, is_transient
-from eyerace_parity.evidence.answers import Outputs, Repeats
+from eyerace_parity.core.errors import InputChanged, MeasurementError
+from eyerace_parity.core.files import file_marks
+from eyerace_parity.evidence.answers import Outputs
 from eyerace_parity.evidence.artefacts import Files
-from eyerace_parity.evidence.base import Need, Provenance
-from eyerace_parity.evidence.costs import Preflight
+from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.diagnostics import PreparationTrials
 from eyerace_parity.evidence.flips import KnownFlips
 from eyerace_parity.golden.images import ImageGolden
-from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure import recorded
-from eyerace_parity.measure.cache import EvidenceCache, get, put
-from eyerace_parity.measure.kinds import execution, footprint, known_flips, outputs, preparation_trials, repeats
+from eyerace_parity.measure.kinds import execution, known_flips, outputs, preparation_trials
 from eyerace_parity.measure.seals import Seal
-from tests.equipment import misbehaving
 from tests.laboratories import bench, change, laboratory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -133,6 +130,41 @@ def test_a_file_that_goes_breaks_its_seal(file: Path) -> None:
     for asked in (seal.require, seal.prove):
         with pytest.raises(InputChanged):
             asked()
+
+
+def test_evidence_that_is_not_kept_needs_no_second_hash(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Size, times and inode tell a change of a file that is old enough; ``rehash`` hashes all the same."""
+    hashed: list[Path] = []
+
+    def digest() -> str:
+        hashed.append(file)
+        return file_digest(file)
+
+    def hashes_again(*, rehash: bool = False) -> bool:
+        seal = Seal(lambda: [file], digest, rehash=rehash)
+        before = len(hashed)
+        seal.prove(quick=True)
+        return len(hashed) > before
+
+    assert hashes_again()  # written a moment ago: another write may have left the same times
+    later = time.time_ns() + 3_600 * 10**9
+    monkeypatch.setattr("eyerace_parity.measure.seals.time.time_ns", lambda: later)
+    assert not hashes_again()
+    assert hashes_again(rehash=True)
+    seal = Seal(lambda: [file], digest)
+    file.write_bytes(b"other content")
+    with pytest.raises(InputChanged):
+        seal.prove(quick=True)
+
+
+def test_a_second_write_within_a_tick_is_seen(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other bytes of the same size, with the same times: only hashing tells."""
+    marks = file_marks(file)
+    monkeypatch.setattr("eyerace_parity.measure.seals.file_marks", lambda _: marks)
+    seal = Seal(lambda: [file], lambda: file_digest(file))
+    file.write_bytes(file.read_bytes()[::-1])
+    with pytest.raises(InputChanged):
+        seal.prove(quick=True)
 
 
 # ---- each kind of input ----------------------------------------------------------------------------------------------
@@ -291,133 +323,3 @@ def test_an_execution_on_a_target(image_bundle: Path, monkeypatch: pytest.Monkey
     with pytest.raises(InputChanged, match=r"tiny\.int8\.onnx"):
         laboratory(image_bundle).obtain(Need(Execution, "int8"))
     assert not list((image_bundle.parent / "store" / "execution").glob("*"))
-
-
-# ---- what is true of this run only -----------------------------------------------------------------------------------
-
-
-def test_a_timeout_is_not_kept(image_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One slow minute: red in that run, and measured afresh in the next."""
-    need = Need(Preflight, "fp32")
-    hanging = misbehaving(tmp_path, "hanging", "time.sleep(60)")
-    with monkeypatch.context() as patch:
-        patch.setattr(footprint, "local_command", lambda: hanging)
-        patch.setattr(footprint, "RuntimeWorker", _impatient)
-        with pytest.raises(WorkerDied, match="no answer within"):
-            laboratory(image_bundle).obtain(need)
-    assert not laboratory(image_bundle).obtain(need).failure
-
-
-def _impatient(*given: Any, **named: Any) -> RuntimeWorker:
-    return RuntimeWorker(*given, answer_seconds=1.0, **named)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "raise worker.Refused('Failed to allocate memory for requested buffer of size 64')",
-        "raise MemoryError()",
-        "raise OSError(28, 'No space left on device')",
-        "os._exit(3)",
-        "os.kill(os.getpid(), signal.SIGXCPU)",
-    ],
-    ids=["allocation", "memory", "disk", "left", "limit"],
-)
-def test_what_a_worker_is_short_of_is_not_kept(
-    image_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
-) -> None:
-    """An allocation that is refused, a disk that is full, a process that is ended: the next run measures afresh."""
-    need = Need(Preflight, "fp32")
-    short = misbehaving(tmp_path, "short", answer)
-    with monkeypatch.context() as patch:
-        patch.setattr(footprint, "local_command", lambda: short)
-        with pytest.raises(MeasurementError) as told:
-            laboratory(image_bundle).obtain(need)
-        assert told.value.transient
-    assert not laboratory(image_bundle).obtain(need).failure
-
-
-def test_a_batch_that_found_no_memory_is_not_kept(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``batch_invariant`` would be red ever after."""
-    need = Need(Repeats, "fp32")
-    answer = repeats._answer
-
-    def short(bench: Any, variant: str, runner: Any, samples: Any) -> Any:
-        if len(samples) > 1:
-            raise MeasurementError("fp32: Failed to allocate memory for requested buffer of size 8")
-        return answer(bench, variant, runner, samples)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(repeats, "_answer", short)
-        with pytest.raises(MeasurementError, match="allocate"):
-            laboratory(image_bundle).obtain(need)
-    assert not laboratory(image_bundle).obtain(need).batch_refused
-
-
-@pytest.mark.parametrize(
-    ("error", "transient"),
-    [
-        (MemoryError(), True),
-        (OSError(28, "No space left on device"), True),
-        (OSError(2, "No such file or directory"), False),
-        (RuntimeError("std::bad_alloc"), True),
-        (ValueError("a graph without nodes"), False),
-        (WorkerDied("it hung"), True),
-        (WorkerDied("it was killed", signal=9), True),
-        (WorkerDied("it crashed", signal=11), False),
-        (WorkerDied("it gave up: terminate called after std::bad_alloc", signal=6), True),
-        (InputChanged("it changed"), True),
-        (MeasurementError("the opset is too new"), False),
-    ],
-    ids=str,
-)
-def test_an_error_says_whether_it_speaks_of_the_file(error: Exception, transient: bool) -> None:  # noqa: FBT001
-    """By its class, its number or, where a library has no class for it, its words."""
-    assert is_transient(error) is transient
-
-
-@pytest.fixture
-def limited() -> Iterator[None]:
-    """A limit on this process that hurts nobody."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 46, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-@pytest.mark.usefixtures("limited")
-def test_no_failure_is_kept_under_a_limit(tmp_path: Path) -> None:
-    """Native code that finds no memory words it in any way; what succeeded is right all the same."""
-    store, source = EvidenceCache(tmp_path), Provenance(variant="fp32")
-    put(store, "failed", Preflight(provenance=source, failure="the file is torn"))
-    put(store, "lived", Preflight(provenance=source))
-    assert get(store, Preflight, "failed") is None
-    assert get(store, Preflight, "lived") is not None
-
-
-def test_a_failure_of_the_file_is_kept(image_bundle: Path) -> None:
-    """What a file is it will be tomorrow."""
-    shutil.copy(image_bundle / "tiny.safetensors", image_bundle / "build" / "tiny.fp32.onnx")
-    assert laboratory(image_bundle).obtain(Need(Preflight, "fp32")).failure
-    again = laboratory(image_bundle).obtain(Need(Preflight, "fp32"))
-    assert again.failure
-    assert again.provenance.cached
-
-
-def test_evidence_that_is_not_kept_needs_no_second_hash(file: Path) -> None:
-    """Its files are still told by size, times and inode; ``rehash`` hashes all the same."""
-    hashed: list[Path] = []
-
-    def digest() -> str:
-        hashed.append(file)
-        return file_digest(file)
-
-    seal, careful = Seal(lambda: [file], digest), Seal(lambda: [file], digest, rehash=True)
-    seal.prove(quick=True)
-    assert len(hashed) == 2
-    careful.prove(quick=True)
-    assert len(hashed) == 3
-    file.write_bytes(b"other content")
-    with pytest.raises(InputChanged):
-        seal.prove(quick=True)

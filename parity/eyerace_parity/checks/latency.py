@@ -189,8 +189,8 @@ def _quantile(case: Case, asked: _Budget, budget: float, findings: ClauseEvidenc
         *_conditions(case, timing),
     ]
     value = format_number(decision.quantile)
-    told = f"p{round(100 * asked.quantile)} of {asked.part} is {value} ms of {_clock(limits)}"
-    judgement = _in_words(case, limits, timing, decision, budget, unit="ms", told=told, details=details)
+    sentence = f"p{round(100 * asked.quantile)} of {asked.part} is {value} ms of {_clock(limits)}"
+    judgement = _in_words(case, limits, timing, decision, budget, unit="ms", sentence=sentence, details=details)
     if timing.threads != 1:
         return _in_doubt(judgement, limits, timing)
     # With one thread a run's CPU time is a part of its wall time: what that alone breaks, no disturbance breaks.
@@ -205,7 +205,7 @@ def _in_words(
     budget: float,
     *,
     unit: str,
-    told: str,
+    sentence: str,
     details: list[str],
 ) -> Judgement:
     if decision.looked < decision.runs and decision.status is not Status.UNPROVEN:
@@ -218,7 +218,7 @@ def _in_words(
         _confidence(case, limits),
         unit=unit,
         noun="budget",
-        found=f"{told}; {decision.over} of {pluralise(decision.looked, 'run')} over {format_number(budget)} {unit}",
+        found=f"{sentence}; {decision.over} of {pluralise(decision.looked, 'run')} over {format_number(budget)} {unit}",
         next_step=_FASTER,
         settles=_what_settles(decision, limits, timing),
         details=details,
@@ -366,8 +366,10 @@ def latency_ratio(case: Case, demand: RatioLimit, findings: ClauseEvidence) -> J
         *_conditions(case, timing),
     ]
     unit = f"of {demand.versus}"
-    told = f"the median inference takes {format_number(decision.quantile)} {unit}'s {_clock(limits)}, run beside run"
-    judgement = _in_words(case, limits, timing, decision, demand.at_most, unit=unit, told=told, details=details)
+    sentence = (
+        f"the median inference takes {format_number(decision.quantile)} {unit}'s {_clock(limits)}, run beside run"
+    )
+    judgement = _in_words(case, limits, timing, decision, demand.at_most, unit=unit, sentence=sentence, details=details)
     if cpu or not all(other.cpu_ms):
         return judgement
     own = [mine / its for mine, its in zip(timing.runs.cpu_ms, other.cpu_ms, strict=True)]
@@ -389,8 +391,8 @@ def first_run(case: Case, findings: ClauseEvidence) -> Number:
     value = timing.first_wall_ms
     if not math.isfinite(value) or value < 0:
         raise _nothing_measured(f"the first run of {case.name}")
-    told = f"the first run took {format_number(value)} ms of wall time, observed once"
-    return Number(value, told, _conditions(case, timing))
+    sentence = f"the first run took {format_number(value)} ms of wall time, observed once"
+    return Number(value, sentence, _conditions(case, timing))
 
 
 _declare(_AROUND)

@@ -104,7 +104,7 @@ def _joined(family: Family[Any], added: Family[Any]) -> Family[Any]:
 
 @cache
 def _joined_limits(limits: type[Limits], added: type[Limits]) -> type[Limits]:
-    """One type of both: always the same, for limits are told by their type."""
+    """One type of both; always the same object, because limits are looked up by their type."""
     return create_model(limits.__name__, __base__=(limits, added), __doc__=limits.__doc__)
 
 

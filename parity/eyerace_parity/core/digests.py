@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from eyerace_parity.core.files import Marks, marks_of
+from eyerace_parity.core.files import Marks, marks_of, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 1 << 22
 """Bytes. Files up to this size are read whole, because one system call and one hash are cheaper than a loop."""
-
-_SETTLED_NS: Final = 2_000_000_000
-"""Age in ns from which a file's times tell that it changed: FAT has the coarsest, of 2 s."""
 
 _known: Final[dict[str, tuple[Marks, str]]] = {}
 """Marks and digest of each large file that was hashed, by its path."""
@@ -37,7 +34,7 @@ def file_digest(path: Path | str) -> str:
             return bytes_digest(file.read())
         began, marks = time.time_ns(), marks_of(found)
         digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        if began - found.st_ctime_ns > _SETTLED_NS and marks_of(os.fstat(file.fileno())) == marks:
+        if settled(marks, began) and marks_of(os.fstat(file.fileno())) == marks:
             _known[os.fspath(path)] = (marks, digest)
         return digest
 

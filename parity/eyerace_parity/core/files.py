@@ -25,6 +25,9 @@ _DEEPEST: Final = 100
 Marks = tuple[int, int, int, int]
 """Size in bytes, modification time and change time in ns, and inode."""
 
+_COARSEST_TICK_NS: Final = 2_000_000_000
+"""Largest step of a file system's clock, that of FAT."""
+
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -84,6 +87,15 @@ def file_marks(path: Path) -> Marks | None:
 def marks_of(found: os.stat_result) -> Marks:
     """Take the marks from what the system says of a file."""
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def settled(marks: Marks | None, now_ns: int) -> bool:
+    """Whether a change after ``now_ns`` (of :func:`time.time_ns`) would show in the marks of a file.
+
+    Two writes within one tick of the file system's clock leave the same times, so a file that was just written is not
+    settled. FAT has the coarsest clock, of 2 s. A missing file is settled.
+    """
+    return marks is None or now_ns - marks[2] > _COARSEST_TICK_NS
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:

@@ -164,7 +164,7 @@ def open_image(path: Path | io.BytesIO, max_pixels: int) -> Image.Image:
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise GoldenError(
-            "Pillow has been told to accept truncated images (ImageFile.LOAD_TRUNCATED_IMAGES), so a torn one would "
+            "Pillow is set to accept truncated images (ImageFile.LOAD_TRUNCATED_IMAGES), so a torn one would "
             "go unnoticed",
             next_step="set it to False",
         )

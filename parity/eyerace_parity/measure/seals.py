@@ -8,10 +8,11 @@ file may have been replaced and restored; size, times and inode reveal that.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from eyerace_parity.core.errors import InputChanged, MeasurementError
-from eyerace_parity.core.files import Marks, display_path, file_marks
+from eyerace_parity.core.files import Marks, display_path, file_marks, settled
 from eyerace_parity.core.text import join_names
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Seal:
         self._rehash = rehash
         self._paths = tuple(files())
         self._marks = self._seen()  # taken before the bytes are read, so that a change during reading is noticed
+        now = time.time_ns()
+        self._settled = all(settled(marks, now) for marks in self._marks.values())
         self.digest = digest()
 
     def require(self, *, quick: bool = False) -> None:
@@ -63,13 +66,14 @@ class Seal:
         """Prove after a measurement that the files did not change during it.
 
         Args:
-            quick: Whether unchanged size, times and inode are proof enough, because the evidence is not cached.
+            quick: Whether unchanged size, times and inode of files that were :func:`settled` when they were hashed are
+                proof enough, because the evidence is not cached.
 
         Raises:
             InputChanged: A file has changed, or was replaced and restored.
         """
         seen = self._seen()
-        if seen != self._marks or ((self._rehash or not quick) and self._now() != self.digest):
+        if seen != self._marks or ((self._rehash or not quick or not self._settled) and self._now() != self.digest):
             raise self._changed(seen)
 
     def _seen(self) -> dict[Path, Marks | None]:

@@ -267,7 +267,7 @@ def _prove_drop(statistic: Statistic, samples: Labelled, question: _SampleQuesti
         return exact.widen(drop, rules, times) if exact else drop
 
     method = _told("paired ", clusters, samples, rules)
-    return _Proof(at(1.0), f"{exact.told}; {method}" if exact else method, at)
+    return _Proof(at(1.0), f"{exact.sentence}; {method}" if exact else method, at)
 
 
 def _prove_by_calling(statistic: Statistic, samples: Labelled, rules: Rules, scores: tuple[Array, ...]) -> _Proof:
@@ -304,7 +304,7 @@ class _Exact:
         return cls(pairs, worst * (pairs.number + 1))
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """The result as a sentence."""
         pairs = self.pairs
         counts = f"{pairs.harmed} harmed and {pairs.mended} mended of {pairs.number}"

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 AGREEMENT: Final = 0.005
 """Largest spread of repeats, as a share of the least, at which a count is believed."""
 
-_UNIT: Final = "instructions"
-_FEWER: Final = "quantise statically, take a smaller network or input, or raise the budget"
+_FEWER: Final = "quantise statically, use a smaller network or input, or raise the budget"
 
 counted = Family("arm64", InstructionLimits, on_targets=True, joins=True)
 
@@ -46,7 +45,7 @@ def _in_torch(case: Case, _limits: InstructionLimits) -> str:
     return ""
 
 
-def _unfit_ratio(case: Case, limits: InstructionLimits) -> str:
+def _no_ratio_for(case: Case, limits: InstructionLimits) -> str:
     demand = limits.instructions_ratio
     if demand and demand.versus in case.contract.variants:
         other = case.contract.variants[demand.versus]
@@ -55,8 +54,8 @@ def _unfit_ratio(case: Case, limits: InstructionLimits) -> str:
     return _in_torch(case, limits) or other_variant(case, demand)
 
 
-def _unfit_budget(key: str) -> Callable[[Case, InstructionLimits], str]:
-    def unfit(case: Case, limits: InstructionLimits) -> str:
+def _no_budget_for(key: str) -> Callable[[Case, InstructionLimits], str]:
+    def reason_of(case: Case, limits: InstructionLimits) -> str:
         budget: Budget | None = getattr(limits, key)
         run = case.contract.targets.run
         if isinstance(budget, dict) and not case.contract.cell:
@@ -67,7 +66,7 @@ def _unfit_budget(key: str) -> Callable[[Case, InstructionLimits], str]:
                     return unknown(repr(name), run, name, "target of targets.run")
         return _in_torch(case, limits)
 
-    return unfit
+    return reason_of
 
 
 def _budget(key: str) -> Callable[[Case], int | None]:
@@ -80,58 +79,55 @@ def _budget(key: str) -> Callable[[Case], int | None]:
     return budget
 
 
-@compares(
-    counted,
-    "instructions",
-    Relation.AT_MOST,
-    limit="instructions",
-    to=_budget("instructions"),
-    unit=_UNIT,
-    needs=needs(InstructionCounts),
-    not_applicable=_unfit_budget("instructions"),
-    next_step=_FEWER,
-)
+def _within_budget(name: str, next_step: str) -> Callable[[Callable[[Case, ClauseEvidence], Number]], Any]:
+    """Declare a clause that compares a count with the budget of its name."""
+    return compares(
+        counted,
+        name,
+        Relation.AT_MOST,
+        limit=name,
+        to=_budget(name),
+        unit="instructions",
+        needs=needs(InstructionCounts),
+        not_applicable=_no_budget_for(name),
+        next_step=next_step,
+    )
+
+
+@_within_budget("instructions", _FEWER)
 def instructions(case: Case, findings: ClauseEvidence) -> Number:
     """A steady inference takes no more instructions on the target than allowed."""
     found = findings[case.need(InstructionCounts)]
     _require_counted(case.name, found, found.steady, "inference")
     value = max(found.steady)
-    told = f"an inference of {case.name} takes {format_count(value)} instructions on {case.target}, in one thread"
-    return Number(value, told, _told(found))
+    sentence = f"an inference of {case.name} takes {format_count(value)} instructions on {case.target}, in one thread"
+    return Number(value, sentence, _counts(found))
 
 
-@compares(
-    counted,
-    "load_instructions",
-    Relation.AT_MOST,
-    limit="load_instructions",
-    to=_budget("load_instructions"),
-    unit=_UNIT,
-    needs=needs(InstructionCounts),
-    not_applicable=_unfit_budget("load_instructions"),
-    next_step="save the optimised graph and load that, take the .ort format, or a smaller network",
+@_within_budget(
+    "load_instructions", "save the optimised graph and load that, use the .ort format, or use a smaller network"
 )
 def load_instructions(case: Case, findings: ClauseEvidence) -> Number:
-    """Making a session takes no more instructions on the target than allowed."""
+    """Creating a session takes no more instructions on the target than allowed."""
     found = findings[case.need(InstructionCounts)]
     _require_counted(case.name, found, found.load, "loading")
     value = max(found.load)
-    told = f"to make a session of {case.name} takes {format_count(value)} instructions on {case.target}"
-    return Number(value, told, _told(found))
+    sentence = f"creating a session of {case.name} takes {format_count(value)} instructions on {case.target}"
+    return Number(value, sentence, _counts(found))
 
 
-@counted.demand("instructions_ratio", limit="instructions_ratio", needs=_ratio_needs, not_applicable=_unfit_ratio)
+@counted.demand("instructions_ratio", limit="instructions_ratio", needs=_ratio_needs, not_applicable=_no_ratio_for)
 def instructions_ratio(case: Case, limit: RatioLimit, findings: ClauseEvidence) -> Judgement:
     """An inference takes few enough instructions beside another variant's on the same target."""
     ours, theirs = findings[case.need(InstructionCounts)], findings[case.need(InstructionCounts, limit.versus)]
     _require_counted(case.name, ours, ours.steady, "inference")
     _require_counted(limit.versus, theirs, theirs.steady, "inference")
     value = max(ours.steady) / max(theirs.steady)
-    told = (
+    sentence = (
         f"an inference of {case.name} takes {format_number(value)} times the instructions of {limit.versus} on"
         f" {case.target} ({format_count(max(ours.steady))} of {format_count(max(theirs.steady))})"
     )
-    number = Number(value, told, _told(ours))
+    number = Number(value, sentence, _counts(ours))
     return number.against(Relation.AT_MOST, limit.at_most, unit=f"of {limit.versus}", next_step=_FEWER)
 
 
@@ -166,7 +162,7 @@ def instructions_growth(case: Case, findings: ClauseEvidence) -> Number:
         f"an inference of {case.name} takes {format_count(max(ours.steady))} instructions on {case.target}, the"
         f" release's {format_count(max(theirs.steady))}: {more}",
         [
-            *_told(ours),
+            *_counts(ours),
             *((f"it is the release's own file, which was counted with {then}; this is {now}",) if then != now else ()),
         ],
     )
@@ -202,10 +198,10 @@ def _require_counted(name: str, found: InstructionCounts, counts: Sequence[int],
             if len(counts) > 1
             else f"{what} of {name} was counted once on {target}, and not repeated",
             next_step="run again; if they still differ, the model's work depends on chance: look for a random operator",
-            details=_told(found),
+            details=_counts(found),
         )
 
 
-def _told(found: InstructionCounts) -> tuple[str, ...]:
+def _counts(found: InstructionCounts) -> tuple[str, ...]:
     rows = (("loading", found.load), ("first run", found.first), ("later runs", found.steady))
     return tuple(f"{what}: {join_names([str(number) for number in counts])}" for what, counts in rows if counts)

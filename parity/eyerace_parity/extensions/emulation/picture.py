@@ -24,13 +24,13 @@ def instructions_picture(data: PictureData) -> Picture | None:
             continue
         now, then = max(counted.steady), before.get((entry.variant, entry.target))
         limit = _limit(data, entry.variant, entry.target, then)
-        told = f"{entry.variant} on {entry.target}: {format_quantity(now, 'instructions')}"
+        text = f"{entry.variant} on {entry.target}: {format_quantity(now, 'instructions')}"
         growth = _growth(data, entry.variant, entry.target)
-        told += f", the accepted release {format_quantity(then, 'instructions')}" if then else ""
-        told += f" ({growth:+.2%})" if then and growth is not None else ""
-        told += f", at most {format_quantity(limit, 'instructions')}" if limit else ""
+        text += f", the accepted release {format_quantity(then, 'instructions')}" if then else ""
+        text += f" ({growth:+.2%})" if then and growth is not None else ""
+        text += f", at most {format_quantity(limit, 'instructions')}" if limit else ""
         values.append(
-            {"variant": entry.variant, "target": entry.target, "n": now, "then": then, "limit": limit, "told": told}
+            {"variant": entry.variant, "target": entry.target, "n": now, "then": then, "limit": limit, "text": text}
         )
     if not values:
         return None
@@ -42,7 +42,7 @@ def instructions_picture(data: PictureData) -> Picture | None:
         )
         x = alt.X("n:Q", title="instructions of an inference", axis=alt.Axis(format="~s", tickCount=5))
         chart = alt.layer(
-            base.mark_bar(color=colour, height=14).encode(x=x, description="told:N"),
+            base.mark_bar(color=colour, height=14).encode(x=x, description="text:N"),
             base.mark_tick(color=INK, thickness=2, size=22, aria=False).encode(x="limit:Q"),
             base.mark_point(filled=True, shape="diamond", size=80, color=PURPLE, opacity=1, aria=False).encode(
                 x="then:Q"
@@ -51,7 +51,7 @@ def instructions_picture(data: PictureData) -> Picture | None:
         panels.append((variant, draw(chart, f"instructions-{len(panels)}", f"Instructions of {variant} by target")))
     key = [Key("limit", INK, "tick")] if any(value["limit"] for value in values) else []
     key += [Key("accepted release", PURPLE, "diamond")] if before else []
-    caption = f"{'; '.join(str(value['told']) for value in values)}. These are counts, not times."
+    caption = f"{'; '.join(str(value['text']) for value in values)}. These are counts, not times."
     return Picture("instructions", "Instructions by target", caption, tuple(panels), tuple(key))
 
 
@@ -64,11 +64,7 @@ def _growth(data: PictureData, variant: str, target: str) -> float | None:
 
 def _limit(data: PictureData, variant: str, target: str, then: int | None) -> float | None:
     """The most that any clause allows: a budget, or the accepted release's number and what it may grow by."""
-    allowed: list[float] = []
-    for row in data.verdicts:
-        if (row.variant, row.target) == (variant, target) and isinstance(row.limit, int | float):
-            if row.clause == "instructions":
-                allowed.append(float(row.limit))
-            elif row.clause == "instructions_growth" and then:
-                allowed.append(then * (1 + row.limit))
-    return min(allowed, default=None)
+    found = data.limits(variant, "instructions", "instructions_growth", target=target)
+    growth = found.pop("instructions_growth", None)
+    grown = [then * (1 + growth)] if then and growth is not None else []
+    return min([*found.values(), *grown], default=None)

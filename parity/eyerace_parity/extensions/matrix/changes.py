@@ -56,7 +56,7 @@ def changes_of(contract: Contract, record: Record, variant: str, newest: Record 
 def loads_of(record: Record, variant: str) -> bool | None:
     """Whether a session could be made; ``None`` where it was not tried."""
     tried = _document(record, variant, Preflight)
-    # A session that was made has told its ports, whatever became of its first run.
+    # A session that was created has stated its ports, even if its first run failed.
     return None if tried is None else not tried.failure or bool(tried.outputs)
 
 

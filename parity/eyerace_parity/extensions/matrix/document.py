@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FORMAT: Final = "eyerace-parity matrix"
-"""How a merged record is told from any other JSON file."""
+"""Marks a merged record among other JSON files."""
 
 VERSION: Final = 1
 """Version of its form."""
@@ -28,7 +28,7 @@ Predicted = Literal["loads", "refused", "unknown"]
 """What is known of it from the file alone."""
 
 ABSENCE_FORMAT: Final = "eyerace-parity absence"
-"""How it is told from a record."""
+"""Marks it among records."""
 
 ABSENCE_VERSION: Final = 1
 """Version of its form."""

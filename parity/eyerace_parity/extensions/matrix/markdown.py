@@ -27,9 +27,9 @@ def render(merged: MergedRecord) -> str:
     ]
     for runtime in merged.runtimes:
         cells = {(cell.variant, cell.target): cell for cell in merged.cells_of(runtime.label)}
-        told = [_mark(cells[place], runtime) if place in cells else "" for place in places]
-        told += ["<br>".join(map(markdown, runtime.packages))] if packaged else []
-        lines.append(f"| {markdown(runtime.label)} | {' | '.join(told)} |\n")
+        row = [_mark(cells[place], runtime) if place in cells else "" for place in places]
+        row += ["<br>".join(map(markdown, runtime.packages))] if packaged else []
+        lines.append(f"| {markdown(runtime.label)} | {' | '.join(row)} |\n")
     apart = list(reasons(merged, agrees=False))
     if apart:
         lines.append("\n| where | why, and what next |\n|---|---|\n")

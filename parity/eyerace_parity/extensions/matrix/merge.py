@@ -191,13 +191,16 @@ def _disagreement(
 
 
 def _other_failure(observed: Observed, words: Sequence[str], failing: Sequence[VerdictEntry]) -> Fault | None:
-    """Say why a failure is not the one that was expected: each clause must tell it, and all of it must be told."""
-    told = join_names(repr(word) for word in words)
+    """Say why a failure is not the expected one: each clause must name it, and all expected words must be named."""
+    expected = join_names(repr(word) for word in words)
     if observed == "held":
-        return f"it is held, though the contract expects it to fail with {told}", "state 'held' below [matrix.expect]"
+        return (
+            f"it is held, though the contract expects it to fail with {expected}",
+            "state 'held' below [matrix.expect]",
+        )
     for row in failing:
         if not any(_tells(row, word) for word in words):
-            return f"it fails for another reason than {told}: {row.clause}: {row.reason}", row.next
+            return f"it fails for another reason than {expected}: {row.clause}: {row.reason}", row.next
     if failing and (absent := [word for word in words if not any(_tells(row, word) for row in failing)]):
         untold = join_names(repr(word) for word in absent)
         step = "state below [matrix.expect] why it fails"

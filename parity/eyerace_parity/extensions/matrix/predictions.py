@@ -29,7 +29,7 @@ def predict_for(contract: Contract, variant: str, graph: Graph, version: str) ->
     except ValueError:
         return "unknown", ""
     forecast = predict(graph, providers=contract.session_of(variant).providers).of(wanted)
-    told = "; ".join(reason.sentence for reason in forecast.reasons)
+    reasons = "; ".join(reason.sentence for reason in forecast.reasons)
     if forecast.outcome is LoadOutcome.LOADS:
-        told = f"nothing in it that onnxruntime {wanted} lacks"
-    return forecast.outcome.value, told
+        reasons = f"nothing in it that onnxruntime {wanted} lacks"
+    return forecast.outcome.value, reasons

@@ -111,8 +111,8 @@ def _where(order: Sequence[str], labels: Sequence[str]) -> str:
             spans[-1].append(place)
         else:
             spans.append([place])
-    told: list[str] = []
+    shown: list[str] = []
     for span in spans:
         names = [order[place] for place in span]
-        told += [f"{names[0]} to {names[-1]}"] if len(names) >= _SPAN else names
-    return join_names(told)
+        shown += [f"{names[0]} to {names[-1]}"] if len(names) >= _SPAN else names
+    return join_names(shown)

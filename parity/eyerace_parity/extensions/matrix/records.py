@@ -275,8 +275,8 @@ def _free(row: Row, rows: Sequence[Row]) -> Row:
         number += 1
     fault = f"it is of the same runtime, Python and machine as {taken[runtime.label]}"
     refused = found.refused(fault, "name one of both only")
-    told = {"label": f"{runtime.label} · {number}", "fault": refused.fault, "next": refused.next}
-    return runtime.model_copy(update=told), refused
+    changes = {"label": f"{runtime.label} · {number}", "fault": refused.fault, "next": refused.next}
+    return runtime.model_copy(update=changes), refused
 
 
 def _empty(version: str) -> Row:

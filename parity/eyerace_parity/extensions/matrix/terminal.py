@@ -141,8 +141,8 @@ def _marks(merged: MergedRecord, signs: StatusSigns) -> list[_Column]:
 
 def _packages(merged: MergedRecord, signs: StatusSigns) -> list[_Column]:
     """The apps that have each runtime on board; nothing where none has any."""
-    told = [Text(signs.text("\n".join(runtime.packages))) for runtime in merged.runtimes]
-    return [("bundled by", told)] if any(told) else []
+    bundled = [Text(signs.text("\n".join(runtime.packages))) for runtime in merged.runtimes]
+    return [("bundled by", bundled)] if any(bundled) else []
 
 
 def _mark(cell: MatrixCell, runtime: MatrixRuntime, signs: StatusSigns) -> Text:
@@ -170,7 +170,7 @@ def _print_changes(canvas: TextConsole, merged: MergedRecord, variant: str, sign
     title = f"{variant}: bits, flips and time beside onnxruntime {newest}{of}"
     canvas.print(Text(signs.text(title), style="bold"))
     groups = [
-        [(head, [Text(signs.text(told(changes))) for _, changes in rows]) for head, told in group]
+        [(head, [Text(signs.text(describe(changes))) for _, changes in rows]) for head, describe in group]
         for group in (_answers([changes for _, changes in rows]), _beside(newest, alone=alike is None))
     ]
     _print_tables(canvas, signs, ("onnxruntime", [name for name, _ in rows]), groups)
@@ -182,8 +182,8 @@ def _print_numbers(canvas: TextConsole, merged: MergedRecord, place: tuple[str, 
     columns = []
     for clause in dict.fromkeys(number.clause for cell in cells for number in cell.numbers):
         found = ({number.clause: number for number in cell.numbers}.get(clause) for cell in cells)
-        told = [_UNKNOWN if number is None else format_quantity(number.value, number.unit) for number in found]
-        columns.append((clause, [Text(signs.text(text)) for text in told]))
+        texts = [_UNKNOWN if number is None else format_quantity(number.value, number.unit) for number in found]
+        columns.append((clause, [Text(signs.text(text)) for text in texts]))
     canvas.print(Text(signs.text(f"{place[0]} on {place[1]}"), style="bold"))
     _print_tables(canvas, signs, ("onnxruntime", [Text(signs.text(cell.runtime)) for cell in cells]), [columns])
 
@@ -192,10 +192,10 @@ def _answers(rows: Sequence[RuntimeChanges]) -> list[tuple[str, Callable[[Runtim
     """Whether it loads, how near it is to its reference, and its F1."""
 
     def nearness(clause: str) -> Callable[[RuntimeChanges], str]:
-        def told(changes: RuntimeChanges) -> str:
+        def describe(changes: RuntimeChanges) -> str:
             return next((format_quantity(n.value, n.unit) for n in changes.closeness if n.clause == clause), _UNKNOWN)
 
-        return told
+        return describe
 
     clauses = dict.fromkeys(number.clause for changes in rows for number in changes.closeness)
     return [
@@ -254,8 +254,8 @@ def _sign(signs: StatusSigns, *, agrees: bool) -> str:
 
 def _expectation(cell: MatrixCell) -> str:
     if cell.expected == "fails":
-        told = join_names(repr(word) for word in cell.words)
-        return ", as expected" if cell.agrees else f", expected to fail with {told}"
+        words = join_names(repr(word) for word in cell.words)
+        return ", as expected" if cell.agrees else f", expected to fail with {words}"
     if cell.expected == "anything":
         return ", of which the contract expects nothing"
     return ""

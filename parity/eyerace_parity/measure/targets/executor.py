@@ -135,13 +135,13 @@ class TargetExecutor:
             self.bench.progress.task(_label([batch.target for batch in batches]), steps) as task,
         ):
             pending = {pool.submit(self._work, waiting, found) for _ in range(jobs)}
-            told = 0
+            reported = 0
             try:
                 while pending:
                     # A wait without a timeout cannot be interrupted by Ctrl-C on Windows.
                     finished, pending = wait(pending, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
-                    task.advance(self._done - told)
-                    told = self._done
+                    task.advance(self._done - reported)
+                    reported = self._done
                     for future in finished:
                         future.result()
             except BaseException:
