@@ -159,6 +159,15 @@ BROKEN = {
         ),
         "there is a family of checks 'size' already",
     ),
+    # A contract that does not name it would have limits that nobody judges.
+    "joining": (
+        declaring(
+            "colour",
+            more="@hookimpl\ndef check_families():\n    from eyerace_parity.checks.base import Family\n"
+            "    from eyerace_parity.contract.base import Limits\n    return [Family('arm64', Limits, joins=True)]",
+        ),
+        "may join the family 'arm64'",
+    ),
 }
 
 
