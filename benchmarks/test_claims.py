@@ -187,7 +187,7 @@ def test_unchanged_run(benchmark: BenchmarkFixture, claims: Claims, tmp_path: Pa
         lambda: run(gate, BUNDLE.parent),
         lambda: run(["-q", "test_empty.py"], tmp_path),
         rounds=7,
-        at_most=4.0,
+        at_most=3.0,
     )
     benchmark.pedantic(run, (gate, BUNDLE.parent), rounds=1)
 

@@ -170,3 +170,14 @@ def test_a_file_is_one_room_and_a_function_one_thought() -> None:
                 if length > 60:
                     long[f"{module}.{node.name}"] = length
     assert long == {}
+
+
+def test_tests_of_the_core_import_no_extension() -> None:
+    """They must run where an extension's folder is gone; a test that needs one checks for it, and imports it inside."""
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if "extensions" not in path.parts]
+    assert tests
+    for path in tests:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named = {node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module}
+        found = {name for name in named if name.startswith(("eyerace_parity.extensions.", "tests.extensions."))}
+        assert not found, f"{path.name} imports {found}"

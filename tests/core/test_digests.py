@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyerace_parity.core import digests
+from eyerace_parity.core import digests, files
 from eyerace_parity.core.digests import file_digest, json_digest, known_digest, rows_digest, text_digest
 
 ROWS = st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), max_size=4)
@@ -56,7 +56,7 @@ def test_a_large_file_is_hashed_once_while_its_marks_stay_the_same(tmp_path, mon
     path.write_bytes(b"the first")
     first = file_digest(path)
     assert (known_digest(path), len(hashed)) == (first, 2)
-    monkeypatch.setattr(digests, "_SETTLED_NS", 0)
+    monkeypatch.setattr(files, "_COARSEST_TICK_NS", 0)
     file_digest(path)
     assert (known_digest(path), known_digest(path), len(hashed)) == (first, first, 3)
     path.write_bytes(b"another 1")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import onnx
 import pytest
 
 from eyerace_parity.core.errors import MeasurementError
 from eyerace_parity.evidence.base import Need
 from eyerace_parity.evidence.costs import Soak
-from eyerace_parity.extensions.selftest.faults.cost import LEAK, leak
 from eyerace_parity.isolation.runtime_worker import RuntimeWorker
 from eyerace_parity.measure.kinds import soak
 from eyerace_parity.stats.stopping_rules import SOAK_RUNS
@@ -50,18 +48,6 @@ def test_a_good_file_keeps_nothing(image_bundle: Path) -> None:
     assert len(found.resident_bytes) == soak.PARTS + 1
     assert min(found.resident_bytes) > 10_000_000  # a process with a runtime in it
     assert grown(found) < 1_000_000
-
-
-def test_each_run_of_a_leaking_file_keeps_some(image_bundle: Path) -> None:
-    """128 KiB more in each run, which the runtime does not give back: each part of them holds more than the last."""
-    path = image_bundle / "build/tiny.fp32.onnx"
-    model = onnx.load(path)
-    leak(model)
-    path.write_bytes(model.SerializeToString())
-    ask(image_bundle, 100)
-    found = measured(bench(image_bundle))
-    assert grown(found) > 100 * LEAK * 0.9
-    assert list(found.resident_bytes) == sorted(set(found.resident_bytes))
 
 
 def test_as_many_runs_are_made_as_are_said(image_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
